@@ -1,0 +1,1 @@
+"""adam: three networks of parallel convolutions, bidirectional LSTMs and one transformer layer."""

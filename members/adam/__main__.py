@@ -1,0 +1,10 @@
+"""python -m members.adam reproduce|infer-only: adam's networks on their own, in a container or without one."""
+from functools import partial
+
+from leapkit.errors import run_cli
+from leapkit.member import main
+from members.adam.experiments import EXPERIMENTS
+from members.adam.networks import build
+
+if __name__ == "__main__":
+    run_cli(partial(main, "adam", EXPERIMENTS, build))

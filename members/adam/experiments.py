@@ -1,0 +1,79 @@
+"""ADAM's three rows (standard library only): published size and recipe, and the sample world's."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Tuple
+
+from leapkit.experiments import Experiment, Recipe, TrainingRows
+
+
+@dataclass(frozen=True)
+class AdamNetwork:
+    """The numbers of one network (reference/models.md section 4); networks.py builds it.
+
+    convolutions  widths of the three parallel convolutions, kernels 2, 4 and 6
+    hidden        LSTM units per direction
+    layers        LSTM layers
+    heads         of the transformer layer, whose feed-forward width is twice its input
+    activation    of the transformer layer's feed-forward: relu or gelu
+    tail          what the fully connected layers see (see networks.py) and their widths before the last
+    silu          SiLU on the LSTM's and on the transformer's output, and between the tail's layers
+    """
+
+    convolutions: Tuple[int, int, int]
+    hidden: int
+    layers: int
+    heads: int
+    activation: str
+    tail: str
+    tail_widths: Tuple[int, ...]
+    dropout: float = 0.0
+    silu: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.convolutions + (self.hidden, self.layers, self.heads) + self.tail_widths) < 1:
+            raise ValueError("%s: every width is at least 1" % (self,))
+        if (2 * self.hidden) % self.heads or self.activation not in ("relu", "gelu"):
+            raise ValueError("%s: heads must divide 2 x hidden; activation is relu or gelu" % (self,))
+        if self.tail not in TAILS or not 0 <= self.dropout < 1:
+            raise ValueError("%s: the tail is one of %s" % (self, TAILS))
+
+
+TAILS = ("lstm+transformer+front", "lstm+transformer", "transformer")
+
+NETWORK_195 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "lstm+transformer+front", (256,), dropout=0.1)
+NETWORK_197 = AdamNetwork((75, 75, 75), 512, 6, 16, "gelu", "lstm+transformer", (1024, 256))
+NETWORK_200 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "transformer", (256, 128), silu=True)
+
+# v3 of the training set is 65 % of each month's rows, v4 every row from 0004-01 on.
+V3 = TrainingRows("0001-02", 0.65, seed=1103)
+V4 = TrainingRows("0004-01")
+
+RECIPE_195 = Recipe(lr=1e-3, epochs=25, batch=2048, validation_batch=4096, seed=47, rows=V3)
+RECIPE_197 = replace(RECIPE_195, seed=1103)
+RECIPE_200 = replace(RECIPE_195, seed=9, rows=V4)
+
+
+def _sample_network(network: AdamNetwork) -> AdamNetwork:
+    """The same architecture, an eighth as wide and two LSTM layers deep: minutes on a laptop's CPU."""
+    return replace(network, convolutions=(16, 16, 16), hidden=network.hidden // 8, layers=2,
+                   heads=network.heads // 4, tail_widths=tuple(w // 4 for w in network.tail_widths))
+
+
+def _sample_recipe(recipe: Recipe) -> Recipe:
+    """The same recipe on few rows: small batches and few epochs, every row of the small training set."""
+    return replace(recipe, batch=96, validation_batch=512, epochs=6, rows=replace(recipe.rows, fraction=1.0))
+
+
+def _row(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Experiment:
+    return Experiment("adam", number, artifact, "adam",
+                      network={"full": network, "sample": _sample_network(network)},
+                      recipe={"full": recipe, "sample": _sample_recipe(recipe)}, batch=4096)
+
+
+# The artifacts keep the stray ".oof" of the published blend table.
+EXPERIMENTS = (
+    _row("195", "adam_195_78569.oof", NETWORK_195, RECIPE_195),
+    _row("197", "adam_197_78551.oof", NETWORK_197, RECIPE_197),
+    _row("200", "adam_200_78362.oof", NETWORK_200, RECIPE_200),
+)

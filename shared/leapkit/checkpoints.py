@@ -1,0 +1,164 @@
+"""Reads PyTorch checkpoints without executing what they contain, on torch 1.10 as on today's.
+
+torch.load unpickles, and unpickling runs code of the file's author (torch's own safe mode came with 1.13). Here the
+pickle inside the zip archive is interpreted with a closed list of harmless names; every other name, every
+persistent id that is no plain tensor storage, every shape that does not fit its storage ends in a KitError.
+Needs numpy only, so a launcher can check weights without torch.
+"""
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Tuple
+
+import numpy as np
+
+from leapkit.errors import KitError, explain_os_errors
+from leapkit.files import atomic
+
+if TYPE_CHECKING:
+    import torch
+
+REMEDY = "download the checkpoint again or train it again"
+_LARGEST_PICKLE = 16 << 20  # names and shapes of a state_dict: some kilobytes
+_STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8",
+             "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?"}
+
+
+class _Refused(Exception):
+    """What the file asks for is on no list."""
+
+
+@dataclass(frozen=True)
+class _StorageType:
+    dtype: str
+
+
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> np.ndarray:
+    """A tensor as (a copy of) a strided view of its storage, with every bound checked."""
+    if not isinstance(storage, np.ndarray) or not all(
+            type(v) is int and v >= 0 for v in (offset,) + tuple(size) + tuple(stride)) or len(size) != len(stride):
+        raise _Refused("a tensor with impossible shape, stride or storage")
+    if len(size) > 8 or (0 not in size and offset + sum((n - 1) * s for n, s in zip(size, stride)) >= storage.size):
+        raise _Refused("a tensor that reaches beyond its storage")
+    if np.prod([float(n) for n in size] or [1.0]) > storage.size:
+        raise _Refused("a tensor larger than its storage")  # stride 0 would let a small file ask for all memory
+    strides = tuple(s * storage.itemsize for s in stride)
+    return np.lib.stride_tricks.as_strided(storage[offset:], tuple(size), strides, writeable=False).copy()
+
+
+def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
+    if not isinstance(data, np.ndarray):
+        raise _Refused("a parameter that is no tensor")
+    return data
+
+
+def _allowed() -> Dict[Tuple[str, str], Any]:
+    """The closed list, made of fresh objects: a hostile BUILD opcode can spoil only what is thrown away."""
+    names: Dict[Tuple[str, str], Any] = {
+        ("collections", "OrderedDict"): OrderedDict,  # a C type, which refuses new attributes
+        ("torch._utils", "_rebuild_tensor_v2"): lambda *parts: _rebuild_tensor(*parts),
+        ("torch._utils", "_rebuild_parameter"): lambda *parts: _rebuild_parameter(*parts),
+    }
+    for name, dtype in _STORAGES.items():
+        names[("torch", name)] = _StorageType(dtype)
+    return names
+
+
+class _Interpreter(pickle.Unpickler):
+    """An unpickler that knows the closed list and the archive's storages, nothing else."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        entry = archive.getinfo(root + "data.pkl")
+        if entry.file_size > _LARGEST_PICKLE:
+            raise _Refused("a table of contents of %d bytes" % entry.file_size)
+        super().__init__(io.BytesIO(archive.read(entry)))
+        self._archive, self._root = archive, root
+        self._storages: Dict[str, np.ndarray] = {}
+        self._allowed = _allowed()
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return self._allowed[(module, name)]
+        except KeyError:
+            raise _Refused("the name %s.%s, which a checkpoint of tensors has no use for" % (module, name)) from None
+
+    def persistent_load(self, pid: Any) -> np.ndarray:
+        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"
+                and isinstance(pid[1], _StorageType) and isinstance(pid[2], str)):
+            raise _Refused("a reference that is no tensor storage")
+        _, kind, key, _, count = pid
+        if key not in self._storages:
+            entry = self._archive.getinfo("%sdata/%s" % (self._root, key))
+            dtype = np.dtype(kind.dtype)
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != count * dtype.itemsize:
+                raise _Refused("a storage whose size is not what the file says")
+            self._storages[key] = np.frombuffer(self._archive.read(entry), dtype=dtype)
+        return self._storages[key]
+
+
+def read_tensors(path: Path) -> "OrderedDict[str, np.ndarray]":
+    """{bare name: array} of a state_dict saved by torch.save (zip format, torch >= 1.6), in saved order.
+
+    One leading `module.` (nn.DataParallel's) is stripped where all names have it.
+    Raises KitError for a missing or damaged file, the old non-zip format, and anything that is not plain tensors;
+    nothing of the file is executed in any case.
+    """
+    with explain_os_errors(path, REMEDY):
+        try:
+            with zipfile.ZipFile(str(path)) as archive:
+                roots = [n[:-len("data.pkl")] for n in archive.namelist() if n.endswith("data.pkl")]
+                if len(roots) != 1:
+                    raise KitError("is no PyTorch checkpoint (no data.pkl in the archive)", path, REMEDY)
+                order = "%sbyteorder" % roots[0]
+                if order in archive.namelist() and archive.read(order) != b"little":
+                    raise KitError("was saved on a big-endian machine", path, REMEDY)
+                state = _Interpreter(archive, roots[0]).load()
+        except zipfile.BadZipFile as error:
+            raise KitError("is truncated, or no PyTorch checkpoint in zip format", path, REMEDY) from error
+        except _Refused as error:
+            raise KitError("refused, nothing was executed: it asks for %s" % error, path,
+                           "use a checkpoint from the source that the README names") from error
+        except KitError:
+            raise
+        except OSError:
+            raise
+        except Exception as error:  # whatever else malformed bytes make an unpickler say
+            raise KitError("is damaged (%s: %s)" % (type(error).__name__, error), path, REMEDY) from error
+    if not isinstance(state, dict) or not state or not all(
+            isinstance(k, str) and isinstance(v, np.ndarray) for k, v in state.items()):
+        raise KitError("does not hold a state_dict of tensors", path, REMEDY)
+    prefix = "module."
+    strip = len(prefix) if all(name.startswith(prefix) for name in state) else 0
+    return OrderedDict((name[strip:], value) for name, value in state.items())
+
+
+def load_into(network: "torch.nn.Module", tensors: Mapping[str, np.ndarray], source: object) -> None:
+    """Strict load: every name, shape and dtype must fit. Raises KitError naming the first that does not."""
+    import torch
+    own = network.state_dict()
+    for name, tensor in own.items():
+        if name not in tensors:
+            raise KitError("the tensor %s is missing" % name, source, REMEDY)
+        found, wanted = tuple(tensors[name].shape), tuple(tensor.shape)
+        if found != wanted:
+            raise KitError("the tensor %s has shape %s instead of %s: a checkpoint of another network or width"
+                           % (name, found, wanted), source, REMEDY)
+        if not np.isfinite(tensors[name]).all():
+            raise KitError("the tensor %s holds a NaN or an infinity" % name, source, REMEDY)
+    extra = [name for name in tensors if name not in own]
+    if extra:
+        raise KitError("the tensor %s belongs to another network" % extra[0], source, REMEDY)
+    network.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in own}, strict=True)
+
+
+def save(network: "torch.nn.Module", path: Path) -> None:
+    """Saves the bare state_dict atomically, on the CPU, readable by read_tensors and by torch.load."""
+    import torch
+    state = OrderedDict((name, tensor.detach().cpu().clone()) for name, tensor in network.state_dict().items())
+    with atomic(path) as temporary:
+        torch.save(state, str(temporary))

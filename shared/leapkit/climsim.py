@@ -1,0 +1,90 @@
+"""ClimSim low-res step files -> rows: one mli/mlo pair is 384 columns, one row each.
+
+All arithmetic is float64; `ptend_X = (mlo.state_X - mli.state_X) / 1200`, cam_out_* verbatim. Bit-identical to
+ClimSim's own loader and to netCDF4 followed by numpy (tests/test_climsim.py).
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from leapkit.cdf5 import REMEDY, Cdf5Reader, Header, array
+from leapkit.columns import (GAS_PROFILES, INPUT_SCALARS, INPUTS, LEVELS, OUTPUT_SCALARS, STATE_PROFILES,
+                             STEP_SECONDS, TARGETS)
+from leapkit.errors import KitError
+from leapkit.stepfiles import StepPair
+
+class StepReader:
+    """Reads step pairs into float64 rows; reuses its buffers, so one reader per thread."""
+
+    def __init__(self) -> None:
+        self._mli, self._mlo = Cdf5Reader(), Cdf5Reader()
+        self._checked: List[Header] = []
+
+    def columns(self, pair: StepPair) -> int:
+        """Columns of the grid (384 in ClimSim low-res)."""
+        header, _ = self._mli.read(pair.mli)
+        return header.dimensions.get("ncol", 0)
+
+    def read(self, pair: StepPair, inputs: Optional[np.ndarray] = None, targets: Optional[np.ndarray] = None
+             ) -> Tuple[np.ndarray, np.ndarray]:
+        """-> (inputs (C, 556), targets (C, 368)), float64, Kaggle order, physical units; C columns of the grid.
+
+        Writes into the given arrays when there are any. Raises KitError for a damaged or odd file.
+        """
+        header, view = self._mli.read(pair.mli)
+        self._check(header, pair.mli, [n for n, _ in STATE_PROFILES + GAS_PROFILES], [n for n, _ in INPUT_SCALARS])
+        columns = header.dimensions["ncol"]
+        if inputs is not None and len(inputs) != columns:
+            raise KitError("has %d columns where the files before it have %d" % (columns, len(inputs)), pair.mli, REMEDY)
+        x = np.empty((columns, len(INPUTS))) if inputs is None else inputs
+        y = np.empty((columns, len(TARGETS))) if targets is None else targets
+        at = 0
+        for name, _ in STATE_PROFILES:
+            x[:, at:at + LEVELS] = array(header, view, name).T
+            at += LEVELS
+        for name, _ in INPUT_SCALARS:
+            x[:, at] = array(header, view, name)
+            at += 1
+        for name, _ in GAS_PROFILES:
+            x[:, at:at + LEVELS] = array(header, view, name).T
+            at += LEVELS
+
+        header, view = self._mlo.read(pair.mlo)
+        self._check(header, pair.mlo, [n for n, _ in STATE_PROFILES], [n for n, _ in OUTPUT_SCALARS])
+        if header.dimensions["ncol"] != columns:
+            raise KitError("has %d columns, its mli twin %d" % (header.dimensions["ncol"], columns), pair.mlo, REMEDY)
+        states = LEVELS * len(STATE_PROFILES)
+        for k, (name, _) in enumerate(STATE_PROFILES):
+            y[:, k * LEVELS:(k + 1) * LEVELS] = array(header, view, name).T
+        y[:, :states] -= x[:, :states]
+        y[:, :states] /= STEP_SECONDS
+        for k, (name, _) in enumerate(OUTPUT_SCALARS):
+            y[:, states + k] = array(header, view, name)
+        self._refuse_non_finite(x, pair.mli, INPUTS)
+        self._refuse_non_finite(y, pair.mlo, TARGETS)
+        return x, y
+
+    def _check(self, header: Header, path: Path, profiles: List[str], scalars: List[str]) -> None:
+        if any(header is known for known in self._checked):
+            return
+        columns = header.dimensions.get("ncol", 0)
+        for names, shape in ((profiles, (LEVELS, columns)), (scalars, (columns,))):
+            for name in names:
+                variable = header.variables.get(name)
+                if variable is None:
+                    raise KitError("the variable %s is missing" % name, path, REMEDY)
+                if variable.shape != shape or variable.dtype != ">f8":
+                    raise KitError("%s is %s %s instead of float64 %s (lev=%d, ncol=%d)" % (
+                        name, variable.dtype, variable.shape, shape, LEVELS, columns), path, REMEDY)
+        self._checked = (self._checked + [header])[-2:]
+
+    @staticmethod
+    def _refuse_non_finite(values: np.ndarray, path: Path, names: Sequence[str]) -> None:
+        # A sum is NaN or infinite when any term is: one pass instead of a mask over all values.
+        if not np.isfinite(values.sum()):
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+            if bad.size:
+                raise KitError("%s holds a NaN or an infinity" % names[int(bad[0])], path, REMEDY)

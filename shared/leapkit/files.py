@@ -1,0 +1,140 @@
+"""Files that are either whole or absent: atomic writes, content hashes, free-disk checks (standard library only)."""
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, Optional
+
+from leapkit.errors import KitError, explain_os_errors
+
+TEMPORARY = ".partial-"  # prefix of every unfinished file; nothing with this prefix is ever read as a result
+_BLOCK = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it over `path` on success, removes it on failure.
+
+    The content is on disk (fsync) before the new name is, so a crash leaves the old file or the new one.
+    """
+    path = Path(path)
+    temporary = path.with_name("%s%s" % (TEMPORARY, path.name))
+    try:
+        with explain_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with open(temporary, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+            sync_directory(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def sync_directory(path: Path) -> None:
+    handle = os.open(str(path), os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, remedy: str = "make the file again") -> Any:
+    """Raises KitError when the file is missing or is no JSON."""
+    with explain_os_errors(path, remedy):
+        text = Path(path).read_text(encoding="utf-8")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise KitError("is not valid JSON (%s)" % error, path, remedy) from error
+
+
+def publish_copy(source: Path, target: Path) -> None:
+    """Gives `source` a second name without a second copy where the file system can, else copies atomically."""
+    with atomic(target) as temporary:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        try:
+            os.link(str(source), str(temporary))
+        except OSError:  # another file system, or a bind mount of a container
+            shutil.copyfile(str(source), str(temporary))
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with explain_os_errors(path), open(path, "rb") as handle:
+        for block in iter(lambda: handle.read(_BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """The hash of a value by its canonical JSON text."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode("utf-8")).hexdigest()
+
+
+class HashIndex:
+    """sha256 of files, re-read only when the inode says that the content may have changed.
+
+    Content decides: the index never answers for a file whose size, inode, mtime or ctime (which no user
+    program can set back) differs from what it was when the content was hashed. As git's index does.
+    """
+
+    def __init__(self, path: Optional[Path] = None) -> None:
+        self._path, self._entries, self._dirty = path, {}, False  # type: ignore[var-annotated]
+        if path is not None and path.exists():
+            with contextlib.suppress(KitError):
+                stored = read_json(path)
+                self._entries = stored if isinstance(stored, dict) else {}
+
+    def of(self, path: Path) -> str:
+        path = Path(path).resolve()
+        with explain_os_errors(path):
+            status = os.stat(str(path))
+        stamp = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+        known = self._entries.get(str(path))
+        if not (isinstance(known, list) and known[:4] == stamp):
+            known = stamp + [sha256(path)]
+            self._entries[str(path)] = known
+            self._dirty = True
+        return str(known[4])
+
+    def of_many(self, paths: Iterable[Path], root: Path) -> str:
+        """One hash for a set of files: their names below `root` and their contents, in any order."""
+        return sha256_json({str(Path(p).relative_to(root)): self.of(p) for p in paths})
+
+    def save(self) -> None:
+        if self._path is not None and self._dirty:
+            with contextlib.suppress(KitError):  # an index that cannot be written costs time, not truth
+                write_json(self._path, self._entries)
+            self._dirty = False
+
+
+def require_free(path: Path, size: int, purpose: str) -> None:
+    """Raises KitError when fewer than `size` bytes are free where `path` will lie."""
+    folder = Path(path)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(str(folder)).free
+    if free < size:
+        raise KitError("the disk has %.2f GB free and %s needs %.2f GB" % (free / 1e9, purpose, size / 1e9),
+                       folder, "free some space and run the same command again")
+
+
+def stamp_of(paths: Dict[str, Path], index: HashIndex) -> Dict[str, str]:
+    """{role: sha256} of named files."""
+    return {role: index.of(path) for role, path in paths.items()}

@@ -1,0 +1,48 @@
+"""Building blocks that every member's networks share: the input tensor, the output head, initialisation."""
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from leapkit.columns import INPUTS, LEVELS
+
+SCALARS, PROFILES, CHANNELS = 16, 9, 25
+
+
+def to_sequence(x: torch.Tensor) -> torch.Tensor:
+    """(B, 556) standardised inputs, network order -> (B, 60, 25): 16 scalars on every level, then nine profiles."""
+    if x.dim() != 2 or x.shape[1] != len(INPUTS):
+        raise ValueError("expected (B, %d) inputs, got %s" % (len(INPUTS), tuple(x.shape)))
+    scalars = x[:, None, :SCALARS].expand(-1, LEVELS, -1)                       # (B, 60, 16)
+    profiles = x[:, SCALARS:].reshape(-1, PROFILES, LEVELS).transpose(1, 2)     # (B, 60, 9)
+    return torch.cat([scalars, profiles], dim=2)
+
+
+def head_mean(y: torch.Tensor) -> torch.Tensor:
+    """(B, 60, 14) -> (B, 368), network order: channels 0-7 averaged over levels, then six profiles."""
+    return torch.cat([y[:, :, :8].mean(dim=1), y[:, :, 8:].transpose(1, 2).flatten(1)], dim=1)
+
+
+def initialise_by_name(network: nn.Module) -> None:
+    """The rule of ADAM's three networks (and of Max2020's 021 and 022), by parameter name.
+
+    "lstm": weight_ih Xavier uniform, weight_hh orthogonal over the whole (4h, h) matrix, bias_ih 0 with the forget
+    gate's quarter at 1, bias_hh 0. "fc": Xavier uniform, bias 0. Everything else keeps torch's default.
+    """
+    for name, parameter in network.named_parameters():
+        if "lstm" in name:
+            if "weight_ih" in name:
+                nn.init.xavier_uniform_(parameter)
+            elif "weight_hh" in name:
+                nn.init.orthogonal_(parameter)
+            elif "bias_ih" in name:
+                nn.init.zeros_(parameter)
+                quarter = parameter.shape[0] // 4
+                nn.init.ones_(parameter[quarter:2 * quarter].detach())
+            elif "bias_hh" in name:
+                nn.init.zeros_(parameter)
+        elif "fc" in name:
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)

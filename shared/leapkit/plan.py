@@ -1,0 +1,107 @@
+"""What a run would do for one experiment, and why (standard library only: no image, no torch, no GPU).
+
+The members decide with these functions inside their containers and the launcher prints the same decision outside.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List
+
+from leapkit.errors import KitError
+from leapkit.experiments import Experiment
+from leapkit.files import HashIndex, sha256_json
+from leapkit.receipts import judge
+from leapkit.world import RawData, Submission
+
+MODES = ("reproduce", "infer-only")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the world, the results and a member's published checkpoints lie."""
+
+    raw: RawData
+    submission: Submission
+    weights: Path
+
+
+@dataclass
+class Todo:
+    """One experiment's steps: whether each runs, why, and the inputs ({role: sha256}) that decide it."""
+
+    name: str
+    artifact: str
+    checkpoint: Path = Path()
+    train: bool = False
+    infer: bool = False
+    reasons: Dict[str, str] = field(default_factory=dict)
+    training_inputs: Dict[str, str] = field(default_factory=dict)
+    inference_inputs: Dict[str, str] = field(default_factory=dict)
+    blocked: str = ""  # why nothing can be done, in one sentence
+    remedy: str = ""
+
+    def lines(self) -> List[str]:
+        if self.blocked:
+            return ["%-12s cannot run: %s; %s" % (self.name, self.blocked, self.remedy)]
+        return ["%-12s %-5s %s: %s" % (self.name, step, "runs" if getattr(self, step) else "is skipped", reason)
+                for step, reason in self.reasons.items()]
+
+
+def of_experiment(row: Experiment, mode: str, profile: str, places: Places, index: HashIndex) -> Todo:
+    """Decides by content what runs for one experiment. Never raises: what is missing becomes `blocked`."""
+    todo = Todo(row.name, row.artifact)
+    try:
+        if mode == "reproduce":
+            _plan_training(row, profile, places, index, todo)
+        else:
+            todo.checkpoint = places.weights / row.checkpoint
+        _plan_inference(row, profile, places, index, todo, mode)
+    except KitError as error:
+        todo.blocked = "%s: %s" % (error.where, error.what) if error.where else error.what
+        todo.remedy = error.remedy
+        todo.train = todo.infer = False
+    return todo
+
+
+def _plan_training(row: Experiment, profile: str, places: Places, index: HashIndex, todo: Todo) -> None:
+    raw = places.raw
+    split = raw.split()
+    pairs = raw.training_pairs(row.recipe[profile].rows.first_month)
+    validation = raw.validation_pairs()
+    inputs = {role: _hash(path, index) for role, path in raw.scaling_files(row.family).items()}
+    inputs["network"] = sha256_json(row.network_row(profile))
+    inputs["recipe"] = sha256_json(row.recipe_row(profile))
+    inputs["split"] = sha256_json([split.validation_stride, [p.mli.name for p in validation]])
+    for role, chosen in (("training steps", pairs), ("validation steps", validation)):
+        inputs[role] = index.of_many([f for pair in chosen for f in (pair.mli, pair.mlo)], raw.steps)
+    todo.training_inputs = inputs
+    todo.checkpoint = places.submission.experiment(row.member, row.id) / row.checkpoint
+    verdict = judge(todo.checkpoint, inputs, index)
+    if verdict.done and not (todo.checkpoint.parent / "oof.npy").exists():
+        todo.train, todo.reasons["train"] = True, "its oof.npy is missing"
+    else:
+        todo.train, todo.reasons["train"] = not verdict.done, verdict.reason
+
+
+def _plan_inference(row: Experiment, profile: str, places: Places, index: HashIndex, todo: Todo, mode: str) -> None:
+    raw = places.raw
+    inputs = {role: _hash(path, index)
+              for role, path in list(raw.test_files().items()) + list(raw.scaling_files(row.family).items())}
+    inputs["network"] = sha256_json(row.network_row(profile))
+    if todo.train:
+        todo.infer, todo.reasons["infer"] = True, "its checkpoint is about to be trained"
+    else:
+        if not todo.checkpoint.exists():
+            raise KitError("the checkpoint is missing", todo.checkpoint,
+                           "put the published file there (README, 'Inference'), or train it with `make reproduce`")
+        inputs["checkpoint " + row.checkpoint] = index.of(todo.checkpoint)
+        verdict = judge(places.submission.parquet(row.artifact), inputs, index)
+        todo.infer, todo.reasons["infer"] = not verdict.done, verdict.reason
+    todo.inference_inputs = inputs
+
+
+def _hash(path: Path, index: HashIndex) -> str:
+    if not path.exists():
+        raise KitError("the file is missing", path, "see README, 'Real data', or use PROFILE=sample")
+    return index.of(path)

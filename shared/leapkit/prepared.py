@@ -1,0 +1,83 @@
+"""test.csv, parsed once per member and kept as the networks want it, keyed by the content it was made from.
+
+    inputs.f32   (N, 556) float32 standardised, network order
+    q0002.f64    (N, 16) float64 raw state_q0002_12..27, for the linear columns
+"""
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+
+import numpy as np
+from tqdm import tqdm
+
+from leapkit import kaggle
+from leapkit.columns import INPUTS, LINEAR_INPUTS
+from leapkit.errors import KitError, explain_os_errors
+from leapkit.files import TEMPORARY, require_free, sync_directory
+from leapkit.statistics import Statistics
+from leapkit.world import RawData
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """ids in the order of sample_submission.csv; inputs (N, 556) float32; q0002 (N, 16) float64."""
+
+    ids: List[str]
+    inputs: np.ndarray
+    q0002: np.ndarray
+
+
+def prepare(raw: RawData, statistics: Statistics, cache: Path, key: str) -> TestSet:
+    """Reads test.csv into <cache>/test-<key>, or finds it there. `key` hashes all that the content depends on.
+
+    Raises KitError when test.csv is damaged or its ids are not those of sample_submission.csv in the same order.
+    """
+    ids = kaggle.read_ids(raw.sample_submission)
+    folder = cache / ("test-" + key[:16])
+    if not folder.exists():
+        _build(raw, statistics, folder, ids)
+    inputs = np.memmap(str(folder / "inputs.f32"), dtype=np.float32, mode="r").reshape(-1, len(INPUTS))
+    q0002 = np.memmap(str(folder / "q0002.f64"), dtype=np.float64, mode="r").reshape(-1, len(LINEAR_INPUTS))
+    if not len(inputs) == len(q0002) == len(ids):
+        raise KitError("does not hold the %d rows that it should" % len(ids), folder, "remove this folder and run again")
+    return TestSet(ids, inputs, q0002)
+
+
+def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -> None:
+    partial = folder.with_name(TEMPORARY + folder.name)
+    for old in list(folder.parent.glob(TEMPORARY + "test-*")) + list(folder.parent.glob("test-*")):
+        shutil.rmtree(str(old))  # half-made, or made from other inputs
+    require_free(folder, len(ids) * (4 * len(INPUTS) + 8 * len(LINEAR_INPUTS)), "the standardised test set")
+    linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
+    with explain_os_errors(folder):
+        partial.mkdir(parents=True)
+    try:
+        with explain_os_errors(folder), open(partial / "inputs.f32", "wb") as inputs, \
+                open(partial / "q0002.f64", "wb") as q0002:
+            with tqdm(total=len(ids), desc="reading test.csv", unit="row", mininterval=5) as bar:
+                at = 0
+                for found, x in kaggle.test_rows(raw.test_csv):
+                    _require_same_ids(found, ids[at:at + len(found)], at, raw)
+                    inputs.write(np.ascontiguousarray(statistics.test_inputs(x)).tobytes())
+                    q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
+                    at += len(found)
+                    bar.update(len(found))
+        if at != len(ids):
+            raise KitError("has %d rows, sample_submission.csv has %d" % (at, len(ids)), raw.test_csv, kaggle.REMEDY)
+        partial.rename(folder)
+        sync_directory(folder.parent)
+    finally:
+        shutil.rmtree(str(partial), ignore_errors=True)
+
+
+def _require_same_ids(found: List[str], expected: List[str], at: int, raw: RawData) -> None:
+    if found == expected:
+        return
+    if len(found) > len(expected):
+        raise KitError("has more rows than sample_submission.csv", raw.test_csv, kaggle.REMEDY)
+    k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
+    raise KitError("row %d has the sample_id %s where sample_submission.csv has %s: the two files must list the same "
+                   "rows in the same order" % (at + k + 1, found[k], expected[k]), raw.test_csv, kaggle.REMEDY)

@@ -1,0 +1,204 @@
+"""Step files -> a world in Kaggle's format, with the truth that Kaggle withheld kept beside it.
+
+    <to>/kaggle-data/{train,test,sample_submission,sample_submission_old}.csv   as on Kaggle
+    <to>/ClimSim_low-res/train/YYYY-MM/    the steps of the training and validation months (linked or copied)
+    <to>/statistics/{adam,fdzm}/           mean.json and std.json: given ones, or computed from train.csv
+    <to>/withheld/test_truth.parquet       the 368 targets of test.csv
+    <to>/split.json, world.receipt.json    what was done
+
+Anyone can so score locally, on the built-in sample world as on real step files.
+"""
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from leapkit import kaggle, receipts, statistics, submission
+from leapkit.climsim import StepReader
+from leapkit.columns import INPUTS, TARGETS, ZERO, kaggle_positions
+from leapkit.errors import KitError, explain_os_errors, run_cli
+from leapkit.files import HashIndex, atomic, publish_copy, sha256_json, write_json
+from leapkit.stepfiles import Split, StepPair, list_pairs, months_between, training_pairs, validation_pairs, write_split
+from leapkit.world import RawData
+
+CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
+
+
+@dataclass(frozen=True)
+class Published:
+    """The team's statistics and Kaggle's old weights, where the user has them."""
+
+    families: Dict[str, Path]  # family -> folder of mean.json and std.json
+    old_weights: Path
+
+    @staticmethod
+    def find(root: Path) -> "Published":
+        """In a folder laid out as the team's: <family>/{mean,std}.json and a file of old weights."""
+        families = {name: root / name for name in statistics.FAMILIES if (root / name / "mean.json").exists()}
+        candidates = [root / "kaggle-data" / "sample_submission_old.csv", root / "sample_submission_old.csv",
+                      root / "adam" / "old_sample_weight.csv"]
+        weights = [path for path in candidates if path.exists()]
+        if not families or not weights:
+            raise KitError("holds no adam/mean.json or fdzm/mean.json, or no old weights", root,
+                           "give the folder of the team's published statistics")
+        return Published(families, weights[0])
+
+
+def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yields (inputs (C, 556), targets (C, 368)) float64 of each pair, with progress."""
+    reader = StepReader()
+    for pair in tqdm(pairs, desc=what, unit="step", mininterval=2):
+        yield reader.read(pair)
+
+
+def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> statistics.Moments:
+    """train.csv of the pairs; returns the moments of its 924 columns."""
+    moments, count = statistics.Moments(len(INPUTS) + len(TARGETS)), 0
+    with kaggle.CsvWriter(path, INPUTS + TARGETS) as out:
+        for x, y in rows_of(pairs, "writing train.csv"):
+            both = np.concatenate([x, y], axis=1)
+            moments.add(both)
+            out.write(["train_%d" % (count + k) for k in range(len(both))], both)
+            count += len(both)
+    return moments
+
+
+def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
+    """test.csv, sample_submission.csv and the withheld truth; returns the ids, a seeded permutation as on Kaggle."""
+    blocks = list(rows_of(pairs, "reading the test months"))
+    total = sum(len(x) for x, _ in blocks)
+    ids = ["test_%d" % k for k in np.random.RandomState(seed).permutation(total)]
+    with kaggle.CsvWriter(raw.test_csv, INPUTS) as out:
+        at = 0
+        for x, _ in tqdm(blocks, desc="writing test.csv", unit="step", mininterval=2):
+            out.write(ids[at:at + len(x)], x)
+            at += len(x)
+    scored = np.ones((1, len(TARGETS)), dtype=np.int64)
+    scored[0, kaggle_positions(ZERO)] = 0
+    with kaggle.CsvWriter(raw.sample_submission, TARGETS) as out:
+        out.write(ids, np.repeat(scored, total, axis=0))
+    with atomic(raw.truth) as temporary:
+        submission.write(temporary, ids, (y for _, y in blocks))
+    return ids
+
+
+def write_scaling(raw: RawData, ids: Sequence[str], moments: statistics.Moments, published: Optional[Published]) -> None:
+    """Old weights and both families' statistics: the published ones, or those of train.csv."""
+    inputs = len(INPUTS)
+    targets = statistics.Moments(len(TARGETS))
+    targets.count, targets.mean, targets.m2 = moments.count, moments.mean[inputs:], moments.m2[inputs:]
+    weight = (kaggle.read_old_weights(published.old_weights) if published else statistics.old_weights(targets))
+    with kaggle.CsvWriter(raw.old_weights, TARGETS) as out:
+        out.write(ids, np.repeat(weight[None, :], len(ids), axis=0))
+    for family in statistics.FAMILIES:
+        if published and family in published.families:
+            for name in ("mean.json", "std.json"):
+                publish_copy(published.families[family] / name, raw.statistics(family) / name)
+        else:
+            statistics.write(raw.statistics(family), family, moments, weight)
+
+
+def place_steps(raw: RawData, pairs: Sequence[StepPair]) -> None:
+    """Gives the steps their place below <to> without a second copy where the file system can."""
+    for pair in pairs:
+        for path in (pair.mli, pair.mlo):
+            target = raw.steps / pair.month / path.name
+            if path.resolve() != target.resolve():
+                publish_copy(path, target)
+
+
+def make_world(steps: Path, test_steps: Path, to: Path, split: Split, published: Optional[Published], seed: int,
+               csv_stride: int) -> None:
+    """Writes the whole world below `to`. `test_steps` holds the test months and may be `steps` itself."""
+    raw = RawData(to)
+    training, validation = training_pairs(steps, split), validation_pairs(steps, split)
+    place_steps(raw, list_pairs(steps, sorted(set(split.train + split.validation))))
+    moments = write_train_csv(to / "kaggle-data" / "train.csv", training[::csv_stride])
+    ids = write_test(raw, list_pairs(test_steps, split.test), seed)
+    write_scaling(raw, ids, moments, published)
+    write_split(to / "split.json", split)
+    print("%s: %d training, %d validation and %d test rows" % (
+        to, len(training) * _columns(training), len(validation) * _columns(training), len(ids)), flush=True)
+
+
+def _columns(pairs: Sequence[StepPair]) -> int:
+    return StepReader().columns(pairs[0])
+
+
+WORLD_FILES = ("kaggle-data/train.csv", "kaggle-data/test.csv", "kaggle-data/sample_submission.csv",
+               "kaggle-data/sample_submission_old.csv", "withheld/test_truth.parquet", "split.json",
+               "statistics/adam/mean.json", "statistics/adam/std.json", "statistics/fdzm/mean.json",
+               "statistics/fdzm/std.json")
+
+
+def world_receipt(to: Path) -> Path:
+    return to / ("world" + receipts.SUFFIX)
+
+
+def write_world_receipt(to: Path, inputs: Dict[str, str], started: str, details: Dict[str, Any]) -> None:
+    index = HashIndex()
+    files = {name: index.of(to / name) for name in WORLD_FILES}
+    files["steps"] = steps_hash(to, index)
+    write_json(world_receipt(to), {"inputs": inputs, "files": files, "started": started, "finished": receipts.now(),
+                                   "details": details, "environment": receipts.environment()})
+
+
+def steps_hash(to: Path, index: HashIndex) -> str:
+    raw = RawData(to)
+    return index.of_many([f for pair in list_pairs(raw.steps) for f in (pair.mli, pair.mlo)], raw.steps)
+
+
+def main(argv: List[str]) -> int:
+    parser = argparse.ArgumentParser(prog="leapkit.split", description="Makes a scored world from ClimSim step files.")
+    parser.add_argument("--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files")
+    parser.add_argument("--to", type=Path, required=True, help="the new world: use it as RAW_DATA=")
+    parser.add_argument("--train", required=True, help="months, as 0008-01:0008-06 or a comma list")
+    parser.add_argument("--validation", required=True, help="months; steps that validate are not trained on")
+    parser.add_argument("--validation-stride", type=int, default=CSV_STRIDE)
+    parser.add_argument("--test", required=True, help="months whose truth is withheld")
+    parser.add_argument("--statistics", type=Path, help="folder of published statistics (else computed from train.csv)")
+    parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    if options.to.exists() and any(options.to.iterdir()):
+        raise KitError("already holds something", options.to, "remove it or choose another folder")
+    try:
+        split = Split(months(options.train), months(options.validation), options.validation_stride,
+                      months(options.test))
+    except ValueError as error:
+        raise KitError(str(error), "--train, --validation, --test", "mend the months") from error
+    published = Published.find(options.statistics) if options.statistics else None
+    started, partial = receipts.now(), options.to.with_name(".partial-" + options.to.name)
+    shutil.rmtree(str(partial), ignore_errors=True)
+    try:
+        make_world(options.steps, options.steps, partial, split, published, options.seed, options.csv_stride)
+        write_world_receipt(partial, {"arguments": sha256_json(asdict(split))}, started,
+                            {"statistics": "published" if published else "of train.csv"})
+        with explain_os_errors(options.to):
+            if options.to.exists():
+                options.to.rmdir()
+            partial.rename(options.to)
+    finally:
+        shutil.rmtree(str(partial), ignore_errors=True)
+    return 0
+
+
+def months(text: str) -> Tuple[str, ...]:
+    """`0008-01:0008-03,0008-07` -> four months."""
+    found: List[str] = []
+    for part in text.split(","):
+        first, _, last = part.partition(":")
+        if len(first) != 7 or (last and len(last) != 7):
+            raise ValueError("a month is YYYY-MM, a range YYYY-MM:YYYY-MM, not %r" % part)
+        found.extend(months_between(first, last or first))
+    return tuple(found)
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,131 @@
+"""Submission parquets: written as a stream, verified before they get their name (contract: DESIGN.md section 3).
+
+One row per row of sample_submission.csv, same order; `sample_id` string and 368 float64 columns in Kaggle order; no
+index column, no dictionaries on floats (they overflow and cost five times the time), zstd over byte-split streams.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leapkit.columns import LINEAR, SAMPLE_ID, TARGETS, ZERO, kaggle_positions
+from leapkit.errors import KitError, explain_os_errors
+from leapkit.statistics import linear_tendency
+
+ROW_GROUP = 8192  # rows: 24 MB of float64 per artifact that is read at the same time
+SCHEMA = pa.schema([pa.field(SAMPLE_ID, pa.string())] + [pa.field(name, pa.float64()) for name in TARGETS])
+REMEDY = "make it again (`make plan` names the command)"
+
+
+def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
+    """Writes blocks (n, 368) float64, Kaggle order, for all ids, to exactly `path` (a temporary name, see atomic).
+
+    Raises KitError when the blocks hold another number of rows than ids, or the disk is full.
+    """
+    with explain_os_errors(path):
+        row, pending, held = 0, [], 0  # type: ignore[var-annotated]
+        with pq.ParquetWriter(str(path), SCHEMA, compression="zstd", compression_level=1, use_dictionary=False,
+                              use_byte_stream_split=list(TARGETS), write_statistics=False) as writer:
+            def flush(values: np.ndarray) -> None:
+                nonlocal row
+                if row + len(values) > len(ids):
+                    raise KitError("has more rows than there are ids (%d)" % len(ids), path, REMEDY)
+                columns = [pa.array(ids[row:row + len(values)], pa.string())]
+                by_column = np.ascontiguousarray(values.T)
+                columns += [pa.array(by_column[k]) for k in range(len(TARGETS))]
+                writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), row_group_size=ROW_GROUP)
+                row += len(values)
+
+            for block in blocks:
+                pending.append(np.asarray(block, dtype=np.float64))
+                held += len(block)
+                if held >= ROW_GROUP:
+                    joined = np.concatenate(pending)
+                    whole = held - held % ROW_GROUP
+                    for at in range(0, whole, ROW_GROUP):
+                        flush(joined[at:at + ROW_GROUP])
+                    pending, held = [joined[whole:]], held - whole
+            if held:
+                flush(np.concatenate(pending))
+        if row != len(ids):
+            raise KitError("holds %d rows for %d ids" % (row, len(ids)), path, REMEDY)
+
+
+def open_checked(path: Path) -> pq.ParquetFile:
+    """Opens a parquet and checks its columns. Raises KitError."""
+    with explain_os_errors(path, REMEDY):
+        try:
+            source = pq.ParquetFile(str(path))
+        except pa.ArrowInvalid as error:
+            raise KitError("is truncated, or no parquet file", path, REMEDY) from error
+    names = source.schema_arrow.names
+    if names != SCHEMA.names:
+        odd = [n for n in SCHEMA.names if n not in set(names)] or [n for n in names if n not in set(SCHEMA.names)]
+        what = "the column %s is missing or unknown" % odd[0] if odd else "its columns are not in Kaggle order"
+        raise KitError(what, path, REMEDY)
+    for field in source.schema_arrow:
+        if field.name == SAMPLE_ID:
+            fits = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        else:  # the team's own files hold the all-zero columns as int64
+            fits = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        if not fits:
+            raise KitError("the column %s has the type %s" % (field.name, field.type), path, REMEDY)
+    return source
+
+
+def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
+    """Streams (ids, values (n, 368) float64) of a submission parquet, at most ROW_GROUP rows at a time."""
+    source = open_checked(path)
+    try:
+        for batch in source.iter_batches(batch_size=ROW_GROUP):
+            values = np.empty((batch.num_rows, len(TARGETS)))
+            for k in range(len(TARGETS)):
+                column = batch.column(k + 1)
+                if column.null_count:
+                    raise KitError("the column %s holds a missing value" % TARGETS[k], path, REMEDY)
+                values[:, k] = column.to_numpy(zero_copy_only=False)
+            yield batch.column(0).to_pylist(), values
+    except (pa.ArrowInvalid, OSError) as error:
+        raise KitError("is damaged (%s)" % str(error).split("\n")[0][:120], path, REMEDY) from error
+
+
+def verify(path: Path, ids: Sequence[str], state_q0002: Optional[np.ndarray], name: Optional[Path] = None,
+           linear_rtol: float = 0.0) -> None:
+    """Raises KitError unless the file keeps the contract; `name` is the file to speak of while `path` is temporary.
+
+    ids          of sample_submission.csv, in order
+    state_q0002  raw levels 12..27 of test.csv (n, 16) float64; None leaves the linear columns unchecked
+    linear_rtol  0 for what the kit writes; 1e-12 for files from elsewhere, as the team's pandas did not round
+                 test.csv's decimals correctly, and for blends, whose weights sum to 1 + 4e-16
+    """
+    shown, row = name or path, 0
+    zero, linear = kaggle_positions(ZERO), kaggle_positions(LINEAR)
+    for found, values in blocks(path):
+        expected = ids[row:row + len(found)]
+        if found != list(expected):
+            if row + len(found) > len(ids):
+                raise KitError("has more rows than sample_submission.csv (%d)" % len(ids), shown, REMEDY)
+            k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
+            raise KitError("row %d has the sample_id %s where sample_submission.csv has %s"
+                           % (row + k + 1, found[k], expected[k]), shown, REMEDY)
+        if not np.isfinite(values).all():
+            k, j = np.argwhere(~np.isfinite(values))[0]
+            raise KitError("%s of %s is NaN or infinite" % (TARGETS[int(j)], found[int(k)]), shown, REMEDY)
+        if values[:, zero].any():
+            j = int(np.flatnonzero(values[:, zero].any(axis=0))[0])
+            raise KitError("%s is not 0 throughout" % TARGETS[zero[j]], shown, REMEDY)
+        if state_q0002 is not None:
+            formula = linear_tendency(state_q0002[row:row + len(found)])
+            wrong = np.abs(values[:, linear] - formula) > linear_rtol * np.abs(formula)
+            if wrong.any():
+                k, j = np.argwhere(wrong)[0]
+                raise KitError("%s of %s is not -state_q0002/1200" % (LINEAR[int(j)], found[int(k)]), shown, REMEDY)
+        row += len(found)
+    if row != len(ids):
+        raise KitError("has %d rows, sample_submission.csv has %d" % (row, len(ids)), shown, REMEDY)
+
+

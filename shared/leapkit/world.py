@@ -1,0 +1,82 @@
+"""Where everything of one world lies: the seed's layout below RAW_DATA and below submission (standard library only)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List
+
+from leapkit.stepfiles import PUBLISHED, Split, StepPair, read_split, training_pairs, validation_pairs
+
+
+@dataclass(frozen=True)
+class RawData:
+    """The user's data: Kaggle's CSVs, ClimSim's step files, the team's statistics. Read only."""
+
+    root: Path
+
+    @property
+    def test_csv(self) -> Path:
+        return self.root / "kaggle-data" / "test.csv"
+
+    @property
+    def sample_submission(self) -> Path:
+        return self.root / "kaggle-data" / "sample_submission.csv"
+
+    @property
+    def old_weights(self) -> Path:
+        return self.root / "kaggle-data" / "sample_submission_old.csv"
+
+    @property
+    def truth(self) -> Path:
+        """The withheld targets of test.csv: only the split maker's worlds have them, Kaggle never gave its own."""
+        return self.root / "withheld" / "test_truth.parquet"
+
+    @property
+    def steps(self) -> Path:
+        return self.root / "ClimSim_low-res" / "train"
+
+    def statistics(self, family: str) -> Path:
+        return self.root / "statistics" / family
+
+    def split(self) -> Split:
+        """split.json where the split maker wrote one, else the published months."""
+        path = self.root / "split.json"
+        return read_split(path) if path.exists() else PUBLISHED
+
+    def training_pairs(self, first_month: str = "") -> List[StepPair]:
+        return training_pairs(self.steps, self.split(), first_month)
+
+    def validation_pairs(self) -> List[StepPair]:
+        return validation_pairs(self.steps, self.split())
+
+    def scaling_files(self, family: str) -> Dict[str, Path]:
+        """What the numbers of a family depend on, by role."""
+        folder = self.statistics(family)
+        return {"mean.json": folder / "mean.json", "std.json": folder / "std.json", "old weights": self.old_weights}
+
+    def test_files(self) -> Dict[str, Path]:
+        return {"test.csv": self.test_csv, "sample_submission.csv": self.sample_submission}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The results: one folder per experiment, the shared folder of parquets, the blend."""
+
+    root: Path
+
+    @property
+    def subs(self) -> Path:
+        return self.root / "subs"
+
+    @property
+    def blend(self) -> Path:
+        return self.root / "blend"
+
+    def parquet(self, artifact: str) -> Path:
+        return self.subs / (artifact + ".parquet")
+
+    def outputs(self, member: str) -> Path:
+        return self.root / "outputs" / member
+
+    def experiment(self, member: str, number: str) -> Path:
+        return self.outputs(member) / number

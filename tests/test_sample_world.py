@@ -29,7 +29,9 @@ from leapkit.sampleworld.write import write_steps
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "climsim_low-res_sample" / "train"
 SEED = 20
-TIMES = [StepTime(1, 1, 16, 0), StepTime(1, 4, 3, 43200), StepTime(1, 7, 16, 64800), StepTime(2, 10, 9, 22800)]
+TIMES = [
+    StepTime(1, 1, 16, 0), StepTime(1, 4, 3, 43200), StepTime(1, 7, 16, 64800), StepTime(2, 10, 9, 22800),
+]
 PROFILES = ("t", "q0001", "q0002", "q0003", "u", "v")
 FLUXES = ("netsw", "flwds", "precsc", "precc", "sols", "soll", "solsd", "solld")
 LEVELS = hybrid_levels()
@@ -56,13 +58,14 @@ def moist_column(state) -> dict[str, np.ndarray]:
     """Levels 12..59 of a state as the moist processes take them."""
     z, thickness = heights(state.t, state.q0001, interface_pressure(LEVELS, state.ps))
     whole = {
-        "t": state.t, "vapour": state.q0001, "liquid": state.q0002, "ice": state.q0003, "u": state.u, "v": state.v,
-        "p": state.pmid, "z": z, "thickness": thickness, "mass": layer_mass(LEVELS, state.ps, GRAVITY),
+        "t": state.t, "vapour": state.q0001, "liquid": state.q0002, "ice": state.q0003, "u": state.u,
+        "v": state.v, "p": state.pmid, "z": z, "thickness": thickness,
+        "mass": layer_mass(LEVELS, state.ps, GRAVITY),
     }
     return {name: values[12:] for name, values in whole.items()}
 
 
-# --- files -----------------------------------------------------------------------------------------------------
+# --- files -----------------------------------------------------------------------------------------------
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -142,7 +145,7 @@ def test_grid_covers_the_sphere_and_levels_fill_the_column():
     assert (np.diff(pint, axis=0) > 0).all() and np.allclose(pint[-1], [7.0e4, 1.04e5])
 
 
-# --- relations of the real data ----------------------------------------------------------------------------------
+# --- relations of the real data --------------------------------------------------------------------------
 
 def test_water_is_never_negative_and_all_is_finite(steps):
     for state, after in steps:
@@ -162,7 +165,8 @@ def test_exact_relations(steps):
         assert (tendency(state, after, "t") != 0.0).all()
         pmid = LEVELS.hyam[:, None] * 1e5 + LEVELS.hybm[:, None] * state.ps
         assert np.abs(state.pmid / pmid - 1.0).max() < 1e-15
-        assert set(state.snowhice[state.icefrac == 0.0]) == {1e30} and (state.snowhice[state.icefrac > 0] < 10).all()
+        iced = state.icefrac > 0.0
+        assert set(state.snowhice[~iced]) == {1e30} and (state.snowhice[iced] < 10).all()
         assert np.allclose(state.landfrac + state.ocnfrac + state.icefrac, 1.0)
 
 
@@ -195,7 +199,7 @@ def test_seasons_and_days():
     assert (noon.solin[greenwich & (np.abs(grid.lat) < 20)] > 0).mean() > 0.9
 
 
-# --- physics -----------------------------------------------------------------------------------------------------
+# --- physics ---------------------------------------------------------------------------------------------
 
 def test_no_sun_no_shortwave(steps):
     for state, after in steps:
@@ -232,10 +236,19 @@ def test_radiative_heating_is_the_flux_difference(steps):
         assert np.allclose(top, heating(sun + earth, mass)[:12], rtol=1e-8, atol=1e-15)
 
 
+def test_scattering_alone_loses_no_light(steps, monkeypatch):
+    for absorber in ("OZONE_DEPTH", "OXYGEN_DEPTH", "VAPOUR_DEPTH", "LIQUID_ABSORBS", "ICE_ABSORBS"):
+        monkeypatch.setattr(sw, absorber, (0.0,) * 4)
+    state, _ = steps[1]
+    mass = layer_mass(LEVELS, state.ps, GRAVITY)
+    paths = absorber_paths(mass, state.q0001, state.q0002, state.q0003, state.ozone, state.ch4, state.n2o)
+    net, _ = sw.shortwave(state, paths)
+    assert net[0].max() > 300.0 and np.allclose(net, net[0], rtol=1e-11, atol=1e-9)
+
+
 def test_condensation_keeps_moist_enthalpy_and_water(steps):
     for state, _ in steps:
         c = moist_column(state)
-        before = moist_enthalpy(c["t"], c["vapour"], c["ice"], c["mass"])
         t, q, liquid, ice = adjust(c["t"], 1.1 * c["vapour"], c["liquid"], c["ice"], c["p"], 16)
         before = moist_enthalpy(c["t"], 1.1 * c["vapour"], c["ice"], c["mass"])
         assert np.allclose(moist_enthalpy(t, q, ice, c["mass"]), before, rtol=BUDGET, atol=0.0)

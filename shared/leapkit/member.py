@@ -18,7 +18,7 @@ from torch import nn
 from leapkit import checkpoints, compute, inference, plan, receipts, rows, statistics, training
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.experiments import PROFILES, Experiment, TrainingRows, select
-from leapkit.files import HashIndex, publish_copy, sha256_json
+from leapkit.files import HashIndex, publish_copy, sha256, sha256_json
 from leapkit.prepared import prepare
 from leapkit.world import RawData, Submission
 
@@ -108,17 +108,22 @@ def infer(row: Experiment, options: argparse.Namespace, places: plan.Places, bui
                and role != "network"}
     test = prepare(places.raw, scale, cache, sha256_json([row.family, depends]))
     folder = places.submission.experiment(row.member, row.id)
-    scratch = folder / ("predictions-%s.f32" % sha256_json(todo.inference_inputs)[:16])
+    scratch = plan.scratch_path(folder, todo.inference_inputs)
     for old in folder.glob("predictions-*.f32"):
         if old != scratch:
             old.unlink()
     z = inference.predictions(network.to(device), test, row.batch, scratch, device)
     target = places.submission.parquet(row.artifact)
     seconds = time.monotonic() - clock
-    inference.write_submission(target, z, test, scale, todo.inference_inputs, started, {
+    details: Dict[str, Any] = {
         "experiment": row.name, "rows": len(test.ids), "network": row.network_row(options.profile),
         "profile": options.profile, "checkpoint": todo.checkpoint.name, "seconds": round(seconds, 1),
-        **compute.describe(device)})
+        **compute.describe(device)}
+    if options.command == "reproduce":  # a published checkpoint comes without its validation predictions
+        oof = places.submission.subs / (row.artifact + ".npy")
+        publish_copy(folder / "oof.npy", oof)
+        details["oof"] = {"sha256": sha256(oof), "family": row.family}
+    inference.write_submission(target, z, test, scale, todo.inference_inputs, started, details)
     publish_copy(target, folder / ("exp%s_new.parquet" % row.id))
     scratch.unlink()
     print("%s: %d rows -> %s" % (row.name, len(test.ids), target), flush=True)

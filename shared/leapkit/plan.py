@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Mapping
 
 from leapkit.errors import KitError
 from leapkit.experiments import Experiment
-from leapkit.files import HashIndex, sha256_json
-from leapkit.receipts import judge
+from leapkit.files import HashIndex, read_json, sha256_json
+from leapkit.receipts import judge, receipt_path
 from leapkit.world import RawData, Submission
 
 MODES = ("reproduce", "infer-only")
@@ -99,6 +99,28 @@ def _plan_inference(row: Experiment, profile: str, places: Places, index: HashIn
         verdict = judge(places.submission.parquet(row.artifact), inputs, index)
         todo.infer, todo.reasons["infer"] = not verdict.done, verdict.reason
     todo.inference_inputs = inputs
+    if todo.infer:
+        _protect(row, profile, places, todo)
+
+
+def scratch_path(folder: Path, inference_inputs: Mapping[str, str]) -> Path:
+    """Unfinished predictions, named after everything that decides them."""
+    return folder / ("predictions-%s.f32" % sha256_json(dict(inference_inputs))[:16])
+
+
+def _protect(row: Experiment, profile: str, places: Places, todo: Todo) -> None:
+    """Raises KitError rather than write over a user's own parquet, or over full-size results from the sample world."""
+    parquet = places.submission.parquet(row.artifact)
+    if not parquet.exists():
+        return
+    if not receipt_path(parquet).exists():
+        ours = scratch_path(places.submission.experiment(row.member, row.id), todo.inference_inputs).exists()
+        if not ours:  # else a run was stopped between the parquet and its receipt
+            raise KitError("has no receipt, so it may be your own download", parquet,
+                           "admit it with `make verify`, or move it away")
+    elif profile == "sample" and read_json(receipt_path(parquet)).get("details", {}).get("profile") == "full":
+        raise KitError("was made at full size, and the sample profile would write over it", parquet,
+                       "give another folder with SUBMISSION=")
 
 
 def _hash(path: Path, index: HashIndex) -> str:

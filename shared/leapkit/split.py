@@ -25,7 +25,7 @@ from leapkit.columns import INPUTS, TARGETS, ZERO, kaggle_positions
 from leapkit.errors import KitError, explain_os_errors, run_cli
 from leapkit.files import HashIndex, atomic, publish_copy, sha256_json, write_json
 from leapkit.stepfiles import Split, StepPair, list_pairs, months_between, training_pairs, validation_pairs, write_split
-from leapkit.world import RawData
+from leapkit.world import RawData, world_files, world_receipt
 
 CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
 
@@ -131,27 +131,10 @@ def _columns(pairs: Sequence[StepPair]) -> int:
     return StepReader().columns(pairs[0])
 
 
-WORLD_FILES = ("kaggle-data/train.csv", "kaggle-data/test.csv", "kaggle-data/sample_submission.csv",
-               "kaggle-data/sample_submission_old.csv", "withheld/test_truth.parquet", "split.json",
-               "statistics/adam/mean.json", "statistics/adam/std.json", "statistics/fdzm/mean.json",
-               "statistics/fdzm/std.json")
-
-
-def world_receipt(to: Path) -> Path:
-    return to / ("world" + receipts.SUFFIX)
-
-
 def write_world_receipt(to: Path, inputs: Dict[str, str], started: str, details: Dict[str, Any]) -> None:
-    index = HashIndex()
-    files = {name: index.of(to / name) for name in WORLD_FILES}
-    files["steps"] = steps_hash(to, index)
-    write_json(world_receipt(to), {"inputs": inputs, "files": files, "started": started, "finished": receipts.now(),
-                                   "details": details, "environment": receipts.environment()})
-
-
-def steps_hash(to: Path, index: HashIndex) -> str:
-    raw = RawData(to)
-    return index.of_many([f for pair in list_pairs(raw.steps) for f in (pair.mli, pair.mlo)], raw.steps)
+    write_json(world_receipt(to), {"inputs": inputs, "files": world_files(to, HashIndex()), "started": started,
+                                   "finished": receipts.now(), "details": details,
+                                   "environment": receipts.environment()})
 
 
 def main(argv: List[str]) -> int:

@@ -78,8 +78,9 @@ def open_checked(path: Path) -> pq.ParquetFile:
 
 
 def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """Streams (ids, values (n, 368) float64) of a submission parquet, at most ROW_GROUP rows at a time."""
-    source = open_checked(path)
+    """Streams (ids, values (n, 368) float64) of a submission parquet: ROW_GROUP rows at a time, fewer only at the end."""
+    source, ids = open_checked(path), []  # type: ignore[var-annotated]
+    held = np.empty((0, len(TARGETS)))
     try:
         for batch in source.iter_batches(batch_size=ROW_GROUP):
             values = np.empty((batch.num_rows, len(TARGETS)))
@@ -88,9 +89,15 @@ def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
                 if column.null_count:
                     raise KitError("the column %s holds a missing value" % TARGETS[k], path, REMEDY)
                 values[:, k] = column.to_numpy(zero_copy_only=False)
-            yield batch.column(0).to_pylist(), values
+            # Files from elsewhere have row groups of other sizes, and a batch may end where a group does.
+            ids, held = ids + batch.column(0).to_pylist(), np.concatenate([held, values]) if len(held) else values
+            while len(ids) >= ROW_GROUP:
+                yield ids[:ROW_GROUP], held[:ROW_GROUP]
+                ids, held = ids[ROW_GROUP:], held[ROW_GROUP:]
     except (pa.ArrowInvalid, OSError) as error:
         raise KitError("is damaged (%s)" % str(error).split("\n")[0][:120], path, REMEDY) from error
+    if ids:
+        yield ids, held
 
 
 def verify(path: Path, ids: Sequence[str], state_q0002: Optional[np.ndarray], name: Optional[Path] = None,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List
 
-from leapkit.stepfiles import PUBLISHED, Split, StepPair, read_split, training_pairs, validation_pairs
+from leapkit.files import HashIndex
+from leapkit.stepfiles import PUBLISHED, Split, StepPair, list_pairs, read_split, training_pairs, validation_pairs
 
 
 @dataclass(frozen=True)
@@ -80,3 +81,22 @@ class Submission:
 
     def experiment(self, member: str, number: str) -> Path:
         return self.outputs(member) / number
+
+
+# What the split maker writes beside the step files.
+WORLD_FILES = ("kaggle-data/train.csv", "kaggle-data/test.csv", "kaggle-data/sample_submission.csv",
+               "kaggle-data/sample_submission_old.csv", "withheld/test_truth.parquet", "split.json",
+               "statistics/adam/mean.json", "statistics/adam/std.json", "statistics/fdzm/mean.json",
+               "statistics/fdzm/std.json")
+
+
+def world_receipt(root: Path) -> Path:
+    return root / "world.receipt.json"
+
+
+def world_files(root: Path, index: HashIndex) -> Dict[str, str]:
+    """{name: sha256} of a world's files, its step files as one. Raises KitError where one is missing."""
+    steps = RawData(root).steps
+    files = {name: index.of(root / name) for name in WORLD_FILES}
+    files["steps"] = index.of_many([f for pair in list_pairs(steps) for f in (pair.mli, pair.mlo)], steps)
+    return files

@@ -27,9 +27,9 @@ forward. Adding method from the four albedos of the ground upward, then fluxes d
 SOLSD, SOLLD are the fluxes at the ground, visible and infrared, direct and diffuse.
 
 Turbulence (mixing.py). LHFLX, SHFLX, TAUX and TAUY enter the lowest layer; implicit diffusion of cp T + g
-z, vapour and wind with K = Kw/(1 + Ri/10) + l^2 |dV/dz| f(Ri) + k w* z exp(-(z/h)^2), l = kz/(1 + kz/l0), f
-= sqrt(1 - 16 Ri) where unstable and (1 + 5 Ri)^-2 where stable. Drag may stop, and dew may take, at most a
-quarter of the lowest layer.
+z, vapour and wind with K = Kw/(1 + (Ri/4)^2) + l^2 |dV/dz| f(Ri) + k w* z exp(-(z/h)^2), l = kz/(1 +
+kz/l0), f = sqrt(1 - 16 Ri) where unstable and (1 + 5 Ri)^-2 where stable. Drag may stop, and dew may take,
+at most a quarter of the lowest layer.
 
 Convection (convection.py). A parcel from the lowest layers keeps cp T + g z + Lv q. Where CAPE passes 60
 J/kg, the layers up to neutral buoyancy (thinning out near it) relax to its temperature and to 58 % of
@@ -37,7 +37,7 @@ saturation; a shift of T closes sum(cp dT + Lv dq) = 0. What drying exceeds mois
 stays as cloud near the top. Without such an excess convection is shallow: it moves vapour only. Wind
 relaxes to the mean of the convecting layers.
 
-Condensation (condensation.py). Total water is spread evenly over +- 6 % (ice 16 %) of qsat in a layer,
+Condensation (condensation.py). Total water is spread evenly over +- 10 % (ice 20 %) of qsat in a layer,
 which gives the balanced cloud (q - qsat + s)^2 / 4s, damped by 1/(1 + L/cp dqsat/dT); supersaturation
 condenses at once, cloud moves a share of the way per step, faster in dry air. Ice share: 1 below 238.15 K,
 0 above 268.15 K. Melting above 273.15 K, freezing below 238.15 K and a Bergeron share between. Conserves cp

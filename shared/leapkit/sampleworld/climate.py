@@ -1,4 +1,4 @@
-"""The mean climate that the weather disturbs: temperature, wind, humidity and trace gases by latitude and season.
+"""The mean climate that the weather disturbs: temperature, wind, humidity, gases by latitude and season.
 
 All profiles are (60, C). lat is in degrees, tilt is the sun's declination in rad, p in Pa.
 """
@@ -23,7 +23,7 @@ def surface_climate(lat: np.ndarray, tilt: float) -> tuple[np.ndarray, np.ndarra
 
 
 def temperature(air: np.ndarray, lat: np.ndarray, tilt: float, p: np.ndarray, ps: np.ndarray) -> np.ndarray:
-    """Mean temperature in K over near-surface air of `air` K: a troposphere, smoothly capped by a stratosphere."""
+    """Mean temperature in K over near-surface air of `air` K: a troposphere capped by a stratosphere."""
     moist = np.cos(np.radians(lat)) ** 2
     depth = -np.log(p / ps)
     lapse, bend = 0.165 - 0.033 * moist, 0.019 + 0.010 * moist
@@ -47,7 +47,7 @@ def zonal_wind(lat: np.ndarray, tilt: float, p: np.ndarray) -> np.ndarray:
 
 
 def relative_humidity(lat: np.ndarray, tilt: float, p: np.ndarray, ps: np.ndarray) -> np.ndarray:
-    """Mean relative humidity (1) of the troposphere: wet in the tropical belt and the storm tracks, dry between."""
+    """Mean relative humidity (1) of the troposphere: wet in the tropical belt, dry beside it."""
     sigma = p / ps
     thermal_equator = 0.5 * np.degrees(tilt)
     belt = 0.22 * np.exp(-(((lat - thermal_equator) / 11.0) ** 2))

@@ -13,11 +13,11 @@ from leapkit.sampleworld.constants import (
 from leapkit.sampleworld.thermo import ice_fraction, saturation
 
 LATENT_SUBLIMATION = LATENT_VAPOUR + LATENT_ICE
-LIQUID_SPREAD, ICE_SPREAD = 0.06, 0.16  # of total water within a layer, relative to saturation
-CONDENSE = 0.35  # share of the way to balance that a step makes where cloud forms
-EVAPORATE = 0.85  # the same where liquid evaporates
+LIQUID_SPREAD, ICE_SPREAD = 0.10, 0.20  # of total water within a layer, relative to saturation
+CONDENSE = 0.70  # share of the way to balance that a step makes where cloud forms
+EVAPORATE = 0.90  # the same where liquid evaporates
 SUBLIMATE = 0.50  # the same where ice does
-DRY = 0.45  # relative deficit of vapour from which on cloud goes at that full pace
+DRY = 0.90  # relative deficit of vapour from which on cloud goes at that full pace
 BERGERON = 0.30  # share of liquid that a step turns to ice where ice grows fastest
 
 
@@ -55,7 +55,7 @@ def _exchange_vapour(
     spread = qsat * (LIQUID_SPREAD + (ICE_SPREAD - LIQUID_SPREAD) * frozen)
     change = damp * cloud_in_balance(vapour + cloud, qsat, spread) - cloud
     made = np.maximum(CONDENSE * np.maximum(change, 0.0), damp * np.maximum(vapour - qsat, 0.0))
-    dryness = np.clip((1.0 - vapour / qsat) / DRY, 0.0, 1.0)
+    dryness = np.clip((1.0 - vapour / qsat) / DRY, 0.0, 1.0) ** 2
     gone = dryness * np.maximum(-change, 0.0)
     from_liquid = EVAPORATE * np.minimum(gone, liquid)
     from_ice = SUBLIMATE * np.minimum(gone, ice)
@@ -69,10 +69,10 @@ def _exchange_phase(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cloud ice melts above freezing, liquid freezes when cold, and slowly between (Bergeron)."""
     melted = np.minimum(ice, np.maximum(t - FREEZING, 0.0) * CP_DRY / LATENT_ICE)
+    melted[:first_liquid] = 0.0
     mixed = np.clip((FREEZING - t) / 15.0, 0.0, 1.0) * BERGERON * np.clip(ice / 1.0e-5, 0.0, 1.0)
     part = np.where(t < ICE_ONLY, 1.0, mixed)
     part[:first_liquid] = 1.0
     froze = liquid * part
-    left = liquid - froze
-    left[:first_liquid] = 0.0
+    left = liquid - froze  # exactly 0 where part is 1
     return t + LATENT_ICE / CP_DRY * (froze - melted), vapour, left + melted, ice - melted + froze

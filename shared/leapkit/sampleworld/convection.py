@@ -24,12 +24,13 @@ FULL = 600.0  # J/kg of CAPE at which adjustment is at full pace
 INHIBITION = 25.0  # J/kg a parcel may climb
 DETRAIN = 0.20  # share of the rain that stays as cloud near the top
 CLOUD_LIMIT = 0.08  # most cloud a step leaves in a layer, relative to saturation: cold air holds little
+LID, LID_DEPTH = 1.0e4, 6.0e3  # Pa, no plume passes the first, and it weakens over the second below
 PARCEL_LAYERS = 4  # lowest layers that feed the parcel
 
 
 @dataclass(frozen=True)
 class Convected:
-    """After convection, (L, C): K, kg/kg, m/s; rain (L, C) in kg/m2/s forming in each layer; active share (C,)."""
+    """After convection, (L, C): K, kg/kg, m/s; rain (L, C) in kg/m2/s that forms; pace (C,)."""
 
     t: np.ndarray
     vapour: np.ndarray
@@ -46,8 +47,8 @@ def parcel_temperature(t: np.ndarray, q: np.ndarray, p: np.ndarray, z: np.ndarra
 ]:
     """Temperature in K and vapour in kg/kg of a parcel lifted from the lowest layers, (L, C).
 
-    It keeps cp T + g z + Lv q; Newton steps find T where it is saturated. The function is convex in T, so they
-    converge from anywhere.
+    It keeps cp T + g z + Lv q; Newton steps find T where it is saturated. The function is convex in T, so
+    they converge from anywhere.
     """
     weight = mass[-PARCEL_LAYERS:] / mass[-PARCEL_LAYERS:].sum(axis=0)
     humid = (weight * q[-PARCEL_LAYERS:]).sum(axis=0)
@@ -69,7 +70,8 @@ def _reach(buoyant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     buoyant: work in J/kg per layer, level 0 at the top.
     """
     work = np.cumsum(buoyant[::-1], axis=0)
-    alive = np.minimum.accumulate(work - np.maximum.accumulate(np.maximum(work, 0.0), axis=0), axis=0) > -INHIBITION
+    lost = np.maximum.accumulate(np.maximum(work, 0.0), axis=0) - work  # since the best level so far
+    alive = np.maximum.accumulate(lost, axis=0) < INHIBITION
     gained = np.where(alive, work, 0.0)
     top = gained.argmax(axis=0)
     cape = gained.max(axis=0)
@@ -90,6 +92,7 @@ def convect(
     pace = np.clip((cape - TRIGGER) / (FULL - TRIGGER), 0.0, 1.0)
     # Most of the work is done below: the plume thins out over the last half of its CAPE.
     plume = inside * np.clip(2.0 - 2.0 * work / np.maximum(cape, TRIGGER), 0.0, 1.0)  # (L, C)
+    plume = plume * np.clip((p - LID) / LID_DEPTH, 0.0, 1.0)
     share = TIME_STEP / RELAX * pace * plume
     reference = np.minimum(REFERENCE_HUMIDITY * saturation(parcel, p)[0], 2.0 * vapour)
     dq, dt = share * (reference - vapour), share * (parcel - t)

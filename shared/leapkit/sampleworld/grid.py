@@ -46,7 +46,7 @@ def _solid_angle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _face_to_sphere(face: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Unit vectors (3, n) of points (x, y) on the unit cube's face: four round the equator, then the poles."""
+    """Unit vectors (3, n) of points (x, y) on a face of the cube: four round the equator, then the poles."""
     one = np.ones_like(x)
     corner = {
         0: (one, x, y), 1: (-x, one, y), 2: (-one, -x, y),

@@ -1,4 +1,4 @@
-"""Turbulence: surface fluxes and stress enter the lowest layer, local and convective mixing carries them up."""
+"""Turbulence: surface fluxes and stress enter the lowest layer, mixing carries them up."""
 from __future__ import annotations
 
 import numpy as np
@@ -15,7 +15,7 @@ from leapkit.sampleworld.constants import (
 
 LONGEST_EDDY = 50.0  # m
 WAVES = 3.0  # m2/s, what breaking gravity waves mix where the shear is strong
-WAVE_RI = 10.0  # Richardson number at which that has halved
+WAVE_RI = 4.0  # Richardson number at which that has halved
 BOUNDARY_LAYER = 900.0  # m, depth over which buoyant surface fluxes stir
 MOST_DRAG = 0.25  # share of the wind of the lowest layer that the stress may stop in a step
 MOST_DEW = 0.25  # share of the vapour of the lowest layer that dew may take in a step
@@ -27,8 +27,8 @@ def eddy_diffusivity(
     """Diffusivity in m2/s at the interfaces between the given L layers, (L-1, C); stir in m/s is (C,).
 
     Mixing length of Blackadar, shear, and a function of the gradient Richardson number Ri:
-    sqrt(1 - 16 Ri) where unstable, 1/(1 + 5 Ri)^2 where stable; plus k w* z exp(-(z/h)^2) for buoyant plumes and
-    Kw/(1 + Ri/10) for waves.
+    sqrt(1 - 16 Ri) where unstable, 1/(1 + 5 Ri)^2 where stable; plus k w* z exp(-(z/h)^2) for buoyant
+    plumes and Kw/(1 + (Ri/4)^2) for waves.
     """
     dz = z[:-1] - z[1:]
     between = 0.5 * (z[:-1] + z[1:])
@@ -36,11 +36,12 @@ def eddy_diffusivity(
     shear2 = ((u[:-1] - u[1:]) ** 2 + (v[:-1] - v[1:]) ** 2) / dz**2 + 1.0e-7
     buoyancy = GRAVITY * (energy[:-1] - energy[1:]) / (0.5 * (t[:-1] + t[1:]) * dz)
     ri = np.clip(buoyancy / shear2, -20.0, 1.0e4)
-    unstable, stable = np.sqrt(1.0 + 16.0 * np.maximum(-ri, 0.0)), 1.0 / (1.0 + 5.0 * np.maximum(ri, 0.0)) ** 2
+    unstable = np.sqrt(1.0 + 16.0 * np.maximum(-ri, 0.0))
+    stable = 1.0 / (1.0 + 5.0 * np.maximum(ri, 0.0)) ** 2
     length = KARMAN * between / (1.0 + KARMAN * between / LONGEST_EDDY)
     local = length**2 * np.sqrt(shear2) * np.where(ri < 0.0, unstable, stable)
     plume = KARMAN * stir * between * np.exp(-((between / BOUNDARY_LAYER) ** 2))
-    return WAVES / (1.0 + np.maximum(ri, 0.0) / WAVE_RI) + local + plume
+    return WAVES / (1.0 + (np.maximum(ri, 0.0) / WAVE_RI) ** 2) + local + plume
 
 
 def diffuse(fields: np.ndarray, rate: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -64,13 +65,14 @@ def diffuse(fields: np.ndarray, rate: np.ndarray, mass: np.ndarray) -> np.ndarra
 
 
 def mix(
-    t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray, p: np.ndarray, z: np.ndarray, mass: np.ndarray,
+    t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray,
+    p: np.ndarray, z: np.ndarray, mass: np.ndarray,
     lhflx: np.ndarray, shflx: np.ndarray, taux: np.ndarray, tauy: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """t, q, u, v of L layers after a step of surface exchange and mixing, each (L, C).
 
-    t in K, q in kg/kg, winds in m/s, p in Pa, z in m, mass in kg/m2; fluxes (C,) upward in W/m2, stress on the
-    air in N/m2.
+    t in K, q in kg/kg, winds in m/s, p in Pa, z in m, mass in kg/m2; fluxes (C,) upward in W/m2, stress
+    on the air in N/m2.
     """
     density = p[-1] / (GAS_DRY * t[-1])
     lift = GRAVITY / t[-1] * (shflx / CP_DRY + VIRTUAL * t[-1] * lhflx / LATENT_VAPOUR) / density

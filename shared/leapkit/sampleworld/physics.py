@@ -1,6 +1,6 @@
 """One step of 1200 s: the state before it to the state after it and what reaches the ground.
 
-Every process sees only the mli variables of its own column, so the tendencies are functions of the network inputs.
+Every process sees only the mli variables of its column: the tendencies are functions of the network inputs.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from leapkit.sampleworld.thermo import heights
 
 
 def step(state: StepInput, levels: HybridLevels) -> StepOutput:
-    """Radiation, then turbulence, convection, condensation and precipitation, each on what the one before left."""
+    """Radiation, then turbulence, convection, condensation, precipitation, each on what the last one left."""
     moist = slice(TOP_MOIST_LEVEL, None)
     first_liquid = TOP_LIQUID_LEVEL - TOP_MOIST_LEVEL
     p, mass = layer_pressure(levels, state.ps), layer_mass(levels, state.ps, GRAVITY)

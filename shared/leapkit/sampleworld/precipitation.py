@@ -14,8 +14,8 @@ from leapkit.sampleworld.constants import (
 )
 from leapkit.sampleworld.thermo import saturation
 
-LIQUID_TIME, ICE_TIME = 1500.0, 4000.0  # s, of autoconversion in thick cloud
-LIQUID_THICK, ICE_THICK = 4.0e-5, 2.5e-5  # kg/kg
+LIQUID_TIME, ICE_TIME = 1500.0, 3000.0  # s, of autoconversion in thick cloud
+LIQUID_THICK, ICE_THICK = 7.0e-5, 3.0e-5  # kg/kg
 FALL_SPEED = 0.35  # m/s of ice at ICE_THICK
 RAIN_EVAPORATES = 22.0  # (kg/m2/s)^-1/2 per layer step
 SNOW_SUBLIMATES = 8.0  # the same for snow
@@ -35,12 +35,14 @@ class Fallen:
 
 
 def autoconvert(content: np.ndarray, thick: float, time: float) -> np.ndarray:
-    """Share of cloud (1) that becomes precipitation in a step: grows with content, saturates, Sundqvist-like."""
+    """Share of cloud (1) that becomes precipitation in a step, after Sundqvist."""
     rate = TIME_STEP / time * -np.expm1(-((content / thick) ** 2))
     return rate / (1.0 + rate)
 
 
-def _phase(t: np.ndarray, rain: np.ndarray, snow: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _phase(
+    t: np.ndarray, rain: np.ndarray, snow: np.ndarray, mass: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Melting less freezing in kg/m2/s and the warming in K it costs or gives, (C,)."""
     able = PHASE_SHARE * (t - FREEZING) * CP_DRY * mass / (LATENT_ICE * TIME_STEP)
     melted = np.clip(able, -rain, snow)

@@ -53,7 +53,7 @@ def heating(net_down: np.ndarray, mass: np.ndarray) -> np.ndarray:
 
 
 def longwave(t: np.ndarray, paths: Paths, p: np.ndarray, lwup: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Net downward longwave flux at the interfaces, (61, C), and the downward flux at the ground, (C,), in W/m2.
+    """Net downward longwave flux at the interfaces, (61, C), and the downward one at the ground, (C,), W/m2.
 
     t in K and p in Pa are (60, C), lwup in W/m2 is (C,).
     """

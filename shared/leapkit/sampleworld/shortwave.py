@@ -9,7 +9,7 @@ from leapkit.sampleworld.constants import GRAVITY, REFERENCE_PRESSURE
 from leapkit.sampleworld.radiation import DIFFUSIVITY, Paths
 from leapkit.sampleworld.records import StepInput
 
-# Bands: ultraviolet that ozone stops, visible, near infrared that vapour and cloud absorb, its saturated part.
+# Bands: ultraviolet that ozone stops, visible, near infrared that vapour and cloud absorb, its opaque part.
 SHARE = (0.010, 0.470, 0.40, 0.12)  # of the sunlight
 OZONE_DEPTH = (8000.0, 1.3, 0.0, 0.0)  # m2/kg
 OXYGEN_DEPTH = (2.5e-3, 0.0, 0.0, 0.0)  # m2/kg of air
@@ -17,7 +17,7 @@ VAPOUR_DEPTH = (0.0, 0.0, 0.006, 0.25)  # m2/kg
 LIQUID_ABSORBS = (0.0, 0.0, 1.5, 12.0)  # m2/kg
 ICE_ABSORBS = (0.0, 0.0, 1.0, 8.0)  # m2/kg
 RAYLEIGH_DEPTH = (0.6, 0.11, 0.012, 0.002)  # of the whole atmosphere, 1
-# Delta-scaled (light scattered close to straight ahead counts as direct), and less for the gaps in real cloud.
+# Delta-scaled (light scattered nearly straight ahead counts as direct), and less for the gaps in real cloud.
 LIQUID_SCATTERS, ICE_SCATTERS = 15.0, 8.0  # m2/kg
 ASYMMETRY_CLOUD = 0.46  # 1
 VISIBLE_BANDS = 2  # the first two
@@ -41,12 +41,13 @@ def _band(values: tuple[float, ...]) -> np.ndarray:
 def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]:
     """Net downward shortwave flux at the interfaces in W/m2, (61, C), and the light at the ground.
 
-    Adding method: reflectances (to direct and to diffuse light) of everything below are built from the ground up,
-    then the fluxes follow from the top down.
+    Adding method: reflectances (to direct and to diffuse light) of all that is below are built from the
+    ground up, then the fluxes follow from the top down.
     """
     slant = 1.0 / np.maximum(state.coszrs, LOWEST_SUN)
     absorbs = (
-        _band(OZONE_DEPTH) * paths.ozone + _band(OXYGEN_DEPTH) * paths.air + _band(VAPOUR_DEPTH) * paths.vapour
+        _band(OZONE_DEPTH) * paths.ozone + _band(OXYGEN_DEPTH) * paths.air
+        + _band(VAPOUR_DEPTH) * paths.vapour
         + _band(LIQUID_ABSORBS) * paths.liquid + _band(ICE_ABSORBS) * paths.ice
     )  # (4, 60, C)
     cloud = LIQUID_SCATTERS * paths.liquid + ICE_SCATTERS * paths.ice
@@ -61,7 +62,8 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
     through = clear - reflect
     # Bands become the second axis so that each level is one contiguous (4, C) block.
     direct, reflect_direct, forward, reflect, through = (
-        np.ascontiguousarray(a.transpose(1, 0, 2)) for a in (direct, reflect_direct, forward, reflect, through)
+        np.ascontiguousarray(a.transpose(1, 0, 2))
+        for a in (direct, reflect_direct, forward, reflect, through)
     )
     layers, bands, columns = direct.shape
     below_direct, below = np.empty((layers + 1, bands, columns)), np.empty((layers + 1, bands, columns))

@@ -40,7 +40,9 @@ MOST_HUMID = 1.005  # relative humidity that the weather never passes
 def make_state(when: StepTime, grid: Grid, levels: HybridLevels, seed: int) -> StepInput:
     """Everything the mli file holds at this instant, (60, C) and (C,)."""
 
-    def field(number: int, vertical: float = 0.0, wavenumber: float = 11.0, period: float = 60.0) -> np.ndarray:
+    def field(
+        number: int, vertical: float = 0.0, wavenumber: float = 11.0, period: float = 60.0
+    ) -> np.ndarray:
         """Weather number `number`, unit variance: (60, C) where it turns with height, else (C,)."""
         waves = draw_waves(seed, number, 48, wavenumber, vertical, period)
         return evaluate(waves, grid.xyz, when.hours, HEIGHT if vertical else None)
@@ -51,7 +53,9 @@ def make_state(when: StepTime, grid: Grid, levels: HybridLevels, seed: int) -> S
 
     tilt = declination(when)
     coszrs, solin = sunlight(when, grid.lat, grid.lon)
-    ground = make_surface(grid.lat, tilt, hour_angle(when, grid.lon), coszrs, terrain(1), terrain(2), field(3))
+    ground = make_surface(
+        grid.lat, tilt, hour_angle(when, grid.lon), coszrs, terrain(1), terrain(2), field(3)
+    )
     ps = 1.008e5 - ground.elevation * 11.3 + 900.0 * np.abs(np.sin(np.radians(grid.lat))) * field(4)
     p = layer_pressure(levels, ps)
     t = _temperature(grid, tilt, ground, p, ps, field)
@@ -114,13 +118,13 @@ def _water(
     """Vapour, cloud liquid and cloud ice in kg/kg, (60, C), each positive."""
     humid = field(9, 20.0)
     mean = np.clip(climate.relative_humidity(grid.lat, tilt, p, ps), 0.05, 0.97)
-    rh = 0.03 + (MOST_HUMID - 0.03) / (1.0 + (1.0 - mean) / mean * np.exp(-1.1 * humid))
+    rh = 0.03 + (MOST_HUMID - 0.03) / (1.0 + (1.0 - mean) / mean * np.exp(-1.5 * humid))
     qsat, _ = saturation(t, p)
     stratosphere = 2.1e-6 * (1.0 + 0.12 * np.sqrt(p / 6.0e3).clip(0.01, 1.0) * humid)
     vapour = np.minimum(stratosphere + rh * qsat * climate.tropospheric(p, 6.0), MOST_HUMID * qsat)
     lean = (field(10, 24.0) + 5.0 * (rh - 0.72) - 0.5) / CLOUD_SCALE
-    cloud = CLOUD_SCALE * np.logaddexp(0.0, lean) * (4.0e-5 + 1.5e-5 * (p / 1.0e5)) * climate.tropospheric(p, 5.0)
-    cloud = cloud * (1.0 - 0.85 * np.exp(-((ps - p) / 4.0e3)))  # fog is rare
+    cloud = CLOUD_SCALE * np.logaddexp(0.0, lean) * (4.0e-5 + 1.5e-5 * (p / 1.0e5))
+    cloud = cloud * climate.tropospheric(p, 5.0) * (1.0 - 0.85 * np.exp(-((ps - p) / 4.0e3)))  # fog is rare
     share = ice_fraction(t)
     liquid = cloud * (1.0 - share)
     liquid[:TOP_LIQUID_LEVEL] = _liquid_traces(field(11, 14.0))
@@ -136,7 +140,8 @@ def _liquid_traces(noise: np.ndarray) -> np.ndarray:
 
 
 def _surface_fluxes(
-    ground: Surface, t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray, ps: np.ndarray, soil: np.ndarray
+    ground: Surface, t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray,
+    ps: np.ndarray, soil: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Bulk fluxes (C,): latent and sensible in W/m2 upward, stress on the air in N/m2."""
     density = ps / (GAS_DRY * t)

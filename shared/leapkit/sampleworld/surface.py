@@ -63,7 +63,8 @@ def make_surface(
         for albedo in (*diffuse, *(a + ocnfrac * (glint - 0.06) for a in diffuse))
     )
     return Surface(
-        landfrac=landfrac, icefrac=icefrac, ocnfrac=ocnfrac, elevation=elevation, skin=skin, mean_air=mean_air,
-        snowhland=cover * (0.05 + 0.6 * np.clip((262.0 - land) / 25.0, 0.0, 1.0)), snowhice=snowhice,
+        landfrac=landfrac, icefrac=icefrac, ocnfrac=ocnfrac, elevation=elevation, skin=skin,
+        mean_air=mean_air, snowhice=snowhice,
+        snowhland=cover * (0.05 + 0.6 * np.clip((262.0 - land) / 25.0, 0.0, 1.0)),
         aldif=aldif, aldir=aldir, asdif=asdif, asdir=asdir,
     )

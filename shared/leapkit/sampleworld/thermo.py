@@ -26,8 +26,8 @@ def ice_fraction(t: np.ndarray) -> np.ndarray:
 def saturation(t: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Saturation specific humidity in kg/kg and its derivative in 1/K at t in K, p in Pa.
 
-    Magnus formulas over water and ice, mixed by ice_fraction. The derivative is Clausius-Clapeyron with the mixed
-    latent heat: it only steers Newton steps, so it need not be exact.
+    Magnus formulas over water and ice, mixed by ice_fraction. The derivative is Clausius-Clapeyron with the
+    mixed latent heat: it only steers Newton steps, so it need not be exact.
     """
     celsius = t - FREEZING
     over_water = 611.2 * np.exp(17.62 * celsius / (243.12 + celsius))
@@ -49,5 +49,5 @@ def heights(t: np.ndarray, q: np.ndarray, pint: np.ndarray) -> tuple[np.ndarray,
 
 
 def moist_enthalpy(t: np.ndarray, q: np.ndarray, ice: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Column sum of cp T + Lv q - Lf q_ice in J/m2, (C,): condensation, freezing and fall-out leave it alone."""
+    """Column sum of cp T + Lv q - Lf q_ice in J/m2, (C,): condensation, freezing, fall-out leave it."""
     return (mass * (CP_DRY * t + LATENT_VAPOUR * q - LATENT_ICE * ice)).sum(axis=0)

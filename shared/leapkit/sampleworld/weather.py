@@ -17,7 +17,7 @@ class Waves:
 
 
 def draw_waves(seed: int, field: int, count: int, wavenumber: float, vertical: float, period: float) -> Waves:
-    """Waves of the numbered field. wavenumber and vertical are the largest in rad, period the shortest in hours."""
+    """Waves of a numbered field; wavenumber and vertical are the largest in rad, period the shortest in h."""
     # Only uniform doubles are drawn: their stream is the part of numpy's generators that has stayed the same.
     draw = np.random.Generator(np.random.PCG64([seed, field])).random((6, count))
     z, azimuth = 2.0 * draw[0] - 1.0, 2.0 * np.pi * draw[1]
@@ -32,7 +32,7 @@ def draw_waves(seed: int, field: int, count: int, wavenumber: float, vertical: f
 
 
 def evaluate(waves: Waves, xyz: np.ndarray, hours: float, height: np.ndarray | None = None) -> np.ndarray:
-    """The field with mean 0 and variance 1: (C,), or (60, C) where a height coordinate (60,) in 0..1 is given."""
+    """The field with mean 0 and variance 1: (C,), or (60, C) where a height coordinate (60,) is given."""
     # Not a BLAS product: its blocking may round differently from one machine or thread count to the next.
     place = sum(waves.wave[:, i, None] * xyz[i] for i in range(3))  # (M, C)
     angle = place + (waves.frequency * hours % (2.0 * np.pi) + waves.phase)[:, None]
@@ -41,5 +41,6 @@ def evaluate(waves: Waves, xyz: np.ndarray, hours: float, height: np.ndarray | N
         return scale * np.cos(angle).sum(axis=0)
     tilt = height[:, None] * waves.vertical  # (60, M)
     return scale * (
-        np.einsum("lm,mc->lc", np.cos(tilt), np.cos(angle)) - np.einsum("lm,mc->lc", np.sin(tilt), np.sin(angle))
+        np.einsum("lm,mc->lc", np.cos(tilt), np.cos(angle))
+        - np.einsum("lm,mc->lc", np.sin(tilt), np.sin(angle))
     )

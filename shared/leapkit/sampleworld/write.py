@@ -45,8 +45,8 @@ def _named(record: StepInput | StepOutput, names: Sequence[str]) -> dict[str, np
 def write_steps(root: Path, times: Sequence[StepTime], seed: int, columns: int = COLUMNS) -> list[Path]:
     """Writes the mli and mlo file of each time below root/YYYY-MM and returns their paths, pair by pair.
 
-    Each file depends on its time, the seed and the number of columns only. A killed run leaves no part of a file
-    under a final name. Raises ValueError for a number of columns outside 1..384.
+    Each file depends on its time, the seed and the number of columns only. A killed run leaves no part of a
+    file under a final name. Raises ValueError for a number of columns outside 1..384.
     """
     grid, levels = cubed_sphere(columns), hybrid_levels()
     paths = []

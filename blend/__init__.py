@@ -1,0 +1,1 @@
+"""The blend: verified parquets and weights in, one submission out. It knows no member and no network."""

@@ -1,0 +1,135 @@
+"""python -m blend run|verify: searches weights where asked, applies them, scores the result where truth is known."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Dict, List
+
+import numpy as np
+
+from blend import apply, climb, gram, oof, plan, scores, tables
+from leapkit import kaggle, receipts, submission
+from leapkit.columns import INPUTS, LINEAR_INPUTS
+from leapkit.errors import KitError, run_cli
+from leapkit.files import HashIndex, read_json, write_json
+from leapkit.world import RawData, Submission
+
+# A file from elsewhere was made by a pandas that did not round test.csv's decimals correctly (up to 1e-13).
+FOREIGN_RTOL = 1e-12
+
+
+def main(argv: List[str]) -> int:
+    parser = argparse.ArgumentParser(prog="blend", description="Blends verified submission parquets.")
+    parser.add_argument("command", choices=("run", "verify"))
+    parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
+    parser.add_argument("--submission", type=Path, default=Path("submission"))
+    parser.add_argument("--table", default="v10", help="a shipped table, a file, or `searched`")
+    parser.add_argument("--artifacts", default="", help="run: what a search may use; verify: what to check (comma list)")
+    options = parser.parse_args(argv)
+    raw, places = RawData(options.raw_data), Submission(options.submission)
+    index = HashIndex(places.blend / ".cache" / "hashes.json")
+    artifacts = [name for name in options.artifacts.split(",") if name]
+    try:
+        if options.command == "verify":
+            verify(raw, places, artifacts or [p.stem for p in sorted(places.subs.glob("*.parquet"))])
+        else:
+            run(options.table, artifacts, raw, places, index)
+    finally:
+        index.save()
+    return 0
+
+
+def run(name: str, artifacts: List[str], raw: RawData, places: Submission, index: HashIndex) -> None:
+    """Search (where the table is `searched`), apply, score: each step only when its receipt does not hold."""
+    table = searched(artifacts, raw, places, index) if name == plan.SEARCHED else tables.find(name)
+    inputs = apply.require_inputs(table, places, index)
+    target = plan.final_path(places, table.name)
+    verdict = receipts.judge(target, inputs, index)
+    _say("blend %s" % table.name, verdict)
+    if not verdict.done:
+        started = receipts.now()
+        apply.write_blend(table, places, kaggle.read_ids(raw.sample_submission), inputs, started)
+        print("blend: %d parquets -> %s" % (len(table.rows), target), flush=True)
+    if raw.truth.exists():
+        print(scores.table(score(table, target, raw, places, index)), flush=True)
+    else:
+        print("score: not known here, Kaggle never published the truth of test.csv", flush=True)
+
+
+def searched(artifacts: List[str], raw: RawData, places: Submission, index: HashIndex) -> tables.Table:
+    """Weights climbed on the out-of-fold predictions of the artifacts."""
+    if not artifacts:
+        raise KitError("a search needs the artifacts to choose from", "--artifacts", "name them")
+    members = {name: oof.OutOfFold(name, places, raw, index) for name in artifacts}
+    inputs = oof.search_inputs(raw, members, index)
+    target = plan.searched_path(places)
+    verdict = receipts.judge(target, inputs, index)
+    _say("weights", verdict)
+    if not verdict.done:
+        started = receipts.now()
+        matrix, counted = gram.error_gram(oof.blocks(raw, list(members.values())), len(members))
+        weights, path = climb.hill_climb(matrix)
+        for k, step, r2 in path:
+            print("climb: %-40s step %5.2f  mean R2 %.6f over %d targets" % (artifacts[k], step, r2, counted))
+        order = sorted(np.flatnonzero(weights), key=lambda k: -weights[k])
+        tables.Table("searched", tuple((artifacts[k], float(weights[k])) for k in order)).write(target)
+        receipts.write(target, "weights", inputs, started, {
+            "method": "hill climb", "targets": counted, "path": [[artifacts[k], s, r2] for k, s, r2 in path]})
+    table = tables.read(target)
+    return tables.Table(plan.SEARCHED, table.rows)
+
+
+def score(table: tables.Table, target: Path, raw: RawData, places: Submission, index: HashIndex
+          ) -> List[Dict[str, object]]:
+    """The score table, kept in scores_<table>.json until one of its inputs changes."""
+    kept = plan.scores_path(places, table.name)
+    parquets = [places.parquet(artifact) for artifact, _ in table.rows]
+    inputs = {path.name: index.of(path) for path in parquets + [target, raw.truth, raw.test_csv]}
+    verdict = receipts.judge(kept, inputs, index)
+    _say("scores", verdict)
+    if not verdict.done:
+        started, found = receipts.now(), {}
+        if raw.steps.is_dir():
+            found["ridge regression"] = scores.of_ridge(raw, "adam")
+        for artifact, path in sorted(zip([a for a, _ in table.rows], parquets)):
+            found[artifact] = scores.of_parquet(path, raw.truth)
+        found["blend " + table.name] = scores.of_parquet(target, raw.truth)
+        write_json(kept, scores.as_rows(found))
+        receipts.write(kept, "scores", inputs, started)
+    return list(read_json(kept))
+
+
+def verify(raw: RawData, places: Submission, artifacts: List[str]) -> None:
+    """Checks parquets against the contract and admits those from elsewhere by writing their receipts."""
+    ids = kaggle.read_ids(raw.sample_submission)
+    index, linear = HashIndex(), [INPUTS.index(name) for name in LINEAR_INPUTS]
+    q0002 = np.concatenate([x[:, linear] for _, x in kaggle.test_rows(raw.test_csv)])
+    refused = []
+    for artifact in artifacts:
+        path, started = places.parquet(artifact), receipts.now()
+        own = receipts.receipt_path(path).exists()
+        try:
+            if own:
+                receipts.require_valid(path, index, apply.MEND)
+            submission.verify(path, ids, q0002, linear_rtol=0.0 if own else FOREIGN_RTOL)
+        except KitError as error:
+            refused.append(artifact)
+            print("refused: %s" % error, flush=True)
+            continue
+        if not own:
+            receipts.write(path, "admitted", {
+                "sample_submission.csv": index.of(raw.sample_submission), "test.csv": index.of(raw.test_csv)},
+                started, {"linear columns within": FOREIGN_RTOL})
+        print("verified: %s%s" % (path, "" if own else ", receipt written"), flush=True)
+    if refused or not artifacts:
+        raise KitError("%d of %d parquets were refused" % (len(refused), len(artifacts)) if artifacts
+                       else "there are no parquets to verify", places.subs, "see the lines above" if artifacts
+                       else "put the parquets there")
+
+
+def _say(step: str, verdict: receipts.Verdict) -> None:
+    print("%-12s %s: %s" % (step, "is skipped" if verdict.done else "runs", verdict.reason), flush=True)
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,79 @@
+"""python -m leapkit.sampleworld --to raw_data/sample: makes the built-in world, or says that it is there.
+
+A year of training months, the published validation months and seven test months, a few steps of each on the real
+grid; then the split maker turns the steps into Kaggle's files. The same seed gives the same bytes.
+"""
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+from typing import List, Sequence
+
+import numpy as np
+
+from leapkit import receipts
+from leapkit.errors import KitError, explain_os_errors, run_cli
+from leapkit.files import TEMPORARY
+from leapkit.sampleworld.plan import judge_world, sample_inputs
+from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
+from leapkit.sampleworld.write import write_steps
+from leapkit.split import make_world, write_world_receipt
+from leapkit.stepfiles import Split, months_between
+from leapkit.world import world_receipt
+
+SPLIT = Split(train=months_between("0007-07", "0008-06"), validation=months_between("0008-07", "0009-01"),
+              validation_stride=1, test=months_between("0009-02", "0009-08"))
+STEPS_PER_MONTH = {"train": 4, "validation": 1, "test": 1}
+CSV_STRIDE = 4  # train.csv holds one step of each training month
+
+
+def times(months: Sequence[str], count: int, seed: int) -> List[StepTime]:
+    """`count` distinct steps of each month, drawn from (seed, month)."""
+    found: List[StepTime] = []
+    for month in months:
+        year, number = int(month[:4]), int(month[5:])
+        random = np.random.RandomState([seed, year, number])
+        slots = sorted(random.choice(DAYS_IN_MONTH[number - 1] * 72, count, replace=False))
+        found += [StepTime(year, number, int(s) // 72 + 1, int(s) % 72 * 1200) for s in slots]
+    return found
+
+
+def make(to: Path, seed: int) -> None:
+    started = receipts.now()
+    if to.exists() and any(to.iterdir()) and not world_receipt(to).exists():
+        raise KitError("holds something that is no sample world", to, "choose another folder with --to")
+    partial = to.with_name(TEMPORARY + to.name)
+    shutil.rmtree(str(partial), ignore_errors=True)
+    try:
+        with explain_os_errors(to):
+            partial.mkdir(parents=True)
+            steps = partial / "ClimSim_low-res" / "train"
+            print("making the sample world's step files", flush=True)
+            for role in ("train", "validation"):
+                write_steps(steps, times(getattr(SPLIT, role), STEPS_PER_MONTH[role], seed), seed)
+            with tempfile.TemporaryDirectory(dir=str(partial)) as withheld:
+                write_steps(Path(withheld), times(SPLIT.test, STEPS_PER_MONTH["test"], seed), seed)
+                make_world(steps, Path(withheld), partial, SPLIT, None, seed, CSV_STRIDE)
+            write_world_receipt(partial, sample_inputs(seed), started, {"seed": seed})
+            shutil.rmtree(str(to), ignore_errors=True)
+            partial.rename(to)
+    finally:
+        shutil.rmtree(str(partial), ignore_errors=True)
+
+
+def main(argv: List[str]) -> int:
+    parser = argparse.ArgumentParser(prog="leapkit.sampleworld", description="Makes the built-in sample world.")
+    parser.add_argument("--to", type=Path, default=Path("raw_data/sample"))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    verdict = judge_world(options.to, sample_inputs(options.seed))
+    print("sample world %s: %s" % ("is there" if verdict.done else "is made", verdict.reason), flush=True)
+    if not verdict.done:
+        make(options.to, options.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

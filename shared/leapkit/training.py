@@ -171,7 +171,7 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
     loss.backward()
     nn.utils.clip_grad_norm_(run.network.parameters(), run.recipe.clip)
     run.optimiser.step()
-    value = float(loss)
+    value = float(loss.detach())
     if not np.isfinite(value):
         raise KitError("the loss became NaN or infinite in epoch %d, step %d" % (run.epoch + 1, run.step + 1),
                        "training", "look for odd values in the training months, or lower the learning rate")

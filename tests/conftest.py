@@ -1,0 +1,55 @@
+"""Where the tests find their data: what lies beside the project (skipped when absent) and a tiny world made once."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BESIDE = REPOSITORY.parent / "shared"
+
+
+def _beside(name: str) -> Path:
+    path = BESIDE / name
+    if not path.exists():
+        pytest.skip("%s is not beside the project" % path.name)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The reference facts and parity vectors."""
+    return _beside("reference")
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The team's statistics, old weights and blend table."""
+    return _beside("published")
+
+
+@pytest.fixture(scope="session")
+def real_steps() -> Path:
+    """Real ClimSim months (YYYY-MM folders)."""
+    return _beside("climsim_low-res_sample") / "train"
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole world in Kaggle's and ClimSim's formats: 48 columns, 12 training, 2 validation and 3 test steps."""
+    pytest.importorskip("netCDF4")
+    from leapkit.receipts import now
+    from leapkit.sampleworld.steptime import StepTime
+    from leapkit.sampleworld.write import write_steps
+    from leapkit.split import make_world, write_world_receipt
+    from leapkit.stepfiles import Split
+
+    root = tmp_path_factory.mktemp("tiny") / "raw_data"
+    steps = tmp_path_factory.mktemp("steps")
+    split = Split(("0008-01", "0008-04"), ("0008-07",), 1, ("0009-02",))
+    plan = {"0008-01": 6, "0008-04": 6, "0008-07": 2, "0009-02": 3}
+    times = [StepTime(int(m[:4]), int(m[5:]), 3 + 2 * k, (k * 17 % 72) * 1200) for m, n in plan.items() for k in range(n)]
+    write_steps(steps, times, seed=7, columns=48)
+    make_world(steps, steps, root, split, None, seed=3, csv_stride=2)
+    write_world_receipt(root, {"made for": "tests"}, now(), {})
+    return root

@@ -7,7 +7,7 @@ from typing import Dict, List
 
 import numpy as np
 
-from blend import apply, climb, gram, oof, plan, scores, tables
+from blend import apply, climb, gram, oof, plan, scores, scores_text, tables
 from leapkit import kaggle, receipts, submission
 from leapkit.columns import INPUTS, LINEAR_INPUTS
 from leapkit.errors import KitError, run_cli
@@ -51,7 +51,7 @@ def run(name: str, artifacts: List[str], raw: RawData, places: Submission, index
         apply.write_blend(table, places, kaggle.read_ids(raw.sample_submission), inputs, started)
         print("blend: %d parquets -> %s" % (len(table.rows), target), flush=True)
     if raw.truth.exists():
-        print(scores.table(score(table, target, raw, places, index)), flush=True)
+        print(scores_text.table(score(table, target, raw, places, index)), flush=True)
     else:
         print("score: not known here, Kaggle never published the truth of test.csv", flush=True)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from blend.tables import Table
 from leapkit import receipts, submission
 from leapkit.columns import LINEAR, kaggle_positions
 from leapkit.errors import KitError
 from leapkit.files import HashIndex, atomic
+from leapkit.progress import progress
 from leapkit.world import Submission
 
 MEND = "run `make plan`: it names the command that makes it; `make verify` admits a file of your own"
@@ -39,7 +39,7 @@ def blended(table: Table, places: Submission, ids: Sequence[str]) -> Iterator[np
     paths = [places.parquet(artifact) for artifact, _ in table.rows]
     linear, at = kaggle_positions(LINEAR), 0
     whole = abs(sum(weight for _, weight in table.rows) - 1.0) < 1e-9
-    with tqdm(total=len(ids), desc="blending %d parquets" % len(paths), unit="row", mininterval=5) as bar:
+    with progress(total=len(ids), desc="blending %d parquets" % len(paths), unit="row") as bar:
         for groups in _in_step([submission.blocks(path) for path in paths], paths):
             total = np.zeros((len(groups[0][0]), len(groups[0][1][0])))
             for (found, values), (_, weight), path in zip(groups, table.rows, paths):

@@ -11,7 +11,6 @@ import numpy as np
 
 from leapkit import receipts, statistics
 from leapkit.climsim import StepReader
-
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import HashIndex
 from leapkit.world import RawData, Submission

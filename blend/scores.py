@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List
 
 import numpy as np
 
 from blend import baseline
 from leapkit import kaggle, statistics, submission
-from leapkit.columns import GROUP_NAMES, INPUTS, LINEAR_INPUTS
+from leapkit.columns import INPUTS, LINEAR_INPUTS
 from leapkit.errors import KitError
 from leapkit.score import R2, Score, submission_score
 from leapkit.world import RawData
@@ -49,14 +49,3 @@ def of_ridge(raw: RawData, family: str) -> Score:
 
 def as_rows(scores: Dict[str, Score]) -> List[Dict[str, Any]]:
     return [dict(asdict(score), name=name) for name, score in scores.items()]
-
-
-def table(rows: Sequence[Dict[str, Any]]) -> str:
-    """The scores as text: R2 over 368 columns, over the 292 predicted ones, and per group."""
-    groups = [name.replace("ptend_", "") for name in GROUP_NAMES]
-    lines = ["%-34s %9s %9s  %s" % ("R2 on the test rows", "all 368", "292 nets'",
-                                    " ".join("%8s" % name for name in groups))]
-    for row in rows:
-        lines.append("%-34s %9.5f %9.5f  %s" % (row["name"], row["all_columns"], row["predicted"],
-                                              " ".join("%8.4f" % value for value in row["groups"])))
-    return "\n".join(lines)

@@ -1,7 +1,9 @@
 """Where the tests find their data: what lies beside the project (skipped when absent) and a tiny world made once."""
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -53,3 +55,20 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_world(steps, steps, root, split, None, seed=3, csv_stride=2)
     write_world_receipt(root, {"made for": "tests"}, now(), {})
     return root
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 kB, to fill: needs the right to mount, so containers without it skip."""
+    folder = tmp_path / "small-disk"
+    folder.mkdir()
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
+    except OSError:
+        pytest.skip("there is no mount command here")
+    if done.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -141,10 +141,10 @@ class Cdf5Reader:
 
     def __init__(self) -> None:
         self._header_bytes = b""
-        self._header = None  # type: ignore[var-annotated]
+        self._header: Optional[Header] = None
         self._buffer = bytearray()
 
-    def read(self, path: Path) -> Tuple[Header, "memoryview"]:
+    def read(self, path: Path) -> Tuple[Header, memoryview]:
         """-> (header, the file's bytes). The bytes are valid until the next call.
 
         Raises KitError when the file is missing, is no CDF-5 file, or has not the size its header promises.
@@ -176,7 +176,7 @@ class Cdf5Reader:
         return header, view
 
 
-def array(header: Header, view: "memoryview", name: str) -> np.ndarray:
+def array(header: Header, view: memoryview, name: str) -> np.ndarray:
     """A big-endian view of one variable, shape as stored: (lev, ncol) or (ncol,) or ()."""
     variable = header.variables[name]
     flat = np.frombuffer(view, dtype=variable.dtype, count=max(1, int(np.prod(variable.shape, dtype=np.int64))),

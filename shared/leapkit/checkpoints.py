@@ -1,14 +1,17 @@
 """Reads PyTorch checkpoints without executing what they contain, on torch 1.10 as on today's.
 
 torch.load unpickles, and unpickling runs code of the file's author (torch's own safe mode came with 1.13). Here the
-pickle inside the zip archive is interpreted with a closed list of harmless names; every other name, every
-persistent id that is no plain tensor storage, every shape that does not fit its storage ends in a KitError.
+pickle inside the zip archive is interpreted with a closed list of harmless opcodes and names; every other one, every
+persistent id that is no plain tensor storage, every shape that does not fit its storage ends in a KitError, and no
+file makes the reader take much more memory than the file is long.
 Needs numpy only, so a launcher can check weights without torch.
 """
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
     import torch
 
 REMEDY = "download the checkpoint again or train it again"
-_LARGEST_PICKLE = 16 << 20  # names and shapes of a state_dict: some kilobytes
+_LARGEST_PICKLE = 1 << 20  # names and shapes of a state_dict: some kilobytes
+# What torch.save (pickle protocol 2) makes a state_dict of.
+_OPCODES = frozenset((
+    "PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+    "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM",
+    "SETITEMS", "BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "NEWTRUE", "NEWFALSE", "NONE"))
 _STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8",
              "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?"}
 
@@ -35,11 +43,15 @@ class _Refused(Exception):
 
 @dataclass(frozen=True)
 class _StorageType:
+    __slots__ = ("dtype",)  # no __dict__ that a BUILD opcode could write another dtype into
     dtype: str
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> np.ndarray:
-    """A tensor as (a copy of) a strided view of its storage, with every bound checked."""
+    """A tensor as a read-only strided view of its storage, with every bound checked.
+
+    No copy: a small file can rebuild one storage ten thousand times.
+    """
     if not isinstance(storage, np.ndarray) or not all(
             type(v) is int and v >= 0 for v in (offset,) + tuple(size) + tuple(stride)) or len(size) != len(stride):
         raise _Refused("a tensor with impossible shape, stride or storage")
@@ -48,13 +60,22 @@ def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) 
     if np.prod([float(n) for n in size] or [1.0]) > storage.size:
         raise _Refused("a tensor larger than its storage")  # stride 0 would let a small file ask for all memory
     strides = tuple(s * storage.itemsize for s in stride)
-    return np.lib.stride_tricks.as_strided(storage[offset:], tuple(size), strides, writeable=False).copy()
+    return np.lib.stride_tricks.as_strided(storage[offset:], tuple(size), strides, writeable=False)
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
     if not isinstance(data, np.ndarray):
         raise _Refused("a parameter that is no tensor")
     return data
+
+
+def _require_plain(pickled: bytes) -> None:
+    """Raises _Refused for an opcode that no state_dict needs, and for a memo that would be gigabytes of nothing."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name not in _OPCODES:
+            raise _Refused("the pickle opcode %s, which a checkpoint of tensors has no use for" % opcode.name)
+        if opcode.name == "LONG_BINPUT" and argument > len(pickled):  # the memo is as long as its largest number
+            raise _Refused("more objects than it holds")
 
 
 def _allowed() -> Dict[Tuple[str, str], Any]:
@@ -76,8 +97,11 @@ class _Interpreter(pickle.Unpickler):
         entry = archive.getinfo(root + "data.pkl")
         if entry.file_size > _LARGEST_PICKLE:
             raise _Refused("a table of contents of %d bytes" % entry.file_size)
-        super().__init__(io.BytesIO(archive.read(entry)))
+        pickled = archive.read(entry)
+        _require_plain(pickled)
+        super().__init__(io.BytesIO(pickled))
         self._archive, self._root = archive, root
+        self._left = os.path.getsize(str(archive.filename))
         self._storages: Dict[str, np.ndarray] = {}
         self._allowed = _allowed()
 
@@ -97,11 +121,14 @@ class _Interpreter(pickle.Unpickler):
             dtype = np.dtype(kind.dtype)
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != count * dtype.itemsize:
                 raise _Refused("a storage whose size is not what the file says")
+            self._left -= entry.file_size
+            if self._left < 0:  # entries that share their bytes
+                raise _Refused("storages that together are longer than the file")
             self._storages[key] = np.frombuffer(self._archive.read(entry), dtype=dtype)
         return self._storages[key]
 
 
-def read_tensors(path: Path) -> "OrderedDict[str, np.ndarray]":
+def read_tensors(path: Path) -> OrderedDict[str, np.ndarray]:
     """{bare name: array} of a state_dict saved by torch.save (zip format, torch >= 1.6), in saved order.
 
     One leading `module.` (nn.DataParallel's) is stripped where all names have it.
@@ -115,8 +142,10 @@ def read_tensors(path: Path) -> "OrderedDict[str, np.ndarray]":
                 if len(roots) != 1:
                     raise KitError("is no PyTorch checkpoint (no data.pkl in the archive)", path, REMEDY)
                 order = "%sbyteorder" % roots[0]
-                if order in archive.namelist() and archive.read(order) != b"little":
-                    raise KitError("was saved on a big-endian machine", path, REMEDY)
+                if order in archive.namelist():
+                    with archive.open(order) as entry:  # not read whole: it may unpack to gigabytes
+                        if entry.read(8) != b"little":
+                            raise KitError("was saved on a big-endian machine", path, REMEDY)
                 state = _Interpreter(archive, roots[0]).load()
         except zipfile.BadZipFile as error:
             raise KitError("is truncated, or no PyTorch checkpoint in zip format", path, REMEDY) from error
@@ -129,15 +158,16 @@ def read_tensors(path: Path) -> "OrderedDict[str, np.ndarray]":
             raise
         except Exception as error:  # whatever else malformed bytes make an unpickler say
             raise KitError("is damaged (%s: %s)" % (type(error).__name__, error), path, REMEDY) from error
-    if not isinstance(state, dict) or not state or not all(
-            isinstance(k, str) and isinstance(v, np.ndarray) for k, v in state.items()):
+    # dict.items and not state.items, which the pickle may have written over.
+    items = list(dict.items(state)) if isinstance(state, dict) else []
+    if not items or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in items):
         raise KitError("does not hold a state_dict of tensors", path, REMEDY)
     prefix = "module."
-    strip = len(prefix) if all(name.startswith(prefix) for name in state) else 0
-    return OrderedDict((name[strip:], value) for name, value in state.items())
+    strip = len(prefix) if all(name.startswith(prefix) for name, _ in items) else 0
+    return OrderedDict((name[strip:], value) for name, value in items)
 
 
-def load_into(network: "torch.nn.Module", tensors: Mapping[str, np.ndarray], source: object) -> None:
+def load_into(network: torch.nn.Module, tensors: Mapping[str, np.ndarray], source: object) -> None:
     """Strict load: every name, shape and dtype must fit. Raises KitError naming the first that does not."""
     import torch
     own = network.state_dict()
@@ -148,6 +178,9 @@ def load_into(network: "torch.nn.Module", tensors: Mapping[str, np.ndarray], sou
         if found != wanted:
             raise KitError("the tensor %s has shape %s instead of %s: a checkpoint of another network or width"
                            % (name, found, wanted), source, REMEDY)
+        types = str(tensors[name].dtype), str(tensor.dtype).split(".")[-1]
+        if types[0] != types[1]:
+            raise KitError("the tensor %s is %s instead of %s" % ((name,) + types), source, REMEDY)
         if not np.isfinite(tensors[name]).all():
             raise KitError("the tensor %s holds a NaN or an infinity" % name, source, REMEDY)
     extra = [name for name in tensors if name not in own]
@@ -156,7 +189,7 @@ def load_into(network: "torch.nn.Module", tensors: Mapping[str, np.ndarray], sou
     network.load_state_dict({name: torch.from_numpy(np.array(tensors[name])) for name in own}, strict=True)
 
 
-def save(network: "torch.nn.Module", path: Path) -> None:
+def save(network: torch.nn.Module, path: Path) -> None:
     """Saves the bare state_dict atomically, on the CPU, readable by read_tensors and by torch.load."""
     import torch
     state = OrderedDict((name, tensor.detach().cpu().clone()) for name, tensor in network.state_dict().items())

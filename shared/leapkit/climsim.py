@@ -11,10 +11,19 @@ from typing import List, Optional, Sequence, Tuple
 import numpy as np
 
 from leapkit.cdf5 import REMEDY, Cdf5Reader, Header, array
-from leapkit.columns import (GAS_PROFILES, INPUT_SCALARS, INPUTS, LEVELS, OUTPUT_SCALARS, STATE_PROFILES,
-                             STEP_SECONDS, TARGETS)
+from leapkit.columns import (
+    GAS_PROFILES,
+    INPUT_SCALARS,
+    INPUTS,
+    LEVELS,
+    OUTPUT_SCALARS,
+    STATE_PROFILES,
+    STEP_SECONDS,
+    TARGETS,
+)
 from leapkit.errors import KitError
 from leapkit.stepfiles import StepPair
+
 
 class StepReader:
     """Reads step pairs into float64 rows; reuses its buffers, so one reader per thread."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional
 
@@ -13,6 +14,8 @@ from leapkit.errors import KitError, explain_os_errors
 
 TEMPORARY = ".partial-"  # prefix of every unfinished file; nothing with this prefix is ever read as a result
 _BLOCK = 1 << 20
+# An edit within one tick of the file system's clock leaves all times as they were: 2 s on FAT, 4 ms on older kernels.
+_SETTLED_NS = 2 * 10**9
 
 
 @contextlib.contextmanager
@@ -26,6 +29,8 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()  # a killed publish_copy leaves a link: writing through it would change its source
             yield temporary
             with open(temporary, "rb") as handle:
                 os.fsync(handle.fileno())
@@ -55,21 +60,18 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path, remedy: str = "make the file again") -> Any:
     """Raises KitError when the file is missing or is no JSON."""
-    with explain_os_errors(path, remedy):
-        text = Path(path).read_text(encoding="utf-8")
     try:
-        return json.loads(text)
-    except ValueError as error:
+        with explain_os_errors(path, remedy):
+            return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no text at all
         raise KitError("is not valid JSON (%s)" % error, path, remedy) from error
 
 
 def publish_copy(source: Path, target: Path) -> None:
     """Gives `source` a second name without a second copy where the file system can, else copies atomically."""
     with atomic(target) as temporary:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
         try:
-            os.link(str(source), str(temporary))
+            os.link(os.path.realpath(str(source)), str(temporary))  # of a symbolic link, the file and not the link
         except OSError:  # another file system, or a bind mount of a container
             shutil.copyfile(str(source), str(temporary))
 
@@ -91,7 +93,8 @@ class HashIndex:
     """sha256 of files, re-read only when the inode says that the content may have changed.
 
     Content decides: the index never answers for a file whose size, inode, mtime or ctime (which no user
-    program can set back) differs from what it was when the content was hashed. As git's index does.
+    program can set back) differs from what it was when the content was hashed. As git's index does, it does not
+    remember a file that changed a moment ago.
     """
 
     def __init__(self, path: Optional[Path] = None) -> None:
@@ -103,15 +106,18 @@ class HashIndex:
 
     def of(self, path: Path) -> str:
         path = Path(path).resolve()
+        asked = time.time_ns()
         with explain_os_errors(path):
             status = os.stat(str(path))
         stamp = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
         known = self._entries.get(str(path))
-        if not (isinstance(known, list) and known[:4] == stamp):
-            known = stamp + [sha256(path)]
-            self._entries[str(path)] = known
+        if isinstance(known, list) and len(known) == 5 and known[:4] == stamp:
+            return str(known[4])
+        digest = sha256(path)
+        if asked - status.st_ctime_ns > _SETTLED_NS:
+            self._entries[str(path)] = stamp + [digest]
             self._dirty = True
-        return str(known[4])
+        return digest
 
     def of_many(self, paths: Iterable[Path], root: Path) -> str:
         """One hash for a set of files: their names below `root` and their contents, in any order."""

@@ -12,13 +12,13 @@ from typing import Iterator, Mapping
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from leapkit import receipts, submission
 from leapkit.columns import TARGETS
-from leapkit.errors import explain_os_errors, KitError
+from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import atomic, require_free
 from leapkit.prepared import TestSet
+from leapkit.progress import progress
 from leapkit.statistics import Statistics
 from leapkit.training import predict
 
@@ -38,7 +38,7 @@ def predictions(network: nn.Module, test: TestSet, batch: int, scratch: Path, de
         done = count if done >= count else done - done % batch  # the same batches whether interrupted or not
         handle.truncate(done * _ROW)
         since = 0
-        with tqdm(total=count, initial=done, desc="predicting", unit="row", mininterval=5) as bar:
+        with progress(total=count, initial=done, desc="predicting", unit="row") as bar:
             for block in predict(network, test.inputs[done:], batch, device):
                 if not np.isfinite(block).all():
                     raise KitError("the network's output is NaN or infinite", "inference",

@@ -6,6 +6,7 @@ every number correctly rounded to float64: ptend_q0002_13 and its neighbours rea
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Iterator, List, Sequence, Tuple
 
@@ -23,7 +24,7 @@ REMEDY = "download the file again or make it again with the split maker"
 
 def _header(path: Path, expected: Sequence[str]) -> None:
     """Raises KitError unless the first line holds exactly the expected names, in order."""
-    with explain_os_errors(path, REMEDY), open(path, "r", encoding="utf-8", newline="") as handle:
+    with explain_os_errors(path, REMEDY), open(path, encoding="utf-8", newline="") as handle:
         try:
             found = next(csv.reader(handle), [])
         except UnicodeDecodeError as error:
@@ -88,7 +89,7 @@ def read_ids(path: Path) -> List[str]:
     _header(path, [SAMPLE_ID] + list(TARGETS))
     _require_last_line_whole(path)
     ids: List[str] = []
-    with explain_os_errors(path, REMEDY), open(path, "r", encoding="utf-8") as handle:
+    with explain_os_errors(path, REMEDY), open(path, encoding="utf-8") as handle:
         next(handle)
         for line in handle:
             name, comma, _ = line.partition(",")
@@ -96,8 +97,7 @@ def read_ids(path: Path) -> List[str]:
                 raise KitError("line %d has no comma" % (len(ids) + 2), path, REMEDY)
             ids.append(name)
     if len(set(ids)) != len(ids):
-        seen = set()  # type: ignore[var-annotated]
-        twice = next(name for name in ids if name in seen or seen.add(name))
+        twice = next(name for name, count in Counter(ids).items() if count > 1)
         raise KitError("the sample_id %s stands there twice" % twice, path, REMEDY)
     if not ids:
         raise KitError("holds no rows", path, REMEDY)
@@ -109,7 +109,7 @@ def read_old_weights(path: Path) -> np.ndarray:
 
     Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id column.
     """
-    with explain_os_errors(path, REMEDY), open(path, "r", encoding="utf-8", newline="") as handle:
+    with explain_os_errors(path, REMEDY), open(path, encoding="utf-8", newline="") as handle:
         rows = csv.reader(handle)
         names, first = next(rows, []), next(rows, [])
     if names[:1] == [SAMPLE_ID]:
@@ -132,7 +132,7 @@ class CsvWriter:
         self._atomic = atomic(path)
         self._columns, self._path = list(columns), path
 
-    def __enter__(self) -> "CsvWriter":
+    def __enter__(self) -> CsvWriter:
         self._handle = open(self._atomic.__enter__(), "w", encoding="utf-8", newline="")
         self._handle.write(",".join([SAMPLE_ID] + self._columns) + "\n")
         return self

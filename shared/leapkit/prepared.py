@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import List
 
 import numpy as np
-from tqdm import tqdm
 
 from leapkit import kaggle
 from leapkit.columns import INPUTS, LINEAR_INPUTS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import TEMPORARY, require_free, sync_directory
+from leapkit.progress import progress
 from leapkit.statistics import Statistics
 from leapkit.world import RawData
 
@@ -57,7 +57,7 @@ def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -
     try:
         with explain_os_errors(folder), open(partial / "inputs.f32", "wb") as inputs, \
                 open(partial / "q0002.f64", "wb") as q0002:
-            with tqdm(total=len(ids), desc="reading test.csv", unit="row", mininterval=5) as bar:
+            with progress(total=len(ids), desc="reading test.csv", unit="row") as bar:
                 at = 0
                 for found, x in kaggle.test_rows(raw.test_csv):
                     _require_same_ids(found, ids[at:at + len(found)], at, raw)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import List, Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS, TARGETS
 from leapkit.errors import KitError
 from leapkit.experiments import TrainingRows
+from leapkit.progress import progress
 from leapkit.statistics import Statistics
 from leapkit.stepfiles import StepPair
 
@@ -76,7 +76,7 @@ def load(pairs: Sequence[StepPair], statistics: Statistics, rows: TrainingRows, 
     targets = np.empty((total, len(TARGETS)), dtype=np.float32)
     at = 0
     x, y = np.empty((columns, len(INPUTS))), np.empty((columns, len(TARGETS)))
-    for pair, own in zip(tqdm(pairs, desc="reading the %s set" % purpose, unit="step", mininterval=2), chosen):
+    for pair, own in zip(progress(pairs, desc="reading the %s set" % purpose, unit="step"), chosen):
         reader.read(pair, x, y)
         inputs[at:at + len(own)] = statistics.train_inputs(x[own])
         targets[at:at + len(own)] = statistics.targets(y[own])

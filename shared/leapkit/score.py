@@ -10,8 +10,17 @@ from typing import Tuple
 
 import numpy as np
 
-from leapkit.columns import (GROUP_NAMES, GROUPS, LINEAR, NETWORK_TARGETS, PREDICTED, TARGETS, ZERO, kaggle_positions,
-                             network_positions)
+from leapkit.columns import (
+    GROUP_NAMES,
+    GROUPS,
+    LINEAR,
+    NETWORK_TARGETS,
+    PREDICTED,
+    TARGETS,
+    ZERO,
+    kaggle_positions,
+    network_positions,
+)
 from leapkit.statistics import Moments, Statistics
 
 

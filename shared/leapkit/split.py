@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from leapkit import kaggle, receipts, statistics, submission
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS, TARGETS, ZERO, kaggle_positions
 from leapkit.errors import KitError, explain_os_errors, run_cli
 from leapkit.files import HashIndex, atomic, publish_copy, sha256_json, write_json
+from leapkit.progress import progress
 from leapkit.stepfiles import Split, StepPair, list_pairs, months_between, training_pairs, validation_pairs, write_split
 from leapkit.world import RawData, world_files, world_receipt
 
@@ -38,7 +38,7 @@ class Published:
     old_weights: Path
 
     @staticmethod
-    def find(root: Path) -> "Published":
+    def find(root: Path) -> Published:
         """In a folder laid out as the team's: <family>/{mean,std}.json and a file of old weights."""
         families = {name: root / name for name in statistics.FAMILIES if (root / name / "mean.json").exists()}
         candidates = [root / "kaggle-data" / "sample_submission_old.csv", root / "sample_submission_old.csv",
@@ -53,7 +53,7 @@ class Published:
 def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     """Yields (inputs (C, 556), targets (C, 368)) float64 of each pair, with progress."""
     reader = StepReader()
-    for pair in tqdm(pairs, desc=what, unit="step", mininterval=2):
+    for pair in progress(pairs, desc=what, unit="step"):
         yield reader.read(pair)
 
 
@@ -76,7 +76,7 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
     ids = ["test_%d" % k for k in np.random.RandomState(seed).permutation(total)]
     with kaggle.CsvWriter(raw.test_csv, INPUTS) as out:
         at = 0
-        for x, _ in tqdm(blocks, desc="writing test.csv", unit="step", mininterval=2):
+        for x, _ in progress(blocks, desc="writing test.csv", unit="step"):
             out.write(ids[at:at + len(x)], x)
             at += len(x)
     scored = np.ones((1, len(TARGETS)), dtype=np.int64)

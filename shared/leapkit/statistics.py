@@ -11,8 +11,16 @@ from typing import Dict, Iterable, Sequence, Tuple
 
 import numpy as np
 
-from leapkit.columns import (INPUTS, LINEAR, INPUTS_TO_NETWORK, TARGETS, TARGETS_TO_KAGGLE, TARGETS_TO_NETWORK, ZERO,
-                             kaggle_positions)
+from leapkit.columns import (
+    INPUTS,
+    INPUTS_TO_NETWORK,
+    LINEAR,
+    TARGETS,
+    TARGETS_TO_KAGGLE,
+    TARGETS_TO_NETWORK,
+    ZERO,
+    kaggle_positions,
+)
 from leapkit.errors import KitError
 from leapkit.files import read_json, write_json
 from leapkit.kaggle import read_old_weights
@@ -148,7 +156,7 @@ class Moments:
             part.m2 = np.square(block - part.mean).sum(axis=0, dtype=np.float64)
             self.merge(part)
 
-    def merge(self, other: "Moments") -> None:
+    def merge(self, other: Moments) -> None:
         total = self.count + other.count
         if total == 0:
             return

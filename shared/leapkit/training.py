@@ -14,7 +14,6 @@ from typing import Any, Callable, Dict, Iterator, List
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from leapkit import checkpoints, compute, training_state
 from leapkit.columns import TARGETS, ZERO, network_positions
@@ -22,6 +21,7 @@ from leapkit.errors import KitError
 from leapkit.experiments import Recipe
 from leapkit.files import atomic, write_text
 from leapkit.losses import loss_all
+from leapkit.progress import progress
 from leapkit.rows import Rows
 from leapkit.score import R2, Score, score_network_order, validation_r2
 from leapkit.statistics import Statistics
@@ -109,7 +109,7 @@ def _shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 def train(build: Callable[[], nn.Module], recipe: Recipe, rows: Rows, validation: Rows, statistics: Statistics,
-          folder: Path, name: str, key: str, device: torch.device) -> "Trained":
+          folder: Path, name: str, key: str, device: torch.device) -> Trained:
     """Trains, or goes on with, the run in `folder`; leaves <name>.pt, oof.npy and log.txt of the best evaluation.
 
     `key` identifies the run (inputs, network, recipe): the state of another run is not gone on with. The state file
@@ -133,8 +133,8 @@ def train(build: Callable[[], nn.Module], recipe: Recipe, rows: Rows, validation
     points = evaluation_steps(steps, recipe.evaluations_per_epoch)
     oof = np.empty((len(validation), len(TARGETS)), dtype=np.float32)
     inputs, targets = torch.from_numpy(rows.inputs), torch.from_numpy(rows.targets)
-    with tqdm(total=recipe.epochs * steps, initial=run.epoch * steps + run.step, desc="training %s" % name,
-              unit="step", mininterval=5) as bar:
+    with progress(total=recipe.epochs * steps, initial=run.epoch * steps + run.step, desc="training %s" % name,
+              unit="step") as bar:
         while run.epoch < recipe.epochs and not _stops(run):
             order = _shuffled(len(rows), recipe.seed, run.epoch)
             started = time.monotonic()

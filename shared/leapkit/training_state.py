@@ -41,7 +41,7 @@ def _put_tensors(value: Any, tensors: Dict[str, np.ndarray]) -> Any:
 
 def save(path: Path, value: Any) -> None:
     """Saves nested dicts and lists of tensors, numbers and strings, atomically."""
-    tensors: "OrderedDict[str, torch.Tensor]" = OrderedDict()
+    tensors: OrderedDict[str, torch.Tensor] = OrderedDict()
     text = json.dumps(_take_tensors(value, tensors)).encode("utf-8")
     tensors[_JSON] = torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())
     with atomic(path) as temporary:

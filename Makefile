@@ -1,0 +1,45 @@
+# Every command a person types. `make` alone prints them. The launcher (launch/) does the work: any Python >= 3.8.
+PYTHON ?= python3
+# SPLIT holds arguments of the split maker, ARGS of pytest, BENCH of the benchmarks.
+SPLIT ?=
+ARGS ?=
+MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
+VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH
+$(foreach v,$(VARIABLES),$(if $(filter command line,$(origin $(v))),$(eval export $(v))))
+LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
+
+.PHONY: help reproduce infer-only blend plan doctor verify world split bases test lint bench clean $(MEMBERS)
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@for m in $(MEMBERS); do printf "  make %-12s %s\n" $$m "$$m alone: trains and predicts (MODE=infer-only: predicts)"; done
+	@echo "  choices: RUNTIME=docker|venv STACK=published|modern PROFILE=sample|full RAW_DATA=dir SUBMISSION=dir"
+	@echo "           EXPERIMENTS=195,197 TABLE=v10|searched|file.csv DEVICE=auto|cpu|cuda"
+
+reproduce: ## train everything, infer, blend (the sample world where raw_data is empty)
+	$(LAUNCH) reproduce
+infer-only: ## published checkpoints -> submission parquets -> blend
+	$(LAUNCH) infer-only
+$(MEMBERS):
+	$(LAUNCH) $@
+blend: ## the blend alone (TABLE=...)
+	$(LAUNCH) blend
+plan: ## what would run, what is skipped, why; starts nothing
+	$(LAUNCH) plan
+doctor: ## what this machine has and what is missing
+	$(LAUNCH) doctor
+verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
+	$(LAUNCH) verify
+world: ## make the sample world alone
+	$(LAUNCH) world
+split: ## a scored world from step files (SPLIT="--steps DIR --to DIR --train .. --validation .. --test ..")
+	$(LAUNCH) split $(SPLIT)
+bases: ## base images where no image registry can be reached (Debian, root)
+	@containers/make-bases all --wheels auto
+test: ## all tests on both stacks (ARGS="-k word")
+	$(LAUNCH) test $(ARGS)
+lint: ## ruff and mypy
+	$(LAUNCH) lint
+bench: ## the hot steps against the published way, in one table
+	$(LAUNCH) bench
+clean: ## remove the sample world, its results' caches and the environments; never your data or results
+	rm -rf raw_data/sample .venvs submission/.cache submission/outputs/*/.cache submission/blend/.cache

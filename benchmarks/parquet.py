@@ -1,0 +1,86 @@
+"""One submission parquet: pandas.to_parquet as it comes against the kit's stream without dictionaries."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Mapping
+
+from benchmarks import source
+from benchmarks.measure import Case, Side, Step, UnequalError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "parquet"
+
+
+def make(case: Case) -> None:
+    import numpy as np
+    np.save(case.place(NAME) / "values.npy", np.concatenate(list(source.submissions(case, case.rows, 0))))
+
+
+def _values(case: Case) -> np.ndarray:
+    """(rows, 368) float64: mapped, so that neither side is charged for it before it touches it."""
+    import numpy as np
+    found: np.ndarray = np.load(case.place(NAME) / "values.npy", mmap_mode="r")
+    return found
+
+
+def published(case: Case) -> None:
+    import numpy as np
+    import pandas as pd
+
+    from leapkit.columns import TARGETS
+    frame = pd.DataFrame(np.asarray(_values(case)), columns=list(TARGETS))
+    frame.insert(0, "sample_id", source.ids(case.rows))
+    frame.to_parquet(_path(case, "published"))
+
+
+def ours(case: Case) -> None:
+    """Blocks of 2,048 rows, as they come from a network."""
+    from leapkit import submission
+    values = _values(case)
+    blocks = (values[at:at + 2048] for at in range(0, len(values), 2048))
+    submission.write(_path(case, "ours"), source.ids(case.rows), blocks)
+
+
+def ours_verified(case: Case) -> None:
+    """As the kit finishes every file: written, then read back and held against its contract."""
+    from leapkit import submission
+    ours(case)
+    submission.verify(_path(case, "ours"), source.ids(case.rows), None)
+
+
+def _path(case: Case, side: str) -> Path:
+    return case.place(NAME, side) / "submission.parquet"
+
+
+def evidence(case: Case, side: str, result: Any) -> Dict[str, Any]:
+    kind = "published" if side == "published" else "ours"
+    return {"bytes": _path(case, kind).stat().st_size}
+
+
+def require_equal_tables(published: Path, ours: Path) -> None:
+    """Raises UnequalError unless two submission parquets hold the same ids and the same bits, column by column."""
+    import numpy as np
+    import pyarrow.parquet as pq
+    first, second = pq.ParquetFile(published), pq.ParquetFile(ours)
+    if first.schema_arrow.names != second.schema_arrow.names:
+        raise UnequalError("the columns differ")
+    for name in first.schema_arrow.names:
+        a, b = (np.asarray(file.read([name]).column(0)) for file in (first, second))
+        if (a.tobytes() != b.tobytes()) if a.dtype == np.float64 else list(a) != list(b):
+            raise UnequalError("the column %s differs" % name)
+
+
+def compare(case: Case, found: Mapping[str, Any]) -> str:
+    require_equal_tables(_path(case, "published"), _path(case, "ours"))
+    sizes = [found[side]["bytes"] for side in ("published", "ours")]
+    return "bit-identical, %.2fx the bytes (%.1f -> %.1f MB)" % (sizes[1] / sizes[0], sizes[0] / 1e6, sizes[1] / 1e6)
+
+
+STEP = Step(
+    title="one submission parquet", goal=">= 4x, <= 0.6x the bytes", cores=0,
+    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.columns"), published),
+           "ours": Side(("numpy", "leapkit.submission"), ours),
+           "ours, verified": Side(("numpy", "leapkit.submission"), ours_verified)},
+    size=lambda case: "%d x 368 float64" % case.rows, make=make, evidence=evidence, compare=compare)

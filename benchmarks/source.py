@@ -1,0 +1,91 @@
+"""Rows that the tables of the benchmark are made of: those of the step files, over and over, never twice the same."""
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, List, Tuple
+
+from benchmarks.measure import Case
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leapkit.statistics import Statistics
+    from leapkit.stepfiles import StepPair
+
+
+def ids(count: int) -> List[str]:
+    return ["test_%d" % k for k in range(count)]
+
+
+def pairs(case: Case) -> List[StepPair]:
+    from leapkit.stepfiles import list_pairs
+    found = list_pairs(Path(case.steps))
+    return found[:case.pairs] if case.pairs else found
+
+
+def rows(case: Case, count: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yields (inputs (n, 556), targets (n, 368)) float64, Kaggle order, `count` rows in all.
+
+    Round k over the files is scaled by 1 + k/1024: equal values would let dictionaries and zstd pay off as they never
+    do on real predictions. Inputs and targets alike, so that ptend_q0002_12..27 stays -state_q0002/1200 to rounding.
+    """
+    from leapkit.climsim import StepReader
+    reader, sources, done, turn = StepReader(), pairs(case), 0, 0
+    while done < count:
+        x, y = reader.read(sources[turn % len(sources)])
+        scale, n = 1 + (turn // len(sources)) / 1024, min(len(x), count - done)
+        yield x[:n] * scale, y[:n] * scale
+        done, turn = done + n, turn + 1
+
+
+def statistics(case: Case, family: str) -> Statistics:
+    """A family's statistics from all the step files of the case, as the split maker computes them."""
+    import numpy as np
+
+    from leapkit.climsim import StepReader
+    from leapkit.columns import INPUTS
+    from leapkit.statistics import FAMILIES, Moments, Statistics, moments_of, old_weights
+    reader, cut = StepReader(), len(INPUTS)
+    moments = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case))
+    targets = Moments(len(moments.mean) - cut)
+    targets.count, targets.mean, targets.m2 = moments.count, moments.mean[cut:], moments.m2[cut:]
+    kind, weight = FAMILIES[family], old_weights(targets)
+    cast = np.dtype(kind.cast_inputs)
+    return Statistics(kind, moments.mean[:cut].astype(cast).astype(np.float64),
+                      np.maximum(moments.std()[:cut], kind.std_floor).astype(cast).astype(np.float64),
+                      targets.mean * weight, np.maximum(targets.std() * weight, kind.std_floor), weight)
+
+
+def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yields (truth, z), (n, 368) float32 standardised, network order: z is the truth with this model's own error.
+
+    Error of model m: 0.4 + m/50 standard deviations, a third of its variance shared by all models.
+    """
+    import numpy as np
+    scale = statistics(case, "fdzm")
+    own, shared = np.random.RandomState(model + 1), np.random.RandomState(0)
+    for _, y in rows(case, count):
+        truth = scale.targets(y)
+        noise = (2 / 3) ** 0.5 * own.standard_normal(truth.shape) + (1 / 3) ** 0.5 * shared.standard_normal(truth.shape)
+        yield truth, (truth + (0.4 + model / 50) * noise).astype(np.float32)
+
+
+def submissions(case: Case, count: int, model: int) -> Iterator[np.ndarray]:
+    """Yields (n, 368) float64 in raw units, Kaggle order: what a member writes, by the kit's own post-processing."""
+    from leapkit.columns import INPUTS, LINEAR_INPUTS
+    scale, columns = statistics(case, "fdzm"), [INPUTS.index(name) for name in LINEAR_INPUTS]
+    for (_, z), (x, _) in zip(predictions(case, count, model), rows(case, count)):
+        yield scale.raw(z, x[:, columns])
+
+
+def make_step_files(root: Path, count: int) -> None:
+    """Writes `count` step pairs of the sample world, spread over a year. Needs netCDF4."""
+    from leapkit.sampleworld.steptime import StepTime
+    from leapkit.sampleworld.write import write_steps
+    write_steps(root, [StepTime(8, 1 + k % 12, 1 + k // 12 % 28, 1200 * (7 * k % 72)) for k in range(count)], 1)
+
+
+def forget(case: Case, step: str) -> None:
+    """Removes what one step made."""
+    shutil.rmtree(str(case.place(step)), ignore_errors=True)

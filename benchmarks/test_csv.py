@@ -1,0 +1,158 @@
+"""test.csv to the networks' inputs of both families: two pandas parses with parquet copies against one stream."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+
+from benchmarks import source
+from benchmarks.measure import Case, Side, Step, UnequalError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "test_csv"
+
+
+def _save_statistics(case: Case) -> None:
+    import numpy as np
+    for family in ("adam", "fdzm"):
+        s = source.statistics(case, family)
+        np.savez(case.place(NAME) / (family + ".npz"), mean=s.input_mean, std=s.input_std, target_mean=s.target_mean,
+                 target_std=s.target_std, weight=s.weight)
+
+
+def make(case: Case) -> None:
+    from leapkit.columns import INPUTS
+    from leapkit.kaggle import CsvWriter
+    names, at = source.ids(case.rows), 0
+    with CsvWriter(case.place(NAME) / "test.csv", INPUTS) as writer:
+        for x, _ in source.rows(case, case.rows):
+            writer.write(names[at:at + len(x)], x)
+            at += len(x)
+    _save_statistics(case)
+
+
+def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequence[str]) -> None:
+    """One family's script as reference/data_pipeline.md 2, 3 and 8 describes it: the whole file in memory, column by
+    column to float32 but for `kept`, a parquet copy, and that copy read once per product."""
+    import numpy as np
+    import pandas as pd
+
+    from leapkit.columns import INPUTS, INPUTS_TO_NETWORK
+    out = case.place(NAME, "published")
+    frame = pd.read_csv(case.place(NAME) / "test.csv")
+    frame["sample_id"] = frame["sample_id"].str.split("_").str[1].astype("int32")
+    for name in INPUTS:
+        if name not in kept:
+            frame[name] = frame[name].astype("float32")
+    frame.to_parquet(out / (family + ".parquet"))
+    del frame
+
+    x = pd.read_parquet(out / (family + ".parquet"))[list(INPUTS)].to_numpy(dtype=np.float64)
+    with np.load(case.place(NAME) / (family + ".npz")) as s:
+        x = ((x - s["mean"]) / s["std"]).astype(np.float32)
+    np.save(out / (family + ".npy"), x[:, INPUTS_TO_NETWORK])
+    del x
+
+    frame = pd.read_parquet(out / (family + ".parquet"))
+    special = pd.DataFrame({name: -frame[name] / 1200 for name in linear})
+    special.to_parquet(out / (family + "_linear.parquet"))
+
+
+def published(case: Case) -> None:
+    from leapkit.columns import LINEAR_INPUTS
+    from leapkit.statistics import FAMILIES
+    for family in ("adam", "fdzm"):
+        _published_family(case, family, FAMILIES[family].kept_float64, LINEAR_INPUTS)
+
+
+def _ours(case: Case, side: str, families: Sequence[str]) -> None:
+    """One parse for the given families, as leapkit.prepared does it for one."""
+    import contextlib
+
+    import numpy as np
+
+    from leapkit import kaggle
+    from leapkit.columns import INPUTS, LINEAR_INPUTS
+    from leapkit.statistics import FAMILIES, Statistics
+    out, linear = case.place(NAME, side), [INPUTS.index(name) for name in LINEAR_INPUTS]
+    scales = []
+    for family in families:
+        with np.load(case.place(NAME) / (family + ".npz")) as s:
+            scales.append(Statistics(FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"],
+                                     s["weight"]))
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open(out / (family + ".f32"), "wb")) for family in families]
+        q0002 = stack.enter_context(open(out / "q0002.f64", "wb"))
+        for _, x in kaggle.test_rows(case.place(NAME) / "test.csv"):
+            for scale, file in zip(scales, files):
+                file.write(np.ascontiguousarray(scale.test_inputs(x)).tobytes())
+            q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
+
+
+def ours(case: Case) -> None:
+    _ours(case, "ours", ("adam", "fdzm"))
+
+
+def ours_twice(case: Case) -> None:
+    """What two members of different families cost when each parses for itself."""
+    for family in ("adam", "fdzm"):
+        _ours(case, "ours, a parse per family", (family,))
+
+
+def _exact_parser() -> bool:
+    """Older pandas do not round decimals correctly by default (reference/performance.md (b))."""
+    import pandas as pd
+    return tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
+
+
+def _require_close(what: str, published: np.ndarray, ours: np.ndarray, rtol: float) -> None:
+    import numpy as np
+    if published.shape != ours.shape:
+        raise UnequalError("%s: shape %s instead of %s" % (what, ours.shape, published.shape))
+    if rtol == 0 and published.tobytes() != ours.tobytes():
+        raise UnequalError("%s: %d values differ" % (what, int((published != ours).sum())))
+    if not np.allclose(published, ours, rtol=rtol, atol=1e-4 if rtol else 0):
+        raise UnequalError("%s: differs by up to %g" % (what, float(np.abs(published - ours).max())))
+
+
+def _compare_side(case: Case, side: str, exact: bool) -> None:
+    import numpy as np
+    import pandas as pd
+
+    from leapkit.columns import INPUTS
+    from leapkit.statistics import linear_tendency
+    theirs, own = case.place(NAME, "published"), case.place(NAME, side)
+    q0002 = np.fromfile(own / "q0002.f64").reshape(-1, 16)
+    for family in ("adam", "fdzm"):
+        published = np.load(theirs / (family + ".npy"), mmap_mode="r")
+        ours = np.memmap(own / (family + ".f32"), np.float32, "r").reshape(-1, len(INPUTS))
+        for at in range(0, max(len(published), len(ours)), 8192):  # blocks: the files may be larger than memory
+            _require_close("%s inputs of %s" % (side, family), np.ascontiguousarray(published[at:at + 8192]),
+                           np.ascontiguousarray(ours[at:at + 8192]), 0 if exact else 1e-4)
+        linear = np.ascontiguousarray(pd.read_parquet(theirs / (family + "_linear.parquet")).to_numpy())
+        if not np.allclose(linear, linear_tendency(q0002), rtol=0 if exact else 1e-12, atol=0):
+            raise UnequalError("%s: the linear columns of %s differ" % (side, family))
+
+
+def compare(case: Case, found: Mapping[str, Any]) -> str:
+    exact = _exact_parser()
+    for side in found:
+        if side != "published":
+            _compare_side(case, side, exact)
+    return "bit-identical (2 families)" if exact else "within 1e-4: this pandas' parser is not exact"
+
+
+def _side(work: Callable[[Case], None]) -> Side:
+    return Side(("numpy", "leapkit.kaggle", "leapkit.statistics"), work)
+
+
+def _size(case: Case) -> str:
+    return "%d rows, %.0f MB" % (case.rows, Path(case.place(NAME) / "test.csv").stat().st_size / 1e6)
+
+
+STEP = Step(
+    title="test.csv to both families", goal=">= 4x, <= 600 MB", cores=0,
+    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.statistics"), published),
+           "ours": _side(ours), "ours, a parse per family": _side(ours_twice)},
+    size=_size, make=make, evidence=lambda case, side, result: None, compare=compare)

@@ -1,0 +1,187 @@
+"""python3 -m launch COMMAND: what `make COMMAND` calls."""
+from __future__ import annotations
+
+import time
+from typing import Callable, Dict, List, Mapping, Sequence
+
+from blend import scores_text, tables
+from blend.plan import SEARCHED, scores_path
+from launch import containers, doctor, environments, planning, registry, testing
+from launch.machine import output_of
+from launch.settings import Settings, choose, given, sample_world
+from leapkit.errors import KitError, run_cli
+from leapkit.files import read_json
+
+
+def main(argv: List[str]) -> int:
+    command, rest = (argv[0], argv[1:]) if argv else ("", [])
+    members = registry.members()
+    if command in ("reproduce", "infer-only"):
+        return run(choose(command), "")
+    if command in members:
+        return run(choose(given("MODE") or "reproduce"), command)
+    commands: Dict[str, Callable[[], int]] = {
+        "plan": plan, "blend": blend, "verify": verify, "world": world, "split": lambda: split(rest),
+        "doctor": doctor.main, "test": lambda: testing.main(rest), "lint": testing.lint, "bench": testing.bench}
+    if command not in commands:
+        raise KitError("unknown command %r" % command, "launch",
+                       "choose from " + ", ".join(sorted(list(commands) + list(members) + ["reproduce", "infer-only"])))
+    return commands[command]()
+
+
+def run(settings: Settings, only: str) -> int:
+    """The members (all, or `only` one), then the blend: whatever its receipts do not prove done."""
+    show(settings.lines())
+    table = registry.chosen(settings["EXPERIMENTS"], only)
+    decided = planning.make(settings, table, with_blend=not only)
+    if decided.world and not decided.world.done:
+        show(decided.lines()[:1])
+        make_world(settings)
+        decided = planning.make(settings, table, with_blend=not only)
+    show(decided.lines())
+    if decided.is_done and not decided.blend_problem:
+        print("nothing to do: every step is proven by its receipt", flush=True)
+        show_scores(settings, only)
+        return 0
+    if decided.blocked:
+        first = decided.blocked[0]
+        raise KitError(first.blocked, first.name, first.remedy)
+    with_blend = bool(decided.blend) and not only
+    artifacts = ",".join(registry.artifacts(table))
+    started = time.monotonic()
+    if settings["RUNTIME"] == "docker":
+        code = run_in_containers(settings, decided.members_to_run, table, with_blend, artifacts)
+    else:
+        code = run_in_environments(settings, decided.members_to_run, with_blend, artifacts)
+    print("%s in %.0f s" % ("done" if code == 0 else "ended with code %d" % code, time.monotonic() - started), flush=True)
+    if code == 0 and decided.blend_problem:
+        print("the blend did not run: %s" % decided.blend_problem, flush=True)
+    return code
+
+
+def run_in_environments(settings: Settings, members: Sequence[str], with_blend: bool, artifacts: str) -> int:
+    failed = {}
+    extra = {"LEAP_STACK": settings["STACK"], "LEAP_CODE": code_version()}
+    for member in members:  # one after the other: each uses all cores
+        python = environments.member_python(member, settings["STACK"], settings["ACCELERATOR"])
+        code = environments.run(python, [
+            "members." + member, settings.mode, "--profile", settings["PROFILE"], "--device", settings["DEVICE"],
+            "--experiments", own_experiments(settings, member), "--raw-data", str(settings.raw.root),
+            "--submission", str(settings.submission.root),
+            "--weights", str(registry.REPOSITORY / "members" / member / "weights")], extra)
+        if code:
+            failed[member] = code
+    if failed:
+        print("the blend was not started: %s failed" % ", ".join(failed), flush=True)
+        return next(iter(failed.values()))
+    if not with_blend:
+        return 0
+    return environments.run(environments.blend_python(), [
+        "blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts, "--raw-data", str(settings.raw.root),
+        "--submission", str(settings.submission.root)], extra)
+
+
+def run_in_containers(settings: Settings, members: Sequence[str], table: Mapping[str, Sequence[object]], with_blend: bool,
+                      artifacts: str) -> int:
+    env = container_variables(settings, artifacts)
+    services = list(members) + (["blend"] if with_blend else [])
+    containers.make_folders(settings, list(table))
+    containers.build(settings, services, env)
+    if with_blend and not members:
+        return containers.run_one(settings, "blend", [], env)
+    return containers.up(settings, list(members), with_blend, env)
+
+
+def container_variables(settings: Settings, artifacts: str) -> Dict[str, str]:
+    env = containers.variables(settings, code_version())
+    env["LEAP_ARTIFACTS"] = artifacts
+    return env
+
+
+def own_experiments(settings: Settings, member: str) -> str:
+    """EXPERIMENTS without the other members' rows."""
+    rows = registry.chosen(settings["EXPERIMENTS"]).get(member, registry.members()[member])
+    return ",".join(row.id for row in rows)
+
+
+def plan() -> int:
+    """What `make reproduce` (or MODE=infer-only) would do, and why; builds and starts nothing."""
+    settings = choose(given("MODE") or "reproduce", needs_runtime=False)
+    show(settings.lines())
+    decided = planning.make(settings, registry.chosen(settings["EXPERIMENTS"]), with_blend=True)
+    show(decided.lines())
+    return 0
+
+
+def blend() -> int:
+    """The blend alone, whatever table is asked for."""
+    settings = choose(given("MODE") or "reproduce")
+    show(settings.lines())
+    artifacts = ",".join(registry.artifacts(registry.chosen(settings["EXPERIMENTS"])))
+    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts], artifacts)
+
+
+def verify() -> int:
+    """Checks the parquets in submission/subs and admits the user's own by writing their receipts."""
+    settings = choose(given("MODE") or "reproduce")
+    show(settings.lines())
+    artifacts = given("ARTIFACTS")
+    return tool(settings, "verify", ["blend", "verify", "--artifacts", artifacts], artifacts)
+
+
+def tool(settings: Settings, service: str, arguments: List[str], artifacts: str) -> int:
+    if settings["RUNTIME"] == "docker":
+        env = container_variables(settings, artifacts)
+        containers.make_folders(settings, [])
+        containers.build(settings, ["blend"], env)
+        return containers.run_one(settings, service, [], env)
+    return environments.run(environments.blend_python(), arguments + [
+        "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root)], {})
+
+
+def world() -> int:
+    """The sample world alone."""
+    settings = choose("reproduce")
+    make_world(settings)
+    return 0
+
+
+def make_world(settings: Settings) -> None:
+    """Makes the sample world. Raises KitError when its maker fails."""
+    sample_world().parent.mkdir(parents=True, exist_ok=True)
+    if settings["RUNTIME"] == "docker":
+        env = dict(container_variables(settings, ""), LEAP_RAW_DATA_PARENT=str(sample_world().parent),
+                   LEAP_RAW_DATA_NAME=sample_world().name)
+        containers.build(settings, ["blend"], env)
+        code = containers.run_one(settings, "world", [], env)
+    else:
+        code = environments.run(environments.blend_python(),
+                                ["leapkit.sampleworld", "--to", str(sample_world())], {})
+    if code:
+        raise KitError("could not be made (the lines above say why)", "the sample world", "run the same command again")
+
+
+def split(arguments: List[str]) -> int:
+    """A scored world from step files: SPLIT="--steps DIR --to DIR --train .. --validation .. --test .. ..."."""
+    return environments.run(environments.blend_python(), ["leapkit.split"] + arguments, {})
+
+
+def show(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def show_scores(settings: Settings, only: str) -> None:
+    name = settings["TABLE"]
+    path = scores_path(settings.submission, SEARCHED if name == SEARCHED else tables.find(name).name)
+    if not only and path.exists():
+        print(scores_text.table(read_json(path)), flush=True)
+
+
+def code_version() -> str:
+    """The commit that runs, with a mark for uncommitted changes: recorded in receipts, never decisive."""
+    return (output_of(["git", "-C", str(registry.REPOSITORY), "describe", "--always", "--dirty"]) or "").strip()
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,107 @@
+"""The docker runtime: images by `docker compose build`, runs by `up` (all) or `run --no-deps` (one room)."""
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+from launch import machine, stacks
+from launch.registry import REPOSITORY
+from launch.settings import Settings
+from leapkit.errors import KitError
+from leapkit.files import sha256_json
+
+WHEELS = "leap-wheels:local"
+
+
+def compose(settings: Settings) -> List[str]:
+    files = ["compose.yaml"] + (["compose.gpu.yaml"] if settings["ACCELERATOR"] == "cuda" else [])
+    # One project per clone and result folder, so that two runs on a machine do not meet.
+    project = "leap-" + sha256_json([str(REPOSITORY), str(settings.submission.root)])[:8]
+    return ["docker", "compose", "--project-name", project] + [x for f in files for x in ("-f", str(REPOSITORY / f))]
+
+
+def variables(settings: Settings, code: str) -> Dict[str, str]:
+    """What compose.yaml is filled with."""
+    stack, raw = settings["STACK"], settings.raw.root
+    own = {
+        "LEAP_UID": str(os.getuid()), "LEAP_GID": str(os.getgid()), "LEAP_STACK": stack,
+        "LEAP_ACCELERATOR": settings["ACCELERATOR"], "LEAP_MODE": settings.mode,
+        "LEAP_PROFILE": settings["PROFILE"], "LEAP_EXPERIMENTS": settings["EXPERIMENTS"],
+        "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
+        "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.submission.root), "LEAP_CODE": code,
+        "LEAP_PYTHON": stacks.python_of("adam", stack), "LEAP_BASE": stacks.base_image(stacks.python_of("adam", stack)),
+        "LEAP_BLEND_BASE": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
+    }
+    # Behind a proxy that inspects TLS, pip inside a build needs the certificates that this machine trusts.
+    trusted = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    if "LEAP_BUILD_CA" not in os.environ and trusted and Path(trusted).is_file():
+        own["LEAP_BUILD_CA"] = trusted
+    if "LEAP_WHEELS" not in os.environ and machine.has_image(WHEELS):
+        own["LEAP_WHEELS"] = WHEELS
+    own.update(_table_variables(settings))
+    return dict(os.environ, **own)
+
+
+def _table_variables(settings: Settings) -> Dict[str, str]:
+    """A table of the user's own lies outside the image: its folder is mounted."""
+    table = Path(settings["TABLE"])
+    if table.suffix == ".csv":
+        return {"LEAP_TABLE": "/tables/" + table.name, "LEAP_TABLES": str(table.resolve().parent)}
+    return {"LEAP_TABLE": settings["TABLE"]}
+
+
+def make_folders(settings: Settings, members: Sequence[str]) -> None:
+    """Creates what is mounted: the engine would make missing folders itself, as root."""
+    places = settings.submission
+    for path in [places.subs, places.blend] + [places.outputs(m) for m in members]:
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def build(settings: Settings, services: Sequence[str], env: Dict[str, str]) -> None:
+    print("building the images of %s (cached layers are not built again)" % ", ".join(services), flush=True)
+    if _call(compose(settings) + ["build", "--quiet"] + list(services), env):
+        raise KitError("an image could not be built (the lines above say why)", ", ".join(services),
+                       "see README, 'Containers', or use RUNTIME=venv")
+
+
+def run_one(settings: Settings, service: str, arguments: Sequence[str], env: Dict[str, str]) -> int:
+    """One container and no other."""
+    return _call(compose(settings) + ["run", "--rm", "--no-deps", "-T", service] + list(arguments), env)
+
+
+def up(settings: Settings, members: Sequence[str], blend: bool, env: Dict[str, str]) -> int:
+    """All members, then the blend when every one of them has ended well. Returns the first exit code that is not 0."""
+    command, services = compose(settings), list(members) + (["blend"] if blend else [])
+    try:
+        _call(command + ["up", "--no-build", "--no-log-prefix"] + services, env)
+        codes = {service: _exit_code(command, service, env) for service in services}
+    finally:
+        _call(command + ["down", "--timeout", "60"], env, quiet=True)
+    for service, code in codes.items():
+        if code not in (0, None):
+            print("%s: its container ended with code %d" % (service, code), flush=True)
+    return next((code if code is not None else 1 for code in codes.values() if code != 0), 0)
+
+
+def _exit_code(command: List[str], service: str, env: Dict[str, str]) -> int | None:
+    """The exit code of a service's container, None when it was never started."""
+    done = subprocess.run(command + ["ps", "--all", "--quiet", service], env=env, stdout=subprocess.PIPE, check=False)
+    identifier = done.stdout.decode().strip()
+    if not identifier:
+        return None
+    shown = machine.output_of(["docker", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", identifier])
+    state = (shown or "").split()
+    return int(state[1]) if state and state[0] == "exited" else None
+
+
+def _call(command: List[str], env: Dict[str, str], quiet: bool = False) -> int:
+    process = subprocess.Popen(command, env=env, cwd=str(REPOSITORY), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL if quiet else None,
+                               stderr=subprocess.DEVNULL if quiet else None)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # Compose stops the containers; their state is kept

@@ -1,0 +1,92 @@
+"""The venv runtime: one virtual environment per room, from the same lock files as the images."""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+from launch import machine, stacks
+from launch.registry import REPOSITORY
+from leapkit.errors import KitError
+from leapkit.files import sha256, write_text
+
+MARKER = ".complete"
+
+
+def folder() -> Path:
+    return Path(os.environ.get("LEAP_VENVS") or REPOSITORY / ".venvs")
+
+
+def ready(name: str, version: str, locks: Sequence[Path]) -> Path:
+    """The python of the environment `name`, made or made again when a lock file has changed. Raises KitError."""
+    home = folder() / name
+    content = "\n".join([version] + [sha256(lock) for lock in locks]) + "\n"
+    marker, python = home / MARKER, home / "bin" / "python"
+    if marker.exists() and marker.read_text() == content:
+        return python
+    found = machine.interpreter(version)
+    if not found:
+        raise KitError("python%s is not installed" % version, name,
+                       "install it, name one with PYTHON_%s=path, or use RUNTIME=docker" % version.replace(".", "_"))
+    print("%s: installing %s" % (name, " and ".join(str(lock.relative_to(REPOSITORY)) for lock in locks)), flush=True)
+    shutil.rmtree(str(home), ignore_errors=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    _run([found, "-m", "venv", str(home)], name)
+    for lock in locks:
+        # --no-deps: the lock is complete, and two locks on top of each other must not argue.
+        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
+              "--no-deps", "--only-binary", ":all:", "--requirement", str(lock)], name)
+    write_text(marker, content)
+    return python
+
+
+def _run(command: List[str], name: str) -> None:
+    if subprocess.call(command, stdin=subprocess.DEVNULL):
+        raise KitError("could not be installed (the lines above say why)", folder() / name,
+                       "check the network and pip's settings; a wheel from elsewhere goes into PIP_FIND_LINKS")
+
+
+def member_python(member: str, stack: str, accelerator: str) -> Path:
+    """A member's environment. Where no CPU build of a modern torch can be had, PyPI's CUDA build runs on a CPU too."""
+    version = stacks.python_of(member, stack)
+    lock = stacks.lock_of(member, stack, accelerator)
+    if stack == "modern" and accelerator == "cpu" and not (folder() / _name(member, stack, "cpu") / MARKER).exists() \
+            and not _has_cpu_wheel(lock, version):
+        print("%s: no CPU build of torch can be reached, so PyPI's larger CUDA build is installed" % member, flush=True)
+        accelerator, lock = "cuda", stacks.lock_of(member, stack, "cuda")
+    return ready(_name(member, stack, accelerator), version, [lock])
+
+
+def _name(member: str, stack: str, accelerator: str) -> str:
+    return "%s-%s-%s" % (member, stack, accelerator)
+
+
+def _has_cpu_wheel(lock: Path, version: str) -> bool:
+    torch = next(line.split()[0] for line in lock.read_text().splitlines() if line.startswith("torch=="))
+    python = machine.interpreter(version)
+    shown = machine.output_of([python, "-m", "pip", "index", "versions", torch.split("==")[0]], 60) if python else None
+    return torch.split("==")[1] in (shown or "")
+
+
+def blend_python() -> Path:
+    return ready("blend", stacks.BLEND_PYTHON, [stacks.lock_of("blend", "", "")])
+
+
+def environment(extra: Dict[str, str]) -> Dict[str, str]:
+    """The process environment of a room: the repository's code, nothing of the user's site-packages."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    own.update(PYTHONPATH=os.pathsep.join([str(REPOSITORY / "shared"), str(REPOSITORY)]), PYTHONNOUSERSITE="1",
+               PYTHONUNBUFFERED="1", **extra)
+    return own
+
+
+def run(python: Path, arguments: Sequence[str], extra: Dict[str, str]) -> int:
+    """Runs a module in an environment; Ctrl-C reaches it too, and its own clean-up is waited for."""
+    process = subprocess.Popen([str(python), "-m"] + list(arguments), env=environment(extra), cwd=str(REPOSITORY))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue

@@ -1,0 +1,52 @@
+"""make test, lint and bench: their environments are made from the lock files, their tools are the field's."""
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Dict, List
+
+from launch import environments, machine, stacks
+from launch.registry import REPOSITORY
+from leapkit.errors import KitError
+
+PYTHON = {"published": "3.8", "modern": "3.11"}
+
+
+def python_of(stack: str) -> Path:
+    """The tests' environment on a stack: adam's lock and the tests' own."""
+    lock = stacks.lock_of("adam", stack, "cpu")
+    if stack == "modern" and not environments._has_cpu_wheel(lock, PYTHON[stack]):
+        lock = stacks.lock_of("adam", stack, "cuda")
+    return environments.ready("test-" + stack, PYTHON[stack], [lock, REPOSITORY / "tests" / "locks" / (stack + ".txt")])
+
+
+def main(arguments: List[str]) -> int:
+    """All tests on both stacks; what runs whole commands in both runtimes only once, on the modern one."""
+    codes: Dict[str, int] = {}
+    for stack in ("modern", "published"):
+        if not machine.interpreter(PYTHON[stack]):
+            if stack == "modern":
+                raise KitError("python%s is not installed" % PYTHON[stack], "make test",
+                               "install it or name one with PYTHON_3_11=path")
+            print("SKIPPED: the tests on the published stack, as python%s is not installed" % PYTHON[stack], flush=True)
+            continue
+        print("tests on the %s stack" % stack, flush=True)
+        chosen = arguments if stack == "modern" else arguments + ["-m", "not slow and not docker"]
+        codes[stack] = subprocess.call(
+            [str(python_of(stack)), "-m", "pytest"] + chosen, cwd=str(REPOSITORY),
+            env=dict({k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")},
+                     PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1", LEAP_VENVS=str(environments.folder())))
+    return max(codes.values())
+
+
+def lint() -> int:
+    """ruff and mypy with the settings of pyproject.toml."""
+    python = str(python_of("modern"))
+    return max(subprocess.call([python, "-m"] + tool, cwd=str(REPOSITORY)) for tool in (["ruff", "check", "."], ["mypy"]))
+
+
+def bench() -> int:
+    """The hot steps against the published way, in one table."""
+    options = os.environ.get("BENCH", "").split()
+    return environments.run(python_of("modern"), ["benchmarks"] + options, {})

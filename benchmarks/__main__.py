@@ -28,7 +28,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--steps", metavar="DIR", default="", help="real step files (YYYY-MM folders; else made)")
     parser.add_argument("--pairs", type=int, default=0, help="step pairs to read (all of DIR, or 16 made ones)")
     parser.add_argument("--rows", type=int, default=16384, help="rows of test.csv and of each parquet")
-    parser.add_argument("--search-rows", type=int, default=0, help="rows of the weight search (default: rows / 16)")
+    parser.add_argument("--search-rows", type=int, default=0, help="rows of the weight search (default: rows / 32)")
     parser.add_argument("--json", type=Path, default=None, help="where the numbers go (default: benchmarks/results/)")
     found = parser.parse_args(argv)
     for name in found.only:
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace, folder: str) -> Dict[str, Dict[str, Any]]:
     if missing:
         reason = "no %s here, so no step files can be made (--steps DIR)" % missing[0]
         return {name: {"title": measure.load(name).title, "skipped": reason} for name in chosen}
-    case = measure.Case(folder, steps, options.pairs, options.rows, options.search_rows or max(384, options.rows // 16))
+    case = measure.Case(folder, steps, options.pairs, options.rows, options.search_rows or max(384, options.rows // 32))
     if not options.steps:
         measure.call("world", chosen[0], "", case)
     for name in chosen:

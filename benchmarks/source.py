@@ -10,7 +10,7 @@ from benchmarks.measure import Case
 if TYPE_CHECKING:
     import numpy as np
 
-    from leapkit.statistics import Statistics
+    from leapkit.statistics import Moments, Statistics
     from leapkit.stepfiles import StepPair
 
 
@@ -39,36 +39,51 @@ def rows(case: Case, count: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         done, turn = done + n, turn + 1
 
 
-def statistics(case: Case, family: str) -> Statistics:
-    """A family's statistics from all the step files of the case, as the split maker computes them."""
+def _moments(case: Case) -> Tuple[Moments, Moments]:
+    """-> moments of the inputs (556) and of the targets (368) of all the step files of the case."""
     import numpy as np
 
     from leapkit.climsim import StepReader
     from leapkit.columns import INPUTS
-    from leapkit.statistics import FAMILIES, Moments, Statistics, moments_of, old_weights
+    from leapkit.statistics import Moments, moments_of
     reader, cut = StepReader(), len(INPUTS)
-    moments = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case))
-    targets = Moments(len(moments.mean) - cut)
-    targets.count, targets.mean, targets.m2 = moments.count, moments.mean[cut:], moments.m2[cut:]
-    kind, weight = FAMILIES[family], old_weights(targets)
-    cast = np.dtype(kind.cast_inputs)
-    return Statistics(kind, moments.mean[:cut].astype(cast).astype(np.float64),
-                      np.maximum(moments.std()[:cut], kind.std_floor).astype(cast).astype(np.float64),
+    whole = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case))
+    parts = []
+    for part in (slice(None, cut), slice(cut, None)):
+        moments = Moments(len(whole.mean[part]))
+        moments.count, moments.mean, moments.m2 = whole.count, whole.mean[part], whole.m2[part]
+        parts.append(moments)
+    return parts[0], parts[1]
+
+
+def statistics(case: Case, family: str) -> Statistics:
+    """A family's statistics as the split maker computes them, but from all the step files of the case."""
+    import numpy as np
+
+    from leapkit.statistics import FAMILIES, Statistics, old_weights
+    (inputs, targets), kind = _moments(case), FAMILIES[family]
+    weight, cast = old_weights(targets), np.dtype(kind.cast_inputs)
+    return Statistics(kind, inputs.mean.astype(cast).astype(np.float64),
+                      np.maximum(inputs.std(), kind.std_floor).astype(cast).astype(np.float64),
                       targets.mean * weight, np.maximum(targets.std() * weight, kind.std_floor), weight)
 
 
 def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     """Yields (truth, z), (n, 368) float32 standardised, network order: z is the truth with this model's own error.
 
-    Error of model m: 0.4 + m/50 standard deviations, a third of its variance shared by all models.
+    Error of model m: 0.4 + m/50 standard deviations of the column, a third of its variance shared by all models. The
+    column's real deviation counts, not the floored one: an error of order one on a dead column would drown the rest.
     """
     import numpy as np
+
+    from leapkit.columns import TARGETS_TO_NETWORK
     scale = statistics(case, "fdzm")
+    spread = (_moments(case)[1].std() * scale.weight / scale.target_std)[list(TARGETS_TO_NETWORK)]
     own, shared = np.random.RandomState(model + 1), np.random.RandomState(0)
     for _, y in rows(case, count):
         truth = scale.targets(y)
         noise = (2 / 3) ** 0.5 * own.standard_normal(truth.shape) + (1 / 3) ** 0.5 * shared.standard_normal(truth.shape)
-        yield truth, (truth + (0.4 + model / 50) * noise).astype(np.float32)
+        yield truth, (truth + (0.4 + model / 50) * spread * noise).astype(np.float32)
 
 
 def submissions(case: Case, count: int, model: int) -> Iterator[np.ndarray]:

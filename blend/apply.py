@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence
 
 import numpy as np
 
 from blend.tables import Table
 from leapkit import receipts, submission
-from leapkit.columns import LINEAR, kaggle_positions
+from leapkit.columns import LINEAR, TARGETS, kaggle_positions
 from leapkit.errors import KitError
 from leapkit.files import HashIndex, atomic
 from leapkit.progress import progress
@@ -39,42 +39,38 @@ def blended(table: Table, places: Submission, ids: Sequence[str]) -> Iterator[np
     paths = [places.parquet(artifact) for artifact, _ in table.rows]
     linear, at = kaggle_positions(LINEAR), 0
     whole = abs(sum(weight for _, weight in table.rows) - 1.0) < 1e-9
+    streams = [submission.blocks(path) for path in paths]
     with progress(total=len(ids), desc="blending %d parquets" % len(paths), unit="row") as bar:
-        for groups in _in_step([submission.blocks(path) for path in paths], paths):
-            total = np.zeros((len(groups[0][0]), len(groups[0][1][0])))
-            for (found, values), (_, weight), path in zip(groups, table.rows, paths):
-                _require_ids(found, ids[at:at + len(found)], at, path)
+        while at < len(ids):
+            expected = ids[at:at + submission.ROW_GROUP]
+            total, formula = np.zeros((len(TARGETS), len(expected))).T, None
+            # One decoded row group at a time: memory does not grow with the number of parquets either.
+            for stream, (_, weight), path in zip(streams, table.rows, paths):
+                found, values = next(stream, ([], np.empty((0, len(TARGETS)))))
+                _require_ids(found, expected, at, path)
+                formula = values[:, linear] if formula is None else formula
                 total += weight * values
-            if whole:
-                # Each input holds the formula exactly and the weights sum to 1 within 1e-9: anything else is damage.
-                formula = groups[0][1][:, linear]
-                if (np.abs(total[:, linear] - formula) > 1e-8 * np.abs(formula)).any():
-                    raise KitError("the linear columns of the parquets disagree", paths[0].parent, MEND)
+                del values
+            # Each input holds the formula exactly and the weights sum to 1 within 1e-9: anything else is damage.
+            if whole and formula is not None and (np.abs(total[:, linear] - formula) > 1e-8 * np.abs(formula)).any():
+                raise KitError("the linear columns of the parquets disagree", paths[0].parent, MEND)
             at += len(total)
             bar.update(len(total))
             yield total
-
-
-def _in_step(streams: List[Iterator[Tuple[List[str], np.ndarray]]], paths: List[Path]
-             ) -> Iterator[List[Tuple[List[str], np.ndarray]]]:
-    while True:
-        groups = [next(stream, None) for stream in streams]
-        if all(group is None for group in groups):
-            return
-        lengths = [len(group[0]) if group is not None else 0 for group in groups]
-        if len(set(lengths)) != 1:
-            odd = lengths.index(min(lengths))
-            raise KitError("holds fewer rows than %s" % paths[lengths.index(max(lengths))].name, paths[odd], MEND)
-        yield groups  # type: ignore[misc]
+        for stream, path in zip(streams, paths):
+            if next(stream, None) is not None:
+                raise KitError("has more rows than sample_submission.csv (%d)" % len(ids), path, MEND)
 
 
 def _require_ids(found: List[str], expected: Sequence[str], at: int, path: Path) -> None:
-    if found != list(expected):
-        if len(found) > len(expected):
-            raise KitError("has more rows than sample_submission.csv", path, MEND)
-        k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
-        raise KitError("row %d has the sample_id %s where sample_submission.csv has %s"
-                       % (at + k + 1, found[k], expected[k]), path, MEND)
+    if found == list(expected):
+        return
+    if len(found) != len(expected):
+        raise KitError("has %s rows than sample_submission.csv" % ("more" if len(found) > len(expected) else "fewer"),
+                       path, MEND)
+    k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
+    raise KitError("row %d has the sample_id %s where sample_submission.csv has %s"
+                   % (at + k + 1, found[k], expected[k]), path, MEND)
 
 
 def write_blend(table: Table, places: Submission, ids: Sequence[str], inputs: Dict[str, str], started: str) -> Path:

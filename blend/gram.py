@@ -22,11 +22,15 @@ def error_gram(blocks: Iterable[Tuple[np.ndarray, Sequence[np.ndarray]]], artifa
     columns = kaggle_positions(PREDICTED)
     products = np.zeros((len(columns), artifacts, artifacts))
     truth_moments = Moments(len(TARGETS))
+    errors = np.empty((len(columns), artifacts, 0))
     for truth, predictions in blocks:
         truth_moments.add(truth)
-        errors = np.stack([p[:, columns] - truth[:, columns] for p in predictions], axis=2)   # (n, 292, M)
-        by_target = np.ascontiguousarray(errors.transpose(1, 2, 0))                          # (292, M, n)
-        products += by_target @ by_target.transpose(0, 2, 1)
+        if errors.shape[2] != len(truth):
+            errors = np.empty((len(columns), artifacts, len(truth)))                         # (292, M, n)
+        by_target = truth.T[columns]                                                         # (292, n)
+        for m, prediction in enumerate(predictions):
+            np.subtract(prediction.T[columns], by_target, out=errors[:, m])
+        products += errors @ errors.transpose(0, 2, 1)
     sst = truth_moments.m2[columns]
     counted = sst > 0
     return (products[counted] / sst[counted, None, None]).mean(axis=0), int(counted.sum())

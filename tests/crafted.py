@@ -47,7 +47,7 @@ def storage(kind: str = "FloatStorage", key: str = "0", count: int = 6) -> bytes
     return group(text("storage"), name("torch", kind), text(key), text("cpu"), integer(count)) + b"Q"
 
 
-def tensor(held: bytes = b"", offset: int = 0, size: "tuple[int, ...]" = (2, 3), stride: "tuple[int, ...]" = (3, 1)
+def tensor(held: bytes = b"", offset: int = 0, size: tuple[int, ...] = (2, 3), stride: tuple[int, ...] = (3, 1)
            ) -> bytes:
     return call(name("torch._utils", "_rebuild_tensor_v2"), held or storage(), integer(offset),
                 group(*map(integer, size)), group(*map(integer, stride)), FALSE,
@@ -62,8 +62,8 @@ def program(items: Mapping[str, bytes], protocol: bytes = PROTOCOL) -> bytes:
 SIX_FLOATS = np.arange(6, dtype="<f4").tobytes()
 
 
-def write(path: Path, pickled: bytes, storages: "Dict[str, bytes] | None" = None, compression: int = zipfile.ZIP_STORED,
-          extra: "Dict[str, bytes] | None" = None) -> Path:
+def write(path: Path, pickled: bytes, storages: Dict[str, bytes] | None = None, compression: int = zipfile.ZIP_STORED,
+          extra: Dict[str, bytes] | None = None) -> Path:
     """A zip archive laid out as torch.save's."""
     with zipfile.ZipFile(str(path), "w", compression) as archive:
         archive.writestr("archive/data.pkl", pickled)

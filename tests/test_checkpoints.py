@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from leapkit.checkpoints import load_into, read_tensors, save
 from leapkit.errors import KitError
 
@@ -29,13 +30,13 @@ MODERN = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[
 MEMORY = 64 << 20  # bytes that reading a hostile file of some kilobytes may take
 
 
-def small_network() -> "torch.nn.Module":
+def small_network() -> torch.nn.Module:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.LSTM(4, 2))
     network.register_buffer("table", torch.arange(12, dtype=torch.float32).reshape(1, 3, 4))
     return network
 
 
-def equal(one: "OrderedDict[str, np.ndarray]", other: "OrderedDict[str, np.ndarray]") -> bool:
+def equal(one: OrderedDict[str, np.ndarray], other: OrderedDict[str, np.ndarray]) -> bool:
     return list(one) == list(other) and all(
         one[k].dtype == other[k].dtype and one[k].shape == other[k].shape and one[k].tobytes() == other[k].tobytes()
         for k in one)
@@ -167,7 +168,7 @@ def test_a_whole_pickled_network_is_refused(tmp_path):
     assert "nothing was executed" in refusal(tmp_path / "n.pt")
 
 
-def _executing(marker: Path) -> "dict[str, bytes]":
+def _executing(marker: Path) -> dict[str, bytes]:
     """Programs that run code in an ordinary unpickler (touching `marker`), or that climb towards it."""
     shell, python = craft.text("touch '%s'" % marker), craft.text("open(%r, 'w').close()" % str(marker))
     ordered = craft.name("collections", "OrderedDict")
@@ -208,7 +209,8 @@ _GADGETS = (
     ("torch._tensor", "_rebuild_from_type_v2"), ("torch.utils.collect_env", "run"), ("torch", "FloatStorage.from_file"),
     ("torch.package", "PackageImporter"), ("torch.utils.cpp_extension", "load_inline"), ("torch._dynamo.guards", "eval"),
     ("numpy", "load"), ("numpy", "memmap"), ("numpy", "fromfile"), ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"), ("numpy.testing._private.utils", "runstring"), ("numpy.f2py.crackfortran", "myeval"),
+    ("numpy.core.multiarray", "scalar"), ("numpy.testing._private.utils", "runstring"),
+    ("numpy.f2py.crackfortran", "myeval"),
     ("functools", "partial"), ("operator", "attrgetter"), ("operator", "methodcaller"), ("copyreg", "_reconstructor"),
     ("builtins", "open"), ("builtins", "__import__"), ("builtins", "apply"), ("io", "open"), ("shutil", "rmtree"),
     ("timeit", "timeit"), ("code", "interact"), ("pty", "spawn"), ("runpy", "_run_code"), ("webbrowser", "open"),
@@ -421,11 +423,11 @@ def test_a_file_cut_at_any_offset_is_one_clear_error(whole, tmp_path):
     offsets = sorted(set(range(0, len(content), 41)) | set(range(len(content) - 60, len(content))))
     for offset in offsets:
         (tmp_path / "cut.pt").write_bytes(content[:offset])
-        with pytest.raises(KitError, match="truncated|damaged|no PyTorch"):
+        with pytest.raises(KitError, match=r"truncated|damaged|no PyTorch"):
             read_tensors(tmp_path / "cut.pt")
 
 
-def _read_bytes(content: bytes) -> "OrderedDict[str, np.ndarray] | None":
+def _read_bytes(content: bytes) -> OrderedDict[str, np.ndarray] | None:
     """What read_tensors makes of the bytes; None for a KitError. Any other exception fails the test."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "n.pt"
@@ -511,9 +513,10 @@ def test_a_tensor_that_does_not_fit_is_named_and_nothing_is_loaded(damage, reaso
 # ---- the published files --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("key", ["195", "197", "200"])
-def test_adams_networks_have_the_published_names_shapes_and_order(key, reference):
+def test_adams_networks_have_the_published_names_shapes_and_order(key, reference, monkeypatch):
     import json
 
+    monkeypatch.setattr("members.adam.networks.initialise_by_name", lambda network: None)  # seconds that do not matter
     from members.adam.experiments import EXPERIMENTS
     from members.adam.networks import build
     entry = json.loads((reference / "checkpoints.json").read_text())["adam_" + key]
@@ -524,10 +527,11 @@ def test_adams_networks_have_the_published_names_shapes_and_order(key, reference
     assert row.artifact + ".parquet" == entry["submission_file"] and row.artifact + ".npy" == entry["blend_row"]
 
 
-def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(reference, tmp_path):
-    """Filled by the reference's rule, saved by torch.save with the wrapper's prefix, as the team's 195.pt is."""
+def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(reference, tmp_path, monkeypatch):
+    """Saved by torch.save with the wrapper's prefix, as the team's 195.pt is."""
     import json
 
+    monkeypatch.setattr("members.adam.networks.initialise_by_name", lambda network: None)
     from members.adam.experiments import EXPERIMENTS
     from members.adam.networks import build
     entries = json.loads((reference / "checkpoints.json").read_text())["adam_195"]["state_dict"]
@@ -539,9 +543,8 @@ def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(r
     load_into(network, tensors, "195.pt")
     for k, tensor in enumerate(network.state_dict().values()):
         assert float(tensor.min()) == float(tensor.max()) == 0.5 + k
-    for other in ("200",):
-        with pytest.raises(KitError, match="belongs to another network|another network or width|is missing"):
-            load_into(build(networks[other]), tensors, "195.pt")
+    with pytest.raises(KitError, match=r"belongs to another network|another network or width|is missing"):
+        load_into(build(networks["200"]), tensors, "195.pt")
 
 
 def test_reading_a_checkpoint_needs_no_torch(whole, tmp_path):
@@ -551,7 +554,7 @@ def test_reading_a_checkpoint_needs_no_torch(whole, tmp_path):
     script = ("import sys; sys.path.insert(0, %r); sys.modules['torch'] = None\n"
               "from leapkit.checkpoints import read_tensors; from pathlib import Path\n"
               "print(len(read_tensors(Path(%r))))" % (shared, str(tmp_path / "n.pt")))
-    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, universal_newlines=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
     assert int(done.stdout) == len(whole[1])
 
 

@@ -177,11 +177,17 @@ def pair(tiny_world: Path, tmp_path: Path) -> StepPair:
     return StepPair(whole.month, folder / whole.mli.name, folder / whole.mlo.name)
 
 
+class Whole:
+    """Bytes of an mli and an mlo file, and the rows that they hold (a class for its short repr)."""
+
+    def __init__(self, pair: StepPair) -> None:
+        self.bytes = {"mli": pair.mli.read_bytes(), "mlo": pair.mlo.read_bytes()}
+        self.x, self.y = oracle(pair)
+
+
 @pytest.fixture(scope="module")
-def whole(tiny_world: Path) -> Tuple[bytes, bytes, np.ndarray, np.ndarray]:
-    """Bytes of an mli and an mlo file, and the rows that they hold."""
-    pair = list_pairs(tiny_world / "ClimSim_low-res" / "train")[0]
-    return (pair.mli.read_bytes(), pair.mlo.read_bytes()) + oracle(pair)
+def whole(tiny_world: Path) -> Whole:
+    return Whole(list_pairs(tiny_world / "ClimSim_low-res" / "train")[0])
 
 
 @pytest.mark.parametrize("kind", ["mli", "mlo"])
@@ -316,8 +322,8 @@ def test_a_missing_file_is_refused(pair: StepPair) -> None:
 @given(data=st.data())
 @settings(max_examples=150, **FUZZ)
 def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
-        tmp_path: Path, whole: Tuple[bytes, bytes, np.ndarray, np.ndarray], kind: str, data: st.DataObject) -> None:
-    good = dict(zip(("mli", "mlo"), whole[:2]))
+        tmp_path: Path, whole: Whole, kind: str, data: st.DataObject) -> None:
+    good = whole.bytes
     pair = StepPair("0008-01", tmp_path / "mli.nc", tmp_path / "mlo.nc")
     length = parse_header(good[kind]).length
     damaged = bytearray(good[kind])
@@ -337,7 +343,7 @@ def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
     tracemalloc.start()
     try:
         x, y = StepReader().read(pair)
-        assert (bits(x) == bits(whole[2])).all() and (bits(y) == bits(whole[3])).all()
+        assert (bits(x) == bits(whole.x)).all() and (bits(y) == bits(whole.y)).all()
     except KitError as error:
         assert str(getattr(pair, kind)) in str(error) or str(pair.mlo) in str(error)
         assert "\n" not in str(error)
@@ -349,8 +355,8 @@ def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
 
 @pytest.mark.parametrize("kind", ["mli", "mlo"])
 def test_no_single_flipped_bit_of_an_offset_gives_other_rows(
-        tmp_path: Path, whole: Tuple[bytes, bytes, np.ndarray, np.ndarray], kind: str) -> None:
-    good = dict(zip(("mli", "mlo"), whole[:2]))
+        tmp_path: Path, whole: Whole, kind: str) -> None:
+    good = whole.bytes
     pair = StepPair("0008-01", tmp_path / "mli.nc", tmp_path / "mlo.nc")
     pair.mli.write_bytes(good["mli"])
     pair.mlo.write_bytes(good["mlo"])

@@ -6,6 +6,7 @@ is enough. Format: Unidata "NetCDF Classic Format Specification", section "CDF-5
 """
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Variable:
 
     @property
     def nbytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize  # a damaged shape overflows 64 bits
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,11 @@ def parse_header(data: bytes) -> Header:
         raise ValueError("has no variables")
     if any(v.begin < cursor.at for v in variables.values()):
         raise ValueError("a variable starts inside the header")
-    return Header(cursor.at, max(v.begin + v.nbytes + (-v.nbytes % 4) for v in variables.values()),
-                  dict(sizes), variables)
+    # The format writes variables one behind the other; a damaged offset would otherwise read other numbers.
+    ends = [v.begin + v.nbytes + (-v.nbytes % 4) for v in variables.values()]
+    if any(v.begin != end for v, end in zip(list(variables.values())[1:], ends)):
+        raise ValueError("its variables do not lie one behind the other")
+    return Header(cursor.at, ends[-1], dict(sizes), variables)
 
 
 def _dimension_ids(cursor: _Cursor) -> List[int]:
@@ -179,6 +183,5 @@ class Cdf5Reader:
 def array(header: Header, view: memoryview, name: str) -> np.ndarray:
     """A big-endian view of one variable, shape as stored: (lev, ncol) or (ncol,) or ()."""
     variable = header.variables[name]
-    flat = np.frombuffer(view, dtype=variable.dtype, count=max(1, int(np.prod(variable.shape, dtype=np.int64))),
-                         offset=variable.begin)
+    flat = np.frombuffer(view, dtype=variable.dtype, count=math.prod(variable.shape), offset=variable.begin)
     return flat.reshape(variable.shape)

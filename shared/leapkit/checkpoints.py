@@ -191,7 +191,15 @@ def load_into(network: torch.nn.Module, tensors: Mapping[str, np.ndarray], sourc
 
 def save(network: torch.nn.Module, path: Path) -> None:
     """Saves the bare state_dict atomically, on the CPU, readable by read_tensors and by torch.load."""
+    write_tensors(path, OrderedDict(
+        (name, tensor.detach().cpu().clone()) for name, tensor in network.state_dict().items()))
+
+
+def write_tensors(path: Path, tensors: OrderedDict[str, torch.Tensor]) -> None:
+    """torch.save, atomically. Raises KitError when the disk is full."""
     import torch
-    state = OrderedDict((name, tensor.detach().cpu().clone()) for name, tensor in network.state_dict().items())
+    # Through memory: on a full disk torch's own writer of files aborts the process (1.10) or speaks of iostreams (2.13).
+    content = io.BytesIO()
+    torch.save(tensors, content)
     with atomic(path) as temporary:
-        torch.save(state, str(temporary))
+        temporary.write_bytes(content.getbuffer())

@@ -4,8 +4,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
-from typing import Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List, Optional
 
 # Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to go on".
 EXIT_REFUSED = 2
@@ -38,11 +39,18 @@ def explain_os_errors(where: object, remedy: str = "") -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise KitError("the disk is full", where, "free some space and run the same command again") from error
-        raise KitError(os.strerror(error.errno) if error.errno else str(error), where, remedy) from error
+        raise KitError(os.strerror(error.errno) if error.errno else " ".join(str(error).split()), where,
+                       remedy or "check the path and the disk") from error
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]] = None) -> None:
     """Runs a command line and leaves with its code; a KitError is printed as its sentence, no traceback."""
+    # `docker stop` sends SIGTERM, which a container's first process ignores unless it handles it.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = main(sys.argv[1:] if argv is None else argv) or 0
     except KitError as error:

@@ -1,19 +1,19 @@
 """From a checkpoint and the test set to a verified, receipted submission parquet.
 
 Predictions are appended to a scratch file in whole batches, so that a killed run goes on where it was; the parquet is
-written from that file, verified under a temporary name, renamed, and only then given its receipt.
+written from that file, verified under a temporary name and renamed. The member gives it its receipt last of all.
 """
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Iterator, Mapping
+from typing import Iterator
 
 import numpy as np
 import torch
 from torch import nn
 
-from leapkit import receipts, submission
+from leapkit import submission
 from leapkit.columns import TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import atomic, require_free
@@ -53,9 +53,8 @@ def predictions(network: nn.Module, test: TestSet, batch: int, scratch: Path, de
     return np.memmap(str(scratch), dtype=np.float32, mode="r").reshape(-1, len(TARGETS))
 
 
-def write_submission(path: Path, z: np.ndarray, test: TestSet, statistics: Statistics, inputs: Mapping[str, str],
-                     started: str, details: Mapping[str, object]) -> None:
-    """Writes, verifies, renames and receipts a member's parquet from network output z (N, 368) float32."""
+def write_submission(path: Path, z: np.ndarray, test: TestSet, statistics: Statistics) -> None:
+    """Writes, verifies and renames a member's parquet from network output z (N, 368) float32."""
     def blocks() -> Iterator[np.ndarray]:
         for at in range(0, len(z), submission.ROW_GROUP):
             here = slice(at, at + submission.ROW_GROUP)
@@ -64,4 +63,3 @@ def write_submission(path: Path, z: np.ndarray, test: TestSet, statistics: Stati
     with atomic(path) as temporary:
         submission.write(temporary, test.ids, blocks())
         submission.verify(temporary, test.ids, test.q0002, name=path)
-    receipts.write(path, "submission", inputs, started, details)

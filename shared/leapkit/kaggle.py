@@ -5,6 +5,7 @@ every number correctly rounded to float64: ptend_q0002_13 and its neighbours rea
 """
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections import Counter
 from pathlib import Path
@@ -18,17 +19,24 @@ from leapkit.columns import INPUTS, SAMPLE_ID, TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import atomic
 
-_BLOCK = 8 << 20  # bytes of CSV per chunk: about 700 rows of test.csv, 0.3 GB of memory in all
+_BLOCK = 4 << 20  # bytes of CSV per chunk: about 350 rows of test.csv, 0.25 GB of memory in all
 REMEDY = "download the file again or make it again with the split maker"
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what a file that is no CSV makes Python say into a KitError."""
+    try:
+        with explain_os_errors(path, REMEDY):
+            yield
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise KitError("is no CSV file (%s)" % error, path, REMEDY) from error
 
 
 def _header(path: Path, expected: Sequence[str]) -> None:
     """Raises KitError unless the first line holds exactly the expected names, in order."""
-    with explain_os_errors(path, REMEDY), open(path, encoding="utf-8", newline="") as handle:
-        try:
-            found = next(csv.reader(handle), [])
-        except UnicodeDecodeError as error:
-            raise KitError("is no text file", path, REMEDY) from error
+    with _explained(path), open(path, encoding="utf-8", newline="") as handle:
+        found = next(csv.reader(handle), [])
     if found == list(expected):
         return
     missing = [name for name in expected if name not in set(found)]
@@ -89,7 +97,7 @@ def read_ids(path: Path) -> List[str]:
     _header(path, [SAMPLE_ID] + list(TARGETS))
     _require_last_line_whole(path)
     ids: List[str] = []
-    with explain_os_errors(path, REMEDY), open(path, encoding="utf-8") as handle:
+    with _explained(path), open(path, encoding="utf-8") as handle:
         next(handle)
         for line in handle:
             name, comma, _ = line.partition(",")
@@ -109,7 +117,8 @@ def read_old_weights(path: Path) -> np.ndarray:
 
     Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id column.
     """
-    with explain_os_errors(path, REMEDY), open(path, encoding="utf-8", newline="") as handle:
+    _require_last_line_whole(path)
+    with _explained(path), open(path, encoding="utf-8", newline="") as handle:
         rows = csv.reader(handle)
         names, first = next(rows, []), next(rows, [])
     if names[:1] == [SAMPLE_ID]:
@@ -129,25 +138,24 @@ class CsvWriter:
     """Writes a CSV in Kaggle's format: shortest decimals that read back to the same float64."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._atomic = atomic(path)
         self._columns, self._path = list(columns), path
 
     def __enter__(self) -> CsvWriter:
-        self._handle = open(self._atomic.__enter__(), "w", encoding="utf-8", newline="")
-        self._handle.write(",".join([SAMPLE_ID] + self._columns) + "\n")
+        # The stack tells atomic when closing, which writes the last buffer, finds the disk full.
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(atomic(self._path))
+            self._handle = stack.enter_context(open(temporary, "w", encoding="utf-8", newline=""))
+            self._handle.write(",".join([SAMPLE_ID] + self._columns) + "\n")
+            self._stack = stack.pop_all()
         return self
 
     def write(self, ids: Sequence[str], values: np.ndarray) -> None:
         """ids of n rows and their values (n, columns): float64 as decimals, integers as integers."""
-        with explain_os_errors(self._path):
-            self._handle.writelines(
-                "%s,%s\n" % (name, ",".join(map(repr, row))) for name, row in zip(ids, values.tolist()))
+        self._handle.writelines(
+            "%s,%s\n" % (name, ",".join(map(repr, row))) for name, row in zip(ids, values.tolist()))
 
     def __exit__(self, *failure: object) -> None:
-        try:
-            self._handle.close()
-        finally:
-            self._atomic.__exit__(*failure)  # type: ignore[arg-type]
+        self._stack.__exit__(*failure)  # type: ignore[arg-type]
 
 
 def test_rows(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import os
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence
 import torch
 from torch import nn
 
-from leapkit import checkpoints, compute, inference, plan, receipts, rows, statistics, training
+from leapkit import checkpoints, compute, inference, plan, receipts, rows, statistics, training, workers
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.experiments import PROFILES, Experiment, TrainingRows, select
 from leapkit.files import HashIndex, publish_copy, sha256, sha256_json
@@ -35,45 +37,69 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
     parser.add_argument("--profile", choices=PROFILES, default="full")
     parser.add_argument("--experiments", default="", help="ids, comma separated; all when empty")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=0, help="of one experiment; all cores, at sample size one")
+    parser.add_argument("--jobs", type=int, default=0, help="experiments side by side; one, at sample size a core each")
     return parser.parse_args(argv)
 
 
 def main(member: str, experiments: Sequence[Experiment], build: Build, argv: List[str]) -> int:
+    """One experiment in this process; several in a process each, so that one's failure or memory is its own."""
     options = arguments(member, argv)
-    places = plan.Places(RawData(options.raw_data), Submission(options.submission), options.weights)
-    cache = places.submission.outputs(member) / ".cache"
-    index = HashIndex(cache / "hashes.json")
-    device = None
-    for row in select(experiments, options.experiments):
-        with only_run(places.submission.experiment(member, row.id)):
-            todo = plan.of_experiment(row, options.command, options.profile, places, index)
-            index.save()
-            for line in todo.lines():
-                print(line, flush=True)
-            if todo.blocked:
-                raise KitError(todo.blocked, row.name, todo.remedy)
-            device = device or compute.choose_device(options.device)
-            if todo.train:
-                train(row, options.profile, places, build, todo, device)
-            if todo.train or todo.infer:
-                todo = plan.of_experiment(row, options.command, options.profile, places, index)
-                if todo.infer:
-                    infer(row, options, places, build, todo, device, cache)
-            index.save()
+    chosen = select(experiments, options.experiments)
+    if len(chosen) > 1:
+        # At sample width a network is too small for two threads to help each other: one thread each, side by side.
+        side_by_side = options.profile == "sample" and options.device != "cuda"
+        jobs = options.jobs or (os.cpu_count() or 1 if side_by_side else 1)
+        return workers.run([[sys.executable, "-m", "members." + member] + argv + ["--experiments", row.id]
+                            for row in chosen], [row.name for row in chosen], jobs)
+    run_experiment(chosen[0], build, options)
     return 0
 
 
+def run_experiment(row: Experiment, build: Build, options: argparse.Namespace) -> None:
+    """Trains and predicts one experiment where its receipts do not hold. Raises KitError when it cannot."""
+    places = plan.Places(RawData(options.raw_data), Submission(options.submission), options.weights)
+    cache = places.submission.outputs(row.member) / ".cache"
+    with locked(places.submission.experiment(row.member, row.id), "another run is at work here"):
+        todo = decide(row, options, places, cache)
+        for line in todo.lines():
+            print(line, flush=True)
+        if todo.blocked:
+            raise KitError(todo.blocked, row.name, todo.remedy)
+        if not (todo.train or todo.infer):
+            return
+        # One thread at sample size also makes its results independent of the number of cores.
+        threads = options.threads or (1 if options.profile == "sample" else 0)
+        if threads:
+            torch.set_num_threads(threads)
+        device = compute.choose_device(options.device)
+        if todo.train:
+            train(row, options.profile, places, build, todo, device)
+            todo = decide(row, options, places, cache)
+        if todo.infer:
+            infer(row, options, places, build, todo, device, cache)
+
+
+def decide(row: Experiment, options: argparse.Namespace, places: plan.Places, cache: Path) -> plan.Todo:
+    """The plan of one experiment; hashes are kept in the cache, which experiments side by side share."""
+    with locked(cache):
+        index = HashIndex(cache / "hashes.json")
+        todo = plan.of_experiment(row, options.command, options.profile, places, index)
+        index.save()
+    return todo
+
+
 @contextlib.contextmanager
-def only_run(folder: Path) -> Iterator[None]:
-    """Keeps a second run out of an experiment's folder while the first is at work."""
+def locked(folder: Path, refuse: str = "") -> Iterator[None]:
+    """Holds a folder's lock; where another process has it, waits, or raises KitError with the reason `refuse`."""
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / ".lock", "w")
     with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if refuse else 0))
         except OSError as error:
-            raise KitError("another run is at work here", folder, "wait for it or stop it") from error
+            raise KitError(refuse, folder, "wait for it or stop it") from error
         yield
 
 
@@ -106,7 +132,8 @@ def infer(row: Experiment, options: argparse.Namespace, places: plan.Places, bui
     scale = load_statistics(row, places)
     depends = {role: value for role, value in todo.inference_inputs.items() if not role.startswith("checkpoint")
                and role != "network"}
-    test = prepare(places.raw, scale, cache, sha256_json([row.family, depends]))
+    with locked(cache):
+        test = prepare(places.raw, scale, cache, sha256_json([row.family, depends]))
     folder = places.submission.experiment(row.member, row.id)
     scratch = plan.scratch_path(folder, todo.inference_inputs)
     for old in folder.glob("predictions-*.f32"):
@@ -123,8 +150,10 @@ def infer(row: Experiment, options: argparse.Namespace, places: plan.Places, bui
         oof = places.submission.subs / (row.artifact + ".npy")
         publish_copy(folder / "oof.npy", oof)
         details["oof"] = {"sha256": sha256(oof), "family": row.family}
-    inference.write_submission(target, z, test, scale, todo.inference_inputs, started, details)
+    inference.write_submission(target, z, test, scale)
     publish_copy(target, folder / ("exp%s_new.parquet" % row.id))
+    # Last: a run that is stopped before this line repeats what comes after the predictions.
+    receipts.write(target, "submission", todo.inference_inputs, started, details)
     scratch.unlink()
     print("%s: %d rows -> %s" % (row.name, len(test.ids), target), flush=True)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import List, Tuple
 
 import numpy as np
 
@@ -39,11 +39,16 @@ def prepare(raw: RawData, statistics: Statistics, cache: Path, key: str) -> Test
     folder = cache / ("test-" + key[:16])
     if not folder.exists():
         _build(raw, statistics, folder, ids)
-    inputs = np.memmap(str(folder / "inputs.f32"), dtype=np.float32, mode="r").reshape(-1, len(INPUTS))
-    q0002 = np.memmap(str(folder / "q0002.f64"), dtype=np.float64, mode="r").reshape(-1, len(LINEAR_INPUTS))
-    if not len(inputs) == len(q0002) == len(ids):
-        raise KitError("does not hold the %d rows that it should" % len(ids), folder, "remove this folder and run again")
+    inputs = _mapped(folder / "inputs.f32", np.float32, (len(ids), len(INPUTS)))
+    q0002 = _mapped(folder / "q0002.f64", np.float64, (len(ids), len(LINEAR_INPUTS)))
     return TestSet(ids, inputs, q0002)
+
+
+def _mapped(path: Path, dtype: type, shape: Tuple[int, int]) -> np.ndarray:
+    if not path.exists() or path.stat().st_size != shape[0] * shape[1] * np.dtype(dtype).itemsize:
+        raise KitError("does not hold the %d rows that it should" % shape[0], path,
+                       "remove this folder and run again")
+    return np.memmap(str(path), dtype=dtype, mode="r", shape=shape)
 
 
 def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -> None:

@@ -23,7 +23,7 @@ SUFFIX = ".receipt.json"
 
 def receipt_path(product: Path) -> Path:
     """x.parquet -> x.receipt.json, whatever dots x holds."""
-    return product.with_name(product.name[:-len(product.suffix)] + SUFFIX)
+    return product.with_name(product.stem + SUFFIX)
 
 
 def now() -> str:

@@ -149,13 +149,15 @@ def main(argv: List[str]) -> int:
     parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    if options.to.exists() and any(options.to.iterdir()):
+    if options.to.exists() and not (options.to.is_dir() and not any(options.to.iterdir())):
         raise KitError("already holds something", options.to, "remove it or choose another folder")
     try:
         split = Split(months(options.train), months(options.validation), options.validation_stride,
                       months(options.test))
     except ValueError as error:
         raise KitError(str(error), "--train, --validation, --test", "mend the months") from error
+    if options.csv_stride < 1:
+        raise KitError("a stride is at least 1", "--csv-stride", "give 1 for every step")
     published = Published.find(options.statistics) if options.statistics else None
     started, partial = receipts.now(), options.to.with_name(".partial-" + options.to.name)
     shutil.rmtree(str(partial), ignore_errors=True)
@@ -176,10 +178,8 @@ def months(text: str) -> Tuple[str, ...]:
     """`0008-01:0008-03,0008-07` -> four months."""
     found: List[str] = []
     for part in text.split(","):
-        first, _, last = part.partition(":")
-        if len(first) != 7 or (last and len(last) != 7):
-            raise ValueError("a month is YYYY-MM, a range YYYY-MM:YYYY-MM, not %r" % part)
-        found.extend(months_between(first, last or first))
+        first, colon, last = part.partition(":")
+        found.extend(months_between(first, last if colon else first))
     return tuple(found)
 
 

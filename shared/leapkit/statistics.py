@@ -120,6 +120,9 @@ def load(folder: Path, family: str, weights: Path) -> Statistics:
         missing = [c for c in INPUTS + TARGETS if not isinstance(table, dict) or c not in table]
         if missing:
             raise KitError("the column %s is missing (%d are)" % (missing[0], len(missing)), folder / name, remedy)
+        odd = [c for c in INPUTS + TARGETS if not isinstance(table[c], (int, float))]
+        if odd:
+            raise KitError("the value of %s is no number" % odd[0], folder / name, remedy)
         numbers = np.array([float(table[c]) for c in INPUTS + TARGETS])
         if not np.isfinite(numbers).all():
             raise KitError("holds a NaN or an infinity", folder / name, remedy)

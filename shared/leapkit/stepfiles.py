@@ -14,7 +14,7 @@ from leapkit.errors import KitError
 from leapkit.files import read_json, write_json
 
 _NAME = re.compile(r"^E3SM-MMF\.mli\.(\d{4}-\d{2})-(\d{2})-(\d{5})\.nc$")
-_MONTH = re.compile(r"^\d{4}-\d{2}$")
+_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class Split:
         for month in self.train + self.validation + self.test:
             if not _MONTH.match(month):
                 raise ValueError("a month is YYYY-MM, not %r" % month)
+        for months in (self.train, self.validation, self.test):
+            if len(set(months)) != len(months):
+                raise ValueError("a month stands there twice")
         if self.validation_stride < 1 or not self.train or not self.validation:
             raise ValueError("a split has training and validation months and a stride of at least 1")
         if set(self.test) & set(self.train + self.validation):
@@ -50,7 +53,9 @@ class Split:
 
 
 def months_between(first: str, last: str) -> Tuple[str, ...]:
-    """Calendar months from `first` to `last`, both included."""
+    """Calendar months from `first` to `last`, both included. Raises ValueError where these are no months in order."""
+    if not (_MONTH.match(first) and _MONTH.match(last) and first <= last):
+        raise ValueError("months are YYYY-MM, the earlier one first, not %r to %r" % (first, last))
     start, end = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (first, last))
     return tuple("%04d-%02d" % (k // 12, k % 12 + 1) for k in range(start, end + 1))
 

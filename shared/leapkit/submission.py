@@ -59,8 +59,8 @@ def open_checked(path: Path) -> pq.ParquetFile:
     """Opens a parquet and checks its columns. Raises KitError."""
     with explain_os_errors(path, REMEDY):
         try:
-            source = pq.ParquetFile(str(path))
-        except pa.ArrowInvalid as error:
+            source = pq.ParquetFile(str(path), pre_buffer=False)  # reading ahead would hold the whole file
+        except (pa.ArrowException, ValueError) as error:
             raise KitError("is truncated, or no parquet file", path, REMEDY) from error
     names = source.schema_arrow.names
     if names != SCHEMA.names:
@@ -79,25 +79,43 @@ def open_checked(path: Path) -> pq.ParquetFile:
 
 def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
     """Streams (ids, values (n, 368) float64) of a submission parquet: ROW_GROUP rows at a time, fewer only at the end."""
-    source, ids = open_checked(path), []  # type: ignore[var-annotated]
-    held = np.empty((0, len(TARGETS)))
+    source = open_checked(path)
     try:
-        for batch in source.iter_batches(batch_size=ROW_GROUP):
-            values = np.empty((batch.num_rows, len(TARGETS)))
-            for k in range(len(TARGETS)):
-                column = batch.column(k + 1)
-                if column.null_count:
-                    raise KitError("the column %s holds a missing value" % TARGETS[k], path, REMEDY)
-                values[:, k] = column.to_numpy(zero_copy_only=False)
-            # Files from elsewhere have row groups of other sizes, and a batch may end where a group does.
-            ids, held = ids + batch.column(0).to_pylist(), np.concatenate([held, values]) if len(held) else values
-            while len(ids) >= ROW_GROUP:
-                yield ids[:ROW_GROUP], held[:ROW_GROUP]
-                ids, held = ids[ROW_GROUP:], held[ROW_GROUP:]
-    except (pa.ArrowInvalid, OSError) as error:
+        groups = [source.metadata.row_group(g).num_rows for g in range(source.num_row_groups)]
+        if all(n == ROW_GROUP for n in groups[:-1]) and all(n <= ROW_GROUP for n in groups):
+            for g in range(len(groups)):
+                if groups[g]:
+                    yield _decoded(source.read_row_group(g), path)
+        else:
+            yield from _regrouped(source, path)
+    except (pa.ArrowException, ValueError, OSError) as error:  # ValueError: an id or a name that is no UTF-8
         raise KitError("is damaged (%s)" % str(error).split("\n")[0][:120], path, REMEDY) from error
+
+
+def _regrouped(source: pq.ParquetFile, path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
+    """Files from elsewhere have row groups of other sizes: the same blocks out of small batches."""
+    ids: List[str] = []
+    held: List[np.ndarray] = []
+    for batch in source.iter_batches(batch_size=1024):
+        found, values = _decoded(pa.Table.from_batches([batch]), path)
+        ids, held = ids + found, held + [values]
+        while len(ids) >= ROW_GROUP:
+            joined = np.concatenate(held)
+            yield ids[:ROW_GROUP], joined[:ROW_GROUP]
+            ids, held = ids[ROW_GROUP:], [joined[ROW_GROUP:]]
     if ids:
-        yield ids, held
+        yield ids, np.concatenate(held)
+
+
+def _decoded(table: pa.Table, path: Path) -> Tuple[List[str], np.ndarray]:
+    """ids and values (n, 368) float64, stored by column: parquet is read and written so, and strides cost."""
+    values = np.empty((len(TARGETS), table.num_rows))
+    for k in range(len(TARGETS)):
+        column = table.column(k + 1)
+        if column.null_count:
+            raise KitError("the column %s holds a missing value" % TARGETS[k], path, REMEDY)
+        values[k] = column.to_numpy()
+    return table.column(0).to_pylist(), values.T
 
 
 def verify(path: Path, ids: Sequence[str], state_q0002: Optional[np.ndarray], name: Optional[Path] = None,

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from leapkit import checkpoints, compute, training_state
-from leapkit.columns import TARGETS, ZERO, network_positions
+from leapkit.columns import TARGETS, ZERO, kaggle_positions, network_positions
 from leapkit.errors import KitError
 from leapkit.experiments import Recipe
 from leapkit.files import atomic, write_text
@@ -92,8 +92,8 @@ def evaluate(run: Run, rows: Rows, statistics: Statistics, oof: np.ndarray) -> S
     """Scores the network on the validation rows; leaves its predictions in `oof` (N, 368), zero columns -mean/std."""
     sums, at = R2(len(TARGETS)), 0
     zero = network_positions(ZERO)
-    # -0.0 in float32: what the published files hold where mean = 0.
-    constant = statistics.targets(np.zeros((1, len(TARGETS))))[0, zero]
+    # -0.0 where the mean is 0: what the published files hold.
+    constant = (-statistics.target_mean / statistics.target_std)[kaggle_positions(ZERO)].astype(np.float32)
     for block in predict(run.parallel, rows.inputs, run.recipe.validation_batch, run.device):
         block[:, zero] = constant
         sums.add(rows.targets[at:at + len(block)], block)
@@ -188,7 +188,9 @@ def _keep(run: Run, score: Score, oof: np.ndarray, folder: Path, name: str, step
         run.best, run.best_epoch = score.all_columns, run.epoch
         checkpoints.save(run.network, folder / (name + ".pt"))
         with atomic(folder / "oof.npy") as temporary, open(temporary, "wb") as handle:
-            np.save(handle, oof)
+            # As np.save, whose own write does not say that it was the disk that is full.
+            np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(oof))
+            handle.write(oof.data)
     write_text(folder / "log.txt", "".join(line + "\n" for line in run.log))
 
 

@@ -9,9 +9,8 @@ from typing import Any, Dict
 import numpy as np
 import torch
 
-from leapkit.checkpoints import read_tensors
+from leapkit.checkpoints import read_tensors, write_tensors
 from leapkit.errors import KitError
-from leapkit.files import atomic
 
 _TENSOR, _JSON = "__tensor__", "__json__"
 
@@ -44,8 +43,7 @@ def save(path: Path, value: Any) -> None:
     tensors: OrderedDict[str, torch.Tensor] = OrderedDict()
     text = json.dumps(_take_tensors(value, tensors)).encode("utf-8")
     tensors[_JSON] = torch.from_numpy(np.frombuffer(text, dtype=np.uint8).copy())
-    with atomic(path) as temporary:
-        torch.save(tensors, str(temporary))
+    write_tensors(path, tensors)
 
 
 def load(path: Path) -> Any:

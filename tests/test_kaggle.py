@@ -1,0 +1,325 @@
+"""Kaggle's CSVs: every float64 survives, every kind of damage is one sentence, blocks do not show."""
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import List, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from leapkit import kaggle
+from leapkit.columns import INPUTS, TARGETS
+from leapkit.kaggle import CsvWriter, read_ids, read_old_weights, stream
+from leapkit.statistics import ABLATED
+from refusals import refused
+
+NAMES = ["a", "b", "c"]
+FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def bits(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float64).view(np.int64)
+
+
+def read_all(path: Path, columns: Sequence[str] = NAMES) -> tuple:
+    ids: List[str] = []
+    blocks = []
+    for found, values in stream(path, columns):
+        assert len(found) == len(values) > 0
+        ids += found
+        blocks.append(values)
+    return ids, np.concatenate(blocks)
+
+
+def write_lines(path: Path, *lines: str, names: Sequence[str] = NAMES, end: str = "\n") -> Path:
+    path.write_bytes("\n".join([",".join(["sample_id"] + list(names))] + list(lines)).encode() + end.encode())
+    return path
+
+
+# --- every number survives -------------------------------------------------------------------------------------------
+
+@given(st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=1,
+                max_size=8))
+@settings(max_examples=100, **FUZZ)
+def test_any_float64_is_read_back_bit_for_bit(tmp_path: Path, rows: List[List[float]]) -> None:
+    path, values = tmp_path / "x.csv", np.array(rows)
+    ids = ["test_%d" % k for k in range(len(rows))]
+    with CsvWriter(path, NAMES) as out:
+        out.write(ids, values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found_ids, found = read_all(path)
+    assert found_ids == ids
+    assert (bits(found) == bits(values)).all()
+
+
+def test_the_numbers_that_break_other_readers_are_exact(tmp_path: Path) -> None:
+    hard = [1e-58, 2.2e-56, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -0.0, 0.1, 1e15, 3673829810926.31]
+    with CsvWriter(tmp_path / "x.csv", ["v"]) as out:
+        out.write(["t_%d" % k for k in range(len(hard))], np.array(hard)[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert (bits(read_all(tmp_path / "x.csv", ["v"])[1][:, 0]) == bits(np.array(hard))).all()
+
+
+@given(st.lists(st.builds("{}{}.{}{}{}".format, st.sampled_from(["", "-"]), st.integers(0, 999),
+                          st.integers(0, 12).map(lambda n: "0" * n), st.integers(0, 10**25),
+                          st.sampled_from(["", "e-9", "e-58", "E-300", "e+12"])), min_size=1, max_size=20))
+@settings(max_examples=60, **FUZZ)
+def test_long_decimals_are_rounded_as_correctly_as_python_does(tmp_path: Path, texts: List[str]) -> None:
+    path = write_lines(tmp_path / "x.csv", *["t,%s" % text for text in texts], names=["v"])
+    assert (bits(read_all(path, ["v"])[1][:, 0]) == bits(np.array([float(text) for text in texts]))).all()
+
+
+def test_integers_are_written_as_integers_and_read_as_floats(tmp_path: Path) -> None:
+    with CsvWriter(tmp_path / "x.csv", NAMES) as out:
+        out.write(["t_0"], np.array([[1, 0, 1]]))
+    assert (tmp_path / "x.csv").read_bytes() == b"sample_id,a,b,c\nt_0,1,0,1\n"
+    assert (read_all(tmp_path / "x.csv")[1] == [[1, 0, 1]]).all()
+
+
+def test_windows_line_ends_make_no_difference(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"sample_id,a,b,c\r\nt_0,1,2,3\r\nt_1,4,5,6\r\n")
+    ids, values = read_all(path)
+    assert ids == ["t_0", "t_1"] and (values == [[1, 2, 3], [4, 5, 6]]).all()
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+def test_a_file_read_in_many_chunks_holds_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.RandomState(0)
+    values, ids = random.randn(500, 3) * 10.0 ** random.randint(-58, 9, (500, 3)), ["test_%d" % k for k in range(500)]
+    with CsvWriter(tmp_path / "x.csv", NAMES) as out:
+        for at in range(0, 500, 77):
+            out.write(ids[at:at + 77], values[at:at + 77])
+    for size in (256, 1000, 4099):
+        monkeypatch.setattr(kaggle, "_BLOCK", size)
+        assert sum(1 for _ in stream(tmp_path / "x.csv", NAMES)) > 5
+        found_ids, found = read_all(tmp_path / "x.csv")
+        assert found_ids == ids and (bits(found) == bits(values)).all()
+
+
+def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(tmp_path: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kaggle, "_BLOCK", 128)
+    path = write_lines(tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(60)] + ["t_60,2.2e-56,0.5,1e15"])
+    _, values = read_all(path)
+    assert values[:60].any() == False and values[60].tolist() == [2.2e-56, 0.5, 1e15]  # noqa: E712
+
+
+def test_damage_in_a_late_block_says_after_how_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kaggle, "_BLOCK", 64)
+    path = write_lines(tmp_path / "x.csv", *["t_%02d,0,0,0" % k for k in range(40)] + ["t_40,0,nan,0"])
+    with refused(path, "row 41, column b is NaN or infinite"):
+        read_all(path)
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("names, words", [
+    (["a", "c"], "the column b is missing (1 of 4"), (["a", "b", "c", "d"], "unknown column d"),
+    (["a", "c", "b"], "wrong order"), (["a", "b", "c", "c"], "wrong order or twice"), ([], "the column a is missing"),
+    (["A", "b", "c"], "the column a is missing")])
+def test_other_columns_are_refused_by_name(tmp_path: Path, names: List[str], words: str) -> None:
+    path = write_lines(tmp_path / "x.csv", ",".join(["t_0"] + ["1"] * len(names)), names=names)
+    with refused(path, words, kaggle.REMEDY):
+        read_all(path)
+
+
+@pytest.mark.parametrize("cell", ["", " ", "x", "1.2.3", "0x10", "1,5", "NA", "null", "true", "1e", "--1", "1_000"])
+def test_a_cell_that_is_no_number_is_refused(tmp_path: Path, cell: str) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,%s,3" % cell)
+    with refused(path, "cannot be read", kaggle.REMEDY):
+        read_all(path)
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-inf", "Infinity"])
+def test_a_nan_or_an_infinity_is_refused(tmp_path: Path, cell: str) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,%s,3" % cell)
+    with refused(path, kaggle.REMEDY):
+        read_all(path)
+
+
+@pytest.mark.parametrize("missing", range(1, 12))
+def test_a_file_cut_inside_its_last_line_is_refused(tmp_path: Path, missing: int) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1.25,2.5,3.75", "t_1,1.25,2.5,3.75")
+    path.write_bytes(path.read_bytes()[:-missing])
+    with refused(path, "cut off in the middle of its last line", kaggle.REMEDY):
+        read_all(path)
+
+
+@pytest.mark.parametrize("line", ["t_1,1,2", "t_1,1,2,3,4", "t_1", '"t_1,1,2,3'])
+def test_a_line_with_too_few_or_too_many_cells_is_refused(tmp_path: Path, line: str) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", line)
+    with refused(path, kaggle.REMEDY):
+        read_all(path)
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"", "missing"), (b"\n", "missing"), (b"sample_id,a,b,c\n", "holds no rows"),
+    (b"sample_id,a,b,c", "cut off"), (b"\xff\xfe\x00a", "is no CSV file"), (b"\x00" * 50 + b"\n", ""),
+    (b"PK\x03\x04" + bytes(range(256)) * 9, ""), (b"x" * 200_000 + b"\n", ""),
+    (b"sample_id,a,b,c\nt_\xff,1,2,3\n", ""), (b"sample_id,a,b,c\nt_0,1,\x00,3\n", "")],
+    ids=["empty", "newline", "header-only", "cut header", "utf-16", "zeros", "zip", "one long word", "bad id", "nul"])
+def test_what_is_no_csv_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    with refused(path, words, kaggle.REMEDY):
+        read_all(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for read in (read_all, read_ids, read_old_weights):
+        with refused(tmp_path / "x.csv", "missing", kaggle.REMEDY):
+            read(tmp_path / "x.csv")
+        with refused(tmp_path, kaggle.REMEDY):
+            read(tmp_path)
+
+
+@given(data=st.data())
+@settings(max_examples=150, **FUZZ)
+def test_a_damaged_byte_is_refused_or_read_as_python_reads_it(tmp_path: Path, data: st.DataObject) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1.25,2.5e-7,3", "t_1,0,-4.75,1e15")
+    damaged = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(damaged) - 1))
+    damaged[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(damaged))
+    try:
+        ids, values = read_all(path)
+    except kaggle.KitError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+        return
+    assert np.isfinite(values).all()
+    lines = [line for line in bytes(damaged).decode().replace("\r", "\n").split("\n")[1:] if line]
+    expected = [[float(cell.strip('"')) for cell in line.split(",")[1:]] for line in lines]
+    assert values.tolist() == expected and len(ids) == len(expected)
+
+
+# --- sample_submission.csv -------------------------------------------------------------------------------------------
+
+def write_submission(path: Path, ids: Sequence[str], end: str = "\n") -> Path:
+    return write_lines(path, *["%s,%s" % (name, ",".join(["1"] * 368)) for name in ids], names=TARGETS, end=end)
+
+
+def test_ids_come_in_file_order(tmp_path: Path) -> None:
+    ids = ["test_7", "test_0", "test_12"]
+    assert read_ids(write_submission(tmp_path / "s.csv", ids)) == ids
+
+
+def test_an_id_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    with refused(tmp_path / "s.csv", "test_0 stands there twice"):
+        read_ids(write_submission(tmp_path / "s.csv", ["test_1", "test_0", "test_2", "test_0"]))
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda b: b[:-1], "cut off"), (lambda b: b + b"test_9\n", "no comma"), (lambda b: b[:b.index(b"\n") + 1], "no rows"),
+    (lambda b: b"", "missing"), (lambda b: b.replace(b"test_39", b"te\xfft_39"), "is no CSV file"),
+    (lambda b: b.replace(b"ptend_t_7,", b""), "ptend_t_7 is missing")],
+    ids=["cut", "no comma", "no rows", "empty", "binary", "column"])
+def test_a_damaged_sample_submission_is_refused(tmp_path: Path, damage, words: str) -> None:  # type: ignore[no-untyped-def]
+    path = write_submission(tmp_path / "s.csv", ["test_%d" % k for k in range(40)])
+    path.write_bytes(damage(path.read_bytes()))
+    with refused(path, words, kaggle.REMEDY):
+        read_ids(path)
+
+
+# --- the old weights -------------------------------------------------------------------------------------------------
+
+def test_both_published_files_of_old_weights_hold_the_same_weights(published: Path) -> None:
+    one = read_old_weights(published / "adam" / "old_sample_weight.csv")
+    other = read_old_weights(published / "kaggle-data" / "sample_submission_old.csv")
+    assert (bits(one) == bits(other)).all() and one.shape == (368,)
+    weight = dict(zip(TARGETS, one))
+    assert sorted(name for name in TARGETS if weight[name] == 0) == sorted(ABLATED)
+    assert [weight["ptend_q0002_%d" % k] for k in range(15, 26)] == [1e15] * 11
+    assert weight["ptend_q0002_26"] == 3673829810926.31
+
+
+def weights_file(path: Path, values: Sequence[str], names: Sequence[str] = TARGETS, with_id: bool = True) -> Path:
+    head = (["sample_id"] if with_id else []) + list(names)
+    row = (["test_1"] if with_id else []) + list(values)
+    path.write_text(",".join(head) + "\n" + ",".join(row) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("with_id", [True, False])
+def test_old_weights_are_exact_with_and_without_ids(tmp_path: Path, with_id: bool) -> None:
+    values = np.abs(np.random.RandomState(1).randn(368)) * 1e9
+    found = read_old_weights(weights_file(tmp_path / "w.csv", [repr(v) for v in values.tolist()], with_id=with_id))
+    assert (bits(found) == bits(values)).all()
+
+
+@pytest.mark.parametrize("values, names, words", [
+    (["1"] * 367, TARGETS, "not 368"), (["1"] * 369, TARGETS, "not 368"), (["1"] * 367 + ["x"], TARGETS, "no number"),
+    (["1"] * 367 + [""], TARGETS, "no number"), (["1"] * 367 + ["nan"], TARGETS, "finite"),
+    (["1"] * 367 + ["-1"], TARGETS, ">= 0"), (["1"] * 368, TARGETS[::-1], "Kaggle order"),
+    (["1"] * 556, INPUTS, "368 target columns")])
+def test_odd_old_weights_are_refused(tmp_path: Path, values: Sequence[str], names: Sequence[str], words: str) -> None:
+    with refused(tmp_path / "w.csv", words, kaggle.REMEDY):
+        read_old_weights(weights_file(tmp_path / "w.csv", values, names))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\x00\x00\n", b"PK\x03\x04\n", b"x" * 200_000])
+def test_old_weights_that_are_no_csv_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.csv").write_bytes(content)
+    with refused(tmp_path / "w.csv", kaggle.REMEDY):
+        read_old_weights(tmp_path / "w.csv")
+
+
+def test_old_weights_cut_inside_their_last_number_are_refused(tmp_path: Path) -> None:
+    path = weights_file(tmp_path / "w.csv", ["1.25"] * 368)
+    path.write_bytes(path.read_bytes()[:-3])  # "1." is a number, and another one
+    with refused(path, "cut off"):
+        read_old_weights(path)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.csv"
+    with CsvWriter(path, NAMES) as out:
+        out.write(["t_0"], np.ones((1, 3)))
+        assert not path.exists()
+    assert path.exists()
+    with pytest.raises(ZeroDivisionError):
+        with CsvWriter(path, ["other"]) as out:
+            out.write(["t_1"], np.ones((1, 1)))
+            1 / 0
+    assert read_all(path)[0] == ["t_0"]
+    assert [p.name for p in path.parent.iterdir()] == ["x.csv"]
+
+
+@pytest.mark.parametrize("rows", [50, 3000], ids=["in one buffer", "over many buffers"])
+def test_a_disk_that_fills_up_while_writing_is_one_sentence_and_leaves_no_file(small_disk: Path, rows: int) -> None:
+    (small_disk / "ballast").write_bytes(b"x" * 60 * 1024)  # a page or so is left: names fit, content does not
+    path = small_disk / "x.csv"
+    with refused(path, "the disk is full"):
+        with CsvWriter(path, NAMES) as out:
+            out.write(["t_%d" % k for k in range(rows)], np.full((rows, 3), 0.123456789))
+            fill(small_disk / "more")
+    assert not [p.name for p in small_disk.iterdir() if "x.csv" in p.name]
+
+
+def fill(path: Path) -> None:
+    """Takes what space is left."""
+    with open(path, "wb", buffering=0) as handle:
+        try:
+            while handle.write(b"x" * 1024):
+                pass
+        except OSError:
+            return
+
+
+def test_a_file_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300 + ".csv")  # longer than a name may be
+    with refused(long.name):
+        with CsvWriter(long, NAMES):
+            pass
+
+
+def test_shortest_decimals_are_written(tmp_path: Path) -> None:
+    value = struct.unpack(">d", struct.pack(">q", 0x3FB999999999999A))[0]  # the float64 next to 0.1
+    with CsvWriter(tmp_path / "x.csv", ["v"]) as out:
+        out.write(["t_0"], np.array([[value]]))
+    assert (tmp_path / "x.csv").read_text() == "sample_id,v\nt_0,0.1\n"

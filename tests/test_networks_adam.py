@@ -1,0 +1,273 @@
+"""ADAM's networks: the published attributes, the published numbers, the published way of loading; and their blocks."""
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import zlib
+from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from leapkit import compute  # noqa: E402
+from leapkit.checkpoints import load_into, read_tensors  # noqa: E402
+from leapkit.columns import INPUTS, TARGETS  # noqa: E402
+from leapkit.networks import head_mean, initialise_by_name, to_sequence  # noqa: E402
+from members.adam.experiments import EXPERIMENTS, NETWORK_195, AdamNetwork  # noqa: E402
+from members.adam.networks import AdamNet, LevelConvolution, PositionTable, build  # noqa: E402
+
+torch.set_num_threads(1)
+SMALL = AdamNetwork((3, 4, 5), 8, 1, 2, "relu", "lstm+transformer+front", (6,))
+PARAMETERS = {"195": 9683881, "197": 45414855, "200": 9532713}
+TENSORS = {"195": 65, "197": 75, "200": 67}
+
+
+@pytest.fixture(scope="module")
+def fill(reference):
+    """The reference's rule for filling weights, by name and shape."""
+    spec = importlib.util.spec_from_file_location("parity_fill", str(reference / "parity" / "fill.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class _ExactSine:
+    """numpy with a sine in extended precision, then rounded: numpy 1.22's own is off by an ulp here and there."""
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    @staticmethod
+    def sin(x):
+        return np.sin(np.asarray(x, dtype=np.longdouble)).astype(np.float64)
+
+
+def fill_exactly(fill, name, shape, crc):
+    values = fill.fill_tensor(name, shape)
+    if zlib.crc32(values.tobytes()) != crc:
+        fill.np = _ExactSine()  # ten times slower, so only where it matters
+        try:
+            values = fill.fill_tensor(name, shape)
+        finally:
+            fill.np = np
+    assert zlib.crc32(values.tobytes()) == crc, "the fill itself is wrong: %s" % name
+    return values
+
+
+@pytest.fixture(scope="module", params=sorted(PARAMETERS))
+def filled(request, reference, fill):
+    """(id, network in evaluation mode with the reference's weights, golden values)."""
+    golden = np.load(str(reference / "parity" / ("adam_%s.npz" % request.param)))
+    tensors, known = OrderedDict(), shapes(reference, request.param)
+    for name, crc in zip(golden["tensor_names"].tolist(), golden["tensor_crc32"].tolist()):
+        bare = fill.strip_prefix(name)
+        tensors[bare] = fill_exactly(fill, bare, known[bare], int(crc))
+    network = build_uninitialised(request.param)
+    load_into(network, tensors, "the reference's fill")
+    compute.make_repeatable(0)
+    return request.param, network.eval(), golden
+
+
+def build_uninitialised(key):
+    """The full network, without the seconds that orthogonal matrices take."""
+    row = next(row for row in EXPERIMENTS if row.id == key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("members.adam.networks.initialise_by_name", lambda network: None)
+        return build(row.network["full"])
+
+
+def shapes(reference, key):
+    entry = json.loads((reference / "checkpoints.json").read_text())["adam_" + key]
+    return {name[len("module."):]: tuple(shape) for name, shape, _ in entry["state_dict"]}
+
+
+# ---- the whole networks ---------------------------------------------------------------------------------------------
+
+def test_it_has_the_published_number_of_parameters_and_tensors(filled):
+    key, network, _ = filled
+    assert sum(p.numel() for p in network.parameters()) == PARAMETERS[key]
+    assert len(network.state_dict()) == TENSORS[key]
+
+
+def test_attributes_come_in_the_published_order(filled):
+    key, network, _ = filled
+    tail = ["fc1", "fc2"] + ["fc3"] * (key != "195")
+    known = [name for name, _ in network.named_children() if name != "dropout"]
+    assert known == ["con1d2", "con1d3", "con1d4", "norm1", "lstm1", "pos_encdoer", "trans1"] + tail
+
+
+def test_it_computes_the_teams_numbers_in_float32(filled, reference):
+    """Within four times of what float32 itself cost the team's own class."""
+    _, network, golden = filled
+    x = np.load(str(reference / "parity" / "input.npz"))["x556"]
+    with torch.no_grad():
+        found = network(torch.from_numpy(x)).numpy()
+    noise = np.abs(golden["y"].astype(np.float64) - golden["y64"]).max()
+    assert found.dtype == np.float32 and found.shape == (2, 368)
+    assert np.abs(found - golden["y"]).max() <= 4 * noise
+
+
+def test_it_computes_the_teams_numbers_in_float64(filled, reference):
+    """The wiring test: no BLAS differs by as much as one wrong wire."""
+    _, network, golden = filled
+    x = np.load(str(reference / "parity" / "input.npz"))["x556"].astype(np.float64)
+    try:
+        with torch.no_grad():
+            found = network.double()(torch.from_numpy(x)).numpy()
+    finally:
+        network.float()  # exact: every weight came from float32
+    np.testing.assert_allclose(found, golden["y64"], rtol=0, atol=1e-9)
+
+
+def test_a_dataparallel_file_of_the_filled_weights_loads_to_the_same_function(filled, tmp_path):
+    key, network, _ = filled
+    if key == "197":
+        pytest.skip("180 MB, and the same class")
+    torch.save(OrderedDict(("module." + name, tensor) for name, tensor in network.state_dict().items()),
+               str(tmp_path / "n.pt"))
+    again = build_uninitialised(key)
+    load_into(again, read_tensors(tmp_path / "n.pt"), "n.pt")
+    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values()))
+
+
+def test_every_row_is_computed_on_its_own(filled):
+    """No batch statistics: a row's result does not depend on its neighbours beyond rounding."""
+    _, network, _ = filled
+    x = torch.randn(2, 556, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        together, alone = network(x), torch.cat([network(x[k:k + 1]) for k in range(2)])
+    assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4)
+
+
+# ---- what is only there in training ---------------------------------------------------------------------------------
+
+def test_dropout_acts_in_training_and_only_there():
+    torch.manual_seed(0)
+    x = torch.randn(4, 556)
+    network = AdamNet(replace(SMALL, dropout=0.5))
+    assert not torch.equal(network.train()(x), network(x))
+    assert torch.equal(network.eval()(x), network(x))
+
+
+@pytest.mark.parametrize("key, share", [("195", 0.1), ("197", 0.0), ("200", 0.0)])
+def test_only_195_drops_out(key, share):
+    row = next(row for row in EXPERIMENTS if row.id == key)
+    assert {row.network[profile].dropout for profile in row.network} == {share}
+
+
+def test_a_network_without_dropout_computes_the_same_in_training():
+    torch.manual_seed(0)
+    network, x = AdamNet(SMALL), torch.randn(4, 556)
+    assert torch.allclose(network.train()(x), network.eval()(x), rtol=0, atol=1e-6)
+
+
+# ---- the blocks -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kernel, left, right", [(2, 0, 1), (4, 1, 2), (6, 2, 3), (3, 1, 1)])
+def test_an_even_kernel_pads_one_zero_more_at_the_bottom(kernel, left, right):
+    convolution = LevelConvolution(1, 1, kernel)
+    with torch.no_grad():
+        convolution.weight.copy_(torch.arange(1., kernel + 1).reshape(1, 1, -1))
+        convolution.bias.zero_()
+        levels = torch.arange(1., 61)
+        found = convolution(levels.reshape(1, 1, -1))[0, 0]
+    padded = np.concatenate([np.zeros(left), levels.numpy(), np.zeros(right)])
+    expected = [float(padded[at:at + kernel] @ np.arange(1, kernel + 1)) for at in range(60)]
+    assert found.shape == (60,) and found.tolist() == expected
+
+
+def test_the_position_table_holds_sines_and_cosines_of_26_columns():
+    table = PositionTable().pe
+    assert table.shape == (1, 60, 26) and table.dtype == torch.float32
+    for level, pair in ((0, 0), (1, 0), (17, 3), (59, 12)):
+        angle = level * math.exp(-2 * pair * math.log(1e4) / 26)
+        assert float(table[0, level, 2 * pair]) == pytest.approx(math.sin(angle), abs=1e-7)
+        assert float(table[0, level, 2 * pair + 1]) == pytest.approx(math.cos(angle), abs=1e-7)
+
+
+def test_the_position_table_of_a_checkpoint_is_the_one_that_counts():
+    layer = PositionTable()
+    layer.load_state_dict({"pe": torch.full((1, 60, 26), 2.0)})
+    assert torch.equal(layer(torch.ones(1, 60, 25)), torch.full((1, 60, 25), 3.0))
+
+
+def test_inputs_become_the_references_sequence(reference, fill):
+    x = fill.test_input()
+    known = np.load(str(reference / "parity" / "input.npz"))
+    assert np.array_equal(known["x556"], x)
+    found = to_sequence(torch.from_numpy(x)).numpy()
+    assert np.array_equal(found, fill.to_sequence(x)) and np.array_equal(found, known["x60"])
+
+
+def test_a_channel_is_a_scalar_on_every_level_or_a_profile_along_levels():
+    found = to_sequence(torch.arange(556.)[None])[0]
+    for scalar in range(16):
+        assert set(found[:, scalar].tolist()) == {scalar}
+    for profile in range(9):
+        assert found[:, 16 + profile].tolist() == list(range(16 + 60 * profile, 76 + 60 * profile))
+
+
+@pytest.mark.parametrize("shape", [(2, 555), (2, 557), (556,), (1, 1, 556), (60, 25)])
+def test_inputs_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="expected \\(B, 556\\)"):
+        AdamNet(SMALL)(torch.zeros(shape))
+
+
+def test_the_head_averages_eight_channels_and_lays_out_six_profiles():
+    y = torch.zeros(1, 60, 14)
+    for channel in range(14):
+        y[0, :, channel] = 1000 * channel + torch.arange(60.)
+    found = head_mean(y)[0]
+    assert found.shape == (len(TARGETS),)
+    assert found[:8].tolist() == [1000 * channel + 29.5 for channel in range(8)]
+    for profile in range(6):
+        assert found[8 + 60 * profile:68 + 60 * profile].tolist() == [1000 * (8 + profile) + k for k in range(60)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 12), st.integers(2, 9), st.integers(0, 2 ** 31))
+def test_initialisation_follows_names(inputs, hidden, seed):
+    torch.manual_seed(seed)
+    network = torch.nn.ModuleDict({"lstm1": torch.nn.LSTM(inputs, hidden, 2, bidirectional=True),
+                                   "fc": torch.nn.Linear(inputs, hidden), "other": torch.nn.Linear(inputs, hidden)})
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    initialise_by_name(network)
+    for name, value in network.state_dict().items():
+        if name.startswith("other"):
+            assert torch.equal(value, before[name])
+        elif "weight_ih" in name or name == "fc.weight":
+            bound = math.sqrt(6 / sum(value.shape))
+            assert float(value.abs().max()) <= bound and not torch.equal(value, before[name])
+        elif "weight_hh" in name:  # (4h, h), orthogonal as a whole: its columns are orthonormal
+            assert torch.allclose(value.t() @ value, torch.eye(hidden), atol=1e-5)
+        elif "bias_ih" in name:
+            assert value.tolist() == [0.0] * hidden + [1.0] * hidden + [0.0] * (2 * hidden)
+        else:
+            assert not value.any()
+
+
+def test_the_same_seed_makes_the_same_network_and_another_seed_another():
+    def first(seed):
+        compute.make_repeatable(seed)
+        return AdamNet(SMALL).state_dict()
+    one, same, other = first(1), first(1), first(2)
+    assert all(torch.equal(one[k], same[k]) for k in one)
+    assert not torch.equal(one["fc1.weight"], other["fc1.weight"])
+
+
+@pytest.mark.parametrize("wrong", [
+    {"convolutions": (0, 4, 5)}, {"hidden": 0}, {"layers": 0}, {"heads": 0}, {"heads": 3}, {"activation": "tanh"},
+    {"tail": "front"}, {"tail_widths": (0,)}, {"dropout": 1.0}, {"dropout": -0.1}])
+def test_an_impossible_network_is_refused_when_it_is_described(wrong):
+    with pytest.raises(ValueError):
+        replace(NETWORK_195, **wrong)
+
+
+def test_there_are_as_many_inputs_as_the_sequence_takes():
+    assert len(INPUTS) == 16 + 9 * 60

@@ -12,6 +12,7 @@ from leapkit import kaggle, receipts, submission
 from leapkit.columns import INPUTS, LINEAR_INPUTS
 from leapkit.errors import KitError, run_cli
 from leapkit.files import HashIndex, read_json, write_json
+from leapkit.plan import ADMITTED
 from leapkit.world import RawData, Submission
 
 # A file from elsewhere was made by a pandas that did not round test.csv's decimals correctly (up to 1e-13).
@@ -117,7 +118,7 @@ def verify(raw: RawData, places: Submission, artifacts: List[str]) -> None:
             print("refused: %s" % error, flush=True)
             continue
         if not own:
-            receipts.write(path, "admitted", {
+            receipts.write(path, ADMITTED, {
                 "sample_submission.csv": index.of(raw.sample_submission), "test.csv": index.of(raw.test_csv)},
                 started, {"linear columns within": FOREIGN_RTOL})
         print("verified: %s%s" % (path, "" if own else ", receipt written"), flush=True)

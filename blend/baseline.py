@@ -8,7 +8,6 @@ import numpy as np
 
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS, TARGETS
-from leapkit.progress import progress
 from leapkit.score import R2, score_network_order, validation_r2
 from leapkit.statistics import Statistics
 from leapkit.world import RawData
@@ -59,6 +58,6 @@ def fit(raw: RawData, scale: Statistics) -> Ridge:
 def _standardised(raw: RawData, scale: Statistics, role: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     reader = StepReader()
     pairs = raw.training_pairs() if role == "training" else raw.validation_pairs()
-    for pair in progress(pairs, desc="ridge, %s" % role, unit="step", leave=False):
+    for pair in pairs:
         x, y = reader.read(pair)
         yield scale.train_inputs(x).astype(np.float64), scale.targets(y).astype(np.float64)

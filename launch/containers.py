@@ -19,7 +19,7 @@ def compose(settings: Settings) -> List[str]:
     files = ["compose.yaml"] + (["compose.gpu.yaml"] if settings["ACCELERATOR"] == "cuda" else [])
     # One project per clone and result folder, so that two runs on a machine do not meet.
     project = "leap-" + sha256_json([str(REPOSITORY), str(settings.submission.root)])[:8]
-    return ["docker", "compose", "--project-name", project] + [x for f in files for x in ("-f", str(REPOSITORY / f))]
+    return ["docker", "compose", "--ansi", "never", "--project-name", project] + [x for f in files for x in ("-f", str(REPOSITORY / f))]
 
 
 def variables(settings: Settings, code: str) -> Dict[str, str]:

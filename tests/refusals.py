@@ -5,6 +5,7 @@ import contextlib
 from typing import Iterator
 
 import pytest
+
 from leapkit.errors import KitError
 
 

@@ -10,14 +10,23 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import refused
+
 from leapkit import cdf5
 from leapkit.cdf5 import Cdf5Reader, array, parse_header
 from leapkit.climsim import StepReader
-from leapkit.columns import (GAS_PROFILES, INPUT_SCALARS, INPUTS, LINEAR, LINEAR_INPUTS, OUTPUT_SCALARS, STATE_PROFILES,
-                             TARGETS)
+from leapkit.columns import (
+    GAS_PROFILES,
+    INPUT_SCALARS,
+    INPUTS,
+    LINEAR,
+    LINEAR_INPUTS,
+    OUTPUT_SCALARS,
+    STATE_PROFILES,
+    TARGETS,
+)
 from leapkit.errors import KitError
 from leapkit.stepfiles import Split, StepPair, list_months, list_pairs, training_pairs, validation_pairs
-from refusals import refused
 
 netCDF4 = pytest.importorskip("netCDF4")
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

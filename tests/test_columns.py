@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from leapkit import columns as c
 from leapkit.statistics import ABLATED
 

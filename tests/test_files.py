@@ -11,14 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any, Dict
 
-import leapkit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
+
+import leapkit
 from leapkit import files
 from leapkit.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
 from leapkit.files import HashIndex, atomic, publish_copy, read_json, require_free, sha256, write_json, write_text
-from refusals import refused
 
 
 def digest(data: bytes) -> str:
@@ -65,7 +66,7 @@ def test_a_failure_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         with atomic(tmp_path / "x.txt") as temporary:
             temporary.write_text("half")
-            1 / 0
+            raise ZeroDivisionError
     assert names(tmp_path) == []
 
 

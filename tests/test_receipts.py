@@ -10,10 +10,11 @@ from typing import Any, Dict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
+
 from leapkit import receipts
 from leapkit.files import HashIndex, sha256
 from leapkit.receipts import judge, receipt_path, require_valid
-from refusals import refused
 
 INPUTS = {"test.csv": "a" * 64, "195.pt": "b" * 64}
 REMEDY = "run `make adam`"

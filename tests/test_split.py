@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-import leapkit
 import numpy as np
 import pytest
+from refusals import refused
+
+import leapkit
 from leapkit import kaggle, prepared, split, submission
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
@@ -23,7 +25,6 @@ from leapkit.split import Published, months
 from leapkit.statistics import FAMILIES, load
 from leapkit.stepfiles import PUBLISHED, Split, StepPair, list_pairs, months_between, read_split, write_split
 from leapkit.world import WORLD_FILES, RawData, world_receipt
-from refusals import refused
 
 MONTHS = {"0008-01": 3, "0008-02": 2, "0008-07": 3, "0008-08": 2}
 

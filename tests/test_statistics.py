@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
+
 from leapkit import statistics
 from leapkit.climsim import StepReader
 from leapkit.columns import (
@@ -27,7 +29,6 @@ from leapkit.columns import (
 )
 from leapkit.statistics import FAMILIES, Family, Moments, Statistics, linear_tendency, load
 from leapkit.stepfiles import list_pairs
-from refusals import refused
 
 EPS32, EPS64 = 2.0 ** -24, 2.0 ** -53  # largest relative error of one rounding
 

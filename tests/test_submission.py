@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import refused
+
 from leapkit import submission
 from leapkit.columns import LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
 from leapkit.errors import KitError
 from leapkit.files import atomic
 from leapkit.submission import SCHEMA, blocks, verify, write
-from refusals import refused
 
 ROWS = 50
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -108,7 +108,7 @@ def test_a_run_killed_by_the_system_at_a_random_moment_gives_the_same_bytes(tiny
     arguments = small_run.arguments("reproduce", tiny_world, tmp_path)
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root / "shared"), str(root)]))
     folder = tmp_path / "outputs" / "adam" / "200"
-    child = subprocess.Popen([sys.executable, str(root / "tests" / "small_run.py"), "--"] + arguments, env=env,
+    child = subprocess.Popen([sys.executable, str(root / "tests" / "small_run.py"), ""] + arguments, env=env,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while child.poll() is None and time.monotonic() < deadline and not (folder / "200.pt").exists():

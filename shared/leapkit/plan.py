@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Any, Dict, List, Mapping
 
 from leapkit.errors import KitError
 from leapkit.experiments import Experiment
@@ -15,6 +15,7 @@ from leapkit.receipts import judge, receipt_path
 from leapkit.world import RawData, Submission
 
 MODES = ("reproduce", "infer-only")
+ADMITTED = "admitted"  # the kind of receipt that `make verify` writes for a file from elsewhere
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ def of_experiment(row: Experiment, mode: str, profile: str, places: Places, inde
     """Decides by content what runs for one experiment. Never raises: what is missing becomes `blocked`."""
     todo = Todo(row.name, row.artifact)
     try:
+        if _is_admitted(row, places, index):
+            todo.reasons["infer"] = "it is a file of your own, admitted by `make verify` (move it away to make it here)"
+            return todo
         if mode == "reproduce":
             _plan_training(row, profile, places, index, todo)
         else:
@@ -62,6 +66,18 @@ def of_experiment(row: Experiment, mode: str, profile: str, places: Places, inde
         todo.remedy = error.remedy
         todo.train = todo.infer = False
     return todo
+
+
+def _is_admitted(row: Experiment, places: Places, index: HashIndex) -> bool:
+    """Whether the parquet is the user's own, verified for this very test set: it is used and never written over."""
+    parquet = places.submission.parquet(row.artifact)
+    if not parquet.exists() or _read_receipt(parquet).get("kind") != ADMITTED:
+        return False
+    verdict = judge(parquet, {role: _hash(path, index) for role, path in places.raw.test_files().items()}, index)
+    if not verdict.done:
+        raise KitError("is a file of your own, and %s" % verdict.reason, parquet,
+                       "run `make verify` again without its receipt, or move it away")
+    return True
 
 
 def _plan_training(row: Experiment, profile: str, places: Places, index: HashIndex, todo: Todo) -> None:
@@ -118,12 +134,28 @@ def _protect(row: Experiment, profile: str, places: Places, todo: Todo) -> None:
         if not ours:  # else a run was stopped between the parquet and its receipt
             raise KitError("has no receipt, so it may be your own download", parquet,
                            "admit it with `make verify`, or move it away")
-    elif profile == "sample" and read_json(receipt_path(parquet)).get("details", {}).get("profile") == "full":
+        return
+    receipt = _read_receipt(parquet)
+    if not receipt:
+        raise KitError("has a receipt that cannot be read, so nothing says whether it can be made again", parquet,
+                       "move both away, or remove the receipt and admit the parquet with `make verify`")
+    if profile == "sample" and receipt.get("details", {}).get("profile") == "full":
         raise KitError("was made at full size, and the sample profile would write over it", parquet,
                        "give another folder with SUBMISSION=")
 
 
+def _read_receipt(product: Path) -> Dict[str, Any]:
+    """The receipt of a product; empty when it is no receipt."""
+    try:
+        receipt = read_json(receipt_path(product))
+    except KitError:
+        return {}
+    if not isinstance(receipt, dict) or not isinstance(receipt.get("details", {}), dict):
+        return {}
+    return receipt
+
+
 def _hash(path: Path, index: HashIndex) -> str:
     if not path.exists():
-        raise KitError("the file is missing", path, "see README, 'Real data', or use PROFILE=sample")
+        raise KitError("the file is missing", path, "see README, 'Real data'; `make reproduce PROFILE=sample` needs none")
     return index.of(path)

@@ -46,7 +46,7 @@ def prepare(raw: RawData, statistics: Statistics, cache: Path, key: str) -> Test
 
 def _mapped(path: Path, dtype: type, shape: Tuple[int, int]) -> np.ndarray:
     if not path.exists() or path.stat().st_size != shape[0] * shape[1] * np.dtype(dtype).itemsize:
-        raise KitError("does not hold the %d rows that it should" % shape[0], path,
+        raise KitError("does not hold the %d rows that it should" % shape[0], path.parent,
                        "remove this folder and run again")
     return np.memmap(str(path), dtype=dtype, mode="r", shape=shape)
 

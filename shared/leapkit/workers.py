@@ -15,7 +15,7 @@ def run(commands: Sequence[List[str]], names: Sequence[str], jobs: int) -> int:
 
     On Ctrl-C or SIGTERM the commands are asked to end, waited for, and none is started any more.
     """
-    running: Dict[str, "subprocess.Popen[str]"] = {}
+    running: Dict[str, subprocess.Popen[str]] = {}
     stopping, write = threading.Event(), threading.Lock()
 
     def one(command: List[str], name: str) -> int:

@@ -42,7 +42,7 @@ def times(months: Sequence[str], count: int, seed: int) -> List[StepTime]:
 
 def make(to: Path, seed: int) -> None:
     started = receipts.now()
-    if to.exists() and any(to.iterdir()) and not world_receipt(to).exists():
+    if to.exists() and not world_receipt(to).exists() and not (to.is_dir() and not any(to.iterdir())):
         raise KitError("holds something that is no sample world", to, "choose another folder with --to")
     partial = to.with_name(TEMPORARY + to.name)
     shutil.rmtree(str(partial), ignore_errors=True)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Dict, List, Sequence
 
-from launch import machine, stacks
+from launch import machine, registry, stacks
 from launch.registry import REPOSITORY
 from launch.settings import Settings
 from leapkit.errors import KitError
@@ -19,7 +19,8 @@ def compose(settings: Settings) -> List[str]:
     files = ["compose.yaml"] + (["compose.gpu.yaml"] if settings["ACCELERATOR"] == "cuda" else [])
     # One project per clone and result folder, so that two runs on a machine do not meet.
     project = "leap-" + sha256_json([str(REPOSITORY), str(settings.submission.root)])[:8]
-    return ["docker", "compose", "--ansi", "never", "--project-name", project] + [x for f in files for x in ("-f", str(REPOSITORY / f))]
+    command = ["docker", "compose", "--ansi", "never", "--project-name", project]
+    return command + [part for name in files for part in ("-f", str(REPOSITORY / name))]
 
 
 def variables(settings: Settings, code: str) -> Dict[str, str]:
@@ -28,12 +29,15 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
     own = {
         "LEAP_UID": str(os.getuid()), "LEAP_GID": str(os.getgid()), "LEAP_STACK": stack,
         "LEAP_ACCELERATOR": settings["ACCELERATOR"], "LEAP_MODE": settings.mode,
-        "LEAP_PROFILE": settings["PROFILE"], "LEAP_EXPERIMENTS": settings["EXPERIMENTS"],
+        "LEAP_PROFILE": settings["PROFILE"],
         "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
         "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.submission.root), "LEAP_CODE": code,
-        "LEAP_PYTHON": stacks.python_of("adam", stack), "LEAP_BASE": stacks.base_image(stacks.python_of("adam", stack)),
-        "LEAP_BLEND_BASE": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
+        "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
     }
+    for member in registry.members():
+        rows = registry.chosen(settings["EXPERIMENTS"]).get(member, ())
+        own["LEAP_EXPERIMENTS_" + member.upper()] = ",".join(row.id for row in rows)
+        own["LEAP_BASE_" + member.upper()] = stacks.base_image(stacks.python_of(member, stack))
     # Behind a proxy that inspects TLS, pip inside a build needs the certificates that this machine trusts.
     trusted = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if "LEAP_BUILD_CA" not in os.environ and trusted and Path(trusted).is_file():

@@ -6,6 +6,7 @@ sends itself SIGNAL just before the N-th call of the function (or, of a generato
 """
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -95,10 +96,13 @@ def in_children(jobs: List[Any]) -> List[Any]:
 
 
 def serve() -> None:
-    import torch  # noqa: F401
+    import torch
 
-    import leapkit.member  # noqa: F401
     import members.adam.networks  # noqa: F401
+    # What is imported late, and would be again in every child: torch's compiler by optimisers, pandas by pyarrow.
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    with contextlib.suppress(ImportError):
+        import pandas  # noqa: F401
     results = []
     for moment, argv in json.load(sys.stdin):
         with tempfile.TemporaryFile() as output:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Dict
 
@@ -210,6 +211,18 @@ def test_a_replaced_file_with_equal_size_and_times_is_noticed(tmp_path: Path) ->
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the index believe that every file is old enough for its times to be told apart from an edit's."""
     monkeypatch.setattr(files, "_SETTLED_NS", -10**18)
+
+
+def test_a_remembered_file_whose_time_was_set_back_after_an_edit_is_read_again(tmp_path: Path, settled: None) -> None:
+    path, stored = tmp_path / "x", tmp_path / "hashes.json"
+    path.write_bytes(b"old")
+    index = HashIndex(stored)
+    index.of(path)
+    index.save()
+    assert str(path.resolve()) in read_json(stored)  # so that it is ctime, and not forgetfulness, that notices
+    time.sleep(0.05)  # more than a tick of any kernel's clock
+    edit_in_place(path, b"new")
+    assert index.of(path) == HashIndex(stored).of(path) == digest(b"new")
 
 
 def test_an_untouched_file_is_read_once_over_two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -1,9 +1,10 @@
 """Kaggle's CSVs: every float64 survives, every kind of damage is one sentence, blocks do not show."""
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
-from typing import List, Sequence
+from typing import IO, List, Sequence
 
 import numpy as np
 import pytest
@@ -310,6 +311,18 @@ def fill(path: Path) -> None:
                 pass
         except OSError:
             return
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_last_buffer_that_finds_no_space_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *rest: str, **options: str) -> IO[str]:
+        path.touch()
+        return open("/dev/full", *rest, **options)  # type: ignore[call-overload, no-any-return]
+    monkeypatch.setattr(kaggle, "open", full, raising=False)
+    with refused(tmp_path / "x.csv", "the disk is full"):
+        with CsvWriter(tmp_path / "x.csv", NAMES) as out:
+            out.write(["t_0"], np.ones((1, 3)))  # stays in the buffer until the file is closed
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import pytest
+
 from leapkit.sampleworld import shortwave as sw
 from leapkit.sampleworld.condensation import adjust
 from leapkit.sampleworld.constants import CP_DRY, GRAVITY, LATENT_ICE, LATENT_VAPOUR

@@ -131,7 +131,8 @@ def test_raw_values_equal_the_published_post_processing(folders: Dict[str, Path]
     mean, std, weights = tables(folders, family)
     z = np.random.RandomState(2).randn(48, 368).astype(np.float32)
     q = rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]]
-    found = load(folders[family], family, folders[""]).raw(z, q)
+    with np.errstate(divide="raise", invalid="raise"):  # 63 old weights are 0 and must not divide
+        found = load(folders[family], family, folders[""]).raw(z, q)
     assert found.dtype == np.float64 and found.shape == (48, 368)
     for k, name in enumerate(TARGETS):
         if name in ZERO:

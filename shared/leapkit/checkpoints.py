@@ -74,7 +74,7 @@ def _require_plain(pickled: bytes) -> None:
     for opcode, argument, _ in pickletools.genops(pickled):
         if opcode.name not in _OPCODES:
             raise _Refused("the pickle opcode %s, which a checkpoint of tensors has no use for" % opcode.name)
-        if opcode.name == "LONG_BINPUT" and argument > len(pickled):  # the memo is as long as its largest number
+        if opcode.name == "LONG_BINPUT" and int(argument or 0) > len(pickled):  # the memo is as long as its largest number
             raise _Refused("more objects than it holds")
 
 

@@ -1,0 +1,614 @@
+"""The blend: tables to the last digit, a search equal to naive rescoring, sums equal to numpy's, and what it refuses."""
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blend import __main__ as command
+from blend import baseline, climb, gram, plan, tables
+from leapkit import kaggle, receipts, rows, statistics, submission
+from leapkit.climsim import StepReader
+from leapkit.columns import INPUTS, LINEAR, LINEAR_INPUTS, PREDICTED, TARGETS, ZERO, kaggle_positions
+from leapkit.errors import EXIT_REFUSED, KitError, run_cli
+from leapkit.experiments import TrainingRows
+from leapkit.files import HashIndex, sha256
+from leapkit.score import R2, score_network_order, validation_r2
+from leapkit.world import RawData, Submission
+
+V10 = [artifact for artifact, _ in tables.find("v10").rows]
+THREE = V10[:2] + ["adam_195_78569.oof"]
+
+
+class Maker:
+    """Writes artifacts with receipts into a submission folder: the truth of the tiny world plus noise."""
+
+    def __init__(self, world: Path) -> None:
+        self.raw = RawData(world)
+        self.scale = statistics.load(self.raw.statistics("adam"), "adam", self.raw.old_weights)
+        (self.ids, self.truth), = submission.blocks(self.raw.truth)
+        (_, x), = kaggle.test_rows(self.raw.test_csv)
+        self.q0002 = x[:, [INPUTS.index(name) for name in LINEAR_INPUTS]]
+        self.validation = rows.load(self.raw.validation_pairs(), self.scale, TrainingRows(), "validation")
+
+    def values(self, seed: int) -> np.ndarray:
+        """(144, 368) float64, Kaggle order: as a member of some skill would submit."""
+        random = np.random.RandomState(seed)
+        z = self.scale.targets(self.truth) + (0.3 + 0.1 * (seed % 5)) * random.standard_normal(self.truth.shape)
+        return self.scale.raw(z.astype(np.float32), self.q0002)
+
+    def write(self, places: Submission, artifact: str, values: np.ndarray, ids: Optional[Sequence[str]] = None,
+              seed: Optional[int] = None, made_for: str = "") -> Path:
+        path, details = places.parquet(artifact), {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        submission.write(path, self.ids if ids is None else ids, [values])
+        if seed is not None:  # trained here: with out-of-fold predictions
+            random = np.random.RandomState(seed)
+            noise = (0.3 + 0.1 * (seed % 5)) * random.standard_normal(self.validation.targets.shape)
+            oof = places.subs / (artifact + ".npy")
+            np.save(str(oof), (self.validation.targets + noise).astype(np.float32))
+            details = {"oof": {"sha256": sha256(oof), "family": "adam"}}
+        receipts.write(path, "submission", {"sample_submission.csv": made_for or sha256(self.raw.sample_submission)},
+                       receipts.now(), details)
+        return path
+
+    def all(self, places: Submission, artifacts: Sequence[str]) -> None:
+        for seed, artifact in enumerate(artifacts):
+            self.write(places, artifact, self.values(seed), seed=seed)
+
+
+@pytest.fixture(scope="module")
+def maker(tiny_world) -> Maker:
+    return Maker(tiny_world)
+
+
+@pytest.fixture(scope="module")
+def sixteen_once(maker, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("sixteen") / "submission"
+    maker.all(Submission(root), V10)
+    return root
+
+
+@pytest.fixture
+def sixteen(sixteen_once, tmp_path) -> Submission:
+    """A copy of a submission folder that holds all sixteen artifacts of the published table."""
+    shutil.copytree(str(sixteen_once), str(tmp_path / "submission"))
+    return Submission(tmp_path / "submission")
+
+
+def blend(maker: Maker, places: Submission, *more: str, verb: str = "run") -> int:
+    return command.main([verb, "--raw-data", str(maker.raw.root), "--submission", str(places.root)] + list(more))
+
+
+def sentence(capsys, maker: Maker, places: Submission, *more: str, verb: str = "run") -> str:
+    """As from a terminal; asserts that it fails with one error line and no blend, and returns that line."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        run_cli(lambda _: blend(maker, places, *more, verb=verb), [])
+    shown = capsys.readouterr()
+    lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
+    assert ended.value.code == EXIT_REFUSED and len(lines) == 1 and "Traceback" not in shown.err
+    if places.blend.exists():
+        assert not [p.name for p in places.blend.iterdir() if p.name.endswith((".parquet", ".csv", "receipt.json"))]
+    return lines[0]
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """run_cli takes SIGTERM over: give it back."""
+    import signal
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+_NAMES = st.text("abcXYZ019_.-", min_size=1, max_size=12)
+_WEIGHTS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(_NAMES, _WEIGHTS, min_size=1, max_size=6).filter(lambda table: any(table.values())))
+def test_a_table_is_read_back_to_the_last_bit_and_in_order(weights):
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.v2.csv"
+        table = tables.Table("mine.v2", tuple(weights.items()))
+        table.write(path)
+        again = tables.read(path)
+    assert again == table and again.sha256 == table.sha256
+    assert [math.copysign(1, w) for _, w in again.rows] == [math.copysign(1, w) for _, w in table.rows]
+
+
+def test_the_shipped_table_is_the_published_one_bit_for_bit(reference):
+    published = json.loads((reference / "columns.json").read_text())["blend_weights"]
+    if isinstance(published, dict):
+        published = list(published.items())
+    known = [(row["model"], row["weight"]) if isinstance(row, dict) else tuple(row) for row in published]
+    known = [(name[:-len(".npy")] if name.endswith(".npy") else name, weight) for name, weight in known]
+    assert [(name, weight.hex()) for name, weight in tables.find("v10").rows] == [
+        (name, float(weight).hex()) for name, weight in known]
+
+
+def test_the_shipped_weights_sum_to_one_and_an_ulp_or_two():
+    assert sum(weight for _, weight in tables.find("v10").rows) == 1.0000000000000004
+
+
+@pytest.mark.parametrize("text", [
+    "", "artifact,weight\n", "a,0.5\n", "artifact,weight\na\n", "artifact,weight\na,0.5,1\n", "artifact,weight\na,half\n",
+    "artifact,weight\na,nan\n", "artifact,weight\na,inf\n", "artifact,weight\na,0.0\nb,-0.0\n", "weight,artifact\na,1\n",
+    "artifact,weight\na,0.5\na,0.5\n", "artifact,weight\na,\n", "artifact,weight\na,1\x00\n", "\ufeffartifact,weight\na,1\n"])
+def test_what_is_no_table_is_one_clear_error(text, tmp_path):
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(KitError):
+        tables.read(tmp_path / "t.csv")
+
+
+def test_a_file_that_is_no_text_is_one_clear_error(published):
+    """The team's own table is a pickle: the first thing that somebody may try."""
+    with pytest.raises(KitError, match="is no weight table"):
+        tables.find(str(published / "blend" / "weight_df_dict_all_group_all_v10.pt"))
+
+
+def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path):
+    with pytest.raises(KitError, match="v10"):
+        tables.find("v11")
+    with pytest.raises(KitError):
+        tables.find(str(tmp_path))
+
+
+# ---- the search -----------------------------------------------------------------------------------------------------
+
+def _naive_r2(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Mean R2 over the predicted targets that vary, column by column."""
+    found = []
+    for k in kaggle_positions(PREDICTED):
+        spread = ((truth[:, k] - truth[:, k].mean()) ** 2).sum()
+        if np.ptp(truth[:, k]) > 0:
+            found.append(1 - ((truth[:, k] - prediction[:, k]) ** 2).sum() / spread)
+    return float(np.mean(found))
+
+
+def _case(seed: int, count: int, length: int, noise: float):
+    random = np.random.RandomState(seed)
+    truth = random.standard_normal((length, len(TARGETS))) * random.uniform(0.5, 2, len(TARGETS))
+    truth[:, random.randint(0, len(TARGETS), 5)] = 1.5  # targets that do not vary have no R2
+    predictions = [truth + noise * random.uniform(0.5, 1.5) * random.standard_normal(truth.shape) for _ in range(count)]
+    return truth, predictions, random
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2 ** 31), st.integers(1, 5), st.integers(3, 30), st.sampled_from([1e-3, 0.3, 2.0]), st.data())
+def test_the_gram_matrix_gives_the_score_of_any_blend(seed, count, length, noise, data):
+    truth, predictions, random = _case(seed, count, length, noise)
+    cuts = sorted(data.draw(st.lists(st.integers(0, length), max_size=3)))
+    parts = [slice(a, b) for a, b in zip([0] + cuts, cuts + [length]) if b > a]
+    matrix, counted = gram.error_gram(((truth[part], [p[part] for p in predictions]) for part in parts), count)
+    weights = random.standard_normal(count)
+    weights += (1 - weights.sum()) / count
+    expected = _naive_r2(truth, sum(w * p for w, p in zip(weights, predictions)))
+    assert gram.mean_r2(matrix, weights) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    varying = [k for k in kaggle_positions(PREDICTED) if np.ptp(truth[:, k]) > 0]
+    assert counted == len(varying) and np.allclose(matrix, matrix.T, rtol=0, atol=1e-12 * np.abs(matrix).max())
+
+
+def _naive_climb(truth: np.ndarray, predictions: List[np.ndarray]):
+    """Rescores every candidate from its values: what the matrix is to be equal to."""
+    scores = [_naive_r2(truth, p) for p in predictions]
+    best = int(np.argmax(scores))
+    current, used, path = predictions[best], {best}, [(best, 1.0, scores[best])]
+    weights = np.eye(len(predictions))[best]
+    while len(used) < len(predictions):
+        candidates = [(_naive_r2(truth, current * (1 - s) + predictions[k] * s), k, s)
+                      for k in range(len(predictions)) if k not in used for s in np.arange(-50, 51) / 100]
+        r2, k, step = max(candidates, key=lambda c: c[0])
+        if r2 <= path[-1][2] + 1e-13:
+            break
+        current = current * (1 - step) + predictions[k] * step
+        weights = weights * (1 - step) + np.eye(len(predictions))[k] * step
+        used.add(k)
+        path.append((k, step, r2))
+    return weights, path
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_climb_takes_the_same_path_as_naive_rescoring(seed, monkeypatch):
+    few = tuple(PREDICTED[k] for k in np.random.RandomState(seed).permutation(len(PREDICTED))[:12])
+    monkeypatch.setattr(gram, "PREDICTED", few)  # twelve targets: the naive way is slow
+    monkeypatch.setitem(globals(), "PREDICTED", few)
+    truth, predictions, random = _case(seed, 4, 25, 0.8)
+    common = random.standard_normal(truth.shape)
+    for prediction in predictions[:2]:
+        prediction += 0.8 * common  # two that err alike: a negative weight may help
+    matrix, _ = gram.error_gram([(truth, predictions)], len(predictions))
+    weights, path = climb.hill_climb(matrix)
+    expected, naive = _naive_climb(truth, predictions)
+    assert [(k, round(step, 2)) for k, step, _ in path] == [(k, round(step, 2)) for k, step, _ in naive]
+    np.testing.assert_allclose([r2 for _, _, r2 in path], [r2 for _, _, r2 in naive], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2 ** 31), st.integers(1, 8))
+def test_a_climb_never_falls_uses_each_artifact_once_and_keeps_the_sum_of_one(seed, count):
+    errors = np.random.RandomState(seed).standard_normal((12, count)) + 0.5
+    matrix = errors.T @ errors / 12
+    weights, path = climb.hill_climb(matrix)
+    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    assert len({k for k, _, _ in path}) == len(path) <= count
+    assert all(later > earlier for (_, _, earlier), (_, _, later) in zip(path, path[1:]))
+    assert path[-1][2] == pytest.approx(gram.mean_r2(matrix, weights), abs=1e-12)
+    assert path[0][2] == pytest.approx(1 - np.diag(matrix).min(), abs=1e-12)
+
+
+def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen, capsys):
+    options = ("--table", "searched", "--artifacts", ",".join(THREE))
+    assert blend(maker, sixteen, *options) == 0
+    shown = capsys.readouterr().out
+    assert "weights      runs: not made yet" in shown and "blend searched runs" in shown and "ridge regression" in shown
+    files = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in sixteen.blend.iterdir() if p.is_file()}
+    assert {p.name for p in files} == {
+        "final_blend_searched.parquet", "final_blend_searched.receipt.json", "weights_searched.csv",
+        "weights_searched.receipt.json", "scores_searched.json", "scores_searched.receipt.json"}
+    assert blend(maker, sixteen, *options) == 0
+    again = capsys.readouterr().out
+    assert again.count("is skipped: its receipt proves it") == 3 and " runs" not in again
+    assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in files} == files
+    assert [line for line in shown.splitlines() if "R2 on" in line] == [line for line in again.splitlines() if "R2 on" in line]
+
+
+def test_searched_weights_are_those_of_naive_rescoring_on_the_out_of_fold_predictions(maker, sixteen):
+    assert blend(maker, sixteen, "--table", "searched", "--artifacts", ",".join(THREE)) == 0
+    found = dict(tables.read(plan.searched_path(sixteen)).rows)
+    reader = StepReader()
+    truth = np.concatenate([reader.read(pair)[1] for pair in maker.raw.validation_pairs()]) * maker.scale.weight
+    predictions = [maker.scale.weighted(np.load(str(sixteen.subs / (name + ".npy")))) for name in THREE]
+    matrix, _ = gram.error_gram([(truth, predictions)], 3)
+    weights, path = climb.hill_climb(matrix)
+    assert sum(found.values()) == pytest.approx(1, abs=1e-12)
+    assert found == pytest.approx({name: w for name, w in zip(THREE, weights) if w}, abs=1e-12)
+    blended = sum(found.get(name, 0) * p for name, p in zip(THREE, predictions))
+    assert path[-1][2] == pytest.approx(_naive_r2(truth, blended), abs=1e-9)
+    recorded = json.loads(receipts.receipt_path(plan.searched_path(sixteen)).read_text())["details"]["path"]
+    assert [(name, step) for name, step, _ in recorded] == [(THREE[k], step) for k, step, _ in path]
+
+
+def test_a_search_needs_out_of_fold_predictions_that_are_what_their_receipt_names(maker, sixteen, capsys):
+    options = ("--table", "searched", "--artifacts", ",".join(THREE))
+    oof = sixteen.subs / (THREE[0] + ".npy")
+    oof.write_bytes(oof.read_bytes()[:-8])
+    assert oof.name in sentence(capsys, maker, sixteen, *options)
+    oof.unlink()
+    assert oof.name in sentence(capsys, maker, sixteen, *options)
+    maker.write(sixteen, THREE[0], maker.values(0))  # of a published checkpoint: without them
+    assert "published checkpoint" in sentence(capsys, maker, sixteen, *options)
+    assert "--artifacts" in sentence(capsys, maker, sixteen, "--table", "searched")
+
+
+def test_out_of_fold_predictions_of_another_number_of_rows_are_refused(maker, sixteen, capsys):
+    path, receipt = sixteen.subs / (THREE[1] + ".npy"), receipts.receipt_path(sixteen.parquet(THREE[1]))
+    for count, words in ((95, "fewer than the validation steps"), (97, "97 rows for 96")):
+        np.save(str(path), np.zeros((count, 368), dtype=np.float32))
+        recorded = json.loads(receipt.read_text())
+        recorded["details"]["oof"]["sha256"] = sha256(path)
+        receipt.write_text(json.dumps(recorded))
+        assert words in sentence(capsys, maker, sixteen, "--table", "searched", "--artifacts", ",".join(THREE))
+
+
+# ---- the sum --------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("row_group", [8192, 50])
+def test_the_blend_is_numpys_sum_in_the_tables_order_bit_for_bit(row_group, maker, sixteen, monkeypatch):
+    monkeypatch.setattr(submission, "ROW_GROUP", row_group)
+    if row_group != 8192:
+        maker.all(sixteen, V10)  # row groups of the size that they are read with
+    assert blend(maker, sixteen) == 0
+    expected = np.zeros((len(maker.ids), len(TARGETS)))
+    for seed, (artifact, weight) in enumerate(tables.find("v10").rows):
+        assert artifact == V10[seed]
+        expected += weight * maker.values(seed)
+    found = pq.read_table(str(sixteen.blend / "final_blend_v10.parquet"))
+    assert found.schema.equals(submission.SCHEMA) and found.column("sample_id").to_pylist() == maker.ids
+    values = np.stack([found.column(name).to_numpy() for name in TARGETS], axis=1)
+    assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
+    assert not values[:, kaggle_positions(ZERO)].any()
+    np.testing.assert_allclose(values[:, kaggle_positions(LINEAR)], -maker.q0002 / 1200, rtol=1e-14)
+
+
+def test_a_table_of_ones_own_makes_a_blend_of_its_own_name(maker, sixteen, tmp_path, capsys):
+    (tmp_path / "my.half.csv").write_text("artifact,weight\n%s,0.5\n%s,0.5\n" % tuple(V10[:2]))
+    assert blend(maker, sixteen, "--table", str(tmp_path / "my.half.csv")) == 0
+    assert (sixteen.blend / "final_blend_my.half.parquet").exists()
+    (tmp_path / "my.half.csv").write_text("artifact,weight\n%s,0.25\n%s,0.75\n" % tuple(V10[:2]))
+    capsys.readouterr()
+    assert blend(maker, sixteen, "--table", str(tmp_path / "my.half.csv")) == 0
+    assert "blend my.half runs: weights has changed" in capsys.readouterr().out
+
+
+def test_a_changed_artifact_blends_again_and_says_which(maker, sixteen, capsys):
+    assert blend(maker, sixteen) == 0
+    maker.write(sixteen, V10[3], maker.values(77), seed=77)
+    capsys.readouterr()
+    assert blend(maker, sixteen) == 0
+    shown = capsys.readouterr().out
+    assert "blend v10    runs: %s.parquet has changed" % V10[3] in shown and "scores       runs" in shown
+
+
+def test_a_blend_that_was_stopped_before_its_receipt_is_made_again_with_the_same_bytes(maker, sixteen, monkeypatch):
+    target = sixteen.blend / "final_blend_v10.parquet"
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(receipts, "write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            blend(maker, sixteen)
+    first = target.read_bytes()
+    assert not receipts.receipt_path(target).exists()
+    assert blend(maker, sixteen) == 0
+    assert target.read_bytes() == first and receipts.receipt_path(target).exists()
+
+
+def test_without_the_truth_the_blend_says_that_nobody_knows_its_score(maker, sixteen, tmp_path, capsys):
+    world = tmp_path / "world"
+    shutil.copytree(str(maker.raw.root), str(world))
+    shutil.rmtree(str(world / "withheld"))
+    assert command.main(["run", "--raw-data", str(world), "--submission", str(sixteen.root)]) == 0
+    assert "not known here" in capsys.readouterr().out
+    assert not (sixteen.blend / "scores_v10.json").exists()
+
+
+def test_scores_are_those_of_the_values(maker, sixteen):
+    """R2 over 368 columns, the zero columns counting 1, recomputed column by column."""
+    assert blend(maker, sixteen) == 0
+    kept = {row["name"]: row for row in json.loads((sixteen.blend / "scores_v10.json").read_text())}
+    assert set(kept) == {"ridge regression", "blend v10", *V10}
+    values, r2 = maker.values(3), []
+    for k, name in enumerate(TARGETS):
+        y = maker.truth[:, k]
+        residual, spread = ((y - values[:, k]) ** 2).sum(), ((y - y.mean()) ** 2).sum()
+        r2.append(1.0 if name in ZERO else 1 - residual / spread if np.ptp(y) else float(residual == 0))
+    assert kept[V10[3]]["all_columns"] == pytest.approx(np.mean(r2), rel=1e-9)
+    assert kept["blend v10"]["predicted"] > max(kept[name]["predicted"] for name in V10)
+
+
+# ---- what it refuses ------------------------------------------------------------------------------------------------
+
+def _edit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def _rewrite(maker: Maker, places: Submission, artifact: str, ids: Optional[List[str]] = None, **changes: object) -> None:
+    """The artifact with other ids or values, and a receipt that proves those."""
+    values = maker.values(V10.index(artifact))
+    order = list(range(len(maker.ids))) if ids is None else ids
+    if ids is None:
+        ids = list(maker.ids)
+    for (row, name), value in changes.get("cells", {}).items():  # type: ignore[attr-defined]
+        values[row, TARGETS.index(name)] = value
+    if len(order) < len(values):
+        values = values[:len(order)]
+    if len(order) > len(values):
+        values = np.concatenate([values, values])[:len(order)]
+    maker.write(places, artifact, values, ids=ids, made_for=str(changes.get("made_for", "")))
+
+
+def _swapped(ids: Sequence[str]) -> List[str]:
+    found = list(ids)
+    found[7], found[8] = found[8], found[7]
+    return found
+
+
+_FIFTH = V10[4]
+_REFUSALS = {
+    "a missing parquet": (lambda m, p: p.parquet(_FIFTH).unlink(), "is missing"),
+    "no receipt": (lambda m, p: receipts.receipt_path(p.parquet(_FIFTH)).unlink(), "has no receipt"),
+    "a receipt of other bytes": (lambda m, p: shutil.copyfile(
+        str(receipts.receipt_path(p.parquet(V10[5]))), str(receipts.receipt_path(p.parquet(_FIFTH)))), "bytes"),
+    "a receipt that is none": (lambda m, p: receipts.receipt_path(p.parquet(_FIFTH)).write_text("[]"), "receipt"),
+    "a cut receipt": (lambda m, p: receipts.receipt_path(p.parquet(_FIFTH)).write_text("{\"inputs\""), "receipt"),
+    "an edited parquet": (lambda m, p: _edit(p.parquet(_FIFTH)), "bytes are not those of its receipt"),
+    "a cut parquet": (lambda m, p: p.parquet(_FIFTH).write_bytes(p.parquet(_FIFTH).read_bytes()[:-9]), "bytes are not"),
+    "another sample_submission.csv": (lambda m, p: _rewrite(m, p, _FIFTH, made_for="f" * 64), "another sample_submission"),
+    "reordered ids": (lambda m, p: _rewrite(m, p, _FIFTH, ids=_swapped(m.ids)), "row 8 has the sample_id"),
+    "a row short": (lambda m, p: _rewrite(m, p, _FIFTH, ids=m.ids[:-1]), "fewer rows"),
+    "a row too many": (lambda m, p: _rewrite(m, p, _FIFTH, ids=[*m.ids, "test_x"]), "more rows"),
+    "a NaN": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(3, "ptend_t_5"): np.nan}), "NaN or infinite"),
+    "an infinity": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(3, "cam_out_SOLL"): np.inf}), "NaN or infinite"),
+    "a zero column that is not": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(9, "ptend_u_3"): 1e-9}), "is not 0"),
+    "a wrong linear column": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(9, "ptend_q0002_27"): 1.0}), "linear columns"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(_REFUSALS))
+def test_a_damaged_artifact_is_one_error_line_and_leaves_no_blend(what, maker, sixteen, capsys):
+    damage, words = _REFUSALS[what]
+    damage(maker, sixteen)
+    line = sentence(capsys, maker, sixteen)
+    assert words in line
+    if what != "a wrong linear column" and words not in ("NaN or infinite", "is not 0"):
+        assert _FIFTH in line or "receipt" in line
+    assert not [p for p in sixteen.root.rglob(".partial-*")]
+
+
+def test_ids_that_are_not_those_of_this_world_are_refused(maker, sixteen, tmp_path, capsys):
+    """All sixteen agree with one another, and none with the sample_submission.csv that is there."""
+    world = tmp_path / "world"
+    shutil.copytree(str(maker.raw.root), str(world))
+    path = world / "kaggle-data" / "sample_submission.csv"
+    lines = path.read_text().splitlines(True)
+    lines[3], lines[4] = lines[4], lines[3]
+    path.write_text("".join(lines))
+    with pytest.raises(KitError, match="sample_submission"):
+        command.main(["run", "--raw-data", str(world), "--submission", str(sixteen.root)])
+    assert not (sixteen.blend / "final_blend_v10.parquet").exists()
+
+
+def test_a_blend_made_for_another_sample_submission_is_not_taken_for_done(maker, sixteen, tmp_path):
+    assert blend(maker, sixteen) == 0
+    world = tmp_path / "world"
+    shutil.copytree(str(maker.raw.root), str(world))
+    path = world / "kaggle-data" / "sample_submission.csv"
+    lines = path.read_text().splitlines(True)
+    lines[3], lines[4] = lines[4], lines[3]
+    path.write_text("".join(lines))
+    with pytest.raises(KitError, match="sample_submission"):
+        command.main(["run", "--raw-data", str(world), "--submission", str(sixteen.root)])
+
+
+def test_a_full_disk_leaves_no_blend(maker, sixteen, small_disk, capsys):
+    sixteen.blend.symlink_to(small_disk)
+    assert "the disk is full" in sentence(capsys, maker, sixteen)
+    assert not list(small_disk.glob("*.parquet")) and not list(small_disk.glob(".partial-*"))
+
+
+# ---- verify ---------------------------------------------------------------------------------------------------------
+
+def _foreign(maker: Maker, path: Path, changes: Optional[Dict[str, pa.Array]] = None, drop: str = "",
+             names: Optional[Sequence[str]] = None, length: int = 0) -> Path:
+    """As pandas writes the team's frames: int64 zero columns, snappy, large_string, row groups of another size."""
+    values = maker.values(1)
+    columns = {"sample_id": pa.array(maker.ids, pa.large_string())}
+    for k, name in enumerate(TARGETS):
+        columns[name] = pa.array(np.zeros(len(values), np.int64)) if name in ZERO else pa.array(values[:, k].copy())
+    columns.update(changes or {})
+    columns.pop(drop, None)
+    names = list(names or columns)
+    table = pa.Table.from_arrays([columns[name] for name in names], names=names)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.slice(0, length or len(table)), str(path), row_group_size=37)
+    return path
+
+
+def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(maker, sixteen, capsys):
+    path = sixteen.parquet(V10[1])
+    for file in (path, receipts.receipt_path(path)):
+        file.unlink()
+    _foreign(maker, path)
+    assert "has no receipt" in sentence(capsys, maker, sixteen)
+    assert blend(maker, sixteen, "--artifacts", V10[1], verb="verify") == 0
+    assert "receipt written" in capsys.readouterr().out
+    receipt = receipts.require_valid(path, HashIndex(), "")
+    assert receipt["kind"] == "admitted" and set(receipt["inputs"]) == {"sample_submission.csv", "test.csv"}
+    assert blend(maker, sixteen) == 0
+    expected = np.zeros(len(maker.ids))
+    for seed, (_, weight) in enumerate(tables.find("v10").rows):
+        expected += weight * maker.values(seed)[:, 0]
+    found = pq.read_table(str(sixteen.blend / "final_blend_v10.parquet"), columns=[TARGETS[0]])
+    assert np.array_equal(found.column(0).to_numpy(), expected)
+
+
+def test_linear_columns_of_the_teams_csv_parser_are_admitted(maker, tmp_path):
+    """Its decimals are wrong by up to 1e-13; 1e-9 would be damage."""
+    places = Submission(tmp_path)
+    for factor, fits in ((1 + 3e-13, True), (1 + 1e-9, False)):
+        _foreign(maker, places.parquet("a"), {LINEAR[15]: pa.array(-maker.q0002[:, 15] / 1200 * factor)})
+        if fits:
+            assert blend(maker, places, verb="verify") == 0
+            receipts.receipt_path(places.parquet("a")).unlink()
+        else:
+            with pytest.raises(KitError, match="1 of 1 parquets were refused"):
+                blend(maker, places, verb="verify")
+
+
+_DAMAGED = {
+    "a NaN": dict(changes={"ptend_t_0": pa.array([math.nan] * 144)}),
+    "a missing value": dict(changes={"ptend_t_0": pa.array([None] + [1.0] * 143, pa.float64())}),
+    "a zero column that is not": dict(changes={ZERO[17]: pa.array([0] * 143 + [1])}),
+    "a missing column": dict(drop="cam_out_SOLS"),
+    "a foreign column": dict(changes={"index": pa.array(range(144))}),
+    "columns in network order": dict(names=["sample_id", *TARGETS[360:], *TARGETS[:360]]),
+    "text in a column": dict(changes={"ptend_t_0": pa.array(["1.0"] * 144)}),
+    "one row fewer": dict(length=143),
+    "other ids": dict(changes={"sample_id": pa.array(["test_%d" % k for k in range(1000, 1144)])}),
+    "a missing id": dict(changes={"sample_id": pa.array([None] + ["test_%d" % k for k in range(143)])}),
+    "ids that are numbers": dict(changes={"sample_id": pa.array(range(144))}),
+}
+
+
+@pytest.mark.parametrize("what", sorted(_DAMAGED))
+def test_a_damaged_parquet_from_elsewhere_gets_no_receipt(what, maker, tmp_path, capsys):
+    places = Submission(tmp_path)
+    _foreign(maker, places.parquet("a"), **_DAMAGED[what])
+    assert "1 of 1 parquets were refused" in sentence(capsys, maker, places, verb="verify")
+    assert not receipts.receipt_path(places.parquet("a")).exists()
+
+
+def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
+    places = Submission(tmp_path)
+    whole = _foreign(maker, places.parquet("a")).read_bytes()
+    for share in (0, 0.001, 0.3, 0.9, 0.9999):
+        places.parquet("a").write_bytes(whole[:int(share * len(whole))])
+        sentence(capsys, maker, places, verb="verify")
+        assert not receipts.receipt_path(places.parquet("a")).exists()
+
+
+def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
+    _edit(sixteen.parquet(V10[2]))
+    with pytest.raises(KitError, match="1 of 16 parquets were refused"):
+        blend(maker, sixteen, verb="verify")
+    shown = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("verified: ") for line in shown) == 15
+    assert [V10[2] in line for line in shown if line.startswith("refused: ")] == [True]
+
+
+def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tmp_path, capsys):
+    places = Submission(tmp_path)
+    _foreign(maker, places.parquet("a"))
+    (places.subs / ".partial-b.parquet").write_bytes(b"half")
+    assert blend(maker, places, verb="verify") == 0
+    assert "partial" not in capsys.readouterr().out
+
+
+def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
+    with pytest.raises(KitError, match="there are no parquets to verify"):
+        blend(maker, Submission(tmp_path), verb="verify")
+    with pytest.raises(KitError, match="refused"):
+        blend(maker, Submission(tmp_path), "--artifacts", "nothing", verb="verify")
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------------
+
+def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
+    assert plan.judge_blend("v10", sixteen, HashIndex(), [], V10).reason == "not made yet"
+    assert "2 of its parquets are about to be made" in plan.judge_blend("v10", sixteen, HashIndex(), V10[:2], V10).reason
+    assert blend(maker, sixteen) == 0
+    assert plan.judge_blend("v10", sixteen, HashIndex(), [], V10).done
+    sixteen.parquet(V10[0]).unlink()
+    assert not plan.judge_blend("v10", sixteen, HashIndex(), [V10[0]], V10).done
+    with pytest.raises(KitError, match="1 of 16 parquets are missing"):
+        plan.judge_blend("v10", sixteen, HashIndex(), [], V10)
+
+
+# ---- the baseline ---------------------------------------------------------------------------------------------------
+
+def test_the_ridge_is_the_solution_of_its_normal_equations(maker, monkeypatch):
+    """Against one numpy.linalg.solve on centred data, for each penalty; the one that validates best is taken."""
+    x, y = (np.concatenate(parts) for parts in zip(*baseline._standardised(maker.raw, maker.scale, "training")))
+    v, truth = (np.concatenate(parts) for parts in zip(*baseline._standardised(maker.raw, maker.scale, "validation")))
+    xc, yc = x - x.mean(axis=0), y - y.mean(axis=0)
+    scores = {}
+    for penalty in (1e1, 1e3, 1e5):
+        slope = np.linalg.solve(xc.T @ xc + penalty * np.eye(len(INPUTS)), xc.T @ yc)
+        expected = (v - x.mean(axis=0)) @ slope + y.mean(axis=0)
+        monkeypatch.setattr(baseline, "PENALTIES", (penalty,))
+        found = baseline.fit(maker.raw, maker.scale)
+        assert found.penalty == penalty
+        np.testing.assert_allclose(found.predict(v), expected, rtol=0, atol=1e-7 * max(1.0, np.abs(expected).max()))
+        sums = R2()
+        sums.add(truth, expected)
+        scores[penalty] = score_network_order(validation_r2(sums, maker.scale)).all_columns
+    monkeypatch.setattr(baseline, "PENALTIES", tuple(scores))
+    assert baseline.fit(maker.raw, maker.scale).penalty == max(scores, key=lambda penalty: scores[penalty])

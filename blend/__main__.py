@@ -11,7 +11,7 @@ from blend import apply, climb, gram, oof, plan, scores, scores_text, tables
 from leapkit import kaggle, receipts, submission
 from leapkit.columns import INPUTS, LINEAR_INPUTS
 from leapkit.errors import KitError, run_cli
-from leapkit.files import HashIndex, read_json, write_json
+from leapkit.files import TEMPORARY, HashIndex, read_json, write_json
 from leapkit.plan import ADMITTED
 from leapkit.world import RawData, Submission
 
@@ -32,7 +32,8 @@ def main(argv: List[str]) -> int:
     artifacts = [name for name in options.artifacts.split(",") if name]
     try:
         if options.command == "verify":
-            verify(raw, places, artifacts or [p.stem for p in sorted(places.subs.glob("*.parquet"))])
+            found = [p.stem for p in sorted(places.subs.glob("*.parquet")) if not p.name.startswith(TEMPORARY)]
+            verify(raw, places, artifacts or found)
         else:
             run(options.table, artifacts, raw, places, index)
     finally:
@@ -43,7 +44,7 @@ def main(argv: List[str]) -> int:
 def run(name: str, artifacts: List[str], raw: RawData, places: Submission, index: HashIndex) -> None:
     """Search (where the table is `searched`), apply, score: each step only when its receipt does not hold."""
     table = searched(artifacts, raw, places, index) if name == plan.SEARCHED else tables.find(name)
-    inputs = apply.require_inputs(table, places, index)
+    inputs = apply.require_inputs(table, places, raw.sample_submission, index)
     target = plan.final_path(places, table.name)
     verdict = receipts.judge(target, inputs, index)
     _say("blend %s" % table.name, verdict)
@@ -68,14 +69,18 @@ def searched(artifacts: List[str], raw: RawData, places: Submission, index: Hash
     _say("weights", verdict)
     if not verdict.done:
         started = receipts.now()
-        matrix, counted = gram.error_gram(oof.blocks(raw, list(members.values())), len(members))
-        weights, path = climb.hill_climb(matrix)
+        found = gram.error_gram(oof.blocks(raw, list(members.values())), len(members))
+        weights, path = climb.hill_climb(found.matrix)
         for k, step, r2 in path:
-            print("climb: %-40s step %5.2f  mean R2 %.6f over %d targets" % (artifacts[k], step, r2, counted))
+            print("climb: %-40s step %5.2f  mean R2 %.6f over %d targets" % (artifacts[k], step, r2, len(found.counted)))
+        if found.left_out:
+            print("climb: %d targets are left out, constant or hopeless for an artifact: %s"
+                  % (len(found.left_out), ", ".join(found.left_out)), flush=True)
         order = sorted(np.flatnonzero(weights), key=lambda k: -weights[k])
         tables.Table("searched", tuple((artifacts[k], float(weights[k])) for k in order)).write(target)
         receipts.write(target, "weights", inputs, started, {
-            "method": "hill climb", "targets": counted, "path": [[artifacts[k], s, r2] for k, s, r2 in path]})
+            "method": "hill climb", "targets": len(found.counted), "left out": list(found.left_out),
+            "path": [[artifacts[k], s, r2] for k, s, r2 in path]})
     table = tables.read(target)
     return tables.Table(plan.SEARCHED, table.rows)
 

@@ -17,16 +17,14 @@ from leapkit.world import Submission
 MEND = "run `make plan`: it names the command that makes it; `make verify` admits a file of your own"
 
 
-def require_inputs(table: Table, places: Submission, index: HashIndex) -> Dict[str, str]:
-    """{role: sha256} of the table and its parquets. Raises KitError unless each has a valid receipt of one test set."""
-    inputs, first = {"weights": table.sha256}, None
+def require_inputs(table: Table, places: Submission, sample_submission: Path, index: HashIndex) -> Dict[str, str]:
+    """{role: sha256} of the table and its parquets. Raises KitError unless each has a valid receipt of this test set."""
+    inputs, wanted = {"weights": table.sha256}, index.of(sample_submission)
     for artifact, _ in table.rows:
         path = places.parquet(artifact)
         receipt = receipts.require_valid(path, index, MEND)
-        made_for = receipt["inputs"].get("sample_submission.csv")
-        first = first or (made_for, path)
-        if made_for != first[0]:
-            raise KitError("was made for another sample_submission.csv than %s" % first[1].name, path, MEND)
+        if receipt["inputs"].get("sample_submission.csv") != wanted:
+            raise KitError("was made for another sample_submission.csv than %s" % sample_submission, path, MEND)
         inputs[path.name] = receipt["sha256"]
     return inputs
 

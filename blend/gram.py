@@ -6,18 +6,35 @@ the rows, float64, and without cancellation because it is errors that are multip
 """
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Iterable, Sequence, Tuple
 
 import numpy as np
 
 from leapkit.columns import PREDICTED, TARGETS, kaggle_positions
+from leapkit.errors import KitError
 from leapkit.statistics import Moments
 
 
-def error_gram(blocks: Iterable[Tuple[np.ndarray, Sequence[np.ndarray]]], artifacts: int) -> Tuple[np.ndarray, int]:
-    """blocks of (truth (n, 368), M predictions (n, 368)), float64, one unit -> (S (M, M), targets that count).
+# A target on which an artifact is this much worse than the mean would drown all others in a mean over targets: on real
+# data that happens where the truth hardly varies (one month's stratosphere), with R2 of -1e15.
+WORST_R2 = -1.0
 
-    S is the mean over the 292 predicted targets; those that are constant in the truth have no R2 and are left out.
+
+@dataclass(frozen=True)
+class ErrorGram:
+    """S (M, M) over the targets that count, and the names of those left out: constant truth, or an artifact's R2 at or below `worst`."""
+
+    matrix: np.ndarray
+    counted: Tuple[str, ...]
+    left_out: Tuple[str, ...]
+
+
+def error_gram(blocks: Iterable[Tuple[np.ndarray, Sequence[np.ndarray]]], artifacts: int, worst: float = WORST_R2
+               ) -> ErrorGram:
+    """blocks of (truth (n, 368), M predictions (n, 368)), float64, one unit -> S, the mean over targets that count.
+
+    Raises KitError when no target counts.
     """
     columns = kaggle_positions(PREDICTED)
     products = np.zeros((len(columns), artifacts, artifacts))
@@ -32,10 +49,16 @@ def error_gram(blocks: Iterable[Tuple[np.ndarray, Sequence[np.ndarray]]], artifa
             np.subtract(prediction.T[columns], by_target, out=errors[:, m])
         products += errors @ errors.transpose(0, 2, 1)
     sst = truth_moments.m2[columns]
-    counted = sst > 0
-    return (products[counted] / sst[counted, None, None]).mean(axis=0), int(counted.sum())
+    scaled = products / np.where(sst > 0, sst, 1.0)[:, None, None]
+    r2 = 1.0 - np.diagonal(scaled, axis1=1, axis2=2)                                         # (292, M)
+    counts = (sst > 0) & (r2.min(axis=1) > worst)
+    if not counts.any():
+        raise KitError("no target is predicted better than R2 %g by every artifact" % worst, "the blend's search",
+                       "train longer, or blend with a table (TABLE=)")
+    names = np.array(PREDICTED)
+    return ErrorGram(scaled[counts].mean(axis=0), tuple(names[counts]), tuple(names[~counts]))
 
 
 def mean_r2(gram: np.ndarray, weights: np.ndarray) -> float:
-    """Mean R2 over the counted targets of a blend whose weights sum to one."""
+    """Mean R2 over the targets that count of a blend whose weights sum to one."""
     return float(1.0 - weights @ gram @ weights)

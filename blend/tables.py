@@ -1,6 +1,7 @@
 """Weight tables as text: one `artifact,weight` line per parquet, full precision (standard library only)."""
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -50,9 +51,11 @@ def shipped() -> List[str]:
 
 def read(path: Path) -> Table:
     """Raises KitError for a missing file, a wrong header or a weight that is no number."""
+    lines: List[List[str]] = []
     with explain_os_errors(path, "give the name of a shipped table (%s) or a file" % ", ".join(shipped())):
-        text = path.read_text(encoding="utf-8")
-    lines = [row for row in csv.reader(io.StringIO(text)) if row]
+        # No text at all, as the team's own pickled table, has no lines either.
+        with contextlib.suppress(UnicodeDecodeError, csv.Error):
+            lines = [row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) if row]
     if not lines or lines[0] != HEADER or any(len(row) != 2 for row in lines):
         raise KitError("is no weight table", path, "its lines are artifact,weight under that header")
     try:

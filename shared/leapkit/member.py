@@ -38,7 +38,7 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
     parser.add_argument("--experiments", default="", help="ids, comma separated; all when empty")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="of one experiment; all cores, at sample size one")
-    parser.add_argument("--jobs", type=int, default=0, help="experiments side by side; one, at sample size a core each")
+    parser.add_argument("--jobs", type=int, default=0, help="experiments side by side; one, at sample size one per core and one more")
     return parser.parse_args(argv)
 
 
@@ -49,7 +49,8 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
     if len(chosen) > 1:
         # At sample width a network is too small for two threads to help each other: one thread each, side by side.
         side_by_side = options.profile == "sample" and options.device != "cuda"
-        jobs = options.jobs or (os.cpu_count() or 1 if side_by_side else 1)
+        # One more than there are cores, so that none idles while the last experiment ends.
+        jobs = options.jobs or ((os.cpu_count() or 1) + 1 if side_by_side else 1)
         return workers.run([[sys.executable, "-m", "members." + member] + argv + ["--experiments", row.id]
                             for row in chosen], [row.name for row in chosen], jobs)
     run_experiment(chosen[0], build, options)

@@ -5,6 +5,7 @@
 """
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,9 @@ def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -
                     q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
                     at += len(found)
                     bar.update(len(found))
+            for handle in (inputs, q0002):  # on disk before the folder has its name
+                handle.flush()
+                os.fsync(handle.fileno())
         if at != len(ids):
             raise KitError("has %d rows, sample_submission.csv has %d" % (at, len(ids)), raw.test_csv, kaggle.REMEDY)
         partial.rename(folder)

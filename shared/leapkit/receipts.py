@@ -93,6 +93,8 @@ def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any
     receipt = read_json(receipt_file, remedy)
     if not isinstance(receipt, dict) or not isinstance(receipt.get("inputs"), dict):
         raise KitError("is no receipt", receipt_file, remedy)
+    if receipt.get("numerics") != NUMERICS:
+        raise KitError("was made by another version of the arithmetic", product, remedy)
     if receipt.get("sha256") != index.of(product):
         raise KitError("its bytes are not those of its receipt: it was changed or cut off", product, remedy)
     return receipt

@@ -71,21 +71,28 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> statistics.Moments
 
 def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
     """test.csv, sample_submission.csv and the withheld truth; returns the ids, a seeded permutation as on Kaggle."""
-    blocks = list(rows_of(pairs, "reading the test months"))
-    total = sum(len(x) for x, _ in blocks)
+    total = len(pairs) * _columns(pairs)
     ids = ["test_%d" % k for k in np.random.RandomState(seed).permutation(total)]
     with kaggle.CsvWriter(raw.test_csv, INPUTS) as out:
         at = 0
-        for x, _ in progress(blocks, desc="writing test.csv", unit="step"):
+        for x, _ in rows_of(pairs, "writing test.csv"):
             out.write(ids[at:at + len(x)], x)
             at += len(x)
     scored = np.ones((1, len(TARGETS)), dtype=np.int64)
     scored[0, kaggle_positions(ZERO)] = 0
-    with kaggle.CsvWriter(raw.sample_submission, TARGETS) as out:
-        out.write(ids, np.repeat(scored, total, axis=0))
+    write_constant_rows(raw.sample_submission, ids, scored)
+    # The steps are read twice: it takes a second, and memory does not grow with them.
     with atomic(raw.truth) as temporary:
-        submission.write(temporary, ids, (y for _, y in blocks))
+        submission.write(temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth")))
     return ids
+
+
+def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None:
+    """A CSV of the 368 targets in which every id has the same values (1, 368)."""
+    with kaggle.CsvWriter(path, TARGETS) as out:
+        for at in range(0, len(ids), 4096):
+            own = ids[at:at + 4096]
+            out.write(own, np.repeat(row, len(own), axis=0))
 
 
 def write_scaling(raw: RawData, ids: Sequence[str], moments: statistics.Moments, published: Optional[Published]) -> None:
@@ -94,8 +101,7 @@ def write_scaling(raw: RawData, ids: Sequence[str], moments: statistics.Moments,
     targets = statistics.Moments(len(TARGETS))
     targets.count, targets.mean, targets.m2 = moments.count, moments.mean[inputs:], moments.m2[inputs:]
     weight = (kaggle.read_old_weights(published.old_weights) if published else statistics.old_weights(targets))
-    with kaggle.CsvWriter(raw.old_weights, TARGETS) as out:
-        out.write(ids, np.repeat(weight[None, :], len(ids), axis=0))
+    write_constant_rows(raw.old_weights, ids, weight[None, :])
     for family in statistics.FAMILIES:
         if published and family in published.families:
             for name in ("mean.json", "std.json"):

@@ -15,7 +15,6 @@ from leapkit.columns import PREDICTED, TARGETS, kaggle_positions
 from leapkit.errors import KitError
 from leapkit.statistics import Moments
 
-
 # A target on which an artifact is this much worse than the mean would drown all others in a mean over targets: on real
 # data that happens where the truth hardly varies (one month's stratosphere), with R2 of -1e15.
 WORST_R2 = -1.0
@@ -23,7 +22,10 @@ WORST_R2 = -1.0
 
 @dataclass(frozen=True)
 class ErrorGram:
-    """S (M, M) over the targets that count, and the names of those left out: constant truth, or an artifact's R2 at or below `worst`."""
+    """S (M, M) over the targets that count, and the names of those left out.
+
+    Left out is a target whose truth is constant, or on which an artifact's R2 is at or below `worst`.
+    """
 
     matrix: np.ndarray
     counted: Tuple[str, ...]

@@ -79,7 +79,7 @@ def up(settings: Settings, members: Sequence[str], blend: bool, env: Dict[str, s
     """All members, then the blend when every one of them has ended well. Returns the first exit code that is not 0."""
     command, services = compose(settings), list(members) + (["blend"] if blend else [])
     try:
-        _call(command + ["up", "--no-build", "--no-log-prefix"] + services, env)
+        _call(command + ["up", "--no-build"] + services, env)
         codes = {service: _exit_code(command, service, env) for service in services}
     finally:
         _call(command + ["down", "--timeout", "60"], env, quiet=True)

@@ -201,7 +201,8 @@ def test_the_gram_matrix_gives_the_score_of_any_blend(seed, count, length, noise
     expected = _naive_r2(truth, sum(w * p for w, p in zip(weights, predictions)))
     assert gram.mean_r2(matrix, weights) == pytest.approx(expected, rel=1e-10, abs=1e-10)
     varying = [k for k in kaggle_positions(PREDICTED) if np.ptp(truth[:, k]) > 0]
-    assert found.counted == tuple(TARGETS[k] for k in varying) and np.allclose(matrix, matrix.T, rtol=0, atol=1e-12 * np.abs(matrix).max())
+    assert found.counted == tuple(TARGETS[k] for k in varying)
+    assert np.allclose(matrix, matrix.T, rtol=0, atol=1e-12 * np.abs(matrix).max())
 
 
 def test_targets_that_are_hopeless_for_an_artifact_are_left_out_and_named():

@@ -38,7 +38,8 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
     parser.add_argument("--experiments", default="", help="ids, comma separated; all when empty")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="of one experiment; all cores, at sample size one")
-    parser.add_argument("--jobs", type=int, default=0, help="experiments side by side; one, at sample size one per core and one more")
+    parser.add_argument("--jobs", type=int, default=0,
+                        help="experiments side by side; one, at sample size one per core and one more")
     return parser.parse_args(argv)
 
 

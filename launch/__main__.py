@@ -1,7 +1,9 @@
 """python3 -m launch COMMAND: what `make COMMAND` calls."""
 from __future__ import annotations
 
+import argparse
 import time
+from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Sequence
 
 from blend import scores_text, tables
@@ -163,7 +165,24 @@ def make_world(settings: Settings) -> None:
 
 def split(arguments: List[str]) -> int:
     """A scored world from step files: SPLIT="--steps DIR --to DIR --train .. --validation .. --test .. ..."."""
-    return environments.run(environments.blend_python(), ["leapkit.split"] + arguments, {})
+    parser = argparse.ArgumentParser(prog="make split", add_help=False)
+    for name in ("--steps", "--to", "--statistics"):
+        parser.add_argument(name, type=Path)
+    folders, rest = parser.parse_known_args(arguments)
+    settings = choose("reproduce")
+    if settings["RUNTIME"] == "venv" or not (folders.steps and folders.to):
+        return environments.run(environments.blend_python(), ["leapkit.split"] + arguments, {})
+    # The container sees the user's folders under names of its own.
+    to = folders.to.resolve()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    env = dict(container_variables(settings, ""), LEAP_RAW_DATA_PARENT=str(to.parent),
+               LEAP_STEPS=str(folders.steps.resolve()))
+    inside = ["-m", "leapkit.split", "--steps", "/steps", "--to", "/world/" + to.name] + rest
+    if folders.statistics:
+        env["LEAP_STATISTICS"] = str(folders.statistics.resolve())
+        inside += ["--statistics", "/statistics"]
+    containers.build(settings, ["blend"], env)
+    return containers.run_one(settings, "world", inside, env)
 
 
 def show(lines: Sequence[str]) -> None:

@@ -49,25 +49,26 @@ def _run(command: List[str], name: str) -> None:
 
 
 def member_python(member: str, stack: str, accelerator: str) -> Path:
-    """A member's environment. Where no CPU build of a modern torch can be had, PyPI's CUDA build runs on a CPU too."""
-    version = stacks.python_of(member, stack)
-    lock = stacks.lock_of(member, stack, accelerator)
-    if stack == "modern" and accelerator == "cpu" and not (folder() / _name(member, stack, "cpu") / MARKER).exists() \
-            and not _has_cpu_wheel(lock, version):
-        print("%s: no CPU build of torch can be reached, so PyPI's larger CUDA build is installed" % member, flush=True)
-        accelerator, lock = "cuda", stacks.lock_of(member, stack, "cuda")
-    return ready(_name(member, stack, accelerator), version, [lock])
+    """A member's environment."""
+    accelerator = reachable(member, stack, accelerator)
+    return ready("%s-%s-%s" % (member, stack, accelerator), stacks.python_of(member, stack),
+                 [stacks.lock_of(member, stack, accelerator)])
 
 
-def _name(member: str, stack: str, accelerator: str) -> str:
-    return "%s-%s-%s" % (member, stack, accelerator)
-
-
-def _has_cpu_wheel(lock: Path, version: str) -> bool:
+def reachable(member: str, stack: str, accelerator: str) -> str:
+    """`cuda` instead of `cpu` where pip reaches no CPU build of a modern torch: PyPI's CUDA build runs on a CPU too."""
+    if (stack, accelerator) != ("modern", "cpu"):
+        return accelerator
+    made = [kind for kind in ("cpu", "cuda") if any(folder().glob("*-modern-%s/%s" % (kind, MARKER)))]
+    if made:  # as in the environments that are there: no question to the network
+        return made[0]
+    lock, python = stacks.lock_of(member, stack, "cpu"), machine.interpreter(stacks.python_of(member, stack))
     torch = next(line.split()[0] for line in lock.read_text().splitlines() if line.startswith("torch=="))
-    python = machine.interpreter(version)
-    shown = machine.output_of([python, "-m", "pip", "index", "versions", torch.split("==")[0]], 60) if python else None
-    return torch.split("==")[1] in (shown or "")
+    shown = machine.output_of([python, "-m", "pip", "index", "versions", "torch"], 60) if python else None
+    if torch.split("==")[1] in (shown or ""):
+        return "cpu"
+    print("no CPU build of torch can be reached, so PyPI's larger CUDA build is installed", flush=True)
+    return "cuda"
 
 
 def blend_python() -> Path:

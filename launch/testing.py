@@ -15,10 +15,9 @@ PYTHON = {"published": "3.8", "modern": "3.11"}
 
 def python_of(stack: str) -> Path:
     """The tests' environment on a stack: adam's lock and the tests' own."""
-    lock = stacks.lock_of("adam", stack, "cpu")
-    if stack == "modern" and not environments._has_cpu_wheel(lock, PYTHON[stack]):
-        lock = stacks.lock_of("adam", stack, "cuda")
-    return environments.ready("test-" + stack, PYTHON[stack], [lock, REPOSITORY / "tests" / "locks" / (stack + ".txt")])
+    accelerator = environments.reachable("adam", stack, "cpu")
+    return environments.ready("test-%s-%s" % (stack, accelerator), PYTHON[stack], [
+        stacks.lock_of("adam", stack, accelerator), REPOSITORY / "tests" / "locks" / (stack + ".txt")])
 
 
 def main(arguments: List[str]) -> int:

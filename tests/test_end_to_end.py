@@ -234,7 +234,7 @@ def test_the_networks_learn_the_real_step_files(clone: Path, real_steps: Path, p
     if runtime == "docker" and not os.environ.get("LEAP_LONG_TESTS"):
         pytest.skip("the same run as in the venv runtime; LEAP_LONG_TESTS=1 runs it too")
     world = tmp_path / "real"
-    make(clone, "split", SPLIT="--steps %s --to %s --train 0008-01:0008-06 --validation 0008-01:0008-06 "
+    make(clone, "split", RUNTIME=runtime, SPLIT="--steps %s --to %s --train 0008-01:0008-06 --validation 0008-01:0008-06 "
                                "--test 0008-07:0008-08 --statistics %s" % (real_steps, world, published))
     # Two of the three networks, side by side: what the third adds here is a minute of waiting.
     make(clone, "reproduce", RUNTIME=runtime, PROFILE="sample", RAW_DATA=str(world), SUBMISSION=str(tmp_path / "s"),

@@ -544,6 +544,29 @@ def test_a_killed_inference_does_not_predict_again_what_it_had(ended, tiny_world
     assert small_run.run(infer_only(tiny_world, copy, weights / "sample")) == 0
 
 
+@pytest.mark.parametrize("rows, extra, expected", [
+    (0, 0, 0), (70, 100, 64), (64, 0, 64), (31, 0, 0), (144, 0, 144), (144, 7, 144), (150, 0, 144)])
+def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(rows, extra, expected, tmp_path, monkeypatch):
+    """The same batches whether interrupted or not: a network's rounding may depend on the size of its batch."""
+    from leapkit import inference
+    from leapkit.prepared import TestSet
+    found = []
+
+    def predict(network, inputs, batch, device):
+        for at in range(0, len(inputs), batch):
+            block = np.asarray(inputs[at:at + batch])[:, :368]
+            found.append(len(block))
+            yield block
+    monkeypatch.setattr(inference, "predict", predict)
+    inputs = np.arange(144 * 556, dtype=np.float32).reshape(144, 556)
+    test = TestSet(["test_%d" % k for k in range(144)], inputs, np.zeros((144, 16)))
+    whole = np.ascontiguousarray(inputs[:, :368]).tobytes()
+    (tmp_path / "scratch").write_bytes((whole + bytes(6 * 1472))[:rows * 1472] + bytes(extra))
+    z = inference.predictions(None, test, 32, tmp_path / "scratch", torch.device("cpu"))
+    assert z.shape == (144, 368) and z.tobytes() == whole and (tmp_path / "scratch").stat().st_size == len(whole)
+    assert sum(found) == 144 - expected and all(size == 32 for size in found[:-1])
+
+
 def test_predictions_of_other_inputs_are_not_gone_on_with(tiny_world, tmp_path, weights, undisturbed):
     folder = tmp_path / "s" / "outputs" / "adam" / "200"
     folder.mkdir(parents=True)

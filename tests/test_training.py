@@ -102,6 +102,33 @@ def test_a_run_that_ends_at_every_evaluation_still_arrives(data, undisturbed, tm
     assert products(tmp_path) == undisturbed
 
 
+@pytest.mark.parametrize("nth", [2, 3, 4, 5])
+def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, monkeypatch):
+    """Scores that drop the rate at the third evaluation and again at the fifth: a forgotten count would drop it later."""
+    table = dict(zip([(epoch, step) for epoch in range(3) for step in (3, 6)], (.1, .2, .0, .3, .0, .0)))
+    recipe = replace(RECIPE, schedule=PlateauSchedule(factor=0.5, patience=0, min_lr=0.0))
+    original = training.evaluate
+
+    def evaluate(run, validation, scale, oof):
+        score = original(run, validation, scale, oof)
+        return replace(score, all_columns=table[run.epoch, run.step])
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    train(data, tmp_path / "whole", recipe)
+    rates = [line.split(" lr ")[1].split()[0] for line in (tmp_path / "whole" / "log.txt").read_text().splitlines()]
+    assert rates == ["0.005", "0.005", "0.0025", "0.0025", "0.00125", "0.000625"]
+
+    def ends(run, *rest):
+        if (run.epoch, run.step) == list(table)[nth - 1]:
+            raise KeyboardInterrupt
+        return evaluate(run, *rest)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "evaluate", ends)
+        with pytest.raises(KeyboardInterrupt):
+            train(data, tmp_path / "killed", recipe)
+    train(data, tmp_path / "killed", recipe)
+    assert products(tmp_path / "killed") == products(tmp_path / "whole")
+
+
 def test_a_run_killed_by_the_system_at_a_random_moment_gives_the_same_bytes(tiny_world, undisturbed, tmp_path):
     """SIGKILL from outside, unannounced, once it has begun to write."""
     root = Path(__file__).resolve().parent.parent

@@ -1,0 +1,186 @@
+"""The launcher's choices and plans, and the files that it stands on: Compose, Dockerfiles, locks."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch import machine, planning, registry, settings, stacks
+from leapkit.errors import KitError
+from tests.conftest import REPOSITORY
+
+VARIABLES = ("RUNTIME", "STACK", "PROFILE", "RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "DEVICE", "MODE")
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No user's choices, no engine, no GPU, every interpreter."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(machine, "engine_problem", lambda: "no container engine answers `docker info`")
+    monkeypatch.setattr(machine, "gpu_capability", lambda: None)
+    monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
+    monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)
+    monkeypatch.setattr(machine, "has_image", lambda name: False)
+    monkeypatch.setattr(machine, "registry_answers", lambda name: False)
+
+
+def test_without_an_engine_the_venv_runtime_is_taken_and_the_reason_said():
+    chosen = settings.choose("reproduce").choices["RUNTIME"]
+    assert chosen.value == "venv" and "docker info" in chosen.reason
+
+
+def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch):
+    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    chosen = settings.runtime()
+    assert chosen.value == "venv" and "containers/make-bases" in chosen.reason
+    monkeypatch.setenv("RUNTIME", "docker")
+    with pytest.raises(KitError, match="containers/make-bases"):
+        settings.runtime()
+
+
+@pytest.mark.parametrize("has", ["has_image", "registry_answers"])
+def test_an_engine_with_local_bases_or_a_registry_is_taken(monkeypatch, has):
+    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    monkeypatch.setattr(machine, has, lambda name: True)
+    assert settings.runtime().value == "docker"
+
+
+def test_a_local_base_is_preferred_and_the_users_own_wins(monkeypatch):
+    assert stacks.base_image("3.8") == stacks.OFFICIAL["3.8"] and stacks.base_image("3.8", probe=True) == ""
+    monkeypatch.setattr(machine, "has_image", lambda name: name.startswith("leap-base"))
+    assert stacks.base_image("3.8") == "leap-base:py3.8"
+    monkeypatch.setenv("LEAP_BASE_3_8", "mine:1")
+    assert stacks.base_image("3.8") == "mine:1"
+
+
+def test_the_published_stack_is_taken_where_its_interpreter_is_and_modern_else(monkeypatch):
+    assert settings.stack(docker=False).value == "published"
+    monkeypatch.setattr(machine, "interpreter", lambda version: None if version == "3.8" else "python")
+    chosen = settings.stack(docker=False)
+    assert chosen.value == "modern" and "python3.8 is not installed" in chosen.reason
+    assert settings.stack(docker=True).value == "published"  # its image brings the interpreter
+    monkeypatch.setenv("STACK", "published")
+    with pytest.raises(KitError, match="PYTHON_3_8"):
+        settings.stack(docker=False)
+
+
+@pytest.mark.parametrize("capability, stack", [((8, 9), "published"), ((9, 0), "modern"), ((12, 0), "modern")])
+def test_a_gpu_that_the_published_wheels_do_not_know_takes_the_modern_stack(monkeypatch, capability, stack):
+    monkeypatch.setattr(machine, "gpu_capability", lambda: capability)
+    assert settings.stack(docker=True).value == stack
+
+
+def test_a_gpu_that_the_engine_cannot_pass_on_is_not_reserved(monkeypatch):
+    monkeypatch.setattr(machine, "gpu_capability", lambda: (8, 0))
+    assert settings.accelerator(docker=True).value == "cpu" and settings.accelerator(docker=False).value == "cuda"
+    monkeypatch.setattr(machine, "engine_has_gpu", lambda: True)
+    assert settings.accelerator(docker=True).value == "cuda"
+
+
+def test_profile_and_world_follow_from_what_lies_in_raw_data(monkeypatch, tmp_path):
+    chosen = settings.choose("reproduce", needs_runtime=False)
+    if not (REPOSITORY / "raw_data" / "kaggle-data" / "test.csv").exists():
+        assert chosen["PROFILE"] == "sample" and chosen.is_sample_world and chosen["TABLE"] == "searched"
+    (tmp_path / "kaggle-data").mkdir()
+    (tmp_path / "kaggle-data" / "test.csv").touch()
+    monkeypatch.setenv("RAW_DATA", str(tmp_path))
+    chosen = settings.choose("reproduce", needs_runtime=False)
+    assert chosen["PROFILE"] == "full" and chosen["TABLE"] == "v10" and chosen.raw.root == tmp_path.resolve()
+    assert settings.choose("infer-only", needs_runtime=False)["PROFILE"] == "full"
+    monkeypatch.setenv("PROFILE", "sample")
+    chosen = settings.choose("reproduce", needs_runtime=False)
+    assert chosen["TABLE"] == "searched" and not chosen.is_sample_world
+
+
+@pytest.mark.parametrize("name", ["RUNTIME", "STACK", "PROFILE", "DEVICE"])
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(monkeypatch, name):
+    monkeypatch.setenv(name, "nonsense")
+    with pytest.raises(KitError, match="choose "):
+        settings.choose("reproduce")
+
+
+def test_experiments_are_chosen_by_number_or_by_name_and_unknown_ones_refused():
+    assert [r.name for r in registry.chosen("200, adam/195")["adam"]] == ["adam/195", "adam/200"]
+    with pytest.raises(KitError, match="choose from adam/195"):
+        registry.chosen("999")
+
+
+def test_a_plan_says_what_is_missing_and_never_starts_anything(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAW_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("SUBMISSION", str(tmp_path / "submission"))
+    chosen = settings.choose("infer-only", needs_runtime=False)
+    decided = planning.make(chosen, registry.chosen(""), with_blend=True)
+    assert len(decided.blocked) == 3 and not decided.is_done
+    assert all("test.csv" in todo.blocked and todo.remedy for todo in decided.blocked)
+    assert "cannot run" in decided.lines()[-1]
+
+
+def test_the_published_table_names_the_parquets_that_no_member_makes_yet(monkeypatch, tmp_path, tiny_world):
+    monkeypatch.setenv("RAW_DATA", str(tiny_world))
+    monkeypatch.setenv("PROFILE", "sample")
+    monkeypatch.setenv("TABLE", "v10")
+    monkeypatch.setenv("SUBMISSION", str(tmp_path))
+    decided = planning.make(settings.choose("reproduce", needs_runtime=False), registry.chosen(""), with_blend=True)
+    assert not decided.blocked and decided.members_to_run == ["adam"]
+    assert "13 of 16 parquets are missing" in decided.blend_problem and "make verify" in decided.blend_problem
+
+
+def test_planning_needs_the_standard_library_only(tmp_path):
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": "shared:.", "RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-S", "-m", "launch", "plan"], cwd=str(REPOSITORY), env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0 and b"adam/195" in done.stdout, done.stdout
+
+
+def test_an_unknown_command_ends_in_one_sentence():
+    env = dict(os.environ, PYTHONPATH="shared:.")
+    done = subprocess.run([sys.executable, "-m", "launch", "fly"], cwd=str(REPOSITORY), env=env, stderr=subprocess.PIPE)
+    assert done.returncode == 2 and done.stderr.decode().count("\n") == 1 and b"choose from" in done.stderr
+
+
+def services(name: str) -> dict:
+    yaml = pytest.importorskip("yaml")
+    return yaml.safe_load((REPOSITORY / name).read_text())["services"]
+
+
+def test_every_service_is_sandboxed_and_mounts_what_it_reads_read_only():
+    for name, service in services("compose.yaml").items():
+        assert service["network_mode"] == "none" and service["read_only"] is True and service["init"] is True, name
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["user"].startswith("${LEAP_UID") and "shm_size" in service, name
+        for mount in service["volumes"]:
+            if mount["target"] in ("/raw_data", "/weights", "/tables", "/steps", "/statistics"):
+                assert mount["read_only"] is True, (name, mount)
+    shared = [v for v in services("compose.yaml")["blend"]["volumes"] if v["target"] == "/submission/subs"]
+    assert shared[0]["read_only"] is True  # the blend only reads what the members wrote
+
+
+def test_every_member_has_its_service_its_container_and_its_locks_and_the_blend_waits_for_it():
+    compose, gpu = services("compose.yaml"), services("compose.gpu.yaml")
+    for member in registry.members():
+        assert "depends_on" not in compose[member]
+        assert compose["blend"]["depends_on"][member] == {"condition": "service_completed_successfully"}
+        assert gpu[member]["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
+        home = REPOSITORY / "members" / member
+        assert (home / "Dockerfile").exists() and (home / "README.md").exists()
+        for stack in stacks.STACKS:
+            for accelerator in ("cpu", "cuda"):
+                assert stacks.lock_of(member, stack, accelerator).exists()
+
+
+def locks() -> list:
+    return sorted(p for pattern in ("members/*/locks/*.txt", "blend/locks/*.txt", "tests/locks/*.txt")
+                  for p in REPOSITORY.glob(pattern))
+
+
+@pytest.mark.parametrize("lock", locks(), ids=lambda p: "%s-%s" % (p.parent.parent.name, p.stem))
+def test_a_lock_pins_every_package_with_hashes_and_names_no_index(lock: Path):
+    text = lock.read_text()
+    assert "://" not in text and not re.search(r"^--", text, flags=re.M)
+    entries = re.findall(r"^(\S+?)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, flags=re.M)
+    assert len(entries) == len(re.findall(r"^[A-Za-z]", text, flags=re.M)) > 0

@@ -149,7 +149,7 @@ def train(build: Callable[[], nn.Module], recipe: Recipe, rows: Rows, validation
                     run.seconds += time.monotonic() - started
                     started = time.monotonic()
                     _keep(run, score, oof, folder, name, steps)
-                    bar.set_postfix_str("R2 %.4f, best %.4f" % (score.all_columns, run.best))
+                    bar.set_postfix_str("R2 %.4f, best %.4f" % (score.all_columns, run.best), refresh=False)
                     training_state.save(state_file, dict(run.state(), key=key))
             run.epoch, run.step, run.losses = run.epoch + 1, 0, 0.0
     return Trained(_score_of(folder, validation, statistics), run.epoch, run.seconds)

@@ -169,6 +169,9 @@ def split(arguments: List[str]) -> int:
     for name in ("--steps", "--to", "--statistics"):
         parser.add_argument(name, type=Path)
     folders, rest = parser.parse_known_args(arguments)
+    for folder in (folders.steps, folders.statistics):
+        if folder and not folder.is_dir():
+            raise KitError("the folder is missing", folder, "check the path in SPLIT=")
     settings = choose("reproduce")
     if settings["RUNTIME"] == "venv" or not (folders.steps and folders.to):
         return environments.run(environments.blend_python(), ["leapkit.split"] + arguments, {})

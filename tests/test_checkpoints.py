@@ -438,7 +438,7 @@ def _read_bytes(content: bytes) -> OrderedDict[str, np.ndarray] | None:
             return None
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_flipped_bytes_are_refused_or_change_nothing(whole, data):
     content, tensors = whole
@@ -457,7 +457,7 @@ def _archive(pickled: bytes) -> bytes:
     return out.getvalue()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_mutated_pickle_with_a_right_checksum_is_refused_or_gives_plain_tensors(data):
     pickled = bytearray(craft.program({"a": craft.tensor(), "b": craft.tensor(size=(3,), stride=(2,))}))
@@ -475,7 +475,7 @@ _FRAGMENTS = [craft.tensor(), craft.storage(), craft.name("collections", "Ordere
               *(bytes([code]) for code in b"()]}NR0b12Qtusaeo\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94")]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(_FRAGMENTS), max_size=12))
 def test_any_sequence_of_opcodes_is_refused_or_gives_plain_tensors(fragments):
     found = _read_bytes(_archive(b"\x80\x04" + craft.EMPTY_DICT + b"".join(fragments) + b"."))

@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, Sequence
 
 import numpy as np
 
+from blend.plan import final_path
 from blend.tables import Table
 from leapkit import receipts, submission
 from leapkit.columns import LINEAR, TARGETS, kaggle_positions
@@ -73,7 +74,7 @@ def _require_ids(found: List[str], expected: Sequence[str], at: int, path: Path)
 
 def write_blend(table: Table, places: Submission, ids: Sequence[str], inputs: Dict[str, str], started: str) -> Path:
     """Writes, verifies and receipts submission/blend/final_blend_<table>.parquet."""
-    target = places.blend / ("final_blend_%s.parquet" % table.name)
+    target = final_path(places, table.name)
     with atomic(target) as temporary:
         submission.write(temporary, ids, blended(table, places, ids))
         submission.verify(temporary, ids, None, name=target)

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional
+from typing import Any, Iterable, Iterator, Optional
 
 from leapkit.errors import KitError, explain_os_errors
 
@@ -139,8 +139,3 @@ def require_free(path: Path, size: int, purpose: str) -> None:
     if free < size:
         raise KitError("the disk has %.2f GB free and %s needs %.2f GB" % (free / 1e9, purpose, size / 1e9),
                        folder, "free some space and run the same command again")
-
-
-def stamp_of(paths: Dict[str, Path], index: HashIndex) -> Dict[str, str]:
-    """{role: sha256} of named files."""
-    return {role: index.of(path) for role, path in paths.items()}

@@ -4,7 +4,7 @@ PYTHON ?= python3
 SPLIT ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH
+VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH
 $(foreach v,$(VARIABLES),$(if $(filter command line,$(origin $(v))),$(eval export $(v))))
 LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
 

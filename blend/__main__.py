@@ -1,4 +1,4 @@
-"""python -m blend run|verify: searches weights where asked, applies them, scores the result where truth is known."""
+"""python -m blend run|verify: searches weights where asked, applies them, scores the results where truth is known."""
 from __future__ import annotations
 
 import argparse
@@ -24,26 +24,44 @@ def main(argv: List[str]) -> int:
     parser.add_argument("command", choices=("run", "verify"))
     parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
     parser.add_argument("--submission", type=Path, default=Path("submission"))
-    parser.add_argument("--table", default="v10", help="a shipped table, a file, or `searched`")
-    parser.add_argument("--artifacts", default="", help="run: what a search may use; verify: what to check (comma list)")
+    parser.add_argument("--table", default="v10", help="shipped tables, files, `searched`, `searched-<group>` (comma list)")
+    parser.add_argument("--artifacts", default="", help="run: what each search may use (searched=a,b;searched-<group>=c,d); "
+                                                        "verify: what to check (comma list)")
     options = parser.parse_args(argv)
     raw, places = RawData(options.raw_data), Submission(options.submission)
     index = HashIndex(places.blend / ".cache" / "hashes.json")
-    artifacts = [name for name in options.artifacts.split(",") if name]
     try:
         if options.command == "verify":
             found = [p.stem for p in sorted(places.subs.glob("*.parquet")) if not p.name.startswith(TEMPORARY)]
-            verify(raw, places, artifacts or found)
+            verify(raw, places, _names(options.artifacts) or found)
         else:
-            run(options.table, artifacts, raw, places, index)
+            choices = _choices(options.artifacts)
+            for name in plan.requested(options.table):
+                run(name, choices.get(name, []), raw, places, index)
     finally:
         index.save()
     return 0
 
 
+def _names(text: str) -> List[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _choices(text: str) -> Dict[str, List[str]]:
+    """{search: artifacts that it may use}. Raises KitError for an entry that is no NAME=LIST of a search."""
+    found = {}
+    for entry in filter(None, text.split(";")):
+        name, _, names = entry.partition("=")
+        if "=" not in entry or not plan.is_searched(name):
+            raise KitError("%r does not say which search it is for" % entry, "--artifacts",
+                           "write searched=a,b or searched-<group>=a,b, joined by ;")
+        found[name] = _names(names)
+    return found
+
+
 def run(name: str, artifacts: List[str], raw: RawData, places: Submission, index: HashIndex) -> None:
-    """Search (where the table is `searched`), apply, score: each step only when its receipt does not hold."""
-    table = searched(artifacts, raw, places, index) if name == plan.SEARCHED else tables.find(name)
+    """Search (where the table is a searched one), apply, score: each step only when its receipt does not hold."""
+    table = searched(name, artifacts, raw, places, index) if plan.is_searched(name) else tables.find(name)
     inputs = apply.require_inputs(table, places, raw.sample_submission, index)
     target = plan.final_path(places, table.name)
     verdict = receipts.judge(target, inputs, index)
@@ -58,31 +76,33 @@ def run(name: str, artifacts: List[str], raw: RawData, places: Submission, index
         print("score: not known here, Kaggle never published the truth of test.csv", flush=True)
 
 
-def searched(artifacts: List[str], raw: RawData, places: Submission, index: HashIndex) -> tables.Table:
+def searched(name: str, artifacts: List[str], raw: RawData, places: Submission, index: HashIndex) -> tables.Table:
     """Weights climbed on the out-of-fold predictions of the artifacts."""
     if not artifacts:
-        raise KitError("a search needs the artifacts to choose from", "--artifacts", "name them")
-    members = {name: oof.OutOfFold(name, places, raw, index) for name in artifacts}
+        raise KitError("the table %s needs artifacts to choose from" % name, "--artifacts", "name them: %s=a,b" % name)
+    members = {artifact: oof.OutOfFold(artifact, places, raw, index) for artifact in artifacts}
     inputs = oof.search_inputs(raw, members, index)
-    target = plan.searched_path(places)
+    target = plan.searched_path(places, name)
     verdict = receipts.judge(target, inputs, index)
-    _say("weights", verdict)
+    _say("weights of %s" % name, verdict)
     if not verdict.done:
         started = receipts.now()
         found = gram.error_gram(oof.blocks(raw, list(members.values())), len(members))
         weights, path = climb.hill_climb(found.matrix)
+        width = max(map(len, artifacts))
         for k, step, r2 in path:
-            print("climb: %-40s step %5.2f  mean R2 %.6f over %d targets" % (artifacts[k], step, r2, len(found.counted)))
+            print("climb: %-*s step %5.2f  mean R2 %.6f over %d targets"
+                  % (width, artifacts[k], step, r2, len(found.counted)))
         if found.left_out:
             print("climb: %d targets are left out, constant or hopeless for an artifact: %s"
                   % (len(found.left_out), ", ".join(found.left_out)), flush=True)
         order = sorted(np.flatnonzero(weights), key=lambda k: -weights[k])
-        tables.Table("searched", tuple((artifacts[k], float(weights[k])) for k in order)).write(target)
+        tables.Table(name, tuple((artifacts[k], float(weights[k])) for k in order)).write(target)
         receipts.write(target, "weights", inputs, started, {
             "method": "hill climb", "targets": len(found.counted), "left out": list(found.left_out),
             "path": [[artifacts[k], s, r2] for k, s, r2 in path]})
-    table = tables.read(target)
-    return tables.Table(plan.SEARCHED, table.rows)
+    print("%s: weights searched on this world's validation predictions; they are not the published ones" % name, flush=True)
+    return tables.Table(name, tables.read(target).rows)
 
 
 def score(table: tables.Table, target: Path, raw: RawData, places: Submission, index: HashIndex
@@ -111,10 +131,14 @@ def verify(raw: RawData, places: Submission, artifacts: List[str]) -> None:
     index, linear = HashIndex(), [INPUTS.index(name) for name in LINEAR_INPUTS]
     q0002 = np.concatenate([x[:, linear] for _, x in kaggle.test_rows(raw.test_csv)])
     refused = []
-    for artifact in artifacts:
-        path, started = places.parquet(artifact), receipts.now()
+    for name in artifacts:
+        artifact, started = tables.canonical(name), receipts.now()
+        path, alias = places.parquet(artifact), places.parquet(name)
         own = receipts.receipt_path(path).exists()
         try:
+            if alias != path and alias.exists():
+                raise KitError("is another name of %s, which is the one that tables know" % artifact, alias,
+                               "rename it to %s, or remove it where you have both" % path.name)
             if own:
                 receipts.require_valid(path, index, apply.MEND)
             submission.verify(path, ids, q0002, linear_rtol=0.0 if own else FOREIGN_RTOL)

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, Sequence
 
 import numpy as np
 
-from blend.plan import final_path
+from blend.plan import final_path, misnamed
 from blend.tables import Table
 from leapkit import receipts, submission
 from leapkit.columns import LINEAR, TARGETS, kaggle_positions
@@ -23,6 +23,10 @@ def require_inputs(table: Table, places: Submission, sample_submission: Path, in
     inputs, wanted = {"weights": table.sha256}, index.of(sample_submission)
     for artifact, _ in table.rows:
         path = places.parquet(artifact)
+        other = "" if path.exists() else misnamed(places, artifact)
+        if other:
+            raise KitError("is missing, but %s lies there, which is another name of it" % other, path,
+                           "rename that file, then run `make verify`")
         receipt = receipts.require_valid(path, index, MEND)
         if receipt["inputs"].get("sample_submission.csv") != wanted:
             raise KitError("was made for another sample_submission.csv than %s" % sample_submission, path, MEND)
@@ -46,7 +50,7 @@ def blended(table: Table, places: Submission, ids: Sequence[str]) -> Iterator[np
             # One decoded row group at a time: memory does not grow with the number of parquets either.
             for stream, (_, weight), path in zip(streams, table.rows, paths):
                 found, values = next(stream, ([], np.empty((0, len(TARGETS)))))
-                _require_ids(found, expected, at, path)
+                submission.require_ids(found, expected, at, path, MEND)
                 formula = values[:, linear] if formula is None else formula
                 total += weight * values
                 del values
@@ -59,17 +63,6 @@ def blended(table: Table, places: Submission, ids: Sequence[str]) -> Iterator[np
         for stream, path in zip(streams, paths):
             if next(stream, None) is not None:
                 raise KitError("has more rows than sample_submission.csv (%d)" % len(ids), path, MEND)
-
-
-def _require_ids(found: List[str], expected: Sequence[str], at: int, path: Path) -> None:
-    if found == list(expected):
-        return
-    if len(found) != len(expected):
-        raise KitError("has %s rows than sample_submission.csv" % ("more" if len(found) > len(expected) else "fewer"),
-                       path, MEND)
-    k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
-    raise KitError("row %d has the sample_id %s where sample_submission.csv has %s"
-                   % (at + k + 1, found[k], expected[k]), path, MEND)
 
 
 def write_blend(table: Table, places: Submission, ids: Sequence[str], inputs: Dict[str, str], started: str) -> Path:

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Sequence
 
-from blend import scores_text, tables
-from blend.plan import SEARCHED, scores_path
+from blend import scores_text
+from blend.plan import scores_path, table_name
 from launch import containers, doctor, environments, planning, registry, testing
 from launch.machine import output_of
 from launch.settings import Settings, choose, given, sample_world
+from leapkit import workers
 from leapkit.errors import KitError, run_cli
+from leapkit.experiments import Experiment
 from leapkit.files import read_json
 
 
@@ -34,7 +36,7 @@ def main(argv: List[str]) -> int:
 def run(settings: Settings, only: str) -> int:
     """The members (all, or `only` one), then the blend: whatever its receipts do not prove done."""
     show(settings.lines())
-    table = registry.chosen(settings["EXPERIMENTS"], only)
+    table = rows_of(settings, only)
     decided = planning.make(settings, table, with_blend=not only)
     if decided.world and not decided.world.done:
         show(decided.lines()[:1])
@@ -47,70 +49,71 @@ def run(settings: Settings, only: str) -> int:
         return 0
     if decided.blocked:
         first = decided.blocked[0]
-        raise KitError(first.blocked, first.name, first.remedy)
-    with_blend = bool(decided.blend) and not only
-    artifacts = ",".join(registry.artifacts(table))
+        raise KitError(first.blocked, first.row.name, first.remedy)
     started = time.monotonic()
-    if settings["RUNTIME"] == "docker":
-        code = run_in_containers(settings, decided.members_to_run, table, with_blend, artifacts)
-    else:
-        code = run_in_environments(settings, decided.members_to_run, with_blend, artifacts)
+    code = run_members(settings, decided.members_to_run, table)
+    if code and decided.blends:
+        print("the blend was not started: it blends only what all members have finished", flush=True)
+    elif decided.blends and not code:
+        code = run_blend(settings, table)
     print("%s in %.0f s" % ("done" if code == 0 else "ended with code %d" % code, time.monotonic() - started), flush=True)
     if code == 0 and decided.blend_problem:
         print("the blend did not run: %s" % decided.blend_problem, flush=True)
     return code
 
 
-def run_in_environments(settings: Settings, members: Sequence[str], with_blend: bool, artifacts: str) -> int:
-    failed = {}
-    extra = {"LEAP_STACK": settings["STACK"], "LEAP_CODE": code_version()}
-    for member in members:  # one after the other: each uses all cores
-        python = environments.member_python(member, settings["STACK"], settings["ACCELERATOR"])
-        code = environments.run(python, [
-            "members." + member, settings.mode, "--profile", settings["PROFILE"], "--device", settings["DEVICE"],
-            "--experiments", own_experiments(settings, member), "--raw-data", str(settings.raw.root),
-            "--submission", str(settings.submission.root),
-            "--weights", str(registry.REPOSITORY / "members" / member / "weights")], extra)
-        if code:
-            failed[member] = code
-    if failed:
-        print("the blend was not started: %s failed" % ", ".join(failed), flush=True)
-        return next(iter(failed.values()))
-    if not with_blend:
+def rows_of(settings: Settings, only: str = "") -> registry.Table:
+    return registry.chosen(settings["EXPERIMENTS"], only, settings.mode, settings.everything or bool(only))
+
+
+def run_members(settings: Settings, members: Sequence[str], table: registry.Table) -> int:
+    """Members side by side, each in its container or environment; one that fails does not stop the others."""
+    if not members:
         return 0
-    return environments.run(environments.blend_python(), [
-        "blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts, "--raw-data", str(settings.raw.root),
-        "--submission", str(settings.submission.root)], extra)
+    if settings["RUNTIME"] == "docker":
+        env = container_variables(settings, table)
+        containers.make_folders(settings, list(table))
+        containers.build(settings, members, env)
+        return containers.up(settings, members, env)
+    extra = {"LEAP_STACK": settings["STACK"], "LEAP_CODE": code_version()}
+    commands = {}
+    for member in members:
+        python = environments.member_python(member, settings["STACK"], settings["ACCELERATOR"])
+        commands[member] = python, ["members." + member, settings.mode, "--profile", settings["PROFILE"],
+                                    "--device", settings["DEVICE"], "--experiments", ids_of(table[member]),
+                                    "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root),
+                                    "--weights", str(settings.weights(member))]
+    if len(commands) == 1:
+        return environments.run(*commands[members[0]], extra)
+    return workers.run([workers.Job(member, [str(python), "-m"] + arguments, env=environments.environment(extra))
+                        for member, (python, arguments) in commands.items()])
 
 
-def run_in_containers(settings: Settings, members: Sequence[str], table: Mapping[str, Sequence[object]], with_blend: bool,
-                      artifacts: str) -> int:
-    env = container_variables(settings, artifacts)
-    services = list(members) + (["blend"] if with_blend else [])
-    containers.make_folders(settings, list(table))
-    containers.build(settings, services, env)
-    if with_blend and not members:
-        return containers.run_one(settings, "blend", [], env)
-    return containers.up(settings, list(members), with_blend, env)
+def run_blend(settings: Settings, table: registry.Table) -> int:
+    artifacts = artifacts_of(registry.searches(table))
+    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts], table)
 
 
-def container_variables(settings: Settings, artifacts: str) -> Dict[str, str]:
-    env = containers.variables(settings, code_version())
-    env["LEAP_ARTIFACTS"] = artifacts
-    return env
+def artifacts_of(searches: Mapping[str, Sequence[str]]) -> str:
+    return ";".join("%s=%s" % (name, ",".join(own)) for name, own in searches.items())
 
 
-def own_experiments(settings: Settings, member: str) -> str:
-    """EXPERIMENTS without the other members' rows."""
-    rows = registry.chosen(settings["EXPERIMENTS"]).get(member, registry.members()[member])
+def ids_of(rows: Sequence[Experiment]) -> str:
     return ",".join(row.id for row in rows)
+
+
+def container_variables(settings: Settings, table: registry.Table) -> Dict[str, str]:
+    env = containers.variables(settings, code_version())
+    env.update(("LEAP_EXPERIMENTS_" + member.upper(), ids_of(rows)) for member, rows in table.items())
+    env["LEAP_ARTIFACTS"] = artifacts_of(registry.searches(table))
+    return env
 
 
 def plan() -> int:
     """What `make reproduce` (or MODE=infer-only) would do, and why; builds and starts nothing."""
     settings = choose(given("MODE") or "reproduce", needs_runtime=False)
     show(settings.lines())
-    decided = planning.make(settings, registry.chosen(settings["EXPERIMENTS"]), with_blend=True)
+    decided = planning.make(settings, rows_of(settings), with_blend=True)
     show(decided.lines())
     return 0
 
@@ -119,26 +122,26 @@ def blend() -> int:
     """The blend alone, whatever table is asked for."""
     settings = choose(given("MODE") or "reproduce")
     show(settings.lines())
-    artifacts = ",".join(registry.artifacts(registry.chosen(settings["EXPERIMENTS"])))
-    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts], artifacts)
+    return run_blend(settings, rows_of(settings))
 
 
 def verify() -> int:
     """Checks the parquets in submission/subs and admits the user's own by writing their receipts."""
     settings = choose(given("MODE") or "reproduce")
     show(settings.lines())
-    artifacts = given("ARTIFACTS")
-    return tool(settings, "verify", ["blend", "verify", "--artifacts", artifacts], artifacts)
+    return tool(settings, "verify", ["blend", "verify", "--artifacts", given("ARTIFACTS")], {})
 
 
-def tool(settings: Settings, service: str, arguments: List[str], artifacts: str) -> int:
+def tool(settings: Settings, service: str, arguments: List[str], table: registry.Table) -> int:
+    """Runs one of the blend's commands, in its container or environment."""
     if settings["RUNTIME"] == "docker":
-        env = container_variables(settings, artifacts)
+        env = container_variables(settings, table)
+        env["LEAP_ARTIFACTS"] = arguments[-1]
         containers.make_folders(settings, [])
         containers.build(settings, ["blend"], env)
         return containers.run_one(settings, service, [], env)
     return environments.run(environments.blend_python(), arguments + [
-        "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root)], {})
+        "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root)], {"LEAP_CODE": code_version()})
 
 
 def world() -> int:
@@ -152,7 +155,7 @@ def make_world(settings: Settings) -> None:
     """Makes the sample world. Raises KitError when its maker fails."""
     sample_world().parent.mkdir(parents=True, exist_ok=True)
     if settings["RUNTIME"] == "docker":
-        env = dict(container_variables(settings, ""), LEAP_RAW_DATA_PARENT=str(sample_world().parent),
+        env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(sample_world().parent),
                    LEAP_RAW_DATA_NAME=sample_world().name)
         containers.build(settings, ["blend"], env)
         code = containers.run_one(settings, "world", [], env)
@@ -178,7 +181,7 @@ def split(arguments: List[str]) -> int:
     # The container sees the user's folders under names of its own.
     to = folders.to.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
-    env = dict(container_variables(settings, ""), LEAP_RAW_DATA_PARENT=str(to.parent),
+    env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(to.parent),
                LEAP_STEPS=str(folders.steps.resolve()))
     inside = ["-m", "leapkit.split", "--steps", "/steps", "--to", "/world/" + to.name] + rest
     if folders.statistics:
@@ -194,10 +197,10 @@ def show(lines: Sequence[str]) -> None:
 
 
 def show_scores(settings: Settings, only: str) -> None:
-    name = settings["TABLE"]
-    path = scores_path(settings.submission, SEARCHED if name == SEARCHED else tables.find(name).name)
-    if not only and path.exists():
-        print(scores_text.table(read_json(path)), flush=True)
+    for name in [] if only else settings.tables:
+        path = scores_path(settings.submission, table_name(name))
+        if path.exists():
+            print(scores_text.table(read_json(path)), flush=True)
 
 
 def code_version() -> str:

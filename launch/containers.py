@@ -35,8 +35,7 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
         "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
     }
     for member in registry.members():
-        rows = registry.chosen(settings["EXPERIMENTS"]).get(member, ())
-        own["LEAP_EXPERIMENTS_" + member.upper()] = ",".join(row.id for row in rows)
+        own["LEAP_WEIGHTS_" + member.upper()] = str(settings.weights(member))
         own["LEAP_BASE_" + member.upper()] = stacks.base_image(stacks.python_of(member, stack))
     # Behind a proxy that inspects TLS, pip inside a build needs the certificates that this machine trusts.
     trusted = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
@@ -75,17 +74,17 @@ def run_one(settings: Settings, service: str, arguments: Sequence[str], env: Dic
     return _call(compose(settings) + ["run", "--rm", "--no-deps", "-T", service] + list(arguments), env)
 
 
-def up(settings: Settings, members: Sequence[str], blend: bool, env: Dict[str, str]) -> int:
-    """All members, then the blend when every one of them has ended well. Returns the first exit code that is not 0."""
-    command, services = compose(settings), list(members) + (["blend"] if blend else [])
+def up(settings: Settings, members: Sequence[str], env: Dict[str, str]) -> int:
+    """All members side by side, each to its end. Returns the first exit code that is not 0."""
+    command = compose(settings)
     try:
-        _call(command + ["up", "--no-build"] + services, env)
-        codes = {service: _exit_code(command, service, env) for service in services}
+        _call(command + ["up", "--no-build"] + list(members), env)
+        codes = {member: _exit_code(command, member, env) for member in members}
     finally:
         _call(command + ["down", "--timeout", "60"], env, quiet=True)
-    for service, code in codes.items():
-        if code not in (0, None):
-            print("%s: its container ended with code %d" % (service, code), flush=True)
+    for member, code in codes.items():
+        if code:
+            print("%s: its container ended with code %d; what the others made is kept" % (member, code), flush=True)
     return next((code if code is not None else 1 for code in codes.values() if code != 0), 0)
 
 

@@ -8,16 +8,17 @@ from typing import List, Tuple
 from launch import machine, registry, stacks
 from launch.settings import choose
 from leapkit.errors import KitError
+from leapkit.experiments import FAMILIES
 
 
 def main() -> int:
     rows: List[Tuple[str, str]] = []
-    for version in sorted({v for table in stacks.PYTHON.values() for v in table.values()} | {stacks.BLEND_PYTHON}):
+    for version in stacks.pythons():
         rows.append(("python" + version, machine.interpreter(version) or "not found (venv runtime)"))
     problem = machine.engine_problem()
     rows.append(("container engine", problem or "answers"))
     if not problem:
-        for version in ("3.8", "3.11"):
+        for version in stacks.pythons():
             rows.append(("base image " + version, stacks.base_image(version, probe=True)
                          or "none, and no registry answers: containers/make-bases"))
     capability = machine.gpu_capability()
@@ -28,16 +29,20 @@ def main() -> int:
     rows.append(("memory", "%.0f GB" % memory))
     for mode in ("reproduce", "infer-only"):
         try:
-            raw = choose(mode, needs_runtime=False).raw
-            for role, path in list(raw.test_files().items()) + [("step files", raw.steps)] + list(
-                    raw.scaling_files("adam").items()):
-                rows.append(("%s: %s" % (mode, role), ("" if path.exists() else "missing: ") + str(path)))
+            settings = choose(mode, needs_runtime=False)
         except KitError as error:
             rows.append((mode, str(error)))
-    for name, experiments in registry.members().items():
-        folder = registry.REPOSITORY / "members" / name / "weights"
-        found = [row.checkpoint for row in experiments if (folder / row.checkpoint).exists()]
-        rows.append(("%s's checkpoints" % name, "%d of %d in %s" % (len(found), len(experiments), folder)))
+            continue
+        raw = settings.raw
+        needed = list(raw.test_files().items()) + [("step files", raw.steps)]
+        for family in FAMILIES:
+            needed += [("%s %s" % (family, role), path) for role, path in raw.scaling_files(family).items()]
+        for role, path in needed:
+            rows.append(("%s: %s" % (mode, role), ("" if path.exists() else "missing: ") + str(path)))
+        for name in registry.members() if mode == "infer-only" else ():
+            folder = settings.weights(name)
+            count = len(list(folder.rglob("*.pt")))
+            rows.append(("%s: %s's weights" % (mode, name), "%d .pt files in %s" % (count, folder)))
     for name, value in rows:
-        print("%-32s %s" % (name, value))
+        print("%-36s %s" % (name, value))
     return 0

@@ -1,4 +1,4 @@
-"""The venv runtime: one virtual environment per room, from the same lock files as the images."""
+"""The venv runtime: virtual environments from the same lock files as the images; members with the same one share it."""
 from __future__ import annotations
 
 import os
@@ -49,17 +49,23 @@ def _run(command: List[str], name: str) -> None:
 
 
 def member_python(member: str, stack: str, accelerator: str) -> Path:
-    """A member's environment."""
+    """A member's environment, named by what is in it: the members whose Python and lock are the same have one."""
     accelerator = reachable(member, stack, accelerator)
-    return ready("%s-%s-%s" % (member, stack, accelerator), stacks.python_of(member, stack),
+    return ready(member_environment(member, stack, accelerator), stacks.python_of(member, stack),
                  [stacks.lock_of(member, stack, accelerator)])
+
+
+def member_environment(member: str, stack: str, accelerator: str) -> str:
+    """The name of a member's environment: py3.10-published-cpu-21d52b6c, by the sha256 of its lock."""
+    lock = sha256(stacks.lock_of(member, stack, accelerator))
+    return "py%s-%s-%s-%s" % (stacks.python_of(member, stack), stack, accelerator, lock[:8])
 
 
 def reachable(member: str, stack: str, accelerator: str) -> str:
     """`cuda` instead of `cpu` where pip reaches no CPU build of a modern torch: PyPI's CUDA build runs on a CPU too."""
     if (stack, accelerator) != ("modern", "cpu"):
         return accelerator
-    made = [kind for kind in ("cpu", "cuda") if any(folder().glob("*-modern-%s/%s" % (kind, MARKER)))]
+    made = [kind for kind in ("cpu", "cuda") if any(folder().glob("*-modern-%s*/%s" % (kind, MARKER)))]
     if made:  # as in the environments that are there: no question to the network
         return made[0]
     lock, python = stacks.lock_of(member, stack, "cpu"), machine.interpreter(stacks.python_of(member, stack))

@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from pathlib import Path
+from typing import Dict, List
 
-from blend import tables
-from blend.plan import SEARCHED, judge_blend, scores_path
+from blend.plan import is_searched, judge_blend, scores_path, table_name
 from launch import registry
 from launch.settings import Settings, sample_world
 from leapkit.errors import KitError
 from leapkit.experiments import Experiment
 from leapkit.files import HashIndex
-from leapkit.plan import Places, Todo, of_experiment
+from leapkit.plan import Hashes, Part, Places, Todo, of_experiments, refuse_shared_files
 from leapkit.receipts import Verdict
 from leapkit.sampleworld.plan import judge_world, sample_inputs
 
@@ -20,11 +20,11 @@ HASHES = ".cache/hashes.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run: `world` is None where RAW_DATA is the user's; `blend` is None for one member alone."""
+    """What would run: `world` is None where RAW_DATA is the user's; `blends` is empty for one member alone."""
 
     world: Verdict | None
     todos: Dict[str, List[Todo]]
-    blend: Verdict | None
+    blends: Dict[str, Verdict]
     blend_problem: str
 
     @property
@@ -33,65 +33,74 @@ class Plan:
 
     @property
     def members_to_run(self) -> List[str]:
-        return [name for name, own in self.todos.items() if any(t.train or t.infer for t in own)]
+        return [name for name, own in self.todos.items() if any(todo.runs for todo in own)]
 
     @property
     def is_done(self) -> bool:
         return not (self.members_to_run or self.blocked or (self.world and not self.world.done)
-                    or (self.blend and not self.blend.done))
+                    or not all(verdict.done for verdict in self.blends.values()))
 
     def lines(self) -> List[str]:
         lines = []
         if self.world:
-            lines.append("%-12s %s: %s" % ("world", "is there" if self.world.done else "is made", self.world.reason))
+            lines.append("%-24s %s: %s" % ("world", "is there" if self.world.done else "is made", self.world.reason))
         lines += [line for own in self.todos.values() for todo in own for line in todo.lines()]
+        lines += ["%-24s %s: %s" % ("blend " + name, "is skipped" if verdict.done else "runs", verdict.reason)
+                  for name, verdict in self.blends.items()]
         if self.blend_problem:
-            lines.append("%-12s cannot run: %s" % ("blend", self.blend_problem))
-        elif self.blend:
-            lines.append("%-12s %s: %s" % ("blend", "is skipped" if self.blend.done else "runs", self.blend.reason))
+            lines.append("%-24s cannot run: %s" % ("blend", self.blend_problem))
         return lines
 
 
-def make(settings: Settings, table: Dict[str, Tuple[Experiment, ...]], with_blend: bool) -> Plan:
+def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
     """Decides by receipts and content. Reads files, starts nothing."""
-    places, index = settings.submission, HashIndex(settings.submission.root / HASHES)
-    world = None
+    index = HashIndex(settings.submission.root / HASHES)
+    hashes, world = Hashes(settings.raw, index), None
     if settings.is_sample_world and settings.mode == "reproduce":
         world = judge_world(sample_world(), sample_inputs(), index)
     todos: Dict[str, List[Todo]] = {}
     for member, rows in table.items():
-        todos[member] = []
-        for row in rows:
-            if world and not world.done:
-                todo = Todo(row.name, row.artifact, train=True, infer=True)
-                todo.reasons = {"train": "its world is about to be made", "infer": "its world is about to be made"}
-            else:
-                weights = registry.REPOSITORY / "members" / member / "weights"
-                todo = of_experiment(row, settings.mode, settings["PROFILE"],
-                                     Places(settings.raw, places, weights), index)
-            todos[member].append(todo)
-    blend, problem = None, ""
+        if world and not world.done:
+            todos[member] = [_before_the_world(row) for row in rows]
+        else:
+            places = Places(settings.raw, settings.submission, settings.weights(member))
+            todos[member] = of_experiments(rows, settings.mode, settings["PROFILE"], places, hashes)
+    if settings.mode == "infer-only":
+        refuse_shared_files([todo for own in todos.values() for todo in own], settings["PROFILE"], hashes)
+    blends: Dict[str, Verdict] = {}
+    problem = ""
     if with_blend:
         try:
-            blend = _judge_blend(settings, todos, index)
+            blends = {name: _judge_blend(name, settings, todos, table, index) for name in settings.tables}
         except KitError as error:
             problem = str(error)
     index.save()
-    return Plan(world, todos, blend, problem)
+    return Plan(world, todos, blends, problem)
 
 
-def _judge_blend(settings: Settings, todos: Dict[str, List[Todo]], index: HashIndex) -> Verdict:
+def _before_the_world(row: Experiment) -> Todo:
+    reason = "its world is about to be made"
+    steps = ["train"] + (["infer"] if row.artifact else [])
+    return Todo(row, [Part(None, Path(), True, reason)], bool(row.artifact), {step: reason for step in steps})
+
+
+def _judge_blend(name: str, settings: Settings, todos: Dict[str, List[Todo]], table: registry.Table, index: HashIndex
+                 ) -> Verdict:
     flat = [todo for own in todos.values() for todo in own]
-    stuck = [todo.name for todo in flat if todo.blocked]
+    stuck = [todo.row.name for todo in flat if todo.blocked]
     if stuck:
         raise KitError("%s cannot run" % ", ".join(stuck), "blend", "mend what the lines above name")
-    coming = [todo.artifact for todo in flat if todo.train or todo.infer]
-    mine = registry.artifacts(registry.members())
-    table, places = settings["TABLE"], settings.submission
-    verdict = judge_blend(table, places, index, coming, mine)
+    searched = registry.searches(table)
+    if is_searched(name) and name not in searched:
+        raise KitError("there is nothing to search among", "TABLE=" + name, "choose " + " or ".join(searched))
+    coming = [todo.row.artifact for todo in flat if todo.runs and todo.row.artifact]
+    if is_searched(name):
+        coming = [artifact for artifact in coming if artifact in searched[name]]
+    places = settings.submission
+    verdict = judge_blend(name, places, index, coming, registry.artifacts(registry.members()))
     if not verdict.done or not settings.raw.truth.exists():
         return verdict
     # The blend itself judges the scores' inputs; here it is enough that they are there for the parquet that is done.
-    if not scores_path(places, SEARCHED if table == SEARCHED else tables.find(table).name).exists():
+    if not scores_path(places, table_name(name)).exists():
         return Verdict(False, "its scores are missing")
     return verdict

@@ -1,16 +1,20 @@
-"""The members and their rows, found from the folders below members/."""
+"""The members and their rows, found from the folders below members/, and which of them a run is about."""
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import Dict, List, Tuple
 
+from blend import tables
 from leapkit.experiments import Experiment, by_id, select
+from leapkit.plan import wanted
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+Table = Dict[str, Tuple[Experiment, ...]]
 
 
-def members() -> Dict[str, Tuple[Experiment, ...]]:
+def members() -> Table:
     """{member: rows} of every folder below members/ that holds experiments.py."""
     found = {}
     for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
@@ -21,12 +25,33 @@ def members() -> Dict[str, Tuple[Experiment, ...]]:
     return found
 
 
-def chosen(wanted: str, only: str = "") -> Dict[str, Tuple[Experiment, ...]]:
-    """{member: rows} of EXPERIMENTS (all when empty), of one member where `only` names it."""
+def chosen(names: str, only: str, mode: str, everything: bool) -> Table:
+    """{member: rows} of a run, parents first (leapkit.plan.wanted): of EXPERIMENTS, and of one member where `only` names it.
+
+    EXPERIMENTS takes ids, names, artifacts and the names that the team's README and files have for them.
+    """
     table = {only: members()[only]} if only else members()
-    rows = select([row for own in table.values() for row in own], wanted)
-    return {name: own for name, own in ((n, tuple(r for r in rows if r.member == n)) for n in table) if own}
+    known = [tables.canonical(name) for name in re.split(r"[,\s]+", names) if name]
+    picked = select([row for rows in table.values() for row in rows], ",".join(known))
+    found: Table = {}
+    for member, rows in table.items():
+        own = ",".join(row.id for row in picked if row.member == member) if known else ""
+        if own or (not known and (only or mode == "reproduce" or any(row.blended for row in rows))):
+            found[member] = tuple(wanted(rows, own, mode, everything))
+    return {member: rows for member, rows in found.items() if rows}
 
 
-def artifacts(table: Dict[str, Tuple[Experiment, ...]]) -> List[str]:
-    return [row.artifact for rows in table.values() for row in rows]
+def artifacts(table: Table) -> List[str]:
+    return [row.artifact for rows in table.values() for row in rows if row.artifact]
+
+
+def searches(table: Table) -> Dict[str, List[str]]:
+    """{blend: artifacts that its search chooses from}: the published blend's among themselves (`searched`), and those of
+    each member that it does not count (`searched-zuiye`)."""
+    rows = [row for own in table.values() for row in own if row.artifact]
+    found = {"searched": [row.artifact for row in rows if row.blended]}
+    for member in table:
+        own = [row for row in rows if row.member == member]
+        if own and not any(row.blended for row in own):
+            found["searched-" + member] = [row.artifact for row in own]
+    return {name: own for name, own in found.items() if own}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping
 
-from launch import machine, stacks
+from launch import machine, registry, stacks
 from launch.registry import REPOSITORY
 from leapkit.errors import KitError
 from leapkit.world import RawData, Submission
@@ -42,6 +42,19 @@ class Settings:
         return Submission(Path(self["SUBMISSION"]).resolve())
 
     @property
+    def everything(self) -> bool:
+        """Whether a run without EXPERIMENTS is about all networks, and not only those that the published blend counts."""
+        return self["PROFILE"] == "sample"
+
+    @property
+    def tables(self) -> List[str]:
+        return [name.strip() for name in self["TABLE"].split(",") if name.strip()]
+
+    def weights(self, member: str) -> Path:
+        """Where a member's published checkpoints lie."""
+        return Path(self["WEIGHTS"]).resolve() if self["WEIGHTS"] else REPOSITORY / "members" / member / "weights"
+
+    @property
     def is_sample_world(self) -> bool:
         """Whether RAW_DATA is the world that the kit makes itself."""
         return self.raw.root == sample_world()
@@ -70,7 +83,8 @@ def choose(mode: str, needs_runtime: bool = True) -> Settings:
     choices["RAW_DATA"] = _raw_data(mode, choices["PROFILE"].value)
     choices["SUBMISSION"] = _or(given("SUBMISSION"), Choice(str(REPOSITORY / "submission"), "the default"))
     choices["EXPERIMENTS"] = _or(given("EXPERIMENTS"), Choice("", ""))
-    choices["TABLE"] = _table(mode, choices["PROFILE"].value)
+    choices["WEIGHTS"] = _or(given("WEIGHTS"), Choice("", ""))
+    choices["TABLE"] = _table(mode, choices["PROFILE"].value, choices["EXPERIMENTS"].value)
     if needs_runtime:
         choices["RUNTIME"] = runtime()
         docker = choices["RUNTIME"].value == "docker"
@@ -103,11 +117,12 @@ def _raw_data(mode: str, profile: str) -> Choice:
     return Choice(str(REPOSITORY / "raw_data"), "the default")
 
 
-def _table(mode: str, profile: str) -> Choice:
+def _table(mode: str, profile: str, experiments: str) -> Choice:
     if given("TABLE"):
         return Choice(given("TABLE"), "as you asked")
     if mode == "reproduce" and profile == "sample":
-        return Choice("searched", "sample networks need weights of their own, climbed on their validation predictions")
+        names = registry.searches(registry.chosen(experiments, "", mode, everything=True))
+        return Choice(",".join(names), "sample networks need weights of their own, climbed on their validation predictions")
     return Choice("v10", "the published weights")
 
 

@@ -3,14 +3,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 from launch import machine
 from launch.registry import REPOSITORY
 
 STACKS = ("published", "modern")
 # The team's own Pythons; the blend has one stack.
-PYTHON: Dict[str, Dict[str, str]] = {"published": {"adam": "3.8"}, "modern": {"adam": "3.11"}}
+PYTHON: Dict[str, Dict[str, str]] = {
+    "published": {"adam": "3.8", "forcewithme": "3.10", "joseph": "3.10", "max2020": "3.10", "zuiye": "3.10"},
+    "modern": {"adam": "3.11", "forcewithme": "3.11", "joseph": "3.11", "max2020": "3.11", "zuiye": "3.11"},
+}
 BLEND_PYTHON = "3.11"
 
 # Official images. The digests are those that practice.md section F found in public Dockerfiles; no digest of a 3.11
@@ -24,6 +27,12 @@ OFFICIAL = {
 
 def python_of(room: str, stack: str) -> str:
     return BLEND_PYTHON if room == "blend" else PYTHON[stack][room]
+
+
+def pythons() -> List[str]:
+    """Every Python that some room has on some stack, oldest first."""
+    versions = {version for table in PYTHON.values() for version in table.values()} | {BLEND_PYTHON}
+    return sorted(versions, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def lock_of(room: str, stack: str, accelerator: str) -> Path:

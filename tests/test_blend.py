@@ -27,6 +27,7 @@ from leapkit.world import RawData, Submission
 
 V10 = [artifact for artifact, _ in tables.find("v10").rows]
 THREE = V10[:2] + ["adam_195_78569.oof"]
+SEARCH = ("--table", "searched", "--artifacts", "searched=" + ",".join(THREE))
 
 
 class Maker:
@@ -155,12 +156,6 @@ def test_what_is_no_table_is_one_clear_error(text, tmp_path):
         tables.read(tmp_path / "t.csv")
 
 
-def test_a_file_that_is_no_text_is_one_clear_error(published):
-    """The team's own table is a pickle: the first thing that somebody may try."""
-    with pytest.raises(KitError, match="is no weight table"):
-        tables.find(str(published / "blend" / "weight_df_dict_all_group_all_v10.pt"))
-
-
 def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path):
     with pytest.raises(KitError, match="v10"):
         tables.find("v11")
@@ -268,24 +263,26 @@ def test_a_climb_never_falls_uses_each_artifact_once_and_keeps_the_sum_of_one(se
 
 
 def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen, capsys):
-    options = ("--table", "searched", "--artifacts", ",".join(THREE))
-    assert blend(maker, sixteen, *options) == 0
+    assert blend(maker, sixteen, *SEARCH) == 0
     shown = capsys.readouterr().out
-    assert "weights      runs: not made yet" in shown and "blend searched runs" in shown and "ridge regression" in shown
+    for words in ("weights of searched runs: not made yet", "blend searched runs", "ridge regression"):
+        assert words in shown
     files = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in sixteen.blend.iterdir() if p.is_file()}
     assert {p.name for p in files} == {
         "final_blend_searched.parquet", "final_blend_searched.receipt.json", "weights_searched.csv",
         "weights_searched.receipt.json", "scores_searched.json", "scores_searched.receipt.json"}
-    assert blend(maker, sixteen, *options) == 0
+    assert blend(maker, sixteen, *SEARCH) == 0
     again = capsys.readouterr().out
     assert again.count("is skipped: its receipt proves it") == 3 and " runs" not in again
     assert {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in files} == files
     assert shown[shown.index("R2 on"):] == again[again.index("R2 on"):]
+    for said in (shown, again):
+        assert said.count("searched on this world's validation predictions; they are not the published ones") == 1
 
 
 def test_searched_weights_are_those_of_naive_rescoring_on_the_out_of_fold_predictions(maker, sixteen):
-    assert blend(maker, sixteen, "--table", "searched", "--artifacts", ",".join(THREE)) == 0
-    found = dict(tables.read(plan.searched_path(sixteen)).rows)
+    assert blend(maker, sixteen, *SEARCH) == 0
+    found = dict(tables.read(plan.searched_path(sixteen, "searched")).rows)
     reader = StepReader()
     truth = np.concatenate([reader.read(pair)[1] for pair in maker.raw.validation_pairs()]) * maker.scale.weight
     predictions = [maker.scale.weighted(np.load(str(sixteen.subs / (name + ".npy")))) for name in THREE]
@@ -295,20 +292,21 @@ def test_searched_weights_are_those_of_naive_rescoring_on_the_out_of_fold_predic
     assert found == pytest.approx({name: w for name, w in zip(THREE, weights) if w}, abs=1e-12)
     blended = sum(found.get(name, 0) * p for name, p in zip(THREE, predictions))
     assert path[-1][2] == pytest.approx(_naive_r2(truth, blended, errors.counted), abs=1e-9)
-    recorded = json.loads(receipts.receipt_path(plan.searched_path(sixteen)).read_text())["details"]["path"]
+    recorded = json.loads(receipts.receipt_path(plan.searched_path(sixteen, "searched")).read_text())["details"]["path"]
     assert [(name, step) for name, step, _ in recorded] == [(THREE[k], step) for k, step, _ in path]
 
 
 def test_a_search_needs_out_of_fold_predictions_that_are_what_their_receipt_names(maker, sixteen, capsys):
-    options = ("--table", "searched", "--artifacts", ",".join(THREE))
     oof = sixteen.subs / (THREE[0] + ".npy")
     oof.write_bytes(oof.read_bytes()[:-8])
-    assert oof.name in sentence(capsys, maker, sixteen, *options)
+    assert oof.name in sentence(capsys, maker, sixteen, *SEARCH)
     oof.unlink()
-    assert oof.name in sentence(capsys, maker, sixteen, *options)
+    assert oof.name in sentence(capsys, maker, sixteen, *SEARCH)
     maker.write(sixteen, THREE[0], maker.values(0))  # of a published checkpoint: without them
-    assert "published checkpoint" in sentence(capsys, maker, sixteen, *options)
+    assert "published checkpoint" in sentence(capsys, maker, sixteen, *SEARCH)
     assert "--artifacts" in sentence(capsys, maker, sixteen, "--table", "searched")
+    line = sentence(capsys, maker, sixteen, "--table", "searched-zuiye", "--artifacts", "searched=" + V10[0])
+    assert "searched-zuiye=a,b" in line
 
 
 def test_out_of_fold_predictions_of_another_number_of_rows_are_refused(maker, sixteen, capsys):
@@ -318,7 +316,33 @@ def test_out_of_fold_predictions_of_another_number_of_rows_are_refused(maker, si
         recorded = json.loads(receipt.read_text())
         recorded["details"]["oof"]["sha256"] = sha256(path)
         receipt.write_text(json.dumps(recorded))
-        assert words in sentence(capsys, maker, sixteen, "--table", "searched", "--artifacts", ",".join(THREE))
+        assert words in sentence(capsys, maker, sixteen, *SEARCH)
+
+
+def test_several_tables_run_in_order_each_search_among_its_own_artifacts(maker, sixteen, tmp_path, capsys):
+    own = {"searched": THREE, "searched-zuiye": V10[4:6]}
+    (tmp_path / "half.csv").write_text("artifact,weight\nmax_exp22,0.5\nJo_exp912,0.5\n")
+    names = ["searched-zuiye", str(tmp_path / "half.csv"), "searched"]
+    options = ("--table", ",".join(names), "--artifacts", ";".join("%s=%s" % (k, ",".join(v)) for k, v in own.items()))
+    assert blend(maker, sixteen, *options) == 0
+    shown = capsys.readouterr().out
+    titles = ["searched-zuiye", "half", "searched"]
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("blend ") and " runs" in line] == titles
+    for name, artifacts in own.items():
+        assert {artifact for artifact, _ in tables.read(plan.searched_path(sixteen, name)).rows} <= set(artifacts)
+    assert {p.name for p in sixteen.blend.iterdir() if p.is_file() and "receipt" not in p.name} == {
+        "weights_searched.csv", "weights_searched-zuiye.csv"} | {
+        file for t in titles for file in ("final_blend_%s.parquet" % t, "scores_%s.json" % t)}
+    kept = json.loads((sixteen.blend / "scores_half.json").read_text())
+    assert {row["name"] for row in kept} == {"ridge regression", "blend half", V10[3], V10[4]}
+    assert blend(maker, sixteen, *options) == 0
+    assert " runs: " not in capsys.readouterr().out
+    assert all(plan.judge_blend(name, sixteen, HashIndex(), [], V10).done for name in names)
+
+
+@pytest.mark.parametrize("artifacts", ["a,b", "searched", "half=a,b", "=a", "searched=a;b"])
+def test_artifacts_that_do_not_say_which_search_they_are_for_are_refused(artifacts, maker, sixteen, capsys):
+    assert "which search" in sentence(capsys, maker, sixteen, "--table", "searched", "--artifacts", artifacts)
 
 
 # ---- the sum --------------------------------------------------------------------------------------------------------
@@ -459,6 +483,14 @@ def test_a_damaged_artifact_is_one_error_line_and_leaves_no_blend(what, maker, s
     assert not [p for p in sixteen.root.rglob(".partial-*")]
 
 
+def test_a_missing_artifact_that_lies_there_under_another_name_is_said_to(maker, sixteen, capsys):
+    sixteen.parquet(V10[3]).rename(sixteen.parquet("exp022_fork14_deeper_gf"))
+    line = sentence(capsys, maker, sixteen)
+    assert V10[3] in line and "exp022_fork14_deeper_gf.parquet lies there" in line and "make verify" in line
+    with pytest.raises(KitError, match=r"exp022_fork14_deeper_gf\.parquet lies there: rename it"):
+        plan.judge_blend("v10", sixteen, HashIndex(), [], [])
+
+
 def test_ids_that_are_not_those_of_this_world_are_refused(maker, sixteen, tmp_path, capsys):
     """All sixteen agree with one another, and none with the sample_submission.csv that is there."""
     world = tmp_path / "world"
@@ -569,6 +601,22 @@ def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
         places.parquet("a").write_bytes(whole[:int(share * len(whole))])
         sentence(capsys, maker, places, verb="verify")
         assert not receipts.receipt_path(places.parquet("a")).exists()
+
+
+def test_a_parquet_under_another_name_of_its_artifact_is_refused_until_it_is_renamed(maker, tmp_path, capsys):
+    places, artifact = Submission(tmp_path), "max_022_deeper_gf_cv7908_lbUnknown"
+    for name in ("max_exp22", artifact + ".npy"):
+        _foreign(maker, places.parquet(name))
+        with pytest.raises(KitError, match="1 of 1 parquets were refused"):
+            blend(maker, places, verb="verify")
+        shown = capsys.readouterr().out
+        assert "%s.parquet: is another name of %s" % (name, artifact) in shown
+        assert "rename it to %s.parquet" % artifact in shown
+        assert [p.name for p in places.subs.iterdir()] == [name + ".parquet"]
+        places.parquet(name).unlink()
+    _foreign(maker, places.parquet(artifact))
+    assert blend(maker, places, "--artifacts", "max_exp22", verb="verify") == 0
+    assert receipts.receipt_path(places.parquet(artifact)).exists()
 
 
 def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):

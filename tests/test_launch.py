@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launch import machine, planning, registry, settings, stacks
+from launch import environments, machine, planning, registry, settings, stacks
 from leapkit.errors import KitError
 from tests.conftest import REPOSITORY
 
@@ -171,6 +171,26 @@ def test_every_member_has_its_service_its_container_and_its_locks_and_the_blend_
         for stack in stacks.STACKS:
             for accelerator in ("cpu", "cuda"):
                 assert stacks.lock_of(member, stack, accelerator).exists()
+
+
+def test_members_with_the_same_python_and_lock_share_an_environment_and_others_do_not():
+    def content(member: str) -> tuple:
+        return stacks.python_of(member, stack), stacks.lock_of(member, stack, "cpu").read_bytes()
+
+    for stack in stacks.STACKS:
+        for one in registry.members():
+            for other in registry.members():
+                shared = environments.member_environment(one, stack, "cpu") == environments.member_environment(
+                    other, stack, "cpu")
+                assert shared == (content(one) == content(other)), (stack, one, other)
+
+
+@pytest.mark.parametrize("name", ["test-modern-cuda", "py3.11-modern-cuda-0123abcd"])
+def test_an_environment_that_is_there_says_which_build_of_torch_can_be_had(monkeypatch, tmp_path, name):
+    monkeypatch.setenv("LEAP_VENVS", str(tmp_path))
+    (tmp_path / name).mkdir()
+    (tmp_path / name / environments.MARKER).touch()
+    assert environments.reachable("adam", "modern", "cpu") == "cuda"
 
 
 def locks() -> list:

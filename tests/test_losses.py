@@ -11,7 +11,8 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch.nn.functional import smooth_l1_loss  # noqa: E402
 
-from leapkit.losses import loss_all  # noqa: E402
+from leapkit.columns import GROUPS  # noqa: E402
+from leapkit.losses import loss_all, loss_group  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -19,10 +20,22 @@ torch.set_num_threads(1)
 @pytest.mark.parametrize("key, beta", [("stage1_beta1 (adam, fwm, joseph 907/912)", 1.0),
                                        ("max_stage1_beta0.5 (007/014/015/021/022)", 0.5)])
 def test_the_loss_over_all_columns_is_the_teams(key, beta, reference):
-    golden = json.loads((reference / "parity" / "losses.json").read_text())
+    assert abs(float(loss_all(*_golden_inputs(), beta)) - _golden(reference)[key]) < 1e-12
+
+
+def test_the_loss_of_every_group_is_the_teams(reference):
+    found = [float(loss_group(*_golden_inputs(), group)) for group in range(len(GROUPS))]
+    golden = _golden(reference)["group_finetune g0..g6 (all gf, beta 1)"]
+    assert len(golden) == 7 and max(abs(a - b) for a, b in zip(found, golden)) < 1e-12
+
+
+def _golden(reference):
+    return json.loads((reference / "parity" / "losses.json").read_text())
+
+
+def _golden_inputs():
     row, j = torch.arange(4, dtype=torch.float64)[:, None], torch.arange(368, dtype=torch.float64)[None]
-    found = loss_all(1.5 * torch.sin(0.05 * j + row), torch.cos(0.031 * j + 0.4 * row), beta)
-    assert abs(float(found) - golden[key]) < 1e-12
+    return 1.5 * torch.sin(0.05 * j + row), torch.cos(0.031 * j + 0.4 * row)
 
 
 def _published_sum(prediction, label, beta):
@@ -61,3 +74,19 @@ def test_the_gradient_reaches_every_column():
     prediction = torch.zeros(1, 368, dtype=torch.float64, requires_grad=True)
     loss_all(prediction, torch.ones(1, 368, dtype=torch.float64), 1.0).backward()
     assert bool((prediction.grad != 0).all())
+
+
+def test_the_scalars_group_has_no_part_for_differences():
+    prediction, label = _golden_inputs()
+    assert torch.equal(loss_group(prediction, label, 0), smooth_l1_loss(prediction[:, :8], label[:, :8]))
+
+
+@pytest.mark.parametrize("group", range(7))
+def test_a_groups_loss_reaches_its_own_columns_and_no_others(group):
+    prediction, label = _golden_inputs()
+    prediction.requires_grad_()
+    loss_group(prediction, label, group).backward()
+    touched = (prediction.grad != 0).all(dim=0), (prediction.grad != 0).any(dim=0)
+    own = torch.zeros(368, dtype=torch.bool)
+    own[GROUPS[group]] = True
+    assert torch.equal(touched[0], own) and torch.equal(touched[1], own)

@@ -1,11 +1,7 @@
-"""ADAM's networks: the published attributes, the published numbers, the published way of loading; and their blocks."""
+"""ADAM's networks: their dropout, their blocks and their initialisation (test_networks_published has their numbers)."""
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
-import zlib
-from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -15,134 +11,15 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from leapkit import compute  # noqa: E402
-from leapkit.checkpoints import load_into, read_tensors  # noqa: E402
+from parity import load_fill  # noqa: E402
+
 from leapkit.columns import INPUTS, TARGETS  # noqa: E402
 from leapkit.networks import head_mean, initialise_by_name, to_sequence  # noqa: E402
 from members.adam.experiments import EXPERIMENTS, NETWORK_195, AdamNetwork  # noqa: E402
-from members.adam.networks import AdamNet, LevelConvolution, PositionTable, build  # noqa: E402
+from members.adam.networks import AdamNet, LevelConvolution, PositionTable  # noqa: E402
 
 torch.set_num_threads(1)
 SMALL = AdamNetwork((3, 4, 5), 8, 1, 2, "relu", "lstm+transformer+front", (6,))
-PARAMETERS = {"195": 9683881, "197": 45414855, "200": 9532713}
-TENSORS = {"195": 65, "197": 75, "200": 67}
-
-
-@pytest.fixture(scope="module")
-def fill(reference):
-    """The reference's rule for filling weights, by name and shape."""
-    spec = importlib.util.spec_from_file_location("parity_fill", str(reference / "parity" / "fill.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class _ExactSine:
-    """numpy with a sine in extended precision, then rounded: numpy 1.22's own is off by an ulp here and there."""
-
-    def __getattr__(self, name):
-        return getattr(np, name)
-
-    @staticmethod
-    def sin(x):
-        return np.sin(np.asarray(x, dtype=np.longdouble)).astype(np.float64)
-
-
-def fill_exactly(fill, name, shape, crc):
-    values = fill.fill_tensor(name, shape)
-    if zlib.crc32(values.tobytes()) != crc:
-        fill.np = _ExactSine()  # ten times slower, so only where it matters
-        try:
-            values = fill.fill_tensor(name, shape)
-        finally:
-            fill.np = np
-    assert zlib.crc32(values.tobytes()) == crc, "the fill itself is wrong: %s" % name
-    return values
-
-
-@pytest.fixture(scope="module", params=sorted(PARAMETERS))
-def filled(request, reference, fill):
-    """(id, network in evaluation mode with the reference's weights, golden values)."""
-    golden = np.load(str(reference / "parity" / ("adam_%s.npz" % request.param)))
-    tensors, known = OrderedDict(), shapes(reference, request.param)
-    for name, crc in zip(golden["tensor_names"].tolist(), golden["tensor_crc32"].tolist()):
-        bare = fill.strip_prefix(name)
-        tensors[bare] = fill_exactly(fill, bare, known[bare], int(crc))
-    network = build_uninitialised(request.param)
-    load_into(network, tensors, "the reference's fill")
-    compute.make_repeatable(0)
-    return request.param, network.eval(), golden
-
-
-def build_uninitialised(key):
-    """The full network, without the seconds that orthogonal matrices take."""
-    row = next(row for row in EXPERIMENTS if row.id == key)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("members.adam.networks.initialise_by_name", lambda network: None)
-        return build(row.network["full"])
-
-
-def shapes(reference, key):
-    entry = json.loads((reference / "checkpoints.json").read_text())["adam_" + key]
-    return {name[len("module."):]: tuple(shape) for name, shape, _ in entry["state_dict"]}
-
-
-# ---- the whole networks ---------------------------------------------------------------------------------------------
-
-def test_it_has_the_published_number_of_parameters_and_tensors(filled):
-    key, network, _ = filled
-    assert sum(p.numel() for p in network.parameters()) == PARAMETERS[key]
-    assert len(network.state_dict()) == TENSORS[key]
-
-
-def test_attributes_come_in_the_published_order(filled):
-    key, network, _ = filled
-    tail = ["fc1", "fc2"] + ["fc3"] * (key != "195")
-    known = [name for name, _ in network.named_children() if name != "dropout"]
-    assert known == ["con1d2", "con1d3", "con1d4", "norm1", "lstm1", "pos_encdoer", "trans1"] + tail
-
-
-def test_it_computes_the_teams_numbers_in_float32(filled, reference):
-    """Within four times of what float32 itself cost the team's own class."""
-    _, network, golden = filled
-    x = np.load(str(reference / "parity" / "input.npz"))["x556"]
-    with torch.no_grad():
-        found = network(torch.from_numpy(x)).numpy()
-    noise = np.abs(golden["y"].astype(np.float64) - golden["y64"]).max()
-    assert found.dtype == np.float32 and found.shape == (2, 368)
-    assert np.abs(found - golden["y"]).max() <= 4 * noise
-
-
-def test_it_computes_the_teams_numbers_in_float64(filled, reference):
-    """The wiring test: no BLAS differs by as much as one wrong wire."""
-    _, network, golden = filled
-    x = np.load(str(reference / "parity" / "input.npz"))["x556"].astype(np.float64)
-    try:
-        with torch.no_grad():
-            found = network.double()(torch.from_numpy(x)).numpy()
-    finally:
-        network.float()  # exact: every weight came from float32
-    np.testing.assert_allclose(found, golden["y64"], rtol=0, atol=1e-9)
-
-
-def test_a_dataparallel_file_of_the_filled_weights_loads_to_the_same_function(filled, tmp_path):
-    key, network, _ = filled
-    if key == "197":
-        pytest.skip("180 MB, and the same class")
-    torch.save(OrderedDict(("module." + name, tensor) for name, tensor in network.state_dict().items()),
-               str(tmp_path / "n.pt"))
-    again = build_uninitialised(key)
-    load_into(again, read_tensors(tmp_path / "n.pt"), "n.pt")
-    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values()))
-
-
-def test_every_row_is_computed_on_its_own(filled):
-    """No batch statistics: a row's result does not depend on its neighbours beyond rounding."""
-    _, network, _ = filled
-    x = torch.randn(2, 556, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        together, alone = network(x), torch.cat([network(x[k:k + 1]) for k in range(2)])
-    assert torch.allclose(together, alone, rtol=1e-4, atol=1e-4)
 
 
 # ---- what is only there in training ---------------------------------------------------------------------------------
@@ -197,7 +74,8 @@ def test_the_position_table_of_a_checkpoint_is_the_one_that_counts():
     assert torch.equal(layer(torch.ones(1, 60, 25)), torch.full((1, 60, 25), 3.0))
 
 
-def test_inputs_become_the_references_sequence(reference, fill):
+def test_inputs_become_the_references_sequence(reference):
+    fill = load_fill(reference)
     x = fill.test_input()
     known = np.load(str(reference / "parity" / "input.npz"))
     assert np.array_equal(known["x556"], x)
@@ -250,15 +128,6 @@ def test_initialisation_follows_names(inputs, hidden, seed):
             assert value.tolist() == [0.0] * hidden + [1.0] * hidden + [0.0] * (2 * hidden)
         else:
             assert not value.any()
-
-
-def test_the_same_seed_makes_the_same_network_and_another_seed_another():
-    def first(seed):
-        compute.make_repeatable(seed)
-        return AdamNet(SMALL).state_dict()
-    one, same, other = first(1), first(1), first(2)
-    assert all(torch.equal(one[k], same[k]) for k in one)
-    assert not torch.equal(one["fc1.weight"], other["fc1.weight"])
 
 
 @pytest.mark.parametrize("wrong", [

@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
-from leapkit.experiments import Experiment, Recipe, TrainingRows
+from leapkit.experiments import Experiment, PlateauSchedule, Published, Recipe, TrainingRows
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ NETWORK_200 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "transformer", (256, 
 V3 = TrainingRows("0001-02", 0.65, seed=1103)
 V4 = TrainingRows("0004-01")
 
-RECIPE_195 = Recipe(lr=1e-3, epochs=25, batch=2048, validation_batch=4096, seed=47, rows=V3)
+RECIPE_195 = Recipe(lr=1e-3, optimiser="adam", weight_decay=0.0, schedule=PlateauSchedule(), epochs=25, early_stop=True,
+                    batch=2048, validation_batch=4096, clip=1000, evaluations_per_epoch=4, seed=47, rows=V3)
 RECIPE_197 = replace(RECIPE_195, seed=1103)
 RECIPE_200 = replace(RECIPE_195, seed=9, rows=V4)
 
@@ -62,13 +63,14 @@ def _sample_network(network: AdamNetwork) -> AdamNetwork:
 
 def _sample_recipe(recipe: Recipe) -> Recipe:
     """The same recipe on few rows: small batches and few epochs, every row of the small training set."""
-    return replace(recipe, batch=48, validation_batch=512, epochs=4, rows=replace(recipe.rows, fraction=1.0))
+    return replace(recipe, batch=48, validation_batch=512, epochs=3, rows=replace(recipe.rows, fraction=1.0))
 
 
 def _row(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Experiment:
     return Experiment("adam", number, artifact, "adam",
                       network={"full": network, "sample": _sample_network(network)},
-                      recipe={"full": recipe, "sample": _sample_recipe(recipe)}, batch=4096)
+                      recipe={"full": recipe, "sample": _sample_recipe(recipe)}, batch=4096,
+                      published=Published((number,), "module."), blended=True)
 
 
 # The artifacts keep the stray ".oof" of the published blend table.

@@ -14,11 +14,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from leapkit.columns import LEVELS
-from leapkit.networks import CHANNELS, head_mean, initialise_by_name, to_sequence
+from leapkit.networks import CHANNELS, OUTPUTS, head_mean, initialise_by_name, to_sequence
 from members.adam.experiments import AdamNetwork
 
 TABLE_WIDTH = CHANNELS + 1  # the sine/cosine table is made of pairs, so one channel too many
-OUTPUTS = 14                # per level: eight scalars' shares and six tendencies
 
 
 class PositionTable(nn.Module):

@@ -129,9 +129,14 @@ class _Interpreter(pickle.Unpickler):
 
 
 def read_tensors(path: Path) -> OrderedDict[str, np.ndarray]:
-    """{bare name: array} of a state_dict saved by torch.save (zip format, torch >= 1.6), in saved order.
+    """{bare name: array} of a state_dict saved by torch.save: read_state without the prefix."""
+    return read_state(path)[1]
 
-    One leading `module.` (nn.DataParallel's) is stripped where all names have it.
+
+def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
+    """(prefix, {bare name: array}) of a state_dict saved by torch.save (zip format, torch >= 1.6), in saved order.
+
+    The prefix is the leading `module.` of nn.DataParallel where all names have it, and "" else.
     Raises KitError for a missing or damaged file, the old non-zip format, and anything that is not plain tensors;
     nothing of the file is executed in any case.
     """
@@ -162,9 +167,8 @@ def read_tensors(path: Path) -> OrderedDict[str, np.ndarray]:
     items = list(dict.items(state)) if isinstance(state, dict) else []
     if not items or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in items):
         raise KitError("does not hold a state_dict of tensors", path, REMEDY)
-    prefix = "module."
-    strip = len(prefix) if all(name.startswith(prefix) for name, _ in items) else 0
-    return OrderedDict((name[strip:], value) for name, value in items)
+    prefix = "module." if all(name.startswith("module.") for name, _ in items) else ""
+    return prefix, OrderedDict((name[len(prefix):], value) for name, value in items)
 
 
 def load_into(network: torch.nn.Module, tensors: Mapping[str, np.ndarray], source: object) -> None:

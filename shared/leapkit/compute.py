@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import os
 import random
-from typing import Any, Dict
+import resource
+from typing import Any, Dict, List
 
 import numpy as np
 import torch
@@ -59,6 +60,20 @@ def restore_random_state(state: Dict[str, torch.Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def gpus() -> List[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named or [str(k) for k in range(torch.cuda.device_count())]
+
+
+def peak_memory() -> Dict[str, float]:
+    """The most memory that this process held so far, in GB."""
+    peak = {"GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
+    if torch.cuda.is_available():
+        peak["GPU GB"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+    return peak
 
 
 def describe(device: torch.device) -> Dict[str, Any]:

@@ -1,19 +1,20 @@
-"""From a checkpoint and the test set to a verified, receipted submission parquet.
+"""From checkpoints and the test set to a verified, receipted submission parquet.
 
-Predictions are appended to a scratch file in whole batches, so that a killed run goes on where it was; the parquet is
+Predictions are appended to a scratch file in whole stretches, so that a killed run goes on where it was; the parquet is
 written from that file, verified under a temporary name and renamed. The member gives it its receipt last of all.
 """
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from leapkit import submission
+from leapkit import checkpoints, submission
 from leapkit.columns import TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import atomic, require_free
@@ -23,10 +24,51 @@ from leapkit.statistics import Statistics
 from leapkit.training import predict
 
 _ROW = 4 * len(TARGETS)
-_SAVE_EVERY = 1 << 16  # rows between two points that a killed run can go on from
+_STRETCH = 1 << 16  # rows, on a GPU: 240 MB of inputs and predictions
 
 
-def predictions(network: nn.Module, test: TestSet, batch: int, scratch: Path, device: torch.device) -> np.ndarray:
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint and the targets (network order) that are taken from its predictions."""
+
+    checkpoint: Path
+    columns: slice
+
+
+def predict_parts(network: nn.Module, parts: Sequence[Weights], inputs: np.ndarray, batch: int, device: torch.device
+                  ) -> Iterator[np.ndarray]:
+    """Yields (n, 368) float32 predictions in which every part's network fills its own columns.
+
+    One pass over the inputs, one network in memory: at each stretch of rows its weights are exchanged, seven times for
+    seven checkpoints, which costs what reading them does. Batches are those of seven separate passes.
+    """
+    # On a CPU a batch takes so long that reading weights is nothing beside it, and one more point to go on from is worth it.
+    stretch = batch if device.type == "cpu" else batch * max(1, _STRETCH // batch)
+    for at in range(0, len(inputs), stretch):
+        here = np.array(inputs[at:at + stretch])
+        filled = np.empty((len(here), len(TARGETS)), dtype=np.float32)
+        for part in parts:
+            if at == 0 or len(parts) > 1:
+                load(network, part.checkpoint)
+            row = 0
+            for block in predict(network, here, batch, device):
+                filled[row:row + len(block), part.columns] = block[:, part.columns]
+                row += len(block)
+        yield filled
+
+
+def load(network: nn.Module, checkpoint: Path) -> str:
+    """Strict; returns the prefix of the tensors' names in the file.
+
+    Raises KitError for a checkpoint that is missing, damaged, hostile or another network's.
+    """
+    prefix, tensors = checkpoints.read_state(checkpoint)
+    checkpoints.load_into(network, tensors, checkpoint)
+    return prefix
+
+
+def predictions(network: nn.Module, parts: Sequence[Weights], test: TestSet, batch: int, scratch: Path,
+                device: torch.device) -> np.ndarray:
     """(N, 368) float32 predictions, standardised, network order, as a read-only map of `scratch`.
 
     Goes on with what `scratch` holds already. The caller names it after everything that decides its content.
@@ -37,19 +79,15 @@ def predictions(network: nn.Module, test: TestSet, batch: int, scratch: Path, de
         done = handle.tell() // _ROW
         done = count if done >= count else done - done % batch  # the same batches whether interrupted or not
         handle.truncate(done * _ROW)
-        since = 0
         with progress(total=count, initial=done, desc="predicting", unit="row") as bar:
-            for block in predict(network, test.inputs[done:], batch, device):
+            for block in predict_parts(network, parts, test.inputs[done:], batch, device):
                 if not np.isfinite(block).all():
                     raise KitError("the network's output is NaN or infinite", "inference",
                                    "check the checkpoint and test.csv for odd values")
                 handle.write(block.tobytes())
+                handle.flush()
+                os.fsync(handle.fileno())
                 bar.update(len(block))
-                since += len(block)
-                if since >= _SAVE_EVERY:
-                    handle.flush()
-                    os.fsync(handle.fileno())
-                    since = 0
     return np.memmap(str(scratch), dtype=np.float32, mode="r").reshape(-1, len(TARGETS))
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from leapkit.columns import INPUTS, LEVELS
 
 SCALARS, PROFILES, CHANNELS = 16, 9, 25
+OUTPUTS = 14  # per level: eight scalars' shares and six tendencies
 
 
 def to_sequence(x: torch.Tensor) -> torch.Tensor:
@@ -46,3 +47,49 @@ def initialise_by_name(network: nn.Module) -> None:
                 nn.init.xavier_uniform_(parameter)
             else:
                 nn.init.zeros_(parameter)
+
+
+def head_last(y: torch.Tensor) -> torch.Tensor:
+    """(B, 60, 14) -> (B, 368), network order: channels 0-7 of the lowest level, then six profiles."""
+    return torch.cat([y[:, -1, :8], y[:, :, 8:].transpose(1, 2).flatten(1)], dim=1)
+
+
+class BiLSTM(nn.LSTM):
+    """A bidirectional LSTM over levels that returns its output alone: (B, 60, inputs) -> (B, 60, 2 hidden)."""
+
+    def __init__(self, inputs: int, hidden: int, layers: int = 1) -> None:
+        super().__init__(inputs, hidden, layers, batch_first=True, bidirectional=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(x)[0]
+
+
+class SelfAttention(nn.MultiheadAttention):
+    """Plain multi-head self-attention over levels, without skip or norm: (B, 60, width) -> the same shape."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__(width, heads, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(x, x, x, need_weights=False)[0]
+
+
+class LstmBlock(nn.Module):
+    """ForcewithMe's block, post-norm as a transformer layer with a two-layer BiLSTM in place of attention.
+
+    (B, 60, width) -> the same shape: y = norm1(x + BiLSTM(x)); norm2(y + FFN(y)). The LayerNorms run over levels and
+    features. `skip` is False in a network whose first block has no skip around its LSTM.
+    """
+
+    def __init__(self, width: int, skip: bool = True) -> None:
+        super().__init__()
+        self.skip = skip
+        self.lstm_layer = BiLSTM(width, width // 2, 2)
+        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.norm1 = nn.LayerNorm([LEVELS, width])
+        self.norm2 = nn.LayerNorm([LEVELS, width])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.lstm_layer(x)
+        y = self.norm1(x + y if self.skip else y)
+        return self.norm2(y + self.feed_forward(y))

@@ -13,7 +13,7 @@ from typing import List, Tuple
 
 import numpy as np
 
-from leapkit import kaggle
+from leapkit import kaggle, submission
 from leapkit.columns import INPUTS, LINEAR_INPUTS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import TEMPORARY, require_free, sync_directory
@@ -66,7 +66,7 @@ def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -
             with progress(total=len(ids), desc="reading test.csv", unit="row") as bar:
                 at = 0
                 for found, x in kaggle.test_rows(raw.test_csv):
-                    _require_same_ids(found, ids[at:at + len(found)], at, raw)
+                    submission.require_ids(found, ids[at:at + len(found)], at, raw.test_csv, kaggle.REMEDY)
                     inputs.write(np.ascontiguousarray(statistics.test_inputs(x)).tobytes())
                     q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
                     at += len(found)
@@ -80,13 +80,3 @@ def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -
         sync_directory(folder.parent)
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
-
-
-def _require_same_ids(found: List[str], expected: List[str], at: int, raw: RawData) -> None:
-    if found == expected:
-        return
-    if len(found) > len(expected):
-        raise KitError("has more rows than sample_submission.csv", raw.test_csv, kaggle.REMEDY)
-    k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
-    raise KitError("row %d has the sample_id %s where sample_submission.csv has %s: the two files must list the same "
-                   "rows in the same order" % (at + k + 1, found[k], expected[k]), raw.test_csv, kaggle.REMEDY)

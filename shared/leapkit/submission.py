@@ -118,6 +118,23 @@ def _decoded(table: pa.Table, path: Path) -> Tuple[List[str], np.ndarray]:
     return table.column(0).to_pylist(), values.T
 
 
+def require_ids(found: Sequence[str], expected: Sequence[str], at: int, path: Path, remedy: str) -> None:
+    """Raises KitError unless the ids of a block of `path` are those of sample_submission.csv from row `at` on.
+
+    expected  as many of those as the block may hold, fewer only where sample_submission.csv ends
+    """
+    if found == expected:  # the usual case, and by far the fastest way to see it
+        return
+    if len(found) > len(expected):
+        raise KitError("has more rows than sample_submission.csv (%d)" % (at + len(expected)), path, remedy)
+    for k, (own, wanted) in enumerate(zip(found, expected)):
+        if own != wanted:
+            raise KitError("row %d has the sample_id %s where sample_submission.csv has %s: the two files must list the "
+                           "same rows in the same order" % (at + k + 1, own, wanted), path, remedy)
+    if len(found) < len(expected):
+        raise KitError("has fewer rows than sample_submission.csv", path, remedy)
+
+
 def verify(path: Path, ids: Sequence[str], state_q0002: Optional[np.ndarray], name: Optional[Path] = None,
            linear_rtol: float = 0.0) -> None:
     """Raises KitError unless the file keeps the contract; `name` is the file to speak of while `path` is temporary.
@@ -131,12 +148,7 @@ def verify(path: Path, ids: Sequence[str], state_q0002: Optional[np.ndarray], na
     zero, linear = kaggle_positions(ZERO), kaggle_positions(LINEAR)
     for found, values in blocks(path):
         expected = ids[row:row + len(found)]
-        if found != list(expected):
-            if row + len(found) > len(ids):
-                raise KitError("has more rows than sample_submission.csv (%d)" % len(ids), shown, REMEDY)
-            k = next(k for k, (a, b) in enumerate(zip(found, expected)) if a != b)
-            raise KitError("row %d has the sample_id %s where sample_submission.csv has %s"
-                           % (row + k + 1, found[k], expected[k]), shown, REMEDY)
+        require_ids(found, expected, row, shown, REMEDY)
         if not np.isfinite(values).all():
             k, j = np.argwhere(~np.isfinite(values))[0]
             raise KitError("%s of %s is NaN or infinite" % (TARGETS[int(j)], found[int(k)]), shown, REMEDY)

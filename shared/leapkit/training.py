@@ -1,42 +1,62 @@
 """One training loop for every experiment; a recipe (leapkit.experiments) says how.
 
-The run is a function of (rows, recipe, network, number of threads): shuffling is a permutation drawn from
-(seed, epoch), and the state saved at every evaluation holds the network, optimiser, schedule and generators. Killed at
-any moment and started again, it goes on from the last evaluation and ends in the same bytes.
+The run is a function of (rows, recipe, network, starting weights, number of threads): shuffling is a permutation drawn
+from (seed, epoch), and the state saved at every evaluation holds the network, optimiser, schedule and generators.
+Killed at any moment and started again, it goes on from the last evaluation and ends in the same bytes.
 """
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import numpy as np
 import torch
 from torch import nn
 
 from leapkit import checkpoints, compute, training_state
-from leapkit.columns import TARGETS, ZERO, kaggle_positions, network_positions
+from leapkit.augmentation import augment
+from leapkit.columns import GROUP_NAMES, GROUPS, TARGETS, ZERO, kaggle_positions, network_positions
 from leapkit.errors import KitError
 from leapkit.experiments import Recipe
 from leapkit.files import atomic, write_text
-from leapkit.losses import loss_all
+from leapkit.losses import loss_all, loss_group
+from leapkit.optimisation import Schedule, make_optimiser
 from leapkit.progress import progress
 from leapkit.rows import Rows
 from leapkit.score import R2, Score, score_network_order, validation_r2
 from leapkit.statistics import Statistics
+from leapkit.world import RunFiles
 
 
-def evaluation_steps(steps: int, evaluations: int) -> List[int]:
-    """After which steps of an epoch to evaluate: floor(steps / n) apart, the last one at the end."""
-    apart = max(1, steps // evaluations)
-    return sorted({apart * k for k in range(1, evaluations) if apart * k < steps} | {steps})
+@dataclass(frozen=True)
+class Task:
+    """One run of the loop: what it writes, how it trains, and for which targets.
 
+    files  where the checkpoint, the out-of-fold predictions, the log and the state go
+    key    identifies the run (inputs, network, recipe): the state of another run is not gone on with
+    start  {tensor name: array} to begin with; fresh weights where None
+    group  the group of targets that is fine-tuned; all targets where None
+    """
 
-def make_schedule(recipe: Recipe, optimiser: torch.optim.Optimizer) -> Any:
-    plan = recipe.schedule
-    return torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, mode="min", factor=plan.factor, patience=plan.patience, min_lr=plan.min_lr)
+    files: RunFiles
+    recipe: Recipe
+    key: str
+    start: Optional[Mapping[str, np.ndarray]] = None
+    group: Optional[int] = None
+
+    @property
+    def columns(self) -> slice:
+        """The predictions that the run is about, in network order."""
+        return slice(0, len(TARGETS)) if self.group is None else GROUPS[self.group]
+
+    def value(self, score: Score) -> float:
+        """What selection looks at."""
+        return score.all_columns if self.group is None else score.groups[self.group]
+
+    def line(self, score: Score) -> str:
+        return score.line() if self.group is None else "R2 %.5f of %s" % (self.value(score), GROUP_NAMES[self.group])
 
 
 @dataclass(frozen=True)
@@ -51,31 +71,35 @@ class Trained:
 class Run:
     """A training run and everything that its state file holds."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
-        self.recipe, self.device = recipe, device
-        self.network = network.to(device)
-        self.parallel = nn.DataParallel(network) if torch.cuda.device_count() > 1 and device.type == "cuda" else network
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=recipe.betas,
-                                          weight_decay=recipe.weight_decay)
-        self.schedule = make_schedule(recipe, self.optimiser)
-        self.epoch, self.step, self.best, self.best_epoch = 0, 0, float("-inf"), -1
+    def __init__(self, network: nn.Module, task: Task, device: torch.device) -> None:
+        self.task, self.device, self.network = task, device, network.to(device)
+        self.optimiser = make_optimiser(network, task.recipe)
+        self.schedule = Schedule(task.recipe, self.optimiser)
+        self.epoch, self.step, self.best_epoch = 0, 0, -1
+        self.best: Optional[Score] = None
         self.seconds, self.losses = 0.0, 0.0
         self.log: List[str] = []
 
     def state(self) -> Dict[str, Any]:
         return {"network": dict(self.network.state_dict()), "optimiser": self.optimiser.state_dict(),
                 "schedule": self.schedule.state_dict(), "random": compute.random_state(), "epoch": self.epoch,
-                "step": self.step, "best": self.best, "best_epoch": self.best_epoch, "seconds": self.seconds,
-                "losses": self.losses, "log": self.log}
+                "step": self.step, "best": asdict(self.best) if self.best else None, "best_epoch": self.best_epoch,
+                "seconds": self.seconds, "losses": self.losses, "log": self.log}
 
     def restore(self, state: Dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         compute.restore_random_state(state["random"])
-        self.epoch, self.step, self.best = state["epoch"], state["step"], state["best"]
-        self.best_epoch, self.seconds, self.losses = state["best_epoch"], state["seconds"], state["losses"]
-        self.log = state["log"]
+        self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
+        self.best = Score(**dict(state["best"], groups=tuple(state["best"]["groups"]))) if state["best"] else None
+        self.seconds, self.losses, self.log = state["seconds"], state["losses"], state["log"]
+
+
+def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int]:
+    """After which steps of an epoch to evaluate: floor(steps / n) apart, the last one at the end, the first few skipped."""
+    apart = max(1, steps // evaluations)
+    return sorted({apart * k for k in range(1 + skipped, evaluations) if apart * k < steps} | {steps})
 
 
 def predict(network: nn.Module, inputs: np.ndarray, batch: int, device: torch.device) -> Iterator[np.ndarray]:
@@ -88,13 +112,14 @@ def predict(network: nn.Module, inputs: np.ndarray, batch: int, device: torch.de
             yield network(block).float().cpu().numpy()
 
 
-def evaluate(run: Run, rows: Rows, statistics: Statistics, oof: np.ndarray) -> Score:
-    """Scores the network on the validation rows; leaves its predictions in `oof` (N, 368), zero columns -mean/std."""
+def evaluate(network: nn.Module, batch: int, rows: Rows, statistics: Statistics, oof: np.ndarray, device: torch.device
+             ) -> Score:
+    """Scores a network on the validation rows; leaves its predictions in `oof` (N, 368), zero columns -mean/std."""
     sums, at = R2(len(TARGETS)), 0
     zero = network_positions(ZERO)
     # -0.0 where the mean is 0: what the published files hold.
     constant = (-statistics.target_mean / statistics.target_std)[kaggle_positions(ZERO)].astype(np.float32)
-    for block in predict(run.parallel, rows.inputs, run.recipe.validation_batch, run.device):
+    for block in predict(network, rows.inputs, batch, device):
         block[:, zero] = constant
         sums.add(rows.targets[at:at + len(block)], block)
         oof[at:at + len(block)] = block
@@ -102,74 +127,84 @@ def evaluate(run: Run, rows: Rows, statistics: Statistics, oof: np.ndarray) -> S
     return score_network_order(validation_r2(sums, statistics))
 
 
-def _shuffled(count: int, seed: int, epoch: int) -> torch.Tensor:
+def _generator(*numbers: int) -> torch.Generator:
+    """A CPU generator that is a function of some numbers."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number) % 2 ** 62
     generator = torch.Generator()
-    generator.manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(count, generator=generator)
+    generator.manual_seed(seed)
+    return generator
 
 
-def train(build: Callable[[], nn.Module], recipe: Recipe, rows: Rows, validation: Rows, statistics: Statistics,
-          folder: Path, name: str, key: str, device: torch.device) -> Trained:
-    """Trains, or goes on with, the run in `folder`; leaves <name>.pt, oof.npy and log.txt of the best evaluation.
+def train(build: Callable[[], nn.Module], task: Task, rows: Rows, validation: Rows, statistics: Statistics,
+          device: torch.device) -> Trained:
+    """Trains, or goes on with, one run; leaves the checkpoint, predictions and log of the best evaluation.
 
-    `key` identifies the run (inputs, network, recipe): the state of another run is not gone on with. The state file
-    stays until the caller has written a receipt (finish). Raises KitError when the rows do not fill a batch or the
-    loss is not finite.
+    The state file stays until the caller has written a receipt. Raises KitError when the rows do not fill a batch or
+    the loss is not finite.
     """
+    recipe, name, state_file = task.recipe, task.files.stem, task.files.state
     compute.make_repeatable(recipe.seed)
-    run = Run(build(), recipe, device)
-    state_file = state_path(folder, name)
+    network = build()
+    if task.start is not None:
+        checkpoints.load_into(network, task.start, "the parent of " + name)
+    run = Run(network, task, device)
     steps = len(rows) // recipe.batch  # drop_last, as published
     if not steps:
-        raise KitError("%d training rows do not fill one batch of %d" % (len(rows), recipe.batch), folder,
+        raise KitError("%d training rows do not fill one batch of %d" % (len(rows), recipe.batch), task.files.folder,
                        "add months to the training split")
     if state_file.exists():
         state = training_state.load(state_file)
-        if state["key"] == key:
+        if state["key"] == task.key:
             run.restore(state)
             print("%s: goes on after epoch %d, step %d of %d" % (name, run.epoch + 1, run.step, steps), flush=True)
         else:
-            print("%s: starts anew, the unfinished run in %s had other inputs" % (name, folder), flush=True)
-    points = evaluation_steps(steps, recipe.evaluations_per_epoch)
+            print("%s: starts anew, the unfinished run in %s had other inputs" % (name, task.files.folder), flush=True)
     oof = np.empty((len(validation), len(TARGETS)), dtype=np.float32)
     inputs, targets = torch.from_numpy(rows.inputs), torch.from_numpy(rows.targets)
     with progress(total=recipe.epochs * steps, initial=run.epoch * steps + run.step, desc="training %s" % name,
               unit="step") as bar:
         while run.epoch < recipe.epochs and not _stops(run):
-            order = _shuffled(len(rows), recipe.seed, run.epoch)
+            points = evaluation_steps(steps, recipe.evaluations_in(run.epoch), recipe.skipped_evaluations)
+            order = torch.randperm(len(rows), generator=_generator(recipe.seed, run.epoch))
             started = time.monotonic()
             while run.step < steps:
                 chosen = order[run.step * recipe.batch:(run.step + 1) * recipe.batch]
-                run.losses += _update(run, inputs[chosen].to(device), targets[chosen].to(device))
+                x, y = inputs[chosen], targets[chosen]
+                if recipe.augmentation:
+                    x, y = augment(x, y, recipe.augmentation, _generator(recipe.seed, run.epoch, run.step))
+                run.losses += _update(run, x.to(device), y.to(device))
+                run.schedule.after_update(run.epoch, run.step, steps)
                 run.step += 1
                 bar.update(1)
                 if run.step in points:
-                    score = evaluate(run, validation, statistics, oof)
-                    run.schedule.step(-score.all_columns)
+                    score = evaluate(run.network, recipe.validation_batch, validation, statistics, oof, device)
+                    run.schedule.after_evaluation(score.all_columns)
                     run.seconds += time.monotonic() - started
                     started = time.monotonic()
-                    _keep(run, score, oof, folder, name, steps)
-                    bar.set_postfix_str("R2 %.4f, best %.4f" % (score.all_columns, run.best), refresh=False)
-                    training_state.save(state_file, dict(run.state(), key=key))
+                    _keep(run, score, oof, steps)
+                    bar.set_postfix_str("R2 %.4f, best %.4f" % (task.value(score), task.value(run.best or score)),
+                                        refresh=False)
+                    training_state.save(state_file, dict(run.state(), key=task.key))
             run.epoch, run.step, run.losses = run.epoch + 1, 0, 0.0
-    return Trained(_score_of(folder, validation, statistics), run.epoch, run.seconds)
-
-
-def state_path(folder: Path, name: str) -> Path:
-    return folder / ("%s.state.pt" % name)
+    assert run.best is not None  # the first evaluation always counts
+    return Trained(run.best, run.epoch, run.seconds)
 
 
 def _stops(run: Run) -> bool:
     """The team's early stop: an epoch went by without a new best score."""
-    return run.epoch > 0 and run.step == 0 and run.best_epoch < run.epoch - 1
+    return run.task.recipe.early_stop and run.epoch > 0 and run.step == 0 and run.best_epoch < run.epoch - 1
 
 
 def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
-    run.parallel.train()
+    recipe, group = run.task.recipe, run.task.group
+    run.network.train()
     run.optimiser.zero_grad()
-    loss = loss_all(run.parallel(x), y, run.recipe.smooth_l1_beta)
+    prediction = run.network(x)
+    loss = loss_all(prediction, y, recipe.smooth_l1_beta) if group is None else loss_group(prediction, y, group)
     loss.backward()
-    nn.utils.clip_grad_norm_(run.network.parameters(), run.recipe.clip)
+    nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
     run.optimiser.step()
     value = float(loss.detach())
     if not np.isfinite(value):
@@ -178,25 +213,24 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
     return value
 
 
-def _keep(run: Run, score: Score, oof: np.ndarray, folder: Path, name: str, steps: int) -> None:
+def _keep(run: Run, score: Score, oof: np.ndarray, steps: int) -> None:
     """Writes the checkpoint and its out-of-fold predictions when the score is the best so far; extends the log."""
-    rate = run.optimiser.param_groups[0]["lr"]
-    better = score.all_columns > run.best
-    run.log.append("epoch %d step %d/%d lr %g loss %.6f %s%s" % (
-        run.epoch + 1, run.step, steps, rate, run.losses / run.step, score.line(), " *" if better else ""))
+    task, rates = run.task, [group["lr"] for group in run.optimiser.param_groups]
+    better = run.best is None or task.value(score) > task.value(run.best) + task.recipe.min_gain
+    run.log.append("epoch %d step %d/%d lr %s loss %.6f %s%s" % (
+        run.epoch + 1, run.step, steps, " ".join("%g" % rate for rate in rates), run.losses / run.step, task.line(score),
+        " *" if better else ""))
     if better:
-        run.best, run.best_epoch = score.all_columns, run.epoch
-        checkpoints.save(run.network, folder / (name + ".pt"))
-        with atomic(folder / "oof.npy") as temporary, open(temporary, "wb") as handle:
-            # As np.save, whose own write does not say that it was the disk that is full.
-            np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(oof))
-            handle.write(oof.data)
-    write_text(folder / "log.txt", "".join(line + "\n" for line in run.log))
+        run.best, run.best_epoch = score, run.epoch
+        checkpoints.save(run.network, task.files.checkpoint)
+        save_oof(task.files.oof, oof[:, task.columns])
+    write_text(task.files.log, "".join(line + "\n" for line in run.log))
 
 
-def _score_of(folder: Path, validation: Rows, statistics: Statistics) -> Score:
-    sums = R2(len(TARGETS))
-    oof = np.load(str(folder / "oof.npy"), mmap_mode="r")
-    for at in range(0, len(oof), 4096):
-        sums.add(validation.targets[at:at + 4096], np.asarray(oof[at:at + 4096]))
-    return score_network_order(validation_r2(sums, statistics))
+def save_oof(path: Path, oof: np.ndarray) -> None:
+    """Out-of-fold predictions (N, columns) float32, standardised, network order, as .npy."""
+    values = np.ascontiguousarray(oof)
+    with atomic(path) as temporary, open(temporary, "wb") as handle:
+        # As np.save, whose own write does not say that it was the disk that is full.
+        np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(values))
+        handle.write(values.data)

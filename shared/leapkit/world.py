@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
+from leapkit.experiments import part_name
 from leapkit.files import HashIndex
 from leapkit.stepfiles import PUBLISHED, Split, StepPair, list_pairs, read_split, training_pairs, validation_pairs
 
@@ -81,6 +82,39 @@ class Submission:
 
     def experiment(self, member: str, number: str) -> Path:
         return self.outputs(member) / number
+
+    def oof(self, artifact: str) -> Path:
+        """A blend's view of an artifact's out-of-fold predictions."""
+        return self.subs / (artifact + ".npy")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What one training run leaves: of all targets, or of one group of them (<id>_g0.pt, oof_g0.npy, ...)."""
+
+    folder: Path
+    id: str
+    group: Optional[int] = None
+
+    @property
+    def stem(self) -> str:
+        return part_name(self.id, self.group)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / (self.stem + ".pt")
+
+    @property
+    def state(self) -> Path:
+        return self.folder / (self.stem + ".state.pt")
+
+    @property
+    def oof(self) -> Path:
+        return self.folder / (part_name("oof", self.group) + ".npy")
+
+    @property
+    def log(self) -> Path:
+        return self.folder / (part_name("log", self.group) + ".txt")
 
 
 # What the split maker writes beside the step files.

@@ -1,0 +1,10 @@
+"""python -m members.forcewithme reproduce|infer-only: forcewithme's networks on their own, in a container or without one."""
+from functools import partial
+
+from leapkit.errors import run_cli
+from leapkit.member import main
+from members.forcewithme.experiments import EXPERIMENTS
+from members.forcewithme.networks import build
+
+if __name__ == "__main__":
+    run_cli(partial(main, "forcewithme", EXPERIMENTS, build))

@@ -1,0 +1,93 @@
+"""ForcewithMe's networks, exact to the published checkpoints (reference/models.md sections 3 and 5).
+
+Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order. Attribute
+names and their order are those of the published files; where `enc_norm` is saved and never used, it is so here too.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from leapkit.architectures import ResidualStack
+from leapkit.mamba import Mamba
+from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, LstmBlock, head_mean, to_sequence
+from leapkit.residual import ResidualLstm
+from members.forcewithme.experiments import CnnLstm, LstmMamba
+
+
+class CnnLstmNet(nn.Module):
+    """39: input, six convolutions and one LSTM side by side, LayerNorm, LSTM blocks."""
+
+    def __init__(self, config: CnnLstm) -> None:
+        super().__init__()
+        for kernel, width in config.convolutions:
+            setattr(self, "convk%d" % kernel, nn.Conv1d(CHANNELS, width, kernel, padding="same"))
+        self._convolutions = ["convk%d" % kernel for kernel, _ in config.convolutions]
+        self.lstm_enc = BiLSTM(CHANNELS, config.encoder)
+        width = CHANNELS + sum(width for _, width in config.convolutions) + 2 * config.encoder
+        self.enc_norm = nn.LayerNorm(width)
+        self.lstm_layers = nn.ModuleDict({
+            "lstm%d" % (k + 1): LstmBlock(width, skip=k > 0) for k in range(config.blocks)})
+        self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = to_sequence(x)                                                             # (B, 60, 25)
+        by_channel = x.transpose(1, 2)
+        parallel = [F.gelu(getattr(self, name)(by_channel)).transpose(1, 2) for name in self._convolutions]
+        x = self.enc_norm(torch.cat([x] + parallel + [self.lstm_enc(x)], dim=2))       # (B, 60, width)
+        for block in self.lstm_layers.values():
+            x = block(x)
+        return head_mean(self.fc(x))                                                   # (B, 368)
+
+
+class LstmThenMamba(nn.Module):
+    """40: LSTM, LSTM blocks, then Mamba layers in series without skip or norm."""
+
+    def __init__(self, config: LstmMamba) -> None:
+        super().__init__()
+        self.config, width = config, 2 * config.hidden
+        self.enc_norm = nn.LayerNorm(width)  # saved in the published files, never used
+        self.lstm_layers = nn.ModuleDict({"lstm%d" % (k + 1): LstmBlock(width) for k in range(config.blocks)})
+        self.lstm_enc = BiLSTM(CHANNELS, config.hidden)
+        self.mamba_layers = nn.ModuleDict({"mamba%d" % (k + 1): Mamba(width, config.state) for k in range(config.mambas)})
+        self.fc = nn.Sequential(nn.Linear(width * (1 + config.sees_blocks), OUTPUTS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.lstm_enc(to_sequence(x))                                              # (B, 60, width)
+        for block in self.lstm_layers.values():
+            x = block(x)
+        y = x
+        for mamba in self.mamba_layers.values():
+            y = mamba(y)
+        return head_mean(self.fc(torch.cat([y, x], dim=2) if self.config.sees_blocks else y))
+
+
+class LstmMambaMixed(nn.Module):
+    """38 and mixed: LSTM, then LSTM block and Mamba in turn."""
+
+    def __init__(self, config: LstmMamba) -> None:
+        super().__init__()
+        width = 2 * config.hidden
+        self.enc_norm = nn.LayerNorm(width)  # saved in the published files, never used
+        self.lstm_layers = nn.ModuleDict({
+            "lstm%d" % (k + 1): nn.Sequential(LstmBlock(width), Mamba(width, config.state)) for k in range(config.blocks)})
+        self.lstm_enc = BiLSTM(CHANNELS, config.hidden)
+        self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.lstm_enc(to_sequence(x))                                              # (B, 60, width)
+        for pair in self.lstm_layers.values():
+            x = pair(x)
+        return head_mean(self.fc(x))
+
+
+def build(config: Any) -> nn.Module:
+    """The network that a row's numbers describe."""
+    if isinstance(config, ResidualStack):
+        return ResidualLstm(config)
+    if isinstance(config, CnnLstm):
+        return CnnLstmNet(config)
+    return LstmThenMamba(config) if config.mambas else LstmMambaMixed(config)

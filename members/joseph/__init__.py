@@ -1,0 +1,1 @@
+"""joseph: LSTMs with residuals of their own kind, convolutions between LSTMs, attention on top."""

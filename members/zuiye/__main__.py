@@ -1,0 +1,10 @@
+"""python -m members.zuiye reproduce|infer-only: zuiye's networks on their own, in a container or without one."""
+from functools import partial
+
+from leapkit.errors import run_cli
+from leapkit.member import main
+from members.zuiye.experiments import EXPERIMENTS
+from members.zuiye.networks import build
+
+if __name__ == "__main__":
+    run_cli(partial(main, "zuiye", EXPERIMENTS, build))

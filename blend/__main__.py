@@ -71,7 +71,8 @@ def run(name: str, artifacts: List[str], raw: RawData, places: Submission, index
         apply.write_blend(table, places, kaggle.read_ids(raw.sample_submission), inputs, started)
         print("blend: %d parquets -> %s" % (len(table.rows), target), flush=True)
     if raw.truth.exists():
-        print(scores_text.table(score(table, target, raw, places, index)), flush=True)
+        rows = score(table, artifacts or [artifact for artifact, _ in table.rows], target, raw, places, index)
+        print(scores_text.table(rows), flush=True)
     else:
         print("score: not known here, Kaggle never published the truth of test.csv", flush=True)
 
@@ -105,11 +106,11 @@ def searched(name: str, artifacts: List[str], raw: RawData, places: Submission, 
     return tables.Table(name, tables.read(target).rows)
 
 
-def score(table: tables.Table, target: Path, raw: RawData, places: Submission, index: HashIndex
+def score(table: tables.Table, artifacts: List[str], target: Path, raw: RawData, places: Submission, index: HashIndex
           ) -> List[Dict[str, object]]:
-    """The score table, kept in scores_<table>.json until one of its inputs changes."""
-    kept = plan.scores_path(places, table.name)
-    parquets = [places.parquet(artifact) for artifact, _ in table.rows]
+    """The score table of the artifacts and their blend, kept in scores_<table>.json until one of its inputs changes."""
+    kept, weights = plan.scores_path(places, table.name), dict(table.rows)
+    parquets = [places.parquet(artifact) for artifact in artifacts]
     inputs = {path.name: index.of(path) for path in parquets + [target, raw.truth, raw.test_csv]}
     verdict = receipts.judge(kept, inputs, index)
     _say("scores", verdict)
@@ -117,10 +118,11 @@ def score(table: tables.Table, target: Path, raw: RawData, places: Submission, i
         started, found = receipts.now(), {}
         if raw.steps.is_dir():
             found["ridge regression"] = scores.of_ridge(raw, "adam")
-        for artifact, path in sorted(zip([a for a, _ in table.rows], parquets)):
+        for artifact, path in sorted(zip(artifacts, parquets)):
             found[artifact] = scores.of_parquet(path, raw.truth)
         found["blend " + table.name] = scores.of_parquet(target, raw.truth)
-        write_json(kept, scores.as_rows(found))
+        weights.update({"ridge regression": 0.0, "blend " + table.name: sum(weights.values())})
+        write_json(kept, [dict(row, weight=weights.get(row["name"], 0.0)) for row in scores.as_rows(found)])
         receipts.write(kept, "scores", inputs, started)
     return list(read_json(kept))
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 import struct
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from leapkit.errors import KitError, explain_os_errors
+from leapkit.opcodes import forbidden
 
 REMEDY = "use the team's own file, or a text file with one artifact,weight line per parquet under that header"
 _LARGEST_PICKLE = 1 << 18  # the team's: two kilobytes
@@ -98,11 +98,9 @@ def read_rows(path: Path) -> List[Tuple[str, float]]:
 
 
 def _recorded(pickled: bytes) -> Any:
-    for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name not in _OPCODES:
-            raise _Refused("the pickle opcode %s, which a weight table has no use for" % opcode.name)
-        if opcode.name == "LONG_BINPUT" and int(argument or 0) > len(pickled):  # the memo is as long as its largest number
-            raise _Refused("more objects than it is long")
+    reason = forbidden(pickled, _OPCODES)
+    if reason:
+        raise _Refused(reason)
     return _Recorder(pickled).load()
 
 

@@ -7,12 +7,13 @@ from leapkit.columns import GROUP_NAMES
 
 
 def table(rows: Sequence[Dict[str, Any]]) -> str:
-    """The scores as text: R2 over 368 columns, over the 292 predicted ones, and per group."""
+    """The scores as text: weight in the blend, R2 over 368 columns, over the 292 predicted ones, and per group."""
     groups = [name.replace("ptend_", "") for name in GROUP_NAMES]
     head = "R2 on the test rows"
     width = max([len(head)] + [len(row["name"]) for row in rows])
-    lines = ["%-*s %9s %9s  %s" % (width, head, "all 368", "292 nets'", " ".join("%8s" % name for name in groups))]
+    lines = ["%-*s %8s %9s %9s  %s" % (width, head, "weight", "all 368", "292 nets'", " ".join("%8s" % n for n in groups))]
     for row in rows:
-        lines.append("%-*s %9.5f %9.5f  %s" % (width, row["name"], row["all_columns"], row["predicted"],
-                                             " ".join("%8.4f" % value for value in row["groups"])))
+        weight = "%8.4f" % row["weight"] if row.get("weight") else " " * 8
+        lines.append("%-*s %s %9.5f %9.5f  %s" % (width, row["name"], weight, row["all_columns"], row["predicted"],
+                                                " ".join("%8.4f" % value for value in row["groups"])))
     return "\n".join(lines)

@@ -34,7 +34,8 @@ KEYS = {
     "fwm_LstmMambaMixed_stage1": "forcewithme/mixed-stage1", "fwm_gf_LstmMambaMixed": "forcewithme/mixed",
     "joseph_907": "joseph/907", "joseph_912": "joseph/912", "joseph_912sep": "joseph/912sep",
     "max_007": "max2020/007", "max_010_gf": "max2020/010", "max_014": "max2020/014-stage1", "max_014_gf": "max2020/014",
-    "max_015": "max2020/015-stage1", "max_015_gf": "max2020/015", "max_021": "max2020/021-stage1", "max_021_gf": "max2020/021",
+    "max_015": "max2020/015-stage1", "max_015_gf": "max2020/015",
+    "max_021": "max2020/021-stage1", "max_021_gf": "max2020/021",
     "max_022": "max2020/022-stage1", "max_022_gf": "max2020/022",
 }
 

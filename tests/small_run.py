@@ -19,17 +19,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, List
 
-from leapkit.experiments import Experiment, Recipe, TrainingRows
+from leapkit.experiments import CosineRestarts, Experiment, GroupRule, PlateauSchedule, Published, Recipe
 from members.adam.experiments import EXPERIMENTS, AdamNetwork
 
 NETWORK = AdamNetwork((2, 2, 2), 4, 1, 2, "relu", "transformer", (4,), dropout=0.1, silu=True)
-RECIPE = Recipe(lr=5e-3, epochs=3, batch=96, validation_batch=40, seed=5, rows=TrainingRows(), evaluations_per_epoch=2)
+RECIPE = Recipe(lr=5e-3, epochs=3, batch=96, validation_batch=40, seed=5, schedule=PlateauSchedule(), optimiser="adam",
+                weight_decay=0.0, early_stop=True, evaluations_per_epoch=2)
 FULL = replace(NETWORK, hidden=6, heads=3)
 ROW: Experiment = replace(next(row for row in EXPERIMENTS if row.id == "200"), batch=32,
                           network={"sample": NETWORK, "full": FULL}, recipe={"sample": RECIPE, "full": RECIPE})
 OTHER: Experiment = replace(ROW, id="195", artifact="adam_195_78569.oof", recipe={
     profile: replace(RECIPE, seed=6, epochs=1) for profile in ("sample", "full")})
-ROWS = (OTHER, ROW)
+# Fine-tuned from ROW per group: group 0 by construction the parent's, the others where they are not worse.
+TUNING = Recipe(lr=1e-3, epochs=1, batch=96, validation_batch=40, seed=7, schedule=CosineRestarts(1, 1, 1e-7),
+                evaluations_per_epoch=2)
+TUNED: Experiment = replace(ROW, id="200gf", artifact="adam_200gf", parent="200", published=Published(("adam_200gf",)),
+                            groups=GroupRule(parents=(0,), keep_if_better=True),
+                            recipe={"sample": TUNING, "full": TUNING})
+ROWS = (OTHER, ROW, TUNED)
 PARQUET = ROW.artifact + ".parquet"
 
 

@@ -88,8 +88,9 @@ sys.path.insert(0, %r)
 from leapkit.mamba import scan, scan_reference
 torch.set_num_threads(1)
 def run(function, rows, levels, inner, states):
-    shapes = (rows, levels, inner), (rows, levels, inner), (inner, states), (rows, levels, states), (rows, levels, states), (inner,)
-    u, delta, A, B, C, D = (torch.full(shape, 0.5, requires_grad=True) for shape in shapes)
+    own, shared = (rows, levels, inner), (rows, levels, states)
+    u, delta, A, B, C, D = (torch.full(shape, 0.5, requires_grad=True)
+                            for shape in (own, own, (inner, states), shared, shared, (inner,)))
     function(u, delta, -A, B, C, D).sum().backward()
 sizes = 32, 64, 1024, 64                     # 512 MiB of states, 8 MiB of inputs
 run(scan, 2, 9, 3, 4), run(scan_reference, 2, 9, 3, 4)
@@ -129,7 +130,7 @@ def test_it_starts_as_mamba_ssm_does(width, states):
     network, rank = layer(width, states), -(-width // 16)
     with torch.no_grad():
         step = torch.nn.functional.softplus(network.dt_proj.bias)
-        assert 1e-3 * 0.9999 <= float(step.min()) and float(step.max()) <= 1e-1 * 1.0001
+        assert bool((step > 0.9999e-3).all()) and bool((step < 1.0001e-1).all())
         if width == 512:
             assert float(step.log().mean()) == pytest.approx(-4.605, abs=0.15)  # the middle of the two logarithms
         assert network.dt_proj.weight.shape == (2 * width, rank)
@@ -162,13 +163,22 @@ def install(tmp_path, monkeypatch, line):
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
+@pytest.fixture(autouse=True)
+def _ask_again():
+    """The answer is kept for the process: tests that install or hide the package ask anew."""
+    kept = mamba._cuda_kernel
+    kept.cache_clear()
+    yield
+    kept.cache_clear()
+
+
 def test_without_the_package_there_is_no_kernel(monkeypatch):
     monkeypatch.setitem(sys.modules, "mamba_ssm", None)
     assert mamba._cuda_kernel() is None
 
 
-@pytest.mark.parametrize("line", ["raise OSError('undefined symbol')", "raise RuntimeError('no CUDA')", "import nothing_like_it",
-                                  "1 / 0", "selective_scan = None"])
+@pytest.mark.parametrize("line", ["raise OSError('undefined symbol')", "raise RuntimeError('no CUDA')",
+                                  "import nothing_like_it", "selective_scan = None"])
 def test_a_package_that_does_not_import_counts_as_absent(line, tmp_path, monkeypatch):
     install(tmp_path, monkeypatch, line)
     assert mamba._cuda_kernel() is None

@@ -115,7 +115,8 @@ def test_zuiyes_designs_have_no_published_files_and_no_place_in_the_blend():
     (NETWORK_007, {"hidden": (0, 256)}), (NETWORK_007, {"hidden": (400, 0)}), (NETWORK_007, {"layers": 0}),
     (NETWORK_007, {"heads": 0}), (NETWORK_007, {"heads": 3}),
     (NETWORK_B, {"hidden": 0}), (NETWORK_B, {"layers": 0}), (NETWORK_B, {"heads": 0}), (NETWORK_B, {"heads": 3}),
-    (NETWORK_B, {"convolutions": ((3, 0),)})], ids=lambda value: str(value) if isinstance(value, dict) else type(value).__name__)
+    (NETWORK_B, {"convolutions": ((3, 0),)})],
+    ids=lambda value: str(value) if isinstance(value, dict) else type(value).__name__)
 def test_an_impossible_network_is_refused_when_it_is_described(network, wrong):
     with pytest.raises(ValueError):
         replace(network, **wrong)

@@ -22,8 +22,9 @@ torch = pytest.importorskip("torch")
 from leapkit import rows, statistics, training, training_state  # noqa: E402
 from leapkit.columns import ZERO, network_positions  # noqa: E402
 from leapkit.errors import KitError  # noqa: E402
-from leapkit.experiments import PlateauSchedule, Recipe, TrainingRows  # noqa: E402
-from leapkit.world import RawData  # noqa: E402
+from leapkit.experiments import Augmentation, CosineRestarts, PlateauSchedule, Recipe, TrainingRows  # noqa: E402
+from leapkit.optimisation import Schedule  # noqa: E402
+from leapkit.world import RawData, RunFiles  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
 torch.set_num_threads(1)
@@ -42,7 +43,7 @@ def data(tiny_world):
 
 def train(data, folder: Path, recipe: Recipe = RECIPE, key: str = "key", network=small_run.NETWORK):
     folder.mkdir(exist_ok=True)
-    return training.train(lambda: build(network), recipe, *data, folder, "200", key, CPU)
+    return training.train(lambda: build(network), training.Task(RunFiles(folder, "200"), recipe, key), *data, CPU)
 
 
 def products(folder: Path):
@@ -88,6 +89,26 @@ def test_a_run_that_ends_at_any_evaluation_goes_on_to_the_same_bytes(
     assert products(tmp_path) == undisturbed
 
 
+def test_restarts_and_augmentation_go_on_where_they_were(data, tmp_path, monkeypatch):
+    """Ended in the first cycle and again in the second; the augmentation's draws are functions of seed, epoch and step."""
+    recipe = replace(RECIPE, schedule=CosineRestarts(1, 2, 1e-6), optimiser="adamw", weight_decay=0.01, early_stop=False,
+                     augmentation=Augmentation(0.3, 0.3, 5), lr={"lstm1": 1e-3, "fc1": 5e-3, "fc2": 5e-3})
+    train(data, tmp_path / "whole", recipe)
+    original, calls = training.evaluate, []
+
+    def ends(*parts):
+        calls.append(1)
+        if len(calls) in (2, 6):  # the sixth call is the fifth evaluation
+            raise KeyboardInterrupt
+        return original(*parts)
+    monkeypatch.setattr(training, "evaluate", ends)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(data, tmp_path / "killed", recipe)
+    train(data, tmp_path / "killed", recipe)
+    assert len(calls) == 8 and products(tmp_path / "killed") == products(tmp_path / "whole")
+
+
 def test_a_run_that_ends_at_every_evaluation_still_arrives(data, undisturbed, tmp_path, monkeypatch):
     original = training_state.save
 
@@ -107,20 +128,25 @@ def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, 
     """Scores that drop the rate at the third evaluation and again at the fifth: a forgotten count would drop it later."""
     table = dict(zip([(epoch, step) for epoch in range(3) for step in (3, 6)], (.1, .2, .0, .3, .0, .0)))
     recipe = replace(RECIPE, schedule=PlateauSchedule(factor=0.5, patience=0, min_lr=0.0))
-    original = training.evaluate
+    original, runs = training.evaluate, []
 
-    def evaluate(run, validation, scale, oof):
-        score = original(run, validation, scale, oof)
-        return replace(score, all_columns=table[run.epoch, run.step])
+    class Seen(training.Run):
+        def __init__(self, *parts):
+            super().__init__(*parts)
+            runs.append(self)
+
+    def evaluate(*parts):
+        return replace(original(*parts), all_columns=table[runs[-1].epoch, runs[-1].step])
+    monkeypatch.setattr(training, "Run", Seen)
     monkeypatch.setattr(training, "evaluate", evaluate)
     train(data, tmp_path / "whole", recipe)
     rates = [line.split(" lr ")[1].split()[0] for line in (tmp_path / "whole" / "log.txt").read_text().splitlines()]
     assert rates == ["0.005", "0.005", "0.0025", "0.0025", "0.00125", "0.000625"]
 
-    def ends(run, *rest):
-        if (run.epoch, run.step) == list(table)[nth - 1]:
+    def ends(*parts):
+        if (runs[-1].epoch, runs[-1].step) == list(table)[nth - 1]:
             raise KeyboardInterrupt
-        return evaluate(run, *rest)
+        return evaluate(*parts)
     with monkeypatch.context() as patch:
         patch.setattr(training, "evaluate", ends)
         with pytest.raises(KeyboardInterrupt):
@@ -145,12 +171,12 @@ def test_a_run_killed_by_the_system_at_a_random_moment_gives_the_same_bytes(tiny
     assert child.wait() in (-signal.SIGKILL, 0)
     assert small_run.run(arguments) == 0
     assert products(folder) == undisturbed
-    assert (folder / "200.receipt.json").exists() and not training.state_path(folder, "200").exists()
+    assert (folder / "200.receipt.json").exists() and not RunFiles(folder, "200").state.exists()
 
 
 def test_the_state_of_another_run_is_not_gone_on_with(data, undisturbed, tmp_path, capsys):
     train(data, tmp_path, replace(RECIPE, seed=99), key="another")
-    assert training.state_path(tmp_path, "200").exists() and products(tmp_path) != undisturbed
+    assert RunFiles(tmp_path, "200").state.exists() and products(tmp_path) != undisturbed
     train(data, tmp_path)
     assert "starts anew" in capsys.readouterr().out
     assert products(tmp_path) == undisturbed
@@ -168,7 +194,7 @@ def test_a_finished_run_whose_receipt_was_never_written_is_not_repeated(data, un
 
 def test_a_damaged_state_file_is_one_clear_error(data, tmp_path):
     train(data, tmp_path)
-    path = training.state_path(tmp_path, "200")
+    path = RunFiles(tmp_path, "200").state
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(KitError, match=r"200\.state\.pt"):
         train(data, tmp_path)
@@ -213,7 +239,7 @@ def _scores(values, monkeypatch):
     """Makes the n-th evaluation score values[n]."""
     left = iter(values)
 
-    def scored(run, validation, scale, oof):
+    def scored(network, batch, validation, scale, oof, device):
         oof[:] = 0
         return training.Score(next(left), 0.0, (0.0,) * 7)
     monkeypatch.setattr(training, "evaluate", scored)
@@ -230,6 +256,28 @@ def test_it_stops_after_the_first_epoch_without_a_new_best(values, epochs, data,
     done = train(data, tmp_path, replace(RECIPE, epochs=4))
     assert done.epochs == epochs
     assert (tmp_path / "log.txt").read_text().count("\n") == 2 * epochs
+
+
+def test_without_early_stop_all_epochs_are_run(data, tmp_path, monkeypatch):
+    _scores([.5] + [.1] * 7, monkeypatch)
+    assert train(data, tmp_path, replace(RECIPE, epochs=4, early_stop=False)).epochs == 4
+
+
+def _kept(folder):
+    return [line.split(" lr ")[0] for line in (folder / "log.txt").read_text().splitlines() if line.endswith(" *")]
+
+
+def test_a_gain_that_is_too_small_keeps_the_checkpoint_of_before(data, tmp_path, monkeypatch):
+    _scores([.1, .10002, .10003, .10004, .2, .2], monkeypatch)
+    train(data, tmp_path, replace(RECIPE, early_stop=False, min_gain=3e-5))
+    assert _kept(tmp_path) == ["epoch 1 step 3/6", "epoch 2 step 6/6", "epoch 3 step 3/6"]
+
+
+def test_each_epoch_is_evaluated_as_often_as_its_recipe_says(data, tmp_path, monkeypatch):
+    _scores([.1, .2, .3, .4, .5, .6], monkeypatch)
+    train(data, tmp_path, replace(RECIPE, evaluations_per_epoch=(1, 2, 3)))
+    assert _kept(tmp_path) == ["epoch 1 step 6/6", "epoch 2 step 3/6", "epoch 2 step 6/6", "epoch 3 step 2/6",
+                               "epoch 3 step 4/6", "epoch 3 step 6/6"]
 
 
 def test_a_run_that_was_killed_after_its_last_epoch_still_stops(data, tmp_path, monkeypatch):
@@ -255,11 +303,21 @@ def test_too_few_rows_for_one_batch_are_refused(data, tmp_path):
     assert train(data, tmp_path / "just", replace(RECIPE, batch=576, epochs=1)).epochs == 1
 
 
-def test_every_epoch_shuffles_all_rows_anew():
-    orders = [training._shuffled(50, seed, epoch).tolist() for seed in (1, 2) for epoch in (0, 1)]
-    assert all(sorted(order) == list(range(50)) for order in orders)
-    assert len({tuple(order) for order in orders}) == 4
-    assert orders[0] == training._shuffled(50, 1, 0).tolist()
+def test_every_epoch_shuffles_all_rows_anew(data, tmp_path, monkeypatch):
+    numbered = rows.Rows(data[0].inputs.copy(), data[0].targets)
+    numbered.inputs[:, 0] = np.arange(576)
+
+    def orders(seed, folder):
+        seen = []
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_update", lambda run, x, y: seen.extend(x[:, 0].tolist()) or 0.0)
+            _scores([.1, .2, .3, .4], patch)
+            train((numbered,) + data[1:], folder, replace(RECIPE, epochs=2, seed=seed))
+        return seen[:576], seen[576:]
+    first, second = orders(1, tmp_path / "a")
+    for order in (first, second, *orders(2, tmp_path / "b")):
+        assert sorted(order) == list(range(576))
+    assert first != second and first not in orders(2, tmp_path / "c") and (first, second) == orders(1, tmp_path / "d")
 
 
 @given(st.integers(1, 5000), st.integers(1, 40))
@@ -280,10 +338,10 @@ def _rates(metrics, schedule=None):
     parameter = torch.nn.Parameter(torch.zeros(1))
     recipe = replace(RECIPE, lr=1e-3, schedule=schedule or PlateauSchedule())
     optimiser = torch.optim.Adam([parameter], lr=recipe.lr)
-    plateau = training.make_schedule(recipe, optimiser)
+    plateau = Schedule(recipe, optimiser)
     found = []
     for metric in metrics:
-        plateau.step(metric)
+        plateau.after_evaluation(-metric)
         found.append(round(optimiser.param_groups[0]["lr"], 12))
     return found
 

@@ -11,6 +11,8 @@ from typing import Any, Tuple
 from leapkit.architectures import ResidualStack
 from leapkit.experiments import CosineRestarts, Experiment, GroupRule, Published, Recipe, at_sample_size
 
+CHANNELS = 25  # of the network's input (leapkit.networks, which needs torch)
+
 
 @dataclass(frozen=True)
 class CnnLstm:
@@ -28,6 +30,12 @@ class CnnLstm:
     def __post_init__(self) -> None:
         if min([self.encoder, self.blocks] + [n for pair in self.convolutions for n in pair]) < 1:
             raise ValueError("%s: every width is at least 1" % (self,))
+        kernels = [kernel for kernel, _ in self.convolutions]
+        if len(set(kernels)) != len(kernels) or not all(kernel % 2 for kernel in kernels):
+            raise ValueError("%s: kernels are odd and each stands there once" % (self,))
+        if (CHANNELS + sum(width for _, width in self.convolutions)) % 2:
+            raise ValueError("%s: the blocks' width, %d and all convolutions' and twice the encoder's, is even"
+                             % (self, CHANNELS))
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class LstmMamba:
     def __post_init__(self) -> None:
         if min(self.hidden, self.blocks, self.state) < 1 or self.mambas < 0:
             raise ValueError("%s: every width is at least 1" % (self,))
+        if self.sees_blocks and not self.mambas:
+            raise ValueError("%s: a head that sees blocks and Mambas needs Mambas after the blocks" % (self,))
 
 
 RESLSTM = ResidualStack(8, 256, gelu=(0, 2, 4, 6), residual=(1, 3, 5, 7), saved=(0,), keep=1.0, carry=1.0)

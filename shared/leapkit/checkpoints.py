@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import pickletools
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import atomic
+from leapkit.opcodes import forbidden
 
 if TYPE_CHECKING:
     import torch
@@ -69,15 +69,6 @@ def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
     return data
 
 
-def _require_plain(pickled: bytes) -> None:
-    """Raises _Refused for an opcode that no state_dict needs, and for a memo that would be gigabytes of nothing."""
-    for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name not in _OPCODES:
-            raise _Refused("the pickle opcode %s, which a checkpoint of tensors has no use for" % opcode.name)
-        if opcode.name == "LONG_BINPUT" and int(argument or 0) > len(pickled):  # the memo is as long as its largest number
-            raise _Refused("more objects than it holds")
-
-
 def _allowed() -> Dict[Tuple[str, str], Any]:
     """The closed list, made of fresh objects: a hostile BUILD opcode can spoil only what is thrown away."""
     names: Dict[Tuple[str, str], Any] = {
@@ -98,7 +89,9 @@ class _Interpreter(pickle.Unpickler):
         if entry.file_size > _LARGEST_PICKLE:
             raise _Refused("a table of contents of %d bytes" % entry.file_size)
         pickled = archive.read(entry)
-        _require_plain(pickled)
+        reason = forbidden(pickled, _OPCODES)
+        if reason:
+            raise _Refused(reason)
         super().__init__(io.BytesIO(pickled))
         self._archive, self._root = archive, root
         self._left = os.path.getsize(str(archive.filename))

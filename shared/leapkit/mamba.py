@@ -6,6 +6,7 @@ GPU. tests/test_mamba.py compares them, gradients included.
 """
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Callable, Optional, Tuple
 
@@ -124,6 +125,7 @@ def scan(u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor,
     return y + D * u
 
 
+@functools.lru_cache(maxsize=None)  # a package that cannot be imported would be tried again at every step
 def _cuda_kernel() -> Optional[Callable[..., torch.Tensor]]:
     """mamba_ssm's fused scan, where it is installed."""
     try:

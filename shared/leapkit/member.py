@@ -49,6 +49,7 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
 def main(member: str, experiments: Sequence[Experiment], build: Build, argv: List[str]) -> int:
     """One experiment in this process; several in a process each, so that one's failure or memory is its own."""
     options = arguments(member, argv)
+    compute.tune_libraries()
     if options.alone:
         chosen = select(experiments, options.experiments)
     else:
@@ -144,6 +145,7 @@ def train(todo: plan.Todo, profile: str, places: plan.Places, build: Build, devi
         else:
             if train_rows is None:
                 train_rows = rows.load(places.raw.training_pairs(recipe.rows.first_month), scale, recipe.rows, "training")
+            compute.make_repeatable(recipe.seed)  # fresh tensors are drawn as those of a whole fresh network would be
             task = training.Task(files, recipe, sha256_json(part.inputs), group=part.group,
                                  start=parent.weights(build(row.network[profile])) if parent else None)
             done = training.train(lambda: build(row.network[profile]), task, train_rows, validation, scale, device)

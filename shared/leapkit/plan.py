@@ -104,7 +104,7 @@ def wanted(rows: Sequence[Experiment], names: str, mode: str, everything: bool) 
                 `everything`, else the published blend's; to reproduce one takes its parents too
     Raises KitError for an unknown name, or where infer-only finds nothing published.
     """
-    if names.strip():
+    if names.replace(",", " ").strip():
         chosen = select(rows, names)
     else:
         chosen = tuple(row for row in rows if row.blended or (everything and mode == "reproduce"))
@@ -179,6 +179,9 @@ def _plan_training(row: Experiment, profile: str, files: RunFiles, hashes: Hashe
     if row.parent:
         if parent is None or parent.blocked:
             raise KitError("its parent %s/%s cannot run" % (row.member, row.parent), row.name, "mend what stops the parent")
+        if not parent.parts:
+            raise KitError("its parent %s/%s is not trained here, as its parquet is a file of your own"
+                           % (row.member, row.parent), row.name, "move that parquet away to train the parent")
         part.inputs["start"] = sha256_json([files.group, row.fresh, asdict(row.groups) if row.groups else None])
         if parent.train:
             part.train, part.reason = True, "its parent is about to be trained"

@@ -22,6 +22,11 @@ from typing import Any, List
 from leapkit.experiments import CosineRestarts, Experiment, GroupRule, PlateauSchedule, Published, Recipe
 from members.adam.experiments import EXPERIMENTS, AdamNetwork
 
+# As main() does, and before the first product of matrices: a command of its own and this process then round alike.
+with contextlib.suppress(ImportError):
+    from leapkit.compute import tune_libraries
+    tune_libraries()
+
 NETWORK = AdamNetwork((2, 2, 2), 4, 1, 2, "relu", "transformer", (4,), dropout=0.1, silu=True)
 RECIPE = Recipe(lr=5e-3, epochs=3, batch=96, validation_batch=40, seed=5, schedule=PlateauSchedule(), optimiser="adam",
                 weight_decay=0.0, early_stop=True, evaluations_per_epoch=2)

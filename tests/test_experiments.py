@@ -109,9 +109,10 @@ def test_what_a_receipt_records_is_plain_data_of_all_fields():
 def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest():
     recipe = replace(RECIPE, epochs=9, batch=2048, schedule=CosineRestarts(3, 2, 1e-5), lr={"a": 1e-4, "b": 2e-4},
                      evaluations_per_epoch=(2,) * 8 + (10,), betas=(0.9, 0.95), clip=9, seed=7, smooth_l1_beta=0.5)
-    small = at_sample_size(recipe)
+    small = at_sample_size(recipe, epochs=2, faster=10)
     assert (small.epochs, small.schedule, small.evaluations_per_epoch) == (2, CosineRestarts(2, 2, 1e-5), 1)
     assert small.rates == {"a": pytest.approx(1e-3), "b": pytest.approx(2e-3)} and small.rows.fraction == 1
+    assert small.batch < recipe.batch and at_sample_size(recipe).epochs < recipe.epochs
     assert (small.betas, small.clip, small.seed, small.smooth_l1_beta) == ((0.9, 0.95), 9, 7, 0.5)
 
 
@@ -149,5 +150,6 @@ def test_rows_are_read_without_torch():
     from pathlib import Path
     root = Path(__file__).resolve().parent.parent
     script = ("import sys; sys.path[:0] = %r; sys.modules['torch'] = None; sys.modules['numpy'] = None\n"
-              "import launch.registry, blend.plan; assert len(launch.registry.members()) == 5" % [str(root / "shared"), str(root)])
+              "import launch.registry, blend.plan; assert len(launch.registry.members()) == 5" % [
+                  str(root / "shared"), str(root)])
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,6 @@ def test_the_submissions_receipt_lists_the_groups_that_kept_their_parent(tuned):
 
 
 def test_without_the_rule_a_worse_group_keeps_its_own_weights(with_parent, tiny_world, tmp_path, monkeypatch):
-    from dataclasses import replace
     folder = copy_of(with_parent, tmp_path)
     always = replace(TUNED, groups=experiments.GroupRule())
     monkeypatch.setattr(small_run, "ROWS", (ROW, always))
@@ -195,7 +195,6 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
 
 
 def test_fresh_tensors_are_a_function_of_the_recipes_seed(with_parent, tiny_world, tmp_path, monkeypatch):
-    from dataclasses import replace
     row = replace(TUNED, groups=None, fresh=("fc1.weight",))
     monkeypatch.setattr(small_run, "ROWS", (ROW, row))
     started = []

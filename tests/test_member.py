@@ -598,7 +598,8 @@ def test_a_receipt_names_the_stack_and_never_decides_by_it(tiny_world, reproduce
     assert " runs" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "null", "3", "{\"details\": []}", "{\"inputs\": 3}", "\x00", "{\"inputs\""])
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", "3", "{\"details\": []}", "{\"inputs\": 3}", "\x00",
+                                     "{\"inputs\""])
 def test_a_parquet_whose_receipt_cannot_be_read_is_not_written_over(content, tiny_world, tmp_path, weights, capsys):
     argv = infer_only(tiny_world, tmp_path / "s", weights / "sample")
     assert small_run.run(argv) == 0

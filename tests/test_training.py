@@ -280,6 +280,28 @@ def test_each_epoch_is_evaluated_as_often_as_its_recipe_says(data, tmp_path, mon
                                "epoch 3 step 4/6", "epoch 3 step 6/6"]
 
 
+def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatch):
+    scored = iter([training.Score(.9 - .1 * k, 0.0, (0.0, 0.0, .1 * (k % 4), 0.0, 0.0, 0.0, 0.0)) for k in range(6)])
+    monkeypatch.setattr(training, "evaluate", lambda network, batch, rows_, scale, oof, device: oof.fill(0) or next(scored))
+    task = training.Task(RunFiles(tmp_path, "200", 2), replace(RECIPE, early_stop=False), "key", group=2)
+    done = training.train(lambda: build(small_run.NETWORK), task, *data, CPU)
+    assert done.score.groups[2] == pytest.approx(.3) and done.score.all_columns == pytest.approx(.6)
+    assert np.load(str(tmp_path / "oof_g2.npy")).shape == (96, 60)
+
+
+@pytest.mark.parametrize("group, channels", [(None, range(14)), (0, range(8)), (1, [8]), (6, [13])])
+def test_a_group_trains_the_outputs_of_its_own_columns(group, channels, data, tmp_path):
+    """The others have no gradient through the head (nothing is frozen: the layers before it all move)."""
+    torch.manual_seed(0)
+    network = build(small_run.NETWORK)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    run = training.Run(network, training.Task(RunFiles(tmp_path, "200", group), RECIPE, "key", group=group), CPU)
+    training._update(run, torch.from_numpy(data[0].inputs[:96]), torch.from_numpy(data[0].targets[:96]))
+    moved = network.fc2.bias.detach() != before["fc2.bias"]
+    assert moved.nonzero().flatten().tolist() == list(channels)
+    assert not torch.equal(network.lstm1.weight_ih_l0, before["lstm1.weight_ih_l0"])
+
+
 def test_a_run_that_was_killed_after_its_last_epoch_still_stops(data, tmp_path, monkeypatch):
     """The state saved at an epoch's last evaluation must not hide that the epoch brought nothing."""
     _scores([.2, .2, .1, .1], monkeypatch)

@@ -44,8 +44,9 @@ def test_a_job_starts_when_those_it_comes_after_have_ended(tmp_path, capsys):
 
 
 def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(tmp_path, capsys):
-    jobs = [job("a/ok", "exit 0"), job("a/parent", "echo words; exit 7"), job("a/child", "touch %s/c" % tmp_path, ["a/parent"]),
-            job("a/grandchild", "touch %s/g" % tmp_path, ["a/child"]), job("a/other", "touch %s/o; exit 5" % tmp_path)]
+    jobs = [job("a/ok", "exit 0"), job("a/parent", "echo words; exit 7"),
+            job("a/child", "touch %s/c" % tmp_path, ["a/parent"]), job("a/grandchild", "touch %s/g" % tmp_path, ["a/child"]),
+            job("a/other", "touch %s/o; exit 5" % tmp_path)]
     assert run(jobs, Slots(tmp_path / "slots", 2)) == 7
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "slots"]
     shown = lines(capsys)

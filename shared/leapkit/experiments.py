@@ -147,7 +147,7 @@ class Recipe:
         return counts[epoch]
 
 
-def at_sample_size(recipe: Recipe, epochs: int = 0, batch: int = 64, faster: float = 20.0, tuning_rows: float = 0.125
+def at_sample_size(recipe: Recipe, epochs: int = 0, batch: int = 64, faster: float = 10.0, tuning_rows: float = 0.125
                    ) -> Recipe:
     """The same recipe for narrow networks on a small world: small batches, larger steps, a quarter of the epochs.
 

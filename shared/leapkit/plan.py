@@ -240,7 +240,7 @@ def require_own(checkpoint: Path, row: Experiment, profile: str, index: HashInde
     receipt = read_receipt(checkpoint)
     if receipt.get("kind") != "training" or receipt.get("sha256") != index.of(checkpoint):
         return False
-    made = receipt["inputs"].get("network")
+    made = receipt.get("inputs", {}).get("network")
     if made != sha256_json(row.network_row(profile)):
         raise KitError("its receipt says that it is the checkpoint of another network than %s at %s size"
                        % (row.name, profile), checkpoint, "put this network's own checkpoint there")

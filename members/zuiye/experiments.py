@@ -44,7 +44,7 @@ RECIPE = Recipe(lr=8e-4, schedule=CosineRestarts(3, 2, 1e-6), epochs=9, batch=20
 def _row(number: str, network: LstmAttention, recipe: Recipe) -> Experiment:
     narrow = replace(network, hidden=24, heads=4, convolutions=tuple((kernel, 12) for kernel, _ in network.convolutions))
     return Experiment("zuiye", number, "zuiye_" + number, "fdzm", network={"full": network, "sample": narrow},
-                      recipe={"full": recipe, "sample": at_sample_size(recipe, epochs=4, faster=20)}, batch=4096)
+                      recipe={"full": recipe, "sample": at_sample_size(recipe, epochs=3, faster=20)}, batch=4096)
 
 
 EXPERIMENTS = (_row("A", NETWORK_A, RECIPE), _row("B", NETWORK_B, replace(RECIPE, seed=2025)))

@@ -4,17 +4,17 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import List
+from typing import List, Tuple
 
 from launch import environments, machine, stacks
 from launch.registry import REPOSITORY
+from leapkit import workers
 from leapkit.errors import KitError
 
 PYTHON = {"published": "3.8", "modern": "3.11"}
 # The four members' published stack: only what depends on torch and not on the machine runs there.
 FOUR, FOUR_PYTHON = "forcewithme", "3.10"
 FOUR_TESTS = ("test_networks_*.py", "test_mamba.py", "test_losses.py")
-NO_TESTS = 5  # pytest's exit code where ARGS leaves none
 
 
 def python_of(stack: str) -> Path:
@@ -31,45 +31,44 @@ def python_of_the_four() -> Path:
 
 
 def main(arguments: List[str]) -> int:
-    """All tests on both stacks, the networks' on the four's too; what runs whole commands only once, on the modern one."""
+    """All tests on both stacks, the networks' on the four's too, side by side; whole commands once, on the modern one."""
     if not machine.interpreter(PYTHON["modern"]):
         raise KitError("python%s is not installed" % PYTHON["modern"], "make test",
                        "install it or name one with PYTHON_3_11=path")
     quick = ["-m", "not slow and not docker"]
     pythons = {stack: python_of(stack) for stack in ("modern", "published") if machine.interpreter(PYTHON[stack])}
-    codes: List[int] = []
+    jobs = []
     for stack, python in pythons.items():
-        print("tests on the %s stack" % stack, flush=True)
         other = [str(path) for name, path in pythons.items() if name != stack]
-        codes.append(_pytest(python, arguments + ([] if stack == "modern" else quick), other[0] if other else ""))
+        jobs.append(_pytest(stack, python, arguments + ([] if stack == "modern" else quick), other[0] if other else ""))
+    files, problem = _tests_of_the_four(arguments)
+    if not problem:
+        options = [a for a in arguments if not a.startswith("tests/")]
+        jobs.append(_pytest("published " + FOUR_PYTHON, python_of_the_four(), options + quick + files, ""))
+    code = workers.run(jobs)
     if "published" not in pythons:
         print("SKIPPED: the tests on the published stack, as python%s is not installed" % PYTHON["published"], flush=True)
-    codes.append(_networks_of_the_four(arguments, quick))
-    return max(codes)
+    if problem:
+        print("SKIPPED: the tests of the networks on Python %s and the four's published stack, as %s"
+              % (FOUR_PYTHON, problem), flush=True)
+    return code
 
 
-def _networks_of_the_four(arguments: List[str], quick: List[str]) -> int:
-    """The networks' tests on the four's stack, or why they are not run."""
-    named = [a for a in arguments if a.startswith("tests/")]
+def _tests_of_the_four(arguments: List[str]) -> Tuple[List[str], str]:
+    """The test files that run on the four's stack too, or why none does."""
+    if not machine.interpreter(FOUR_PYTHON):
+        return [], "python%s is not installed" % FOUR_PYTHON
     files = sorted(str(path.relative_to(REPOSITORY)) for name in FOUR_TESTS for path in (REPOSITORY / "tests").glob(name))
+    named = [a for a in arguments if a.startswith("tests/")]
     if named:  # the tests that ARGS names, where they are among these
         files = [a for a in named if a.split("::")[0] in files]
-    problem = "python%s is not installed" % FOUR_PYTHON if not machine.interpreter(FOUR_PYTHON) else (
-        "" if files else "ARGS names others")
-    title = "tests of the networks on the published stack of %s (Python %s)" % (FOUR, FOUR_PYTHON)
-    if problem:
-        print("SKIPPED: the %s, as %s" % (title, problem), flush=True)
-        return 0
-    print(title, flush=True)
-    options = [a for a in arguments if a not in named]
-    code = _pytest(python_of_the_four(), options + quick + files, "")
-    return 0 if code == NO_TESTS and arguments else code
+    return files, "" if files else "ARGS names others"
 
 
-def _pytest(python: Path, arguments: List[str], other: str) -> int:
+def _pytest(name: str, python: Path, arguments: List[str], other: str) -> workers.Job:
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     env.update(PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1", LEAP_VENVS=str(environments.folder()), OTHER_PYTHON=other)
-    return subprocess.call([str(python), "-m", "pytest"] + arguments, cwd=str(REPOSITORY), env=env)
+    return workers.Job(name, [str(python), "-m", "pytest"] + arguments, env=env)
 
 
 def lint() -> int:

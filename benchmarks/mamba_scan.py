@@ -16,8 +16,8 @@ def make(case: Case) -> None:
     random = np.random.RandomState(5)
     u, z = random.standard_normal((2, ROWS, LEVELS, INNER)).astype(np.float32)
     b, c = random.standard_normal((2, ROWS, LEVELS, STATES)).astype(np.float32)
-    np.savez(_inputs(case), u=u, delta=np.exp(z) * 0.03, A=-np.tile(np.arange(1.0, STATES + 1, dtype=np.float32), (INNER, 1)),
-             B=b, C=c, D=np.ones(INNER, dtype=np.float32))
+    decay = -np.tile(np.arange(1.0, STATES + 1), (INNER, 1))
+    np.savez(_inputs(case), u=u, delta=np.exp(z) * 0.03, A=decay, B=b, C=c, D=np.ones(INNER))
 
 
 def _inputs(case: Case) -> Path:

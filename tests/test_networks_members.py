@@ -15,7 +15,8 @@ from parity import MEMBERS, ROWS, build  # noqa: E402
 from leapkit import compute  # noqa: E402
 from leapkit.checkpoints import load_into, read_tensors  # noqa: E402
 from leapkit.columns import TARGETS  # noqa: E402
-from leapkit.networks import head_last, head_mean, to_sequence  # noqa: E402
+from leapkit.losses import loss_all  # noqa: E402
+from leapkit.networks import gelu, head_last, head_mean, to_sequence  # noqa: E402
 from members.forcewithme.experiments import CNNLSTM, LSTM_MAMBA_PAIRS, LSTMMAMBA_1, RESLSTM  # noqa: E402
 from members.joseph.experiments import NETWORK_907, NETWORK_912  # noqa: E402
 from members.max2020.experiments import NETWORK_007, NETWORK_015  # noqa: E402
@@ -213,3 +214,30 @@ def test_007_alone_reads_the_scalars_from_the_lowest_level():
             for lstm in [network.lstml, network.lstm2] if name == "max2020/007" else [network.lstm]:
                 h = lstm(h)
             assert torch.allclose(network(x), head(network.fc(network.attention(h))), rtol=0, atol=1e-6)
+
+
+@every_row
+def test_gradients_in_float32_are_those_in_float64(row):
+    """torch 1.10 and 1.12 get the GELU wrong on a CPU behind a batch-first LSTM; 1e-3 is for rounding over sixty levels."""
+    network = sample(row).eval()
+    x, y = torch.randn(5, 556), torch.randn(5, 368)
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        network.to(dtype).zero_grad()
+        loss_all(network(x.to(dtype)), y.to(dtype), 1.0).backward()
+        gradients.append([None if p.grad is None else p.grad.double().clone() for p in network.parameters()])
+    largest = max(float(b.norm()) for b in gradients[1] if b is not None)
+    for (parameter, _), a, b in zip(network.named_parameters(), *gradients):
+        assert (a is None) == (b is None)
+        if b is not None:
+            assert float((a - b).norm()) <= 1e-3 * (float(b.norm()) + 1e-3 * largest), parameter
+
+
+def test_gelu_passes_a_gradient_back_that_is_not_contiguous():
+    gradient = torch.randn(60, 7, 48)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        x = torch.linspace(-3, 3, 7 * 60 * 48, dtype=torch.float64).reshape(7, 60, 48).to(dtype).requires_grad_()
+        gelu(x).transpose(0, 1).backward(gradient.to(dtype))
+        found.append(x.grad.double())
+    assert torch.allclose(found[0], found[1], rtol=0, atol=1e-5)

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from leapkit.architectures import ResidualStack
 from leapkit.mamba import Mamba
-from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, LstmBlock, head_mean, to_sequence
+from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, LstmBlock, gelu, head_mean, to_sequence
 from leapkit.residual import ResidualLstm
 from members.forcewithme.experiments import CnnLstm, LstmMamba
 
@@ -36,7 +35,7 @@ class CnnLstmNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = to_sequence(x)                                                             # (B, 60, 25)
         by_channel = x.transpose(1, 2)
-        parallel = [F.gelu(getattr(self, name)(by_channel)).transpose(1, 2) for name in self._convolutions]
+        parallel = [gelu(getattr(self, name)(by_channel)).transpose(1, 2) for name in self._convolutions]
         x = self.enc_norm(torch.cat([x] + parallel + [self.lstm_enc(x)], dim=2))       # (B, 60, width)
         for block in self.lstm_layers.values():
             x = block(x)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from leapkit.columns import INPUTS, LEVELS
 
@@ -54,6 +55,29 @@ def head_last(y: torch.Tensor) -> torch.Tensor:
     return torch.cat([y[:, -1, :8], y[:, :, 8:].transpose(1, 2).flatten(1)], dim=1)
 
 
+def gelu(x: torch.Tensor) -> torch.Tensor:
+    """GELU (exact, by erf) with the right gradient everywhere.
+
+    On a CPU torch 1.10 and 1.12 compute a wrong gradient, from memory that is not theirs, where the one that comes in is
+    not contiguous, as behind a batch-first LSTM or a transposition. tests/test_networks_members.py shows it.
+    """
+    y = F.gelu(x)
+    if y.requires_grad and not y.is_cuda:
+        y.register_hook(_contiguous)
+    return y
+
+
+def _contiguous(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient.contiguous()
+
+
+class Gelu(nn.Module):
+    """`gelu` as a layer."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return gelu(x)
+
+
 class BiLSTM(nn.LSTM):
     """A bidirectional LSTM over levels that returns its output alone: (B, 60, inputs) -> (B, 60, 2 hidden)."""
 
@@ -85,7 +109,7 @@ class LstmBlock(nn.Module):
         super().__init__()
         self.skip = skip
         self.lstm_layer = BiLSTM(width, width // 2, 2)
-        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), Gelu(), nn.Linear(2 * width, width))
         self.norm1 = nn.LayerNorm([LEVELS, width])
         self.norm2 = nn.LayerNorm([LEVELS, width])
 

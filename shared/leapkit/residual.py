@@ -3,12 +3,11 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from leapkit.architectures import ResidualStack
 from leapkit.columns import LEVELS
 from leapkit.mamba import Mamba
-from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, head_mean, initialise_by_name, to_sequence
+from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, Gelu, gelu, head_mean, initialise_by_name, to_sequence
 
 
 class ResidualLstm(nn.Module):
@@ -27,7 +26,7 @@ class ResidualLstm(nn.Module):
             "lstm%d" % (i + 1): BiLSTM(width if i else CHANNELS, config.hidden) for i in range(config.layers)})
         norms = [nn.LayerNorm([LEVELS, width]) for _ in range(config.layers)]
         self.residual_stack = nn.ModuleList(
-            [nn.Sequential(norm, nn.GELU()) if i in config.gelu else norm for i, norm in enumerate(norms)])
+            [nn.Sequential(norm, Gelu()) if i in config.gelu else norm for i, norm in enumerate(norms)])
         self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
         if config.named_init:
             initialise_by_name(self)
@@ -41,7 +40,7 @@ class ResidualLstm(nn.Module):
                 x = self.mamba_layers[i](x)
             x = norm(x)
             if i in config.residual:
-                x = last = F.gelu(config.keep * x + config.carry * last)
+                x = last = gelu(config.keep * x + config.carry * last)
             elif i in config.saved:
                 last = x
         return head_mean(self.fc(x))                                   # (B, 368)

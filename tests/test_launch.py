@@ -85,7 +85,8 @@ def test_a_gpu_that_the_engine_cannot_pass_on_is_not_reserved(monkeypatch):
 def test_profile_and_world_follow_from_what_lies_in_raw_data(monkeypatch, tmp_path):
     chosen = settings.choose("reproduce", needs_runtime=False)
     if not (REPOSITORY / "raw_data" / "kaggle-data" / "test.csv").exists():
-        assert chosen["PROFILE"] == "sample" and chosen.is_sample_world and chosen["TABLE"] == "searched"
+        assert chosen["PROFILE"] == "sample" and chosen.is_sample_world
+        assert chosen.tables == ["searched", "searched-zuiye"]
     (tmp_path / "kaggle-data").mkdir()
     (tmp_path / "kaggle-data" / "test.csv").touch()
     monkeypatch.setenv("RAW_DATA", str(tmp_path))
@@ -94,7 +95,7 @@ def test_profile_and_world_follow_from_what_lies_in_raw_data(monkeypatch, tmp_pa
     assert settings.choose("infer-only", needs_runtime=False)["PROFILE"] == "full"
     monkeypatch.setenv("PROFILE", "sample")
     chosen = settings.choose("reproduce", needs_runtime=False)
-    assert chosen["TABLE"] == "searched" and not chosen.is_sample_world
+    assert chosen.tables == ["searched", "searched-zuiye"] and not chosen.is_sample_world
 
 
 @pytest.mark.parametrize("name", ["RUNTIME", "STACK", "PROFILE", "DEVICE"])
@@ -104,28 +105,53 @@ def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(monkeypatch,
         settings.choose("reproduce")
 
 
-def test_experiments_are_chosen_by_number_or_by_name_and_unknown_ones_refused():
-    assert [r.name for r in registry.chosen("200, adam/195")["adam"]] == ["adam/195", "adam/200"]
+def names(experiments, only="", mode="reproduce", everything=True):
+    table = registry.chosen(experiments, only, mode, everything)
+    return [row.name for rows in table.values() for row in rows]
+
+
+def test_experiments_are_chosen_by_any_of_their_names_and_unknown_ones_refused():
+    assert names("200, adam/195") == ["adam/195", "adam/200"]
+    assert names("max_exp22", mode="infer-only") == ["max2020/022"]
+    assert names("Jo_ex907_cv7855,014_group_finetune.npy") == ["joseph/907", "max2020/014-stage1", "max2020/014"]
     with pytest.raises(KitError, match="choose from adam/195"):
-        registry.chosen("999")
+        names("999")
+
+
+def test_without_experiments_a_run_is_about_the_blend_or_everything():
+    assert len(names("", mode="infer-only", everything=False)) == 16
+    full, sample = names("", everything=False), names("")
+    assert len(full) == 16 + 11 and not [name for name in full if name.startswith(("zuiye", "forcewithme/mixed"))]
+    assert set(sample) - set(full) == {"forcewithme/mixed-stage1", "forcewithme/mixed", "zuiye/A", "zuiye/B"}
+    assert names("", only="zuiye") == ["zuiye/A", "zuiye/B"]
+    with pytest.raises(KitError, match="no checkpoints were published"):
+        names("", only="zuiye", mode="infer-only")
+
+
+def test_every_search_chooses_among_its_own():
+    searches = registry.searches(registry.chosen("", "", "reproduce", True))
+    assert list(searches) == ["searched", "searched-zuiye"]
+    assert len(searches["searched"]) == 16 and searches["searched-zuiye"] == ["zuiye_A", "zuiye_B"]
 
 
 def test_a_plan_says_what_is_missing_and_never_starts_anything(monkeypatch, tmp_path):
     monkeypatch.setenv("RAW_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("SUBMISSION", str(tmp_path / "submission"))
+    monkeypatch.setenv("WEIGHTS", str(tmp_path))
     chosen = settings.choose("infer-only", needs_runtime=False)
-    decided = planning.make(chosen, registry.chosen(""), with_blend=True)
-    assert len(decided.blocked) == 3 and not decided.is_done
-    assert all("test.csv" in todo.blocked and todo.remedy for todo in decided.blocked)
+    decided = planning.make(chosen, registry.chosen("", "", "infer-only", False), with_blend=True)
+    assert len(decided.blocked) == 16 and not decided.is_done
+    assert all("the checkpoint is missing" in todo.blocked and todo.remedy for todo in decided.blocked)
     assert "cannot run" in decided.lines()[-1]
 
 
-def test_the_published_table_names_the_parquets_that_no_member_makes_yet(monkeypatch, tmp_path, tiny_world):
+def test_a_table_whose_parquets_are_not_all_made_names_the_missing(monkeypatch, tmp_path, tiny_world):
     monkeypatch.setenv("RAW_DATA", str(tiny_world))
     monkeypatch.setenv("PROFILE", "sample")
     monkeypatch.setenv("TABLE", "v10")
     monkeypatch.setenv("SUBMISSION", str(tmp_path))
-    decided = planning.make(settings.choose("reproduce", needs_runtime=False), registry.chosen(""), with_blend=True)
+    decided = planning.make(settings.choose("reproduce", needs_runtime=False),
+                            registry.chosen("adam/195,197,200", "", "reproduce", True), with_blend=True)
     assert not decided.blocked and decided.members_to_run == ["adam"]
     assert "13 of 16 parquets are missing" in decided.blend_problem and "make verify" in decided.blend_problem
 

@@ -42,8 +42,8 @@ def predict_parts(network: nn.Module, parts: Sequence[Weights], inputs: np.ndarr
     One pass over the inputs, one network in memory: at each stretch of rows its weights are exchanged, seven times for
     seven checkpoints, which costs what reading them does. Batches are those of seven separate passes.
     """
-    # On a CPU a batch takes so long that reading weights is nothing beside it, and one more point to go on from is worth it.
-    stretch = batch if device.type == "cpu" else batch * max(1, _STRETCH // batch)
+    # On a CPU a thousand rows take so long that reading weights is nothing beside it, and a point to go on from is welcome.
+    stretch = batch * max(1, (1024 if device.type == "cpu" else _STRETCH) // batch)
     for at in range(0, len(inputs), stretch):
         here = np.array(inputs[at:at + stretch])
         filled = np.empty((len(here), len(TARGETS)), dtype=np.float32)

@@ -235,9 +235,9 @@ def parts(tmp_path_factory):
 
 
 def test_the_inputs_are_read_once_for_all_checkpoints(parts):
-    inputs = Counted(np.random.RandomState(1).randn(70, 556).astype(np.float32))
-    blocks = list(inference.predict_parts(build(small_run.NETWORK), parts, inputs, 16, CPU))
-    assert [len(block) for block in blocks] == [16, 16, 16, 16, 6] and inputs.reads.tolist() == [1] * 70
+    inputs = Counted(np.random.RandomState(1).randn(2200, 556).astype(np.float32))
+    blocks = list(inference.predict_parts(build(small_run.NETWORK), parts, inputs, 500, CPU))
+    assert [len(block) for block in blocks] == [1000, 1000, 200] and inputs.reads.tolist() == [1] * 2200
 
 
 def test_memory_does_not_grow_with_the_number_of_checkpoints(parts):

@@ -91,7 +91,7 @@ def run_members(settings: Settings, members: Sequence[str], table: registry.Tabl
 
 def run_blend(settings: Settings, table: registry.Table) -> int:
     artifacts = artifacts_of(registry.searches(table))
-    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts], table)
+    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts])
 
 
 def artifacts_of(searches: Mapping[str, Sequence[str]]) -> str:
@@ -105,7 +105,6 @@ def ids_of(rows: Sequence[Experiment]) -> str:
 def container_variables(settings: Settings, table: registry.Table) -> Dict[str, str]:
     env = containers.variables(settings, code_version())
     env.update(("LEAP_EXPERIMENTS_" + member.upper(), ids_of(rows)) for member, rows in table.items())
-    env["LEAP_ARTIFACTS"] = artifacts_of(registry.searches(table))
     return env
 
 
@@ -129,14 +128,13 @@ def verify() -> int:
     """Checks the parquets in submission/subs and admits the user's own by writing their receipts."""
     settings = choose(given("MODE") or "reproduce")
     show(settings.lines())
-    return tool(settings, "verify", ["blend", "verify", "--artifacts", given("ARTIFACTS")], {})
+    return tool(settings, "verify", ["blend", "verify", "--artifacts", given("ARTIFACTS")])
 
 
-def tool(settings: Settings, service: str, arguments: List[str], table: registry.Table) -> int:
+def tool(settings: Settings, service: str, arguments: List[str]) -> int:
     """Runs one of the blend's commands, in its container or environment."""
     if settings["RUNTIME"] == "docker":
-        env = container_variables(settings, table)
-        env["LEAP_ARTIFACTS"] = arguments[-1]
+        env = dict(container_variables(settings, {}), LEAP_ARTIFACTS=arguments[-1])
         containers.make_folders(settings, [])
         containers.build(settings, ["blend"], env)
         return containers.run_one(settings, service, [], env)

@@ -134,21 +134,19 @@ def train(todo: plan.Todo, profile: str, places: plan.Places, build: Build, devi
     row, recipe = todo.row, todo.row.recipe[profile]
     scale = load_statistics(row, places)
     validation = rows.load(places.raw.validation_pairs(), scale, TrainingRows(), "validation")
+    parent = Parent(row, places) if row.parent else None
     train_rows: Optional[rows.Rows] = None
     for part in todo.parts:
         files = RunFiles(places.submission.experiment(row.member, row.id), row.id, part.group)
         if not part.train:
             continue
         started = receipts.now()
-        parent = Parent(row, places) if row.parent else None
         if parent and part.group is not None and row.groups and part.group in row.groups.parents:
             details = parent.stands_in(files, "by the team's construction this group is not fine-tuned")
         else:
             if train_rows is None:
                 train_rows = rows.load(places.raw.training_pairs(recipe.rows.first_month), scale, recipe.rows, "training")
-            compute.make_repeatable(recipe.seed)  # fresh tensors are drawn as those of a whole fresh network would be
-            task = training.Task(files, recipe, sha256_json(part.inputs), group=part.group,
-                                 start=parent.weights(build(row.network[profile])) if parent else None)
+            task = training.Task(files, recipe, sha256_json(part.inputs), parent.weights if parent else None, part.group)
             done = training.train(lambda: build(row.network[profile]), task, train_rows, validation, scale, device)
             details = {"weights": "trained", "training rows": len(train_rows), "epochs": done.epochs,
                        "seconds": round(done.seconds, 1), "validation": asdict(done.score)}
@@ -171,7 +169,7 @@ class Parent:
         self.receipt = receipts.require_valid(self.files.checkpoint, HashIndex(), "run `make reproduce` again")["details"]
 
     def weights(self, network: nn.Module) -> Mapping[str, np.ndarray]:
-        """The parent's tensors, but the child's own fresh ones where its row says so."""
+        """The parent's tensors, but those of the child's freshly drawn `network` where its row says so."""
         tensors = dict(checkpoints.read_tensors(self.files.checkpoint))
         own = network.state_dict()
         tensors.update((name, own[name].numpy()) for name in self.child.fresh)

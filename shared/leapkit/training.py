@@ -36,14 +36,14 @@ class Task:
 
     files  where the checkpoint, the out-of-fold predictions, the log and the state go
     key    identifies the run (inputs, network, recipe): the state of another run is not gone on with
-    start  {tensor name: array} to begin with; fresh weights where None
+    start  gives the {tensor name: array} to begin with, of the freshly drawn network; that itself where None
     group  the group of targets that is fine-tuned; all targets where None
     """
 
     files: RunFiles
     recipe: Recipe
     key: str
-    start: Optional[Mapping[str, np.ndarray]] = None
+    start: Optional[Callable[[nn.Module], Mapping[str, np.ndarray]]] = None
     group: Optional[int] = None
 
     @property
@@ -148,7 +148,7 @@ def train(build: Callable[[], nn.Module], task: Task, rows: Rows, validation: Ro
     compute.make_repeatable(recipe.seed)
     network = build()
     if task.start is not None:
-        checkpoints.load_into(network, task.start, "the parent of " + name)
+        checkpoints.load_into(network, task.start(network), "the parent of " + name)
     run = Run(network, task, device)
     steps = len(rows) // recipe.batch  # drop_last, as published
     if not steps:

@@ -4,11 +4,12 @@ PYTHON ?= python3
 SPLIT ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH
+VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH \
+  WHAT MONTHS DRIVE DROP
 $(foreach v,$(VARIABLES),$(if $(filter command line,$(origin $(v))),$(eval export $(v))))
 LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan doctor verify world split bases test lint bench clean $(MEMBERS)
+.PHONY: help reproduce infer-only blend plan doctor verify fetch world split bases test lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@for m in $(MEMBERS); do printf "  make %-12s %s\n" $$m "$$m alone: trains and predicts (MODE=infer-only: predicts)"; done
@@ -29,6 +30,8 @@ doctor: ## what this machine has and what is missing
 	$(LAUNCH) doctor
 verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
+fetch: ## the data: what is there, what is missing; WHAT="kaggle statistics weights steps drop" MONTHS=.. DRIVE=..
+	$(LAUNCH) fetch
 world: ## make the sample world alone
 	$(LAUNCH) world
 split: ## a scored world from step files (SPLIT="--steps DIR --to DIR --train .. --validation .. --test ..")
@@ -42,4 +45,4 @@ lint: ## ruff and mypy
 bench: ## the hot steps against the published way, in one table
 	$(LAUNCH) bench
 clean: ## remove the sample world, its results' caches and the environments; never your data or results
-	rm -rf raw_data/sample .venvs submission/.cache submission/outputs/*/.cache submission/blend/.cache
+	rm -rf raw_data/sample .venvs submission/subs/.cache submission/blend/.cache

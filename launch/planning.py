@@ -15,8 +15,6 @@ from leapkit.plan import Hashes, Part, Places, Todo, of_experiments, refuse_shar
 from leapkit.receipts import Verdict
 from leapkit.sampleworld.plan import judge_world, sample_inputs
 
-HASHES = ".cache/hashes.json"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -54,7 +52,7 @@ class Plan:
 
 def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
     """Decides by receipts and content. Reads files, starts nothing."""
-    index = HashIndex(settings.submission.root / HASHES)
+    index = HashIndex(settings.submission.hashes)
     hashes, world = Hashes(settings.raw, index), None
     if settings.is_sample_world and settings.mode == "reproduce":
         world = judge_world(sample_world(), sample_inputs(), index)

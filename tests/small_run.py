@@ -19,7 +19,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, List
 
-from leapkit.experiments import CosineRestarts, Experiment, GroupRule, PlateauSchedule, Published, Recipe
+import numpy as np
+
+from leapkit.experiments import (
+    CosineRestarts,
+    Experiment,
+    GroupRule,
+    PlateauSchedule,
+    Published,
+    Recipe,
+    TrainingRows,
+)
+from leapkit.loader import Loader
 from members.adam.experiments import EXPERIMENTS, AdamNetwork
 
 # As main() does, and before the first product of matrices: a command of its own and this process then round alike.
@@ -28,8 +39,9 @@ with contextlib.suppress(ImportError):
     tune_libraries()
 
 NETWORK = AdamNetwork((2, 2, 2), 4, 1, 2, "relu", "transformer", (4,), dropout=0.1, silu=True)
+# A pool of 200 rows: fewer than there are, so that an epoch has three.
 RECIPE = Recipe(lr=5e-3, epochs=3, batch=96, validation_batch=40, seed=5, schedule=PlateauSchedule(), optimiser="adam",
-                weight_decay=0.0, early_stop=True, evaluations_per_epoch=2)
+                weight_decay=0.0, early_stop=True, evaluations_per_epoch=2, rows=TrainingRows(pool=200))
 FULL = replace(NETWORK, hidden=6, heads=3)
 ROW: Experiment = replace(next(row for row in EXPERIMENTS if row.id == "200"), batch=32,
                           network={"sample": NETWORK, "full": FULL}, recipe={"sample": RECIPE, "full": RECIPE})
@@ -135,3 +147,17 @@ if __name__ == "__main__":
         run_cli_armed(sys.argv[1], sys.argv[2:])
     else:
         serve()
+
+
+class InMemory:
+    """A loader's blocks as arrays that a test may change."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.counts = loader.blocks.counts
+        batches = list(loader.in_order(len(loader)))
+        self.inputs, self.targets = (np.concatenate([batch[k] for batch in batches]) for k in (0, 1))
+        self._ends = np.cumsum(self.counts)
+
+    def read(self, block: int, inputs: np.ndarray, targets: np.ndarray) -> None:
+        rows = slice(self._ends[block] - self.counts[block], self._ends[block])
+        inputs[...], targets[...] = self.inputs[rows], self.targets[rows]

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from blend import __main__ as command
 from blend import baseline, climb, gram, plan, tables
-from leapkit import kaggle, receipts, rows, statistics, submission
+from leapkit import kaggle, receipts, statistics, submission
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS, LINEAR, LINEAR_INPUTS, PREDICTED, TARGETS, ZERO, kaggle_positions
 from leapkit.errors import EXIT_REFUSED, KitError, run_cli
-from leapkit.experiments import TrainingRows
 from leapkit.files import HashIndex, sha256
+from leapkit.loader import Loader
+from leapkit.rows import StepRows
 from leapkit.score import R2, score_network_order, validation_r2
 from leapkit.world import RawData, Submission
 
@@ -39,7 +40,8 @@ class Maker:
         (self.ids, self.truth), = submission.blocks(self.raw.truth)
         (_, x), = kaggle.test_rows(self.raw.test_csv)
         self.q0002 = x[:, [INPUTS.index(name) for name in LINEAR_INPUTS]]
-        self.validation = rows.load(self.raw.validation_pairs(), self.scale, TrainingRows(), "validation")
+        validation = StepRows(self.raw.validation_pairs(), self.scale)
+        (_, self.validation), = Loader(validation, 1000).in_order(1000)
 
     def values(self, seed: int) -> np.ndarray:
         """(144, 368) float64, Kaggle order: as a member of some skill would submit."""
@@ -54,9 +56,9 @@ class Maker:
         submission.write(path, self.ids if ids is None else ids, [values])
         if seed is not None:  # trained here: with out-of-fold predictions
             random = np.random.RandomState(seed)
-            noise = (0.3 + 0.1 * (seed % 5)) * random.standard_normal(self.validation.targets.shape)
+            noise = (0.3 + 0.1 * (seed % 5)) * random.standard_normal(self.validation.shape)
             oof = places.subs / (artifact + ".npy")
-            np.save(str(oof), (self.validation.targets + noise).astype(np.float32))
+            np.save(str(oof), (self.validation + noise).astype(np.float32))
             details = {"oof": {"sha256": sha256(oof), "family": "adam"}}
         receipts.write(path, "submission", {"sample_submission.csv": made_for or sha256(self.raw.sample_submission)},
                        receipts.now(), details)

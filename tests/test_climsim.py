@@ -183,7 +183,7 @@ def pair(tiny_world: Path, tmp_path: Path) -> StepPair:
     folder.mkdir()
     for path in (whole.mli, whole.mlo):
         shutil.copyfile(str(path), str(folder / path.name))
-    return StepPair(whole.month, folder / whole.mli.name, folder / whole.mlo.name)
+    return StepPair(folder, whole.stamp)
 
 
 class Whole:
@@ -333,7 +333,7 @@ def test_a_missing_file_is_refused(pair: StepPair) -> None:
 def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
         tmp_path: Path, whole: Whole, kind: str, data: st.DataObject) -> None:
     good = whole.bytes
-    pair = StepPair("0008-01", tmp_path / "mli.nc", tmp_path / "mlo.nc")
+    pair = StepPair(tmp_path, "0008-01-01-00000")
     length = parse_header(good[kind]).length
     damaged = bytearray(good[kind])
     for _ in range(data.draw(st.integers(1, 3), "damages")):
@@ -366,7 +366,7 @@ def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
 def test_no_single_flipped_bit_of_an_offset_gives_other_rows(
         tmp_path: Path, whole: Whole, kind: str) -> None:
     good = whole.bytes
-    pair = StepPair("0008-01", tmp_path / "mli.nc", tmp_path / "mlo.nc")
+    pair = StepPair(tmp_path, "0008-01-01-00000")
     pair.mli.write_bytes(good["mli"])
     pair.mlo.write_bytes(good["mlo"])
     header = parse_header(good[kind])

@@ -112,9 +112,9 @@ def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each
     for group in ALL:
         network = build(small_run.NETWORK)
         checkpoints.load_into(network, checkpoints.read_tensors(own(tuned, group).checkpoint), "")
-        whole = np.concatenate(list(training.predict(network, test.inputs, TUNED.batch, CPU)))
+        whole = np.concatenate(list(inference.predict(network, test.inputs[:], TUNED.batch, CPU)))
         z[:, GROUPS[group]] = whole[:, GROUPS[group]]
-    expected = scale.raw(z, test.q0002)
+    expected = scale.raw(z, test.q0002[:])
     found = pq.read_table(str(tuned / "subs" / "adam_200gf.parquet"))
     assert found.column("sample_id").to_pylist() == list(test.ids)
     for k, name in enumerate(TARGETS):

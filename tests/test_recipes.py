@@ -172,7 +172,7 @@ def test_what_only_some_recipes_have():
     assert other_than(0.0, "min_gain") == {"joseph/907": 3e-5, "joseph/912": 2e-5}
     assert other_than(0, "skipped_evaluations") == {"joseph/912sep": 5}
     assert other_than(None, "augmentation") == {"joseph/907": Augmentation(flip=0.08, roll=0.08, shift=5)}
-    share = TrainingRows("0001-02", 0.65, seed=1103)
+    share = TrainingRows("0001-02", 0.65, seed=1103, index="v3_index.pt")
     assert other_than(TrainingRows(), "rows") == {"adam/195": share, "adam/197": share, "adam/200": TrainingRows("0004-01")}
 
 

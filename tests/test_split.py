@@ -21,9 +21,20 @@ from leapkit.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, Z
 from leapkit.errors import KitError
 from leapkit.files import HashIndex, sha256
 from leapkit.sampleworld.plan import judge_world, sample_inputs
-from leapkit.split import Published, months
+from leapkit.split import Published
 from leapkit.statistics import FAMILIES, load
-from leapkit.stepfiles import PUBLISHED, Split, StepPair, list_pairs, months_between, read_split, write_split
+from leapkit.stepfiles import (
+    PUBLISHED,
+    Split,
+    StepPair,
+    list_months,
+    list_pairs,
+    months_between,
+    months_of,
+    read_split,
+    scaled_down,
+    write_split,
+)
 from leapkit.world import WORLD_FILES, RawData, world_receipt
 
 MONTHS = {"0008-01": 3, "0008-02": 2, "0008-07": 3, "0008-08": 2}
@@ -171,7 +182,35 @@ def test_validation_steps_are_not_trained_on_and_not_in_train_csv(real_world: Tu
 
 def test_the_split_is_recorded_and_read_back(real_world: Tuple[Path, Path]) -> None:
     assert RawData(real_world[1]).split() == Split(("0008-01", "0008-02", "0008-07"), ("0008-07",), 2, ("0008-08",))
-    assert RawData(real_world[0]).split() == PUBLISHED
+
+
+def test_without_split_json_the_published_rule_takes_the_months_that_are_there(real_steps: Path, tmp_path: Path) -> None:
+    raw = RawData(tmp_path)
+    raw.steps.parent.mkdir()
+    raw.steps.symlink_to(real_steps)
+    assert raw.split() == Split(months_between("0008-01", "0008-06"), ("0008-07", "0008-08"), 7)
+    validation, training = raw.validation_pairs(), raw.training_pairs()
+    assert validation == list_pairs(raw.steps, ["0008-07", "0008-08"])[::7]
+    assert training == list_pairs(raw.steps, raw.split().train) and len(validation) == 2
+
+
+def test_without_any_month_there_is_no_split(tmp_path: Path) -> None:
+    raw = RawData(tmp_path)
+    with refused(raw.steps, "the folder of step files is missing"):
+        raw.split()
+    raw.steps.mkdir(parents=True)
+    with refused(raw.steps, "holds no month"):
+        raw.split()
+
+
+@pytest.mark.parametrize("there, train, validation", [
+    (PUBLISHED.train + PUBLISHED.validation + ("0009-02",), PUBLISHED.train, PUBLISHED.validation),
+    (("0003-05", "0008-09"), ("0003-05",), ("0008-09",)),
+    (("0001-01", "0001-02", "0008-06"), ("0001-01", "0001-02", "0008-06"), ("0008-06",)),  # nothing that validates
+    (("0008-07", "0008-12"), ("0008-07", "0008-12"), ("0008-12",)),  # nothing to train on
+    (("0009-05",), ("0009-05",), ("0009-05",))])
+def test_the_published_rule_scales_down(there: Tuple[str, ...], train: Tuple[str, ...], validation: Tuple[str, ...]) -> None:
+    assert scaled_down(PUBLISHED, there) == Split(train, validation, 7)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_other_ids(tiny_world: Path, tmp_path: Path) -> None:
@@ -191,14 +230,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_ids(tiny_world: Pa
     ("0008-01", ("0008-01",)), ("0008-11:0009-02", ("0008-11", "0008-12", "0009-01", "0009-02")),
     ("0008-01:0008-02,0008-07", ("0008-01", "0008-02", "0008-07")), ("0008-03:0008-03", ("0008-03",))])
 def test_months_are_ranges_and_commas(text: str, expected: Tuple[str, ...]) -> None:
-    assert months(text) == expected
+    assert months_of(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "8-1", "0008-1", "0008_01", "0008-01:", "0008-01:0008", "0008-01,,0008-02", "abcd-ef",
                                   "0008-13", "0008-00", "0008-01:0008-13", "0008-05:0008-03", "0008-01:0008-02:0008-03"])
 def test_what_is_no_month_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError):
-        months(text)
+        months_of(text)
     with refused("--train", "mend the months"):
         split.main(["--steps", str(tmp_path), "--to", str(tmp_path / "w"), "--train", text, "--validation", "0008-01",
                     "--test", "0008-02"])
@@ -335,18 +374,28 @@ def test_the_prepared_test_set_is_that_of_the_whole_file_at_once(raw: RawData, t
     monkeypatch.setattr(kaggle, "_BLOCK", 50_000)  # a few rows
     ids, x = read_csv(raw.test_csv, INPUTS)
     found = prepared.prepare(raw, loaded(raw, family), tmp_path / "cache", "k" * 64)
-    assert found.ids == ids and found.inputs.dtype == np.float32 and found.q0002.dtype == np.float64
-    assert found.inputs.tobytes() == loaded(raw, family).test_inputs(x).tobytes()
-    assert found.q0002.tobytes() == x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]].tobytes()
+    inputs, q0002 = found.inputs[:], found.q0002[:]
+    assert found.ids == ids and inputs.dtype == np.float32 and q0002.dtype == np.float64
+    assert inputs.tobytes() == loaded(raw, family).test_inputs(x).tobytes()
+    assert q0002.tobytes() == x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]].tobytes()
+    assert len(found.inputs) == 144 and found.inputs[30:50].tobytes() == inputs[30:50].tobytes()
+    assert found.q0002[140:200].tobytes() == q0002[140:].tobytes() and found.inputs[144:].shape == (0, 556)
+
+
+def test_both_families_share_one_parse(raw: RawData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared.prepare(raw, loaded(raw, "adam"), tmp_path / "cache", "k" * 64)
+    monkeypatch.setattr(kaggle, "test_rows", lambda path: pytest.fail("parsed again"))
+    found = prepared.prepare(raw, loaded(raw, "fdzm"), tmp_path / "cache", "k" * 64)
+    assert found.inputs[:].tobytes() == loaded(raw, "fdzm").test_inputs(read_csv(raw.test_csv, INPUTS)[1]).tobytes()
 
 
 def test_the_second_time_test_csv_is_not_parsed_and_the_content_is_the_same(raw: RawData, tmp_path: Path,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     first = prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
-    kept = first.inputs.tobytes(), first.q0002.tobytes(), list(first.ids)
+    kept = first.inputs[:].tobytes(), first.q0002[:].tobytes(), list(first.ids)
     monkeypatch.setattr(kaggle, "test_rows", lambda path: pytest.fail("parsed again"))
     again = prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
-    assert (again.inputs.tobytes(), again.q0002.tobytes(), list(again.ids)) == kept
+    assert (again.inputs[:].tobytes(), again.q0002[:].tobytes(), list(again.ids)) == kept
 
 
 def test_another_key_is_made_anew_and_the_old_one_removed(raw: RawData, tmp_path: Path) -> None:
@@ -388,11 +437,10 @@ def test_a_cut_test_csv_leaves_no_half_made_test_set(raw: RawData, tmp_path: Pat
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-@pytest.mark.parametrize("name, size", [("inputs.f32", -1), ("inputs.f32", -4), ("q0002.f64", -128), ("q0002.f64", 0),
-                                        ("inputs.f32", 0), ("q0002.f64", None), ("inputs.f32", None)])
-def test_a_damaged_cache_is_refused_with_the_remedy(raw: RawData, tmp_path: Path, name: str, size: int) -> None:
+@pytest.mark.parametrize("size", [-1, -8, 0, None])
+def test_a_damaged_cache_is_refused_with_the_remedy(raw: RawData, tmp_path: Path, size: int) -> None:
     prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
-    path = next((tmp_path / "cache").iterdir()) / name
+    path = next((tmp_path / "cache").iterdir()) / "rows.f64"
     if size is None:
         path.unlink()
     else:
@@ -403,7 +451,7 @@ def test_a_damaged_cache_is_refused_with_the_remedy(raw: RawData, tmp_path: Path
 
 def test_a_full_disk_while_preparing_is_one_sentence_and_leaves_nothing(raw: RawData, small_disk: Path,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    with refused(small_disk, "the standardised test set needs", "free some space"):
+    with refused(small_disk, "the test set needs", "free some space"):
         prepared.prepare(raw, loaded(raw), small_disk / "cache", "k" * 64)
     monkeypatch.setattr(prepared, "require_free", lambda *_: None)  # someone else fills the disk meanwhile
     with refused(small_disk, "the disk is full"):

@@ -19,16 +19,19 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from leapkit import rows, statistics, training, training_state  # noqa: E402
+from leapkit import inference, statistics, training, training_state  # noqa: E402
 from leapkit.columns import ZERO, network_positions  # noqa: E402
 from leapkit.errors import KitError  # noqa: E402
-from leapkit.experiments import Augmentation, CosineRestarts, PlateauSchedule, Recipe, TrainingRows  # noqa: E402
+from leapkit.experiments import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
+from leapkit.loader import Loader  # noqa: E402
 from leapkit.optimisation import Schedule  # noqa: E402
+from leapkit.rows import StepRows  # noqa: E402
 from leapkit.world import RawData, RunFiles  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
 torch.set_num_threads(1)
 RECIPE, CPU = small_run.RECIPE, torch.device("cpu")
+POOL = RECIPE.rows.pool
 EVALUATIONS = RECIPE.epochs * RECIPE.evaluations_per_epoch
 
 
@@ -37,8 +40,8 @@ def data(tiny_world):
     """(training rows, validation rows, statistics) of the tiny world: 576 and 96 rows."""
     raw = RawData(tiny_world)
     scale = statistics.load(raw.statistics("adam"), "adam", raw.old_weights)
-    return (rows.load(raw.training_pairs(), scale, TrainingRows(), "training"),
-            rows.load(raw.validation_pairs(), scale, TrainingRows(), "validation"), scale)
+    return (Loader(StepRows(raw.training_pairs(), scale), POOL), Loader(StepRows(raw.validation_pairs(), scale), POOL),
+            scale)
 
 
 def train(data, folder: Path, recipe: Recipe = RECIPE, key: str = "key", network=small_run.NETWORK):
@@ -227,7 +230,8 @@ def test_the_score_told_is_that_of_the_file_left(data, tmp_path):
     from leapkit.checkpoints import load_into, read_tensors
     network = build(small_run.NETWORK)
     load_into(network, read_tensors(tmp_path / "200.pt"), "200.pt")
-    again = np.concatenate(list(training.predict(network, data[1].inputs, RECIPE.validation_batch, CPU)))
+    inputs = small_run.InMemory(data[1]).inputs
+    again = np.concatenate(list(inference.predict(network, inputs, RECIPE.validation_batch, CPU)))
     oof = np.load(str(tmp_path / "oof.npy"))
     again[:, network_positions(ZERO)] = oof[:, network_positions(ZERO)]
     assert np.array_equal(again, oof), "the checkpoint and its out-of-fold predictions are of one evaluation"
@@ -239,8 +243,8 @@ def _scores(values, monkeypatch):
     """Makes the n-th evaluation score values[n]."""
     left = iter(values)
 
-    def scored(network, batch, validation, scale, oof, device):
-        oof[:] = 0
+    def scored(network, batch, validation, scale, device, keep):
+        keep(np.zeros((len(validation), 368), np.float32))
         return training.Score(next(left), 0.0, (0.0,) * 7)
     monkeypatch.setattr(training, "evaluate", scored)
 
@@ -282,7 +286,8 @@ def test_each_epoch_is_evaluated_as_often_as_its_recipe_says(data, tmp_path, mon
 
 def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatch):
     scored = iter([training.Score(.9 - .1 * k, 0.0, (0.0, 0.0, .1 * (k % 4), 0.0, 0.0, 0.0, 0.0)) for k in range(6)])
-    monkeypatch.setattr(training, "evaluate", lambda network, batch, rows_, scale, oof, device: oof.fill(0) or next(scored))
+    monkeypatch.setattr(training, "evaluate", lambda network, batch, validation, scale, device, keep: keep(
+        np.zeros((len(validation), 368), np.float32)) or next(scored))
     task = training.Task(RunFiles(tmp_path, "200", 2), replace(RECIPE, early_stop=False), "key", group=2)
     done = training.train(lambda: build(small_run.NETWORK), task, *data, CPU)
     assert done.score.groups[2] == pytest.approx(.3) and done.score.all_columns == pytest.approx(.6)
@@ -296,7 +301,8 @@ def test_a_group_trains_the_outputs_of_its_own_columns(group, channels, data, tm
     network = build(small_run.NETWORK)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     run = training.Run(network, training.Task(RunFiles(tmp_path, "200", group), RECIPE, "key", group=group), CPU)
-    training._update(run, torch.from_numpy(data[0].inputs[:96]), torch.from_numpy(data[0].targets[:96]))
+    x, y = next(data[0].in_order(96))
+    training._update(run, torch.from_numpy(x), torch.from_numpy(y))
     moved = network.fc2.bias.detach() != before["fc2.bias"]
     assert moved.nonzero().flatten().tolist() == list(channels)
     assert not torch.equal(network.lstm1.weight_ih_l0, before["lstm1.weight_ih_l0"])
@@ -311,10 +317,10 @@ def test_a_run_that_was_killed_after_its_last_epoch_still_stops(data, tmp_path, 
 
 
 def test_a_loss_that_is_not_finite_is_one_clear_error_and_leaves_no_checkpoint(data, tmp_path):
-    train_rows = rows.Rows(data[0].inputs.copy(), data[0].targets.copy())
-    train_rows.targets[300, 7] = np.nan
+    held = Loader(small_run.InMemory(data[0]), POOL)
+    held.blocks.targets[300, 7] = np.nan
     with pytest.raises(KitError, match="the loss became NaN or infinite in epoch 1, step") as caught:
-        train((train_rows, data[1], data[2]), tmp_path)
+        train((held, data[1], data[2]), tmp_path)
     assert "learning rate" in caught.value.remedy
     assert not (tmp_path / "200.pt").exists() or b"nan" not in (tmp_path / "log.txt").read_bytes()
 
@@ -326,8 +332,8 @@ def test_too_few_rows_for_one_batch_are_refused(data, tmp_path):
 
 
 def test_every_epoch_shuffles_all_rows_anew(data, tmp_path, monkeypatch):
-    numbered = rows.Rows(data[0].inputs.copy(), data[0].targets)
-    numbered.inputs[:, 0] = np.arange(576)
+    numbered = Loader(small_run.InMemory(data[0]), POOL)
+    numbered.blocks.inputs[:, 0] = np.arange(576)
 
     def orders(seed, folder):
         seen = []

@@ -15,7 +15,7 @@ import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from leapkit.opcodes import forbidden
 if TYPE_CHECKING:
     import torch
 
+Names = Mapping[Tuple[str, str], Any]  # (module, name) in a pickle -> what stands for it here
 REMEDY = "download the checkpoint again or train it again"
 _LARGEST_PICKLE = 1 << 20  # names and shapes of a state_dict: some kilobytes
 # What torch.save (pickle protocol 2) makes a state_dict of.
@@ -82,11 +83,11 @@ def _allowed() -> Dict[Tuple[str, str], Any]:
 
 
 class _Interpreter(pickle.Unpickler):
-    """An unpickler that knows the closed list and the archive's storages, nothing else."""
+    """An unpickler that knows a closed list and the archive's storages, nothing else."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, root: str, names: Names, largest: int) -> None:
         entry = archive.getinfo(root + "data.pkl")
-        if entry.file_size > _LARGEST_PICKLE:
+        if entry.file_size > largest:
             raise _Refused("a table of contents of %d bytes" % entry.file_size)
         pickled = archive.read(entry)
         reason = forbidden(pickled, _OPCODES)
@@ -96,7 +97,7 @@ class _Interpreter(pickle.Unpickler):
         self._archive, self._root = archive, root
         self._left = os.path.getsize(str(archive.filename))
         self._storages: Dict[str, np.ndarray] = {}
-        self._allowed = _allowed()
+        self._allowed = {**_allowed(), **names}
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -130,6 +131,21 @@ def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
     """(prefix, {bare name: array}) of a state_dict saved by torch.save (zip format, torch >= 1.6), in saved order.
 
     The prefix is the leading `module.` of nn.DataParallel where all names have it, and "" else.
+    Raises KitError for what read_object refuses, and for anything but a state_dict of tensors.
+    """
+    state = read_object(path)
+    # dict.items and not state.items, which the pickle may have written over.
+    items = list(dict.items(state)) if isinstance(state, dict) else []
+    if not items or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in items):
+        raise KitError("does not hold a state_dict of tensors", path, REMEDY)
+    prefix = "module." if all(name.startswith("module.") for name, _ in items) else ""
+    return prefix, OrderedDict((name[len(prefix):], value) for name, value in items)
+
+
+def read_object(path: Path, names: Optional[Names] = None, largest: int = _LARGEST_PICKLE) -> Any:
+    """What torch.save was given, tensors as arrays: dicts, lists, numbers, text and what `names` adds to the closed list.
+
+    largest  bytes of the pickle that holds it (not of the tensors)
     Raises KitError for a missing or damaged file, the old non-zip format, and anything that is not plain tensors;
     nothing of the file is executed in any case.
     """
@@ -144,7 +160,7 @@ def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
                     with archive.open(order) as entry:  # not read whole: it may unpack to gigabytes
                         if entry.read(8) != b"little":
                             raise KitError("was saved on a big-endian machine", path, REMEDY)
-                state = _Interpreter(archive, roots[0]).load()
+                return _Interpreter(archive, roots[0], names or {}, largest).load()
         except zipfile.BadZipFile as error:
             raise KitError("is truncated, or no PyTorch checkpoint in zip format", path, REMEDY) from error
         except _Refused as error:
@@ -156,12 +172,6 @@ def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
             raise
         except Exception as error:  # whatever else malformed bytes make an unpickler say
             raise KitError("is damaged (%s: %s)" % (type(error).__name__, error), path, REMEDY) from error
-    # dict.items and not state.items, which the pickle may have written over.
-    items = list(dict.items(state)) if isinstance(state, dict) else []
-    if not items or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in items):
-        raise KitError("does not hold a state_dict of tensors", path, REMEDY)
-    prefix = "module." if all(name.startswith("module.") for name, _ in items) else ""
-    return prefix, OrderedDict((name[len(prefix):], value) for name, value in items)
 
 
 def load_into(network: torch.nn.Module, tensors: Mapping[str, np.ndarray], source: object) -> None:

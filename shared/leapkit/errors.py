@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 # Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to go on".
 EXIT_REFUSED = 2
@@ -25,6 +25,9 @@ class KitError(Exception):
         self.what, self.where, self.remedy = what, str(where), remedy
         head = "%s: %s" % (where, what) if self.where else what
         super().__init__(head + ("; " + remedy if remedy else "") + ".")
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return KitError, (self.what, self.where, self.remedy)  # from another process it arrives as itself
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from leapkit.errors import KitError
 
 FAMILIES = ("adam", "fdzm")
 PROFILES = ("sample", "full")
+SAMPLE_POOL = 1 << 13  # rows: less than there are, so that the sample world is read as the real data is
 OPTIMISERS = ("adam", "adamw")
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
 
@@ -28,15 +29,19 @@ class TrainingRows:
 
     first_month  months before it are left out (YYYY-MM)
     fraction     share of each month's rows, drawn without replacement from `seed`
+    index        file below raw_data that names them instead, where the user has it (leapkit.row_index)
+    pool         rows that are in memory and shuffled together, two pools at a time (3.7 kB a row)
     """
 
     first_month: str = "0001-02"
     fraction: float = 1.0
     seed: int = 1103
+    index: str = ""
+    pool: int = 1 << 19
 
     def __post_init__(self) -> None:
         _require(bool(_MONTH.match(self.first_month)), self, "first_month is YYYY-MM")
-        _require(0 < self.fraction <= 1, self, "0 < fraction <= 1")
+        _require(0 < self.fraction <= 1 <= self.pool, self, "0 < fraction <= 1, and a pool of rows")
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def at_sample_size(recipe: Recipe, epochs: int = 0, batch: int = 64, faster: flo
     return replace(recipe, lr={prefix: faster * rate for prefix, rate in recipe.rates.items()}, schedule=schedule,
                    epochs=epochs, batch=batch, validation_batch=512,
                    evaluations_per_epoch=recipe.evaluations_per_epoch if tunes else 1,
-                   rows=replace(recipe.rows, fraction=tuning_rows if tunes else 1.0))
+                   rows=replace(recipe.rows, fraction=tuning_rows if tunes else 1.0, index="", pool=SAMPLE_POOL))
 
 
 @dataclass(frozen=True)

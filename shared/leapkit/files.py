@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from leapkit.errors import KitError, explain_os_errors
 
@@ -16,6 +18,7 @@ TEMPORARY = ".partial-"  # prefix of every unfinished file; nothing with this pr
 _BLOCK = 1 << 20
 # An edit within one tick of the file system's clock leaves all times as they were: 2 s on FAT, 4 ms on older kernels.
 _SETTLED_NS = 2 * 10**9
+_TELL_EVERY, _AT_ONCE = 15.0, 512  # seconds between two lines about hashing; files whose hashes are waited for together
 
 
 @contextlib.contextmanager
@@ -90,7 +93,7 @@ def sha256_json(value: Any) -> str:
 
 
 class HashIndex:
-    """sha256 of files, re-read only when the inode says that the content may have changed.
+    """sha256 of files by inode, re-read only when the inode says that the content may have changed.
 
     Content decides: the index never answers for a file whose size, inode, mtime or ctime (which no user
     program can set back) differs from what it was when the content was hashed. As git's index does, it does not
@@ -105,28 +108,58 @@ class HashIndex:
                 self._entries = stored if isinstance(stored, dict) else {}
 
     def of(self, path: Path) -> str:
-        path = Path(path).resolve()
+        return self._of(Path(path), self._stamp(Path(path)))
+
+    def of_many(self, paths: Iterable[Path], root: Path) -> str:
+        """One hash for a set of files: their names below `root` and their contents, in any order.
+
+        Several files at a time; minutes of it are told on stderr, and kept in case the rest is interrupted.
+        """
+        stamped = [(path, self._stamp(path)) for path in map(Path, paths)]
+        unread = sum(stamp[0] for _, stamp in stamped if not self._known(stamp))
+        found: Dict[str, str] = {}
+        started = told = time.monotonic()
+        read = 0
+        with ThreadPoolExecutor() as threads:
+            for at in range(0, len(stamped), _AT_ONCE):
+                part = stamped[at:at + _AT_ONCE]
+                read += sum(stamp[0] for _, stamp in part if not self._known(stamp))
+                for (path, _), digest in zip(part, threads.map(lambda item: self._of(*item), part)):
+                    found[str(path.relative_to(root))] = digest
+                if time.monotonic() - told > _TELL_EVERY and read:
+                    told = time.monotonic()
+                    self.save()
+                    print("hashing %s: %.1f of %.1f GB, %.0f minutes left" % (
+                        root, read / 1e9, unread / 1e9, (told - started) * (unread / read - 1) / 60),
+                        file=sys.stderr, flush=True)
+        return sha256_json(found)
+
+    def _of(self, path: Path, stamp: List[int]) -> str:
+        known = self._known(stamp)
+        if known:
+            return known
         asked = time.time_ns()
-        with explain_os_errors(path):
-            status = os.stat(str(path))
-        stamp = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
-        known = self._entries.get(str(path))
-        if isinstance(known, list) and len(known) == 5 and known[:4] == stamp:
-            return str(known[4])
         digest = sha256(path)
-        if asked - status.st_ctime_ns > _SETTLED_NS:
-            self._entries[str(path)] = stamp + [digest]
+        if asked - stamp[2] > _SETTLED_NS:
+            self._entries[str(stamp[3])] = stamp + [digest]
             self._dirty = True
         return digest
 
-    def of_many(self, paths: Iterable[Path], root: Path) -> str:
-        """One hash for a set of files: their names below `root` and their contents, in any order."""
-        return sha256_json({str(Path(p).relative_to(root)): self.of(p) for p in paths})
+    def _known(self, stamp: List[int]) -> str:
+        known = self._entries.get(str(stamp[3]))
+        return str(known[4]) if isinstance(known, list) and len(known) == 5 and known[:4] == stamp else ""
+
+    @staticmethod
+    def _stamp(path: Path) -> List[int]:
+        """[size, mtime, ctime, inode]: a container sees the same ones under another path."""
+        with explain_os_errors(path):
+            status = os.stat(str(path))
+        return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
     def save(self) -> None:
         if self._path is not None and self._dirty:
             with contextlib.suppress(KitError):  # an index that cannot be written costs time, not truth
-                write_json(self._path, self._entries)
+                write_json(self._path, dict(self._entries))
             self._dirty = False
 
 

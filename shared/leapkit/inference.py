@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator, Sequence, Union
 
 import numpy as np
 import torch
@@ -18,10 +18,9 @@ from leapkit import checkpoints, submission
 from leapkit.columns import TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import atomic, require_free
-from leapkit.prepared import TestSet
+from leapkit.prepared import Rows, TestSet
 from leapkit.progress import progress
 from leapkit.statistics import Statistics
-from leapkit.training import predict
 
 _ROW = 4 * len(TARGETS)
 _STRETCH = 1 << 16  # rows, on a GPU: 240 MB of inputs and predictions
@@ -35,26 +34,36 @@ class Weights:
     columns: slice
 
 
-def predict_parts(network: nn.Module, parts: Sequence[Weights], inputs: np.ndarray, batch: int, device: torch.device
-                  ) -> Iterator[np.ndarray]:
-    """Yields (n, 368) float32 predictions in which every part's network fills its own columns.
+def predict_parts(network: nn.Module, parts: Sequence[Weights], inputs: Union[np.ndarray, Rows], batch: int,
+                  device: torch.device, start: int = 0) -> Iterator[np.ndarray]:
+    """Yields (n, 368) float32 predictions of the rows from `start` on; every part's network fills its own columns.
 
     One pass over the inputs, one network in memory: at each stretch of rows its weights are exchanged, seven times for
     seven checkpoints, which costs what reading them does. Batches are those of seven separate passes.
     """
     # On a CPU a thousand rows take so long that reading weights is nothing beside it, and a point to go on from is welcome.
     stretch = batch * max(1, (1024 if device.type == "cpu" else _STRETCH) // batch)
-    for at in range(0, len(inputs), stretch):
+    for at in range(start, len(inputs), stretch):
         here = np.array(inputs[at:at + stretch])
         filled = np.empty((len(here), len(TARGETS)), dtype=np.float32)
         for part in parts:
-            if at == 0 or len(parts) > 1:
+            if at == start or len(parts) > 1:
                 load(network, part.checkpoint)
             row = 0
             for block in predict(network, here, batch, device):
                 filled[row:row + len(block), part.columns] = block[:, part.columns]
                 row += len(block)
         yield filled
+
+
+def predict(network: nn.Module, inputs: np.ndarray, batch: int, device: torch.device) -> Iterator[np.ndarray]:
+    """Yields (n, 368) float32 predictions, standardised, network order, `batch` rows at a time, in order."""
+    network.eval()
+    with torch.no_grad():
+        for at in range(0, len(inputs), batch):
+            # A copy: memory-mapped inputs are read only, and torch wants memory that it may own.
+            block = torch.from_numpy(np.array(inputs[at:at + batch])).to(device)
+            yield network(block).float().cpu().numpy()
 
 
 def load(network: nn.Module, checkpoint: Path) -> str:
@@ -80,7 +89,7 @@ def predictions(network: nn.Module, parts: Sequence[Weights], test: TestSet, bat
         done = count if done >= count else done - done % batch  # the same batches whether interrupted or not
         handle.truncate(done * _ROW)
         with progress(total=count, initial=done, desc="predicting", unit="row") as bar:
-            for block in predict_parts(network, parts, test.inputs[done:], batch, device):
+            for block in predict_parts(network, parts, test.inputs, batch, device, done):
                 if not np.isfinite(block).all():
                     raise KitError("the network's output is NaN or infinite", "inference",
                                    "check the checkpoint and test.csv for odd values")

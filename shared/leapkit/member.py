@@ -18,12 +18,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from leapkit import checkpoints, compute, inference, plan, receipts, rows, statistics, training, workers
+from leapkit import checkpoints, compute, inference, oof, plan, receipts, statistics, training, workers
 from leapkit.columns import GROUP_NAMES, GROUPS, TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.experiments import PROFILES, Experiment, TrainingRows, lineage, select
 from leapkit.files import HashIndex, publish_copy, sha256, sha256_json
+from leapkit.loader import Loader
 from leapkit.prepared import prepare
+from leapkit.row_index import read_index
+from leapkit.rows import StepRows
 from leapkit.world import RawData, RunFiles, Submission
 
 Build = Callable[[Any], nn.Module]
@@ -80,10 +83,9 @@ def _side_by_side(options: argparse.Namespace) -> Any:
 def run_experiment(row: Experiment, experiments: Sequence[Experiment], build: Build, options: argparse.Namespace) -> None:
     """Trains and predicts one experiment where its receipts do not hold. Raises KitError when it cannot."""
     places = plan.Places(RawData(options.raw_data), Submission(options.submission), options.weights)
-    cache = places.submission.outputs(row.member) / ".cache"
     family = lineage(experiments, [row]) if options.command == "reproduce" else [row]
     with locked(places.submission.experiment(row.member, row.id), "another run is at work here"):
-        todo = decide(family, options, places, cache)
+        todo = decide(family, options, places)
         for line in todo.lines():
             print(line, flush=True)
         if todo.blocked:
@@ -97,15 +99,15 @@ def run_experiment(row: Experiment, experiments: Sequence[Experiment], build: Bu
         device = compute.choose_device(options.device)
         if todo.train:
             train(todo, options.profile, places, build, device)
-            todo = decide(family, options, places, cache)
+            todo = decide(family, options, places)
         if todo.infer:
-            infer(todo, options, places, build, device, cache)
+            infer(todo, options, places, build, device)
 
 
-def decide(family: Sequence[Experiment], options: argparse.Namespace, places: plan.Places, cache: Path) -> plan.Todo:
-    """The plan of the last of `family`; hashes are kept in the cache, which experiments side by side share."""
-    with locked(cache):
-        index = HashIndex(cache / "hashes.json")
+def decide(family: Sequence[Experiment], options: argparse.Namespace, places: plan.Places) -> plan.Todo:
+    """The plan of the last of `family`; hashes are kept where all members and the launcher find them."""
+    with locked(places.submission.cache):
+        index = HashIndex(places.submission.hashes)
         todos = plan.of_experiments(family, options.command, options.profile, places, plan.Hashes(places.raw, index))
         index.save()
     waiting = [todo.row.name for todo in todos[:-1] if todo.train]
@@ -133,9 +135,10 @@ def train(todo: plan.Todo, profile: str, places: plan.Places, build: Build, devi
     """Trains the parts that are not proven, and writes the receipt of each one's checkpoint."""
     row, recipe = todo.row, todo.row.recipe[profile]
     scale = load_statistics(row, places)
-    validation = rows.load(places.raw.validation_pairs(), scale, TrainingRows(), "validation")
+    held_out = StepRows(places.raw.validation_pairs(), scale)
+    validation = Loader(held_out, recipe.rows.pool)
     parent = Parent(row, places) if row.parent else None
-    train_rows: Optional[rows.Rows] = None
+    learned: Optional[StepRows] = None
     for part in todo.parts:
         files = RunFiles(places.submission.experiment(row.member, row.id), row.id, part.group)
         if not part.train:
@@ -144,12 +147,16 @@ def train(todo: plan.Todo, profile: str, places: plan.Places, build: Build, devi
         if parent and part.group is not None and row.groups and part.group in row.groups.parents:
             details = parent.stands_in(files, "by the team's construction this group is not fine-tuned")
         else:
-            if train_rows is None:
-                train_rows = rows.load(places.raw.training_pairs(recipe.rows.first_month), scale, recipe.rows, "training")
+            if learned is None:
+                learned = training_rows(recipe.rows, places.raw, scale)
+                train_rows = Loader(learned, recipe.rows.pool)
+                print("%s: %d training rows of %d months, %d validation rows" % (
+                    files.stem, len(train_rows), len(learned.used()), len(validation)), flush=True)
             task = training.Task(files, recipe, sha256_json(part.inputs), parent.weights if parent else None, part.group)
             done = training.train(lambda: build(row.network[profile]), task, train_rows, validation, scale, device)
-            details = {"weights": "trained", "training rows": len(train_rows), "epochs": done.epochs,
-                       "seconds": round(done.seconds, 1), "validation": asdict(done.score)}
+            details = {"weights": "trained", "training rows": len(train_rows), "training months": learned.used(),
+                       "validation months": held_out.used(), "epochs": done.epochs, "seconds": round(done.seconds, 1),
+                       "validation": asdict(done.score)}
             print("%s: trained in %.0f s, validation %s" % (files.stem, done.seconds, task.line(done.score)), flush=True)
             if parent and part.group is not None:
                 details.update(parent.compared(files, done.score.groups[part.group]))
@@ -158,6 +165,11 @@ def train(todo: plan.Todo, profile: str, places: plan.Places, build: Build, devi
             "oof": sha256(files.oof), **details, **compute.describe(device)})
         with contextlib.suppress(FileNotFoundError):
             files.state.unlink()
+
+
+def training_rows(chosen: TrainingRows, raw: RawData, scale: statistics.Statistics) -> StepRows:
+    index = raw.row_index(chosen)
+    return StepRows(raw.training_pairs(chosen.first_month), scale, chosen, read_index(index) if index else None)
 
 
 class Parent:
@@ -189,15 +201,14 @@ class Parent:
         assert files.group is not None
         if sha256(self.files.oof) != self.receipt["oof"]:
             raise KitError("is not what its receipt names", self.files.oof, "remove it and run `make reproduce` again")
-        oof = np.load(str(self.files.oof), mmap_mode="r", allow_pickle=False)
-        training.save_oof(files.oof, oof[:, GROUPS[files.group]])
+        found, own = oof.read(self.files.oof), GROUPS[files.group]
+        oof.save(files.oof, len(found), own.stop - own.start, (found[rows, own] for rows in oof.stretches(len(found))))
         publish_copy(self.files.checkpoint, files.checkpoint)
         print("%s: keeps the weights of %s: %s" % (files.stem, self.name, reason), flush=True)
         return {"weights": "of the parent " + self.name, "reason": reason, "group": GROUP_NAMES[files.group]}
 
 
-def infer(todo: plan.Todo, options: argparse.Namespace, places: plan.Places, build: Build, device: torch.device,
-          cache: Path) -> None:
+def infer(todo: plan.Todo, options: argparse.Namespace, places: plan.Places, build: Build, device: torch.device) -> None:
     """Predicts one experiment's parquet."""
     started, clock, row = receipts.now(), time.monotonic(), todo.row
     network = build(row.network[options.profile])
@@ -210,10 +221,9 @@ def infer(todo: plan.Todo, options: argparse.Namespace, places: plan.Places, bui
         _require_no_twin(row, parts, prefixes, options.profile)
     compute.make_repeatable(0)
     scale = load_statistics(row, places)
-    depends = {role: value for role, value in todo.inference_inputs.items() if not role.startswith("checkpoint")
-               and role != "network"}
-    with locked(cache):
-        test = prepare(places.raw, scale, cache, sha256_json([row.family, depends]))
+    depends = [todo.inference_inputs[role] for role in places.raw.test_files()]
+    with locked(places.submission.cache / "test"):  # the first one parses test.csv, the others wait for it
+        test = prepare(places.raw, scale, places.submission.cache, sha256_json(depends))
     folder = places.submission.experiment(row.member, row.id)
     scratch = plan.scratch_path(folder, todo.inference_inputs)
     for old in folder.glob("predictions-*.f32"):
@@ -258,8 +268,9 @@ def publish_oof(row: Experiment, folder: Path, target: Path) -> Dict[str, str]:
     if row.groups is None:
         publish_copy(RunFiles(folder, row.id).oof, target)
     else:
-        parts = [np.load(str(RunFiles(folder, row.id, g).oof), mmap_mode="r", allow_pickle=False) for g in row.parts]
-        training.save_oof(target, np.concatenate(parts, axis=1))
+        parts = [oof.read(RunFiles(folder, row.id, g).oof) for g in row.parts]
+        oof.save(target, len(parts[0]), len(TARGETS), (np.concatenate([part[rows] for part in parts], axis=1)
+                                                       for rows in oof.stretches(len(parts[0]))))
     return {"sha256": sha256(target), "family": row.family}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from leapkit.errors import KitError
-from leapkit.experiments import Experiment, lineage, part_name, select
+from leapkit.experiments import Experiment, TrainingRows, lineage, part_name, select
 from leapkit.files import HashIndex, read_json, sha256_json
 from leapkit.receipts import judge, receipt_path
 from leapkit.world import RawData, RunFiles, Submission
@@ -57,6 +57,14 @@ class Hashes:
                 found[role] = self.index.of_many([f for pair in chosen for f in (pair.mli, pair.mlo)], raw.steps)
             self._steps[first_month] = found
         return self._steps[first_month]
+
+    def rows(self, rows: TrainingRows) -> Dict[str, str]:
+        """What `steps` says, and the file that names the rows where there is one."""
+        index = self.raw.row_index(rows)
+        found = dict(self.steps(rows.first_month))
+        if index:
+            found["row index"] = self.of(index)
+        return found
 
 
 @dataclass
@@ -174,7 +182,7 @@ def _is_admitted(row: Experiment, places: Places, hashes: Hashes) -> bool:
 
 def _plan_training(row: Experiment, profile: str, files: RunFiles, hashes: Hashes, parent: Optional[Todo]) -> Part:
     part = Part(files.group, files.checkpoint, inputs={
-        **hashes.scaling(row.family), **hashes.steps(row.recipe[profile].rows.first_month),
+        **hashes.scaling(row.family), **hashes.rows(row.recipe[profile].rows),
         "network": sha256_json(row.network_row(profile)), "recipe": sha256_json(row.recipe_row(profile))})
     if row.parent:
         if parent is None or parent.blocked:

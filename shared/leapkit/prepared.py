@@ -1,7 +1,9 @@
-"""test.csv, parsed once per member and kept as the networks want it, keyed by the content it was made from.
+"""test.csv, parsed once for all members of both families and kept as the numbers it holds.
 
-    inputs.f32   (N, 556) float32 standardised, network order
-    q0002.f64    (N, 16) float64 raw state_q0002_12..27, for the linear columns
+    rows.f64   (N, 556) float64, Kaggle order, physical units: 2.8 GB at full size, what two families' inputs would take
+
+Standardising a stretch of it for a network costs a fraction of what predicting it does, and nothing of the file depends
+on a member or on statistics. It lies in the folder that all members share and is keyed by the content it was made from.
 """
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
+from typing import Callable, List, Union
 
 import numpy as np
 
@@ -21,14 +23,31 @@ from leapkit.progress import progress
 from leapkit.statistics import Statistics
 from leapkit.world import RawData
 
+_ROW = 8 * len(INPUTS)
+
+
+class Rows:
+    """Rows that are computed when a slice of them is asked for."""
+
+    def __init__(self, count: int, of: Callable[[int, int], np.ndarray]) -> None:
+        self._count, self._of = count, of
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self._count)
+        return self._of(start, stop)
+
 
 @dataclass(frozen=True)
 class TestSet:
-    """ids in the order of sample_submission.csv; inputs (N, 556) float32; q0002 (N, 16) float64."""
+    """ids in the order of sample_submission.csv; inputs (N, 556) float32 standardised, network order; q0002 (N, 16)
+    float64 raw state_q0002_12..27, for the linear columns."""
 
     ids: List[str]
-    inputs: np.ndarray
-    q0002: np.ndarray
+    inputs: Union[np.ndarray, Rows]
+    q0002: Union[np.ndarray, Rows]
 
 
 def prepare(raw: RawData, statistics: Statistics, cache: Path, key: str) -> TestSet:
@@ -39,41 +58,38 @@ def prepare(raw: RawData, statistics: Statistics, cache: Path, key: str) -> Test
     ids = kaggle.read_ids(raw.sample_submission)
     folder = cache / ("test-" + key[:16])
     if not folder.exists():
-        _build(raw, statistics, folder, ids)
-    inputs = _mapped(folder / "inputs.f32", np.float32, (len(ids), len(INPUTS)))
-    q0002 = _mapped(folder / "q0002.f64", np.float64, (len(ids), len(LINEAR_INPUTS)))
-    return TestSet(ids, inputs, q0002)
+        _build(raw, folder, ids)
+    path, linear = folder / "rows.f64", [INPUTS.index(name) for name in LINEAR_INPUTS]
+    if not path.exists() or path.stat().st_size != len(ids) * _ROW:
+        raise KitError("does not hold the %d rows that it should" % len(ids), folder, "remove this folder and run again")
+
+    def stored(start: int, stop: int) -> np.ndarray:
+        # Not a map of the file, whose pages would count as this process's memory.
+        return np.fromfile(str(path), np.float64, (stop - start) * len(INPUTS), offset=start * _ROW).reshape(
+            -1, len(INPUTS))
+
+    return TestSet(ids, Rows(len(ids), lambda start, stop: statistics.test_inputs(stored(start, stop))),
+                   Rows(len(ids), lambda start, stop: stored(start, stop)[:, linear]))
 
 
-def _mapped(path: Path, dtype: type, shape: Tuple[int, int]) -> np.ndarray:
-    if not path.exists() or path.stat().st_size != shape[0] * shape[1] * np.dtype(dtype).itemsize:
-        raise KitError("does not hold the %d rows that it should" % shape[0], path.parent,
-                       "remove this folder and run again")
-    return np.memmap(str(path), dtype=dtype, mode="r", shape=shape)
-
-
-def _build(raw: RawData, statistics: Statistics, folder: Path, ids: List[str]) -> None:
+def _build(raw: RawData, folder: Path, ids: List[str]) -> None:
     partial = folder.with_name(TEMPORARY + folder.name)
     for old in list(folder.parent.glob(TEMPORARY + "test-*")) + list(folder.parent.glob("test-*")):
         shutil.rmtree(str(old))  # half-made, or made from other inputs
-    require_free(folder, len(ids) * (4 * len(INPUTS) + 8 * len(LINEAR_INPUTS)), "the standardised test set")
-    linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
+    require_free(folder, len(ids) * _ROW, "the test set")
     with explain_os_errors(folder):
         partial.mkdir(parents=True)
     try:
-        with explain_os_errors(folder), open(partial / "inputs.f32", "wb") as inputs, \
-                open(partial / "q0002.f64", "wb") as q0002:
+        with explain_os_errors(folder), open(partial / "rows.f64", "wb") as rows:
             with progress(total=len(ids), desc="reading test.csv", unit="row") as bar:
                 at = 0
                 for found, x in kaggle.test_rows(raw.test_csv):
                     submission.require_ids(found, ids[at:at + len(found)], at, raw.test_csv, kaggle.REMEDY)
-                    inputs.write(np.ascontiguousarray(statistics.test_inputs(x)).tobytes())
-                    q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
+                    rows.write(np.ascontiguousarray(x).data)
                     at += len(found)
                     bar.update(len(found))
-            for handle in (inputs, q0002):  # on disk before the folder has its name
-                handle.flush()
-                os.fsync(handle.fileno())
+            rows.flush()  # on disk before the folder has its name
+            os.fsync(rows.fileno())
         if at != len(ids):
             raise KitError("has %d rows, sample_submission.csv has %d" % (at, len(ids)), raw.test_csv, kaggle.REMEDY)
         partial.rename(folder)

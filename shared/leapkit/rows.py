@@ -1,84 +1,95 @@
-"""Step files -> standardised rows in memory, ready for a training loop.
+"""Which rows of the step files are learned from, and each pair's of them as a network wants them.
 
-One float32 copy of the rows that are used (3.7 kB each) and nothing else: every pair is read, standardised in float64
-and cast once. `require_memory` refuses what would not fit instead of letting the machine swap.
+Nothing is kept: a pair's rows are read, standardised in float64 and cast once whenever they are asked for. Reading the
+step files is as fast as reading a converted copy of them from disk would have to be to pay (`make bench`), and there is
+no second copy of 600 GB to make, to keep and to find stale.
 """
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import List, Sequence
+import threading
+from collections import Counter
+from typing import Dict, Mapping, Optional, Sequence
 
 import numpy as np
 
 from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS, TARGETS
 from leapkit.errors import KitError
 from leapkit.experiments import TrainingRows
-from leapkit.progress import progress
 from leapkit.statistics import Statistics
-from leapkit.stepfiles import StepPair
+from leapkit.stepfiles import StepPair, steps_of
 
-_BYTES_PER_ROW = 4 * (len(INPUTS) + len(TARGETS))
-
-
-@dataclass(frozen=True)
-class Rows:
-    """inputs (N, 556) and targets (N, 368), float32, standardised, network order."""
-
-    inputs: np.ndarray
-    targets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.inputs)
+MonthIndex = Mapping[str, np.ndarray]  # month -> rows of its array, 384 * step + column
 
 
-def chosen_rows(pairs: Sequence[StepPair], columns: int, rows: TrainingRows) -> List[np.ndarray]:
-    """Which columns of each pair are used: a seeded share of each month's rows, in file order.
+class StepRows:
+    """The chosen rows of step pairs, pair by pair, from any number of threads.
 
-    Drawn per month from (seed, month) alone, so the choice does not depend on which other months there are.
+    counts  (P,) chosen rows of each pair
+    """
+
+    def __init__(self, pairs: Sequence[StepPair], statistics: Statistics, rows: Optional[TrainingRows] = None,
+                 index: Optional[MonthIndex] = None) -> None:
+        self.pairs, self.statistics, self._rows, self._index = pairs, statistics, rows or TrainingRows(), index or {}
+        self._columns = StepReader().columns(pairs[0])
+        self._chosen = chosen_rows(pairs, self._columns, self._rows, self._index)
+        self.counts = np.full(len(pairs), self._columns) if self._chosen is None else self._chosen.sum(axis=1)
+        self._thread = threading.local()
+
+    def read(self, pair: int, inputs: np.ndarray, targets: np.ndarray) -> None:
+        """Writes a pair's rows into inputs (n, 556) and targets (n, 368): float32, standardised, network order.
+
+        Raises KitError for a damaged file.
+        """
+        if not hasattr(self._thread, "reader"):
+            self._thread.reader = StepReader()
+        x, y = self._thread.reader.levels(self.pairs[pair])
+        if x.shape[1] != self._columns:
+            raise KitError("has %d columns where the files before it have %d" % (x.shape[1], self._columns),
+                           self.pairs[pair].mli, "download this file again")
+        if self._chosen is not None:
+            x, y = x[:, self._chosen[pair]], y[:, self._chosen[pair]]
+        self.statistics.levels(x, y, inputs, targets)
+
+    def used(self) -> Dict[str, str]:
+        """What of which month, for people and receipts: {'0008-01': '744 of 2232 steps, 65 % of the rows by seed 1103'}."""
+        found = {}
+        for month, steps in sorted(Counter(pair.month for pair in self.pairs).items()):
+            how = "" if self._rows.fraction == 1 else ", %g %% of the rows by %s" % (
+                100 * self._rows.fraction,
+                "the team's index" if uses_index(month, steps, self._index) else "seed %d" % self._rows.seed)
+            found[month] = "%d of %d steps%s" % (steps, steps_of(month), how)
+        return found
+
+
+def chosen_rows(pairs: Sequence[StepPair], columns: int, rows: TrainingRows, index: MonthIndex) -> Optional[np.ndarray]:
+    """(P, columns) bool: a share of each month's rows, without replacement; None where all are taken.
+
+    The team's own index is used for the months that are whole (it numbers the rows of whole months); for the others as
+    many rows as it would have are drawn from (seed, month) alone, so that the choice does not depend on which other
+    months there are. Raises KitError where an index does not fit a month.
     """
     if rows.fraction == 1:
-        return [np.arange(columns) for _ in pairs]
-    chosen: List[np.ndarray] = []
-    for month in sorted({pair.month for pair in pairs}):
-        steps = sum(pair.month == month for pair in pairs)
-        total = steps * columns
-        random = np.random.RandomState([rows.seed, int(month.replace("-", ""))])
-        kept = np.sort(random.permutation(total)[:int(rows.fraction * total)])
-        for step in range(steps):
-            own = kept[(kept >= step * columns) & (kept < (step + 1) * columns)]
-            chosen.append(own - step * columns)
+        return None
+    chosen = np.zeros((len(pairs), columns), dtype=bool)
+    months = np.array([pair.month for pair in pairs])
+    for month in sorted(set(months.tolist())):
+        own = np.flatnonzero(months == month)
+        mask, total = np.zeros(len(own) * columns, dtype=bool), len(own) * columns
+        if uses_index(month, len(own), index):
+            mask[_checked(index[month], total, month)] = True
+        else:
+            random = np.random.RandomState([rows.seed, int(month.replace("-", ""))])
+            mask[random.permutation(total)[:int(rows.fraction * total)]] = True
+        chosen[own] = mask.reshape(len(own), columns)
     return chosen
 
 
-def require_memory(count: int, purpose: str) -> None:
-    """Raises KitError when `count` rows do not fit into the machine's free memory."""
-    try:
-        with open("/proc/meminfo") as handle:
-            free = next(int(line.split()[1]) * 1024 for line in handle if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    need = count * _BYTES_PER_ROW
-    if need > 0.9 * free:
-        raise KitError("%s needs %.1f GB of memory and %.1f GB are free" % (purpose, need / 1e9, free / 1e9), "memory",
-                       "use fewer months (split.json) or a larger machine")
+def uses_index(month: str, steps: int, index: MonthIndex) -> bool:
+    return month in index and steps == steps_of(month)
 
 
-def load(pairs: Sequence[StepPair], statistics: Statistics, rows: TrainingRows, purpose: str) -> Rows:
-    """Reads the chosen rows of all pairs, in the order of the pairs. Raises KitError for a damaged file."""
-    reader = StepReader()
-    columns = reader.columns(pairs[0])
-    chosen = chosen_rows(pairs, columns, rows)
-    total = sum(map(len, chosen))
-    require_memory(total, "the %s set of %d rows" % (purpose, total))
-    inputs = np.empty((total, len(INPUTS)), dtype=np.float32)
-    targets = np.empty((total, len(TARGETS)), dtype=np.float32)
-    at = 0
-    x, y = np.empty((columns, len(INPUTS))), np.empty((columns, len(TARGETS)))
-    for pair, own in zip(progress(pairs, desc="reading the %s set" % purpose, unit="step"), chosen):
-        reader.read(pair, x, y)
-        inputs[at:at + len(own)] = statistics.train_inputs(x[own])
-        targets[at:at + len(own)] = statistics.targets(y[own])
-        at += len(own)
-    return Rows(inputs, targets)
+def _checked(numbers: np.ndarray, total: int, month: str) -> np.ndarray:
+    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < total:
+        raise KitError("names a row beyond the %d of %s" % (total, month), "v3_index.pt",
+                       "use the team's own file, or remove it: a seeded index of the same size is then drawn")
+    return numbers

@@ -24,7 +24,7 @@ from leapkit.columns import INPUTS, TARGETS, ZERO, kaggle_positions
 from leapkit.errors import KitError, explain_os_errors, run_cli
 from leapkit.files import HashIndex, atomic, publish_copy, sha256_json, write_json
 from leapkit.progress import progress
-from leapkit.stepfiles import Split, StepPair, list_pairs, months_between, training_pairs, validation_pairs, write_split
+from leapkit.stepfiles import Split, StepPair, list_pairs, months_of, training_pairs, validation_pairs, write_split
 from leapkit.world import RawData, world_files, world_receipt
 
 CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
@@ -57,15 +57,20 @@ def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, 
         yield reader.read(pair)
 
 
-def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> statistics.Moments:
-    """train.csv of the pairs; returns the moments of its 924 columns."""
-    moments, count = statistics.Moments(len(INPUTS) + len(TARGETS)), 0
-    with kaggle.CsvWriter(path, INPUTS + TARGETS) as out:
+def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> statistics.TrainMoments:
+    """train.csv of the pairs; returns the moments of its 924 columns, as train_statistics takes them from the file."""
+    def written() -> Iterator[np.ndarray]:
+        count = 0
         for x, y in rows_of(pairs, "writing train.csv"):
             both = np.concatenate([x, y], axis=1)
-            moments.add(both)
             out.write(["train_%d" % (count + k) for k in range(len(both))], both)
             count += len(both)
+            yield both
+
+    moments = statistics.TrainMoments()
+    with kaggle.CsvWriter(path, INPUTS + TARGETS) as out:
+        for part in statistics.in_parts(written()):
+            moments.merge(statistics.part_moments(part))
     return moments
 
 
@@ -95,11 +100,12 @@ def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None
             out.write(own, np.repeat(row, len(own), axis=0))
 
 
-def write_scaling(raw: RawData, ids: Sequence[str], moments: statistics.Moments, published: Optional[Published]) -> None:
+def write_scaling(raw: RawData, ids: Sequence[str], moments: statistics.TrainMoments,
+                  published: Optional[Published]) -> None:
     """Old weights and both families' statistics: the published ones, or those of train.csv."""
-    inputs = len(INPUTS)
+    inputs, whole = len(INPUTS), moments.families["adam"]
     targets = statistics.Moments(len(TARGETS))
-    targets.count, targets.mean, targets.m2 = moments.count, moments.mean[inputs:], moments.m2[inputs:]
+    targets.count, targets.mean, targets.m2 = whole.count, whole.mean[inputs:], whole.m2[inputs:]
     weight = (kaggle.read_old_weights(published.old_weights) if published else statistics.old_weights(targets))
     write_constant_rows(raw.old_weights, ids, weight[None, :])
     for family in statistics.FAMILIES:
@@ -107,7 +113,7 @@ def write_scaling(raw: RawData, ids: Sequence[str], moments: statistics.Moments,
             for name in ("mean.json", "std.json"):
                 publish_copy(published.families[family] / name, raw.statistics(family) / name)
         else:
-            statistics.write(raw.statistics(family), family, moments, weight)
+            statistics.write(raw.statistics(family), family, moments.families[family], weight)
 
 
 def place_steps(raw: RawData, pairs: Sequence[StepPair]) -> None:
@@ -158,8 +164,8 @@ def main(argv: List[str]) -> int:
     if options.to.exists() and not (options.to.is_dir() and not any(options.to.iterdir())):
         raise KitError("already holds something", options.to, "remove it or choose another folder")
     try:
-        split = Split(months(options.train), months(options.validation), options.validation_stride,
-                      months(options.test))
+        split = Split(months_of(options.train), months_of(options.validation), options.validation_stride,
+                      months_of(options.test))
     except ValueError as error:
         raise KitError(str(error), "--train, --validation, --test", "mend the months") from error
     if options.csv_stride < 1:
@@ -178,15 +184,6 @@ def main(argv: List[str]) -> int:
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
     return 0
-
-
-def months(text: str) -> Tuple[str, ...]:
-    """`0008-01:0008-03,0008-07` -> four months."""
-    found: List[str] = []
-    for part in text.split(","):
-        first, colon, last = part.partition(":")
-        found.extend(months_between(first, last if colon else first))
-    return tuple(found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -33,25 +33,32 @@ class Family:
     std_floor     what a smaller standard deviation is replaced by
     cast_inputs   dtype that mean and std of inputs are rounded to before use (then promoted to float64)
     kept_float64  inputs that stay float64 where test.csv is rounded to float32: the tiny cloud-liquid levels
+    first_rows    rows of train.csv that its statistics are of, whole parts; None for all
     """
 
     name: str
     std_floor: float
     cast_inputs: str
     kept_float64: Tuple[str, ...]
+    first_rows: Optional[int] = None
 
     def __post_init__(self) -> None:
         unknown = set(self.kept_float64) - set(INPUTS)
         if unknown or self.cast_inputs not in ("float32", "float64") or not self.std_floor > 0:
             raise ValueError("family %s: bad floor, cast or columns %s" % (self.name, sorted(unknown)))
+        if self.first_rows is not None and (self.first_rows <= 0 or self.first_rows % PART):
+            raise ValueError("family %s: %d rows are no whole number of parts" % (self.name, self.first_rows))
 
 
+# Rows of train.csv whose moments are taken together. It divides the team's chunks of 625,000, of which fdzm used 15.
+PART = 250
 FAMILIES: Dict[str, Family] = {
     "adam": Family("adam", 1e-10, "float64", tuple("state_q0002_%d" % k for k in range(12, 29))),
-    "fdzm": Family("fdzm", 1e-8, "float32", tuple("state_q0002_%d" % k for k in range(12, 28))),
+    "fdzm": Family("fdzm", 1e-8, "float32", tuple("state_q0002_%d" % k for k in range(12, 28)), 15 * 625_000),
 }
 # Targets whose old weight is 0: the zero columns, and three levels of cloud liquid that Kaggle had ablated.
 ABLATED: Tuple[str, ...] = ZERO + tuple("ptend_q0002_%d" % k for k in (12, 13, 14))
+_INPUTS, _TARGETS = list(INPUTS_TO_NETWORK), list(TARGETS_TO_NETWORK)  # numpy takes a tuple for one index per axis
 WEIGHT_FLOOR = 1e-15  # a target's weight is 1 / max(std, WEIGHT_FLOOR)
 
 
@@ -82,6 +89,21 @@ class Statistics:
         """y (n, 368) float64 raw, Kaggle order -> (n, 368) float32 standardised, network order."""
         z = ((y * self.weight - self.target_mean) / self.target_std).astype(np.float32)
         return z[:, TARGETS_TO_NETWORK]
+
+    def levels(self, x: np.ndarray, y: np.ndarray, inputs: np.ndarray, targets: np.ndarray) -> None:
+        """train_inputs and targets of rows that lie level by level, as in step files: x (556, n) and y (368, n).
+
+        Writes into inputs (n, 556) and targets (n, 368), the same bits at twice the speed.
+        """
+        z = x[_INPUTS]
+        z -= self.input_mean[_INPUTS][:, None]
+        z /= self.input_std[_INPUTS][:, None]
+        inputs[...] = z.T
+        z = y[_TARGETS]
+        z *= self.weight[_TARGETS][:, None]
+        z -= self.target_mean[_TARGETS][:, None]
+        z /= self.target_std[_TARGETS][:, None]
+        targets[...] = z.T
 
     def weighted(self, z: np.ndarray) -> np.ndarray:
         """z (n, 368) standardised, network order -> (n, 368) float64 y * weight, Kaggle order.
@@ -180,14 +202,19 @@ def old_weights(targets: Moments) -> np.ndarray:
     return weight
 
 
-def write(folder: Path, family: str, moments: Moments, weight: np.ndarray) -> None:
-    """Writes mean.json and std.json of a family from the moments of (inputs, targets) (924 raw columns)."""
+def tables(family: str, moments: Moments, weight: np.ndarray) -> Dict[str, Dict[str, float]]:
+    """The contents of mean.json and std.json of a family, from the moments of (inputs, targets) (924 raw columns)."""
     scale = np.concatenate([np.ones(len(INPUTS)), weight])
     names: Sequence[str] = INPUTS + TARGETS
-    mean = moments.mean * scale
+    mean = moments.mean * scale + 0.0  # -0.0 where a weight is 0 becomes 0.0
     std = np.maximum(moments.std() * scale, FAMILIES[family].std_floor)
-    write_json(folder / "mean.json", dict(zip(names, mean.tolist())))
-    write_json(folder / "std.json", dict(zip(names, std.tolist())))
+    return {"mean.json": dict(zip(names, mean.tolist())), "std.json": dict(zip(names, std.tolist()))}
+
+
+def write(folder: Path, family: str, moments: Moments, weight: np.ndarray) -> None:
+    """Writes mean.json and std.json of a family."""
+    for name, table in tables(family, moments, weight).items():
+        write_json(folder / name, table)
 
 
 def moments_of(blocks: Iterable[np.ndarray]) -> Moments:
@@ -196,3 +223,42 @@ def moments_of(blocks: Iterable[np.ndarray]) -> Moments:
     for block in blocks:
         moments.add(block)
     return moments
+
+
+class TrainMoments:
+    """Both families' moments of the rows of train.csv: those of every part by themselves, merged in file order.
+
+    A part's moments depend on its rows alone, so the sum is the same to the last bit however many workers share the
+    parts, whichever ends first and wherever the work was interrupted.
+    """
+
+    def __init__(self) -> None:
+        self.families = {name: Moments(len(INPUTS) + len(TARGETS)) for name in FAMILIES}
+
+    def merge(self, part: Moments) -> None:
+        """The next PART rows, fewer only at the end of the file."""
+        for name, moments in self.families.items():
+            most = FAMILIES[name].first_rows
+            if most is None or moments.count + part.count <= most:
+                moments.merge(part)
+
+
+def part_moments(rows: np.ndarray) -> Moments:
+    """Moments of one part (n, 924); the rows must lie one after the other in memory, as the order of sums follows it."""
+    return moments_of([np.ascontiguousarray(rows, dtype=np.float64)])
+
+
+def in_parts(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The rows of (n, columns) blocks, PART at a time, the last time what there is."""
+    held: List[np.ndarray] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= PART:
+            rows = np.concatenate(held)
+            whole = len(rows) - len(rows) % PART
+            for at in range(0, whole, PART):
+                yield rows[at:at + PART]
+            held = [rows[whole:]]
+    rest = [block for block in held if len(block)]
+    if rest:
+        yield np.concatenate(rest)

@@ -5,25 +5,38 @@ Layout on disk: <root>/YYYY-MM/E3SM-MMF.{mli,mlo}.YYYY-MM-DD-SSSSS.nc; a pair of
 """
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from leapkit.errors import KitError
 from leapkit.files import read_json, write_json
 
-_NAME = re.compile(r"^E3SM-MMF\.mli\.(\d{4}-\d{2})-(\d{2})-(\d{5})\.nc$")
+_NAME = re.compile(r"^E3SM-MMF\.ml[io]\.((\d{4}-\d{2})-(\d{2})-(\d{5}))\.nc$")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
 @dataclass(frozen=True)
 class StepPair:
-    """The two files of one model step."""
+    """The two files of one model step. Small, as the published split has 195,048 of them."""
 
-    month: str  # YYYY-MM
-    mli: Path
-    mlo: Path
+    __slots__ = ("folder", "stamp")
+    folder: Path  # of the month
+    stamp: str    # YYYY-MM-DD-SSSSS
+
+    @property
+    def month(self) -> str:
+        return self.stamp[:7]
+
+    @property
+    def mli(self) -> Path:
+        return self.folder / ("E3SM-MMF.mli.%s.nc" % self.stamp)
+
+    @property
+    def mlo(self) -> Path:
+        return self.folder / ("E3SM-MMF.mlo.%s.nc" % self.stamp)
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,77 @@ def months_between(first: str, last: str) -> Tuple[str, ...]:
     return tuple("%04d-%02d" % (k // 12, k % 12 + 1) for k in range(start, end + 1))
 
 
+def months_of(text: str) -> Tuple[str, ...]:
+    """`0008-01:0008-03,0008-07` -> four months. Raises ValueError where these are no months in order."""
+    found: List[str] = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        found.extend(months_between(first, last if colon else first))
+    return tuple(found)
+
+
 # 89 training months and every seventh step of the last seven (reference/data_pipeline.md section 2).
 PUBLISHED = Split(months_between("0001-02", "0008-06"), months_between("0008-07", "0009-01"))
+
+
+def scaled_down(split: Split, there: Sequence[str]) -> Split:
+    """The same rule for the months that are there.
+
+    Without a month of its validation, or of its training, all months train and the last one validates as well.
+    Raises ValueError where there is no month at all.
+    """
+    train = tuple(m for m in split.train if m in there)
+    validation = tuple(m for m in split.validation if m in there)
+    if not (train and validation):
+        train = tuple(there)
+        validation = train[-1:]
+    return Split(train, validation, split.validation_stride)
+
+
+def steps_of(month: str) -> int:
+    """Steps of a whole month in ClimSim's calendar, which knows no leap years."""
+    return 72 * (28 if month[5:] == "02" else 30 if month[5:] in ("04", "06", "09", "11") else 31)
+
+
+@dataclass(frozen=True)
+class Month:
+    """What lies in a month's folder: whole pairs in order, names without their twin, names that are no step files."""
+
+    name: str
+    pairs: Tuple[StepPair, ...]
+    lone: Tuple[str, ...]
+    odd: Tuple[str, ...]
+
+    def line(self) -> str:
+        whole = steps_of(self.name)
+        text = "%s: %s" % (self.name, "whole, %d steps" % whole if len(self.pairs) == whole
+                           else "%d of %d steps" % (len(self.pairs), whole))
+        if self.lone:
+            text += "; without their twin: " + _some(self.lone)
+        return text + ("; no step files: " + _some(self.odd) if self.odd else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" and %d more" % (len(names) - 3) if len(names) > 3 else "")
+
+
+def read_month(folder: Path) -> Month:
+    """Sorts the names in a month's folder. Raises KitError where there is none."""
+    if not folder.is_dir():
+        raise KitError("the month is missing", folder, "download it, or leave it out of the split")
+    stamps: Tuple[Set[str], Set[str]] = (set(), set())
+    odd = []
+    for name in os.listdir(str(folder)):
+        match = _NAME.match(name)
+        if match and match[2] == folder.name and 0 < int(match[3]) <= steps_of(match[2]) // 72 \
+                and int(match[4]) in range(0, 86400, 1200):
+            stamps[name[9:12] == "mlo"].add(match[1])
+        else:
+            odd.append(name)
+    lone = ["E3SM-MMF.%s.%s.nc" % (kind, stamp) for kind, own, other in (("mli",) + stamps, ("mlo",) + stamps[::-1])
+            for stamp in own - other]
+    pairs = tuple(StepPair(folder, stamp) for stamp in sorted(stamps[0] & stamps[1]))
+    return Month(folder.name, pairs, tuple(sorted(lone)), tuple(sorted(odd)))
 
 
 def list_months(root: Path) -> List[str]:
@@ -77,25 +159,25 @@ def list_pairs(root: Path, months: Optional[Sequence[str]] = None) -> List[StepP
 
     Raises KitError for a month that is missing or empty, or an mli file without its mlo twin (or the reverse).
     """
-    pairs: List[StepPair] = []
-    for month in (list_months(root) if months is None else months):
-        folder = root / month
-        if not folder.is_dir():
-            raise KitError("the month is missing", folder, "download it, or leave it out of the split")
-        names = sorted(p.name for p in folder.iterdir())
-        outputs = {name for name in names if name.startswith("E3SM-MMF.mlo.")}
-        found = [name for name in names if _NAME.match(name)]
-        for name in found:
-            twin = name.replace(".mli.", ".mlo.")
-            if twin not in outputs:
-                raise KitError("its twin %s is missing" % twin, folder / name, "download the missing file")
-            outputs.discard(twin)
-            pairs.append(StepPair(month, folder / name, folder / twin))
-        if outputs:
-            raise KitError("its mli twin is missing", folder / sorted(outputs)[0], "download the missing file")
-        if not found:
-            raise KitError("the month holds no step files", folder, "download it, or leave it out of the split")
-    return pairs
+    found: List[StepPair] = []
+    for name in (list_months(root) if months is None else months):
+        found.extend(require_pairs(read_month(root / name), root / name))
+    return found
+
+
+def require_pairs(month: Month, folder: Path) -> Tuple[StepPair, ...]:
+    """A month's pairs. Raises KitError where there is none, or a file without its twin."""
+    if month.lone:
+        more = " (and %d more are)" % (len(month.lone) - 1) if month.lone[1:] else ""
+        raise KitError("its twin %s is missing%s" % (_twin(month.lone[0]), more), folder / month.lone[0],
+                       "download the missing file")
+    if not month.pairs:
+        raise KitError("the month holds no step files", folder, "download it, or leave it out of the split")
+    return month.pairs
+
+
+def _twin(name: str) -> str:
+    return name.replace(".mli.", ".mlo.") if ".mli." in name else name.replace(".mlo.", ".mli.")
 
 
 def validation_pairs(root: Path, split: Split) -> List[StepPair]:
@@ -108,8 +190,8 @@ def training_pairs(root: Path, split: Split, first_month: str = "") -> List[Step
     months = [m for m in split.train if m >= first_month]
     if not months:
         raise KitError("no training month is as late as %s" % first_month, root, "add months or choose another row")
-    held_out = {pair.mli for pair in validation_pairs(root, split)}
-    return [pair for pair in list_pairs(root, months) if pair.mli not in held_out]
+    held_out = set(validation_pairs(root, split))
+    return [pair for pair in list_pairs(root, months) if pair not in held_out]
 
 
 def write_split(path: Path, split: Split) -> None:

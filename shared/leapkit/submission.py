@@ -6,7 +6,7 @@ index column, no dictionaries on floats (they overflow and cost five times the t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,12 @@ from leapkit.statistics import linear_tendency
 ROW_GROUP = 8192  # rows: 24 MB of float64 per artifact that is read at the same time
 SCHEMA = pa.schema([pa.field(SAMPLE_ID, pa.string())] + [pa.field(name, pa.float64()) for name in TARGETS])
 REMEDY = "make it again (`make plan` names the command)"
+
+
+class Sliced(Protocol):
+    """Rows that can be had a slice at a time: an array, or rows that are read when they are asked for."""
+
+    def __getitem__(self, rows: slice) -> np.ndarray: ...
 
 
 def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
@@ -135,7 +141,7 @@ def require_ids(found: Sequence[str], expected: Sequence[str], at: int, path: Pa
         raise KitError("has fewer rows than sample_submission.csv", path, remedy)
 
 
-def verify(path: Path, ids: Sequence[str], state_q0002: Optional[np.ndarray], name: Optional[Path] = None,
+def verify(path: Path, ids: Sequence[str], state_q0002: Optional[Sliced], name: Optional[Path] = None,
            linear_rtol: float = 0.0) -> None:
     """Raises KitError unless the file keeps the contract; `name` is the file to speak of while `path` is temporary.
 

@@ -1,15 +1,15 @@
 """One training loop for every experiment; a recipe (leapkit.experiments) says how.
 
-The run is a function of (rows, recipe, network, starting weights, number of threads): shuffling is a permutation drawn
+The run is a function of (rows, recipe, network, starting weights, number of threads): the order of the rows is drawn
 from (seed, epoch), and the state saved at every evaluation holds the network, optimiser, schedule and generators.
 Killed at any moment and started again, it goes on from the last evaluation and ends in the same bytes.
 """
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import numpy as np
 import torch
@@ -20,11 +20,12 @@ from leapkit.augmentation import augment
 from leapkit.columns import GROUP_NAMES, GROUPS, TARGETS, ZERO, kaggle_positions, network_positions
 from leapkit.errors import KitError
 from leapkit.experiments import Recipe
-from leapkit.files import atomic, write_text
+from leapkit.files import write_text
+from leapkit.loader import Loader
 from leapkit.losses import loss_all, loss_group
+from leapkit.oof import OofFile
 from leapkit.optimisation import Schedule, make_optimiser
 from leapkit.progress import progress
-from leapkit.rows import Rows
 from leapkit.score import R2, Score, score_network_order, validation_r2
 from leapkit.statistics import Statistics
 from leapkit.world import RunFiles
@@ -102,28 +103,19 @@ def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int
     return sorted({apart * k for k in range(1 + skipped, evaluations) if apart * k < steps} | {steps})
 
 
-def predict(network: nn.Module, inputs: np.ndarray, batch: int, device: torch.device) -> Iterator[np.ndarray]:
-    """Yields (n, 368) float32 predictions, standardised, network order, `batch` rows at a time, in order."""
-    network.eval()
-    with torch.no_grad():
-        for at in range(0, len(inputs), batch):
-            # A copy: memory-mapped inputs are read only, and torch wants memory that it may own.
-            block = torch.from_numpy(np.array(inputs[at:at + batch])).to(device)
-            yield network(block).float().cpu().numpy()
-
-
-def evaluate(network: nn.Module, batch: int, rows: Rows, statistics: Statistics, oof: np.ndarray, device: torch.device
-             ) -> Score:
-    """Scores a network on the validation rows; leaves its predictions in `oof` (N, 368), zero columns -mean/std."""
-    sums, at = R2(len(TARGETS)), 0
-    zero = network_positions(ZERO)
+def evaluate(network: nn.Module, batch: int, rows: Loader, statistics: Statistics, device: torch.device,
+             keep: Callable[[np.ndarray], None]) -> Score:
+    """Scores a network on the validation rows; gives `keep` its predictions (n, 368), zero columns -mean/std."""
+    sums, zero = R2(len(TARGETS)), network_positions(ZERO)
     # -0.0 where the mean is 0: what the published files hold.
     constant = (-statistics.target_mean / statistics.target_std)[kaggle_positions(ZERO)].astype(np.float32)
-    for block in predict(network, rows.inputs, batch, device):
-        block[:, zero] = constant
-        sums.add(rows.targets[at:at + len(block)], block)
-        oof[at:at + len(block)] = block
-        at += len(block)
+    network.eval()
+    with contextlib.closing(rows.in_order(batch)) as batches, torch.no_grad():
+        for inputs, targets in batches:
+            block = network(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
+            block[:, zero] = constant
+            sums.add(targets, block)
+            keep(block)
     return score_network_order(validation_r2(sums, statistics))
 
 
@@ -137,7 +129,7 @@ def _generator(*numbers: int) -> torch.Generator:
     return generator
 
 
-def train(build: Callable[[], nn.Module], task: Task, rows: Rows, validation: Rows, statistics: Statistics,
+def train(build: Callable[[], nn.Module], task: Task, rows: Loader, validation: Loader, statistics: Statistics,
           device: torch.device) -> Trained:
     """Trains, or goes on with, one run; leaves the checkpoint, predictions and log of the best evaluation.
 
@@ -150,7 +142,7 @@ def train(build: Callable[[], nn.Module], task: Task, rows: Rows, validation: Ro
     if task.start is not None:
         checkpoints.load_into(network, task.start(network), "the parent of " + name)
     run = Run(network, task, device)
-    steps = len(rows) // recipe.batch  # drop_last, as published
+    steps = rows.steps(recipe.batch)
     if not steps:
         raise KitError("%d training rows do not fill one batch of %d" % (len(rows), recipe.batch), task.files.folder,
                        "add months to the training split")
@@ -161,32 +153,30 @@ def train(build: Callable[[], nn.Module], task: Task, rows: Rows, validation: Ro
             print("%s: goes on after epoch %d, step %d of %d" % (name, run.epoch + 1, run.step, steps), flush=True)
         else:
             print("%s: starts anew, the unfinished run in %s had other inputs" % (name, task.files.folder), flush=True)
-    oof = np.empty((len(validation), len(TARGETS)), dtype=np.float32)
-    inputs, targets = torch.from_numpy(rows.inputs), torch.from_numpy(rows.targets)
     with progress(total=recipe.epochs * steps, initial=run.epoch * steps + run.step, desc="training %s" % name,
               unit="step") as bar:
         while run.epoch < recipe.epochs and not _stops(run):
             points = evaluation_steps(steps, recipe.evaluations_in(run.epoch), recipe.skipped_evaluations)
-            order = torch.randperm(len(rows), generator=_generator(recipe.seed, run.epoch))
             started = time.monotonic()
-            while run.step < steps:
-                chosen = order[run.step * recipe.batch:(run.step + 1) * recipe.batch]
-                x, y = inputs[chosen], targets[chosen]
-                if recipe.augmentation:
-                    x, y = augment(x, y, recipe.augmentation, _generator(recipe.seed, run.epoch, run.step))
-                run.losses += _update(run, x.to(device), y.to(device))
-                run.schedule.after_update(run.epoch, run.step, steps)
-                run.step += 1
-                bar.update(1)
-                if run.step in points:
-                    score = evaluate(run.network, recipe.validation_batch, validation, statistics, oof, device)
-                    run.schedule.after_evaluation(score.all_columns)
-                    run.seconds += time.monotonic() - started
-                    started = time.monotonic()
-                    _keep(run, score, oof, steps)
-                    bar.set_postfix_str("R2 %.4f, best %.4f" % (task.value(score), task.value(run.best or score)),
-                                        refresh=False)
-                    training_state.save(state_file, dict(run.state(), key=task.key))
+            with contextlib.closing(rows.shuffled(recipe.batch, recipe.seed, run.epoch, run.step)) as batches:
+                for inputs, targets in batches:
+                    x, y = torch.from_numpy(inputs), torch.from_numpy(targets)
+                    if recipe.augmentation:
+                        x, y = augment(x, y, recipe.augmentation, _generator(recipe.seed, run.epoch, run.step))
+                    run.losses += _update(run, x.to(device), y.to(device))
+                    run.schedule.after_update(run.epoch, run.step, steps)
+                    run.step += 1
+                    bar.update(1)
+                    if run.step in points:
+                        with OofFile(task.files.oof, len(validation), task.columns) as oof:
+                            score = evaluate(run.network, recipe.validation_batch, validation, statistics, device, oof.add)
+                            run.schedule.after_evaluation(score.all_columns)
+                            run.seconds += time.monotonic() - started
+                            started = time.monotonic()
+                            _keep(run, score, oof, steps)
+                        bar.set_postfix_str("R2 %.4f, best %.4f" % (task.value(score), task.value(run.best or score)),
+                                            refresh=False)
+                        training_state.save(state_file, dict(run.state(), key=task.key))
             run.epoch, run.step, run.losses = run.epoch + 1, 0, 0.0
     assert run.best is not None  # the first evaluation always counts
     return Trained(run.best, run.epoch, run.seconds)
@@ -213,8 +203,8 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
     return value
 
 
-def _keep(run: Run, score: Score, oof: np.ndarray, steps: int) -> None:
-    """Writes the checkpoint and its out-of-fold predictions when the score is the best so far; extends the log."""
+def _keep(run: Run, score: Score, oof: OofFile, steps: int) -> None:
+    """Writes the checkpoint and its predictions when the score is the best so far; extends the log."""
     task, rates = run.task, [group["lr"] for group in run.optimiser.param_groups]
     better = run.best is None or task.value(score) > task.value(run.best) + task.recipe.min_gain
     run.log.append("epoch %d step %d/%d lr %s loss %.6f %s%s" % (
@@ -223,14 +213,5 @@ def _keep(run: Run, score: Score, oof: np.ndarray, steps: int) -> None:
     if better:
         run.best, run.best_epoch = score, run.epoch
         checkpoints.save(run.network, task.files.checkpoint)
-        save_oof(task.files.oof, oof[:, task.columns])
+        oof.keep()
     write_text(task.files.log, "".join(line + "\n" for line in run.log))
-
-
-def save_oof(path: Path, oof: np.ndarray) -> None:
-    """Out-of-fold predictions (N, columns) float32, standardised, network order, as .npy."""
-    values = np.ascontiguousarray(oof)
-    with atomic(path) as temporary, open(temporary, "wb") as handle:
-        # As np.save, whose own write does not say that it was the disk that is full.
-        np.lib.format.write_array_header_1_0(handle, np.lib.format.header_data_from_array_1_0(values))
-        handle.write(values.data)

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from leapkit.experiments import part_name
+from leapkit.errors import KitError
+from leapkit.experiments import TrainingRows, part_name
 from leapkit.files import HashIndex
-from leapkit.stepfiles import PUBLISHED, Split, StepPair, list_pairs, read_split, training_pairs, validation_pairs
+from leapkit.stepfiles import (
+    PUBLISHED,
+    Split,
+    StepPair,
+    list_months,
+    list_pairs,
+    read_split,
+    scaled_down,
+    training_pairs,
+    validation_pairs,
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +52,28 @@ class RawData:
         return self.root / "statistics" / family
 
     def split(self) -> Split:
-        """split.json where the split maker wrote one, else the published months."""
+        """split.json where the split maker wrote one, else the published months, as far as they are there.
+
+        Raises KitError where no month is there.
+        """
         path = self.root / "split.json"
-        return read_split(path) if path.exists() else PUBLISHED
+        if path.exists():
+            return read_split(path)
+        there = list_months(self.steps)
+        if not there:
+            raise KitError("holds no month (YYYY-MM) of step files", self.steps, "see README, 'Real data'")
+        return scaled_down(PUBLISHED, there)
 
     def training_pairs(self, first_month: str = "") -> List[StepPair]:
         return training_pairs(self.steps, self.split(), first_month)
 
     def validation_pairs(self) -> List[StepPair]:
         return validation_pairs(self.steps, self.split())
+
+    def row_index(self, rows: TrainingRows) -> Optional[Path]:
+        """The team's own choice of rows, where these rows have one and the user has its file."""
+        path = self.root / rows.index
+        return path if rows.index and path.exists() else None
 
     def scaling_files(self, family: str) -> Dict[str, Path]:
         """What the numbers of a family depend on, by role."""
@@ -69,6 +93,15 @@ class Submission:
     @property
     def subs(self) -> Path:
         return self.root / "subs"
+
+    @property
+    def cache(self) -> Path:
+        """What all members and the blend may use again: in the one folder that they all see."""
+        return self.subs / ".cache"
+
+    @property
+    def hashes(self) -> Path:
+        return self.cache / "hashes.json"
 
     @property
     def blend(self) -> Path:

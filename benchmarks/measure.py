@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-STEPS = ("steps", "test_csv", "parquet", "blend_apply", "weight_search", "mamba_scan")
+STEPS = ("steps", "loader", "test_csv", "parquet", "blend_apply", "weight_search", "mamba_scan")
 MADE_PAIRS = 16  # step pairs of the sample world when none are given
 # A side is run again until it has had three runs or this many seconds; the fastest counts, for both sides alike.
 RUNS, ENOUGH_SECONDS = 3, 4.0
@@ -36,7 +36,7 @@ class Case:
 
     folder       temporary, removed at the end
     steps        root of the step files, YYYY-MM folders below it
-    pairs        step pairs that are read, at most (0: all that there are)
+    pairs        step pairs that are read (0: all that there are; more than there are: each several times)
     rows         rows of test.csv and of each parquet
     search_rows  validation rows of the weight search
     """
@@ -67,6 +67,7 @@ class Step:
     """A step, its sides (the published way first) and how their results are compared.
 
     cores     1 pins every side to one core, 0 leaves all of them
+    work      how much of the work a side does, where sides differ in it: ratios are of work per second
     size      states the size of the work in words
     make      writes the input files of both sides (untimed, in a process of its own)
     evidence  (case, side, result of the last run) -> JSON value that compare is given (untimed)
@@ -81,6 +82,7 @@ class Step:
     make: Callable[[Case], None]
     evidence: Callable[[Case, str, Any], Any]
     compare: Callable[[Case, Mapping[str, Any]], str]
+    work: Callable[[Case, str], float] = lambda case, side: 1.0
 
 
 def load(step: str) -> Step:
@@ -128,7 +130,7 @@ def _run(step: Step, name: str, case: Case) -> Dict[str, Any]:
         seconds.append(time.perf_counter() - started)
     peak = peak_mb()
     return {"seconds": min(seconds), "runs": seconds, "base_mb": base, "peak_mb": peak,
-            "evidence": step.evidence(case, name, result)}
+            "work": step.work(case, name), "evidence": step.evidence(case, name, result)}
 
 
 def _compare(step: Step, name: str, case: Case) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from leapkit.errors import KitError, explain_os_errors
 
@@ -108,38 +108,44 @@ class HashIndex:
                 self._entries = stored if isinstance(stored, dict) else {}
 
     def of(self, path: Path) -> str:
-        return self._of(Path(path), self._stamp(Path(path)))
+        return self._of(str(path), self._stamp(str(path)))
 
     def of_many(self, paths: Iterable[Path], root: Path) -> str:
         """One hash for a set of files: their names below `root` and their contents, in any order.
 
         Several files at a time; minutes of it are told on stderr, and kept in case the rest is interrupted.
         """
-        stamped = [(path, self._stamp(path)) for path in map(Path, paths)]
-        unread = sum(stamp[0] for _, stamp in stamped if not self._known(stamp))
-        found: Dict[str, str] = {}
+        names = [str(path) for path in paths]
+        stamps = [self._stamp(name) for name in names]
+        unread = {stamp[3]: (name, stamp) for name, stamp in zip(names, stamps) if not self._known(stamp)}
+        read, cut = self._read(list(unread.values()), root), len(str(root)) + 1
+        return sha256_json({name[cut:]: self._known(stamp) or read[stamp[3]] for name, stamp in zip(names, stamps)})
+
+    def _read(self, files: Sequence[Tuple[str, List[int]]], root: Path) -> Dict[int, str]:
+        """{inode: sha256} of files, some at a time."""
+        found: Dict[int, str] = {}
+        total, done = sum(stamp[0] for _, stamp in files), 0
         started = told = time.monotonic()
-        read = 0
         with ThreadPoolExecutor() as threads:
-            for at in range(0, len(stamped), _AT_ONCE):
-                part = stamped[at:at + _AT_ONCE]
-                read += sum(stamp[0] for _, stamp in part if not self._known(stamp))
-                for (path, _), digest in zip(part, threads.map(lambda item: self._of(*item), part)):
-                    found[str(path.relative_to(root))] = digest
-                if time.monotonic() - told > _TELL_EVERY and read:
+            for at in range(0, len(files), _AT_ONCE):
+                part = files[at:at + _AT_ONCE]
+                digests = threads.map(lambda item: self._of(*item), part)
+                found.update((stamp[3], digest) for (_, stamp), digest in zip(part, digests))
+                done += sum(stamp[0] for _, stamp in part)
+                if time.monotonic() - told > _TELL_EVERY and done:
                     told = time.monotonic()
                     self.save()
                     print("hashing %s: %.1f of %.1f GB, %.0f minutes left" % (
-                        root, read / 1e9, unread / 1e9, (told - started) * (unread / read - 1) / 60),
+                        root, done / 1e9, total / 1e9, (told - started) * (total / done - 1) / 60),
                         file=sys.stderr, flush=True)
-        return sha256_json(found)
+        return found
 
-    def _of(self, path: Path, stamp: List[int]) -> str:
+    def _of(self, path: str, stamp: List[int]) -> str:
         known = self._known(stamp)
         if known:
             return known
         asked = time.time_ns()
-        digest = sha256(path)
+        digest = sha256(Path(path))
         if asked - stamp[2] > _SETTLED_NS:
             self._entries[str(stamp[3])] = stamp + [digest]
             self._dirty = True
@@ -150,10 +156,10 @@ class HashIndex:
         return str(known[4]) if isinstance(known, list) and len(known) == 5 and known[:4] == stamp else ""
 
     @staticmethod
-    def _stamp(path: Path) -> List[int]:
+    def _stamp(path: str) -> List[int]:
         """[size, mtime, ctime, inode]: a container sees the same ones under another path."""
         with explain_os_errors(path):
-            status = os.stat(str(path))
+            status = os.stat(path)
         return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
     def save(self) -> None:

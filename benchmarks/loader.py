@@ -1,4 +1,4 @@
-"""Shuffled batches for a training loop: the published way (arrays in memory, a sample at a time) against pools of step files.
+"""Shuffled batches for training: the published way (arrays in memory, a sample at a time) against pools of step files.
 
 The published way is given its arrays ready made, for few rows; `ours` reads the same rows from the step files. Two more
 sides read all pairs of the case and a quarter of them: it is their memory that must not grow.

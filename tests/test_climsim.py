@@ -4,7 +4,7 @@ from __future__ import annotations
 import shutil
 import tracemalloc
 from pathlib import Path
-from typing import Callable, Dict, Tuple
+from typing import Callable, Dict, Set, Tuple
 
 import numpy as np
 import pytest
@@ -26,7 +26,17 @@ from leapkit.columns import (
     TARGETS,
 )
 from leapkit.errors import KitError
-from leapkit.stepfiles import Split, StepPair, list_months, list_pairs, training_pairs, validation_pairs
+from leapkit.stepfiles import (
+    Month,
+    Split,
+    StepPair,
+    list_months,
+    list_pairs,
+    read_month,
+    steps_of,
+    training_pairs,
+    validation_pairs,
+)
 
 netCDF4 = pytest.importorskip("netCDF4")
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -110,6 +120,40 @@ def test_one_reader_reads_grids_of_two_sizes(tiny_world: Path, tmp_path: Path) -
         assert (bits(reader.read(pair)[0]) == bits(oracle(pair)[0])).all()
 
 
+def test_levels_are_the_rows_turned_round_bit_for_bit(tiny_world: Path) -> None:
+    reader = StepReader()
+    for pair in list_pairs(tiny_world / "ClimSim_low-res" / "train")[::3]:
+        x, y = reader.levels(pair)
+        expected_x, expected_y = oracle(pair)
+        assert x.shape == (556, 48) and y.shape == (368, 48)
+        assert x.dtype == y.dtype == np.float64 and x.flags.c_contiguous and y.flags.c_contiguous
+        assert (bits(x.T) == bits(expected_x)).all() and (bits(y.T) == bits(expected_y)).all()
+
+
+def test_levels_reuse_their_memory_and_rows_do_not(tiny_world: Path) -> None:
+    first, second = list_pairs(tiny_world / "ClimSim_low-res" / "train")[:2]
+    reader = StepReader()
+    rows = reader.read(first)
+    x, y = reader.levels(first)
+    kept = x.copy(), y.copy()
+    again = reader.levels(second)
+    assert again[0] is x and again[1] is y  # valid until the next call, as it says
+    assert (bits(x.T) == bits(oracle(second)[0])).all() and (bits(y.T) == bits(oracle(second)[1])).all()
+    assert (bits(rows[0].T) == bits(kept[0])).all() and (bits(rows[1].T) == bits(kept[1])).all()
+
+
+def test_levels_of_grids_of_two_sizes_in_turn(tiny_world: Path, tmp_path: Path) -> None:
+    from leapkit.sampleworld.steptime import StepTime
+    from leapkit.sampleworld.write import write_steps
+    write_steps(tmp_path, [StepTime(8, 1, 1, 0)], seed=1, columns=11)
+    reader = StepReader()
+    for root, columns in ((tiny_world / "ClimSim_low-res" / "train", 48), (tmp_path, 11)) * 2:
+        pair = list_pairs(root)[0]
+        x, y = reader.levels(pair)
+        assert x.shape == (556, columns) and y.shape == (368, columns)
+        assert (bits(x.T) == bits(oracle(pair)[0])).all() and (bits(y.T) == bits(oracle(pair)[1])).all()
+
+
 # --- any CDF-5 file --------------------------------------------------------------------------------------------------
 
 NAME = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,12}", fullmatch=True)
@@ -190,6 +234,7 @@ class Whole:
     """Bytes of an mli and an mlo file, and the rows that they hold (a class for its short repr)."""
 
     def __init__(self, pair: StepPair) -> None:
+        self.stamp = pair.stamp
         self.bytes = {"mli": pair.mli.read_bytes(), "mlo": pair.mlo.read_bytes()}
         self.x, self.y = oracle(pair)
 
@@ -197,6 +242,26 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tiny_world: Path) -> Whole:
     return Whole(list_pairs(tiny_world / "ClimSim_low-res" / "train")[0])
+
+
+@pytest.mark.parametrize("kind", ["mli", "mlo"])
+def test_the_file_of_another_step_under_this_ones_name_is_refused(pair: StepPair, tiny_world: Path, kind: str) -> None:
+    other = list_pairs(tiny_world / "ClimSim_low-res" / "train")[1]
+    shutil.copyfile(str(getattr(other, kind)), str(getattr(pair, kind)))
+    with refused(getattr(pair, kind), "holds the step %s" % other.stamp, cdf5.REMEDY):
+        StepReader().read(pair)
+
+
+def test_an_input_file_where_the_output_file_belongs_is_refused(pair: StepPair) -> None:
+    shutil.copyfile(str(pair.mli), str(pair.mlo))
+    with refused(pair.mlo, "cam_out_NETSW is missing"):
+        StepReader().read(pair)
+
+
+def test_real_files_hold_the_step_that_their_names_say(real_steps: Path) -> None:
+    reader = StepReader()
+    for pair in list_pairs(real_steps):
+        reader.levels(pair)
 
 
 @pytest.mark.parametrize("kind", ["mli", "mlo"])
@@ -273,6 +338,15 @@ def put(name: str, value: float, kind: str = "f8") -> Callable[[Dict[str, np.nda
     return change
 
 
+def test_after_a_refused_file_the_same_reader_reads_the_next_one_right(pair: StepPair, tiny_world: Path) -> None:
+    good, reader = list_pairs(tiny_world / "ClimSim_low-res" / "train")[1], StepReader()
+    rewrite(pair.mlo, put("state_t", np.nan))
+    with refused(pair.mlo, "ptend_t_59 holds a NaN"):
+        reader.levels(pair)
+    x, y = reader.levels(good)
+    assert (bits(x.T) == bits(oracle(good)[0])).all() and (bits(y.T) == bits(oracle(good)[1])).all()
+
+
 @pytest.mark.parametrize("kind, change, words", [
     ("mli", fewer_levels, "(59, 48)"), ("mlo", fewer_levels, "(59, 48)"),
     ("mlo", fewer_columns, "has 47 columns, its mli twin 48"), ("mli", fewer_columns, "columns"),
@@ -290,6 +364,14 @@ def test_odd_contents_are_refused_by_file_and_variable(
     rewrite(path, change)
     named = pair.mlo if change is fewer_columns else path  # the mlo file is read second: the pair does not agree
     with refused(named, words, cdf5.REMEDY):
+        StepReader().read(pair)
+
+
+@pytest.mark.parametrize("name", ["ymd", "tod"])
+@pytest.mark.parametrize("value", [np.array(np.nan), np.array(np.inf), np.array(b"x", "S1")])
+def test_a_clock_of_another_type_is_one_sentence(pair: StepPair, name: str, value: np.ndarray) -> None:
+    rewrite(pair.mlo, lambda variables: variables.update({name: value}))
+    with refused(pair.mlo, cdf5.REMEDY):
         StepReader().read(pair)
 
 
@@ -333,7 +415,7 @@ def test_a_missing_file_is_refused(pair: StepPair) -> None:
 def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
         tmp_path: Path, whole: Whole, kind: str, data: st.DataObject) -> None:
     good = whole.bytes
-    pair = StepPair(tmp_path, "0008-01-01-00000")
+    pair = StepPair(tmp_path, whole.stamp)
     length = parse_header(good[kind]).length
     damaged = bytearray(good[kind])
     for _ in range(data.draw(st.integers(1, 3), "damages")):
@@ -366,7 +448,7 @@ def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
 def test_no_single_flipped_bit_of_an_offset_gives_other_rows(
         tmp_path: Path, whole: Whole, kind: str) -> None:
     good = whole.bytes
-    pair = StepPair(tmp_path, "0008-01-01-00000")
+    pair = StepPair(tmp_path, whole.stamp)
     pair.mli.write_bytes(good["mli"])
     pair.mlo.write_bytes(good["mlo"])
     header = parse_header(good[kind])
@@ -452,3 +534,129 @@ def test_a_first_month_leaves_the_earlier_ones_out(tmp_path: Path) -> None:
     assert {p.month for p in training_pairs(tmp_path, split, "0008-02")} == {"0008-02"}
     with refused(tmp_path, "0008-03"):
         training_pairs(tmp_path, split, "0008-03")
+
+
+MLI, MLO = "E3SM-MMF.mli.%s.nc", "E3SM-MMF.mlo.%s.nc"
+ODD = [MLI % "0008-03-01-00000", MLO % "0008-03-01-00000",  # of another month
+       MLI % "0009-02-01-00000", MLI % "0008-02-29-00000", MLO % "0008-02-30-00000", MLI % "0008-02-00-00000",
+       MLI % "0008-02-01-00001", MLI % "0008-02-01-01199", MLI % "0008-02-01-86400", MLI % "0008-02-01-99999",
+       MLI % "0008-02-01-00000" + ".part", MLI % "0008-02-01-01200" + ".tmp", ".partial-" + MLI % "0008-02-01-00000",
+       "." + MLI % "0008-02-01-00000" + ".swp", MLI % "0008-02-1-00000", MLI % "0008-02-01-0", MLI % "0008-2-01-00000",
+       "E3SM-MMF.mlx.0008-02-01-00000.nc", "e3sm-mmf.mli.0008-02-01-00000.nc", "E3SM-MMF.mli.0008-02-01-00000.nc4",
+       "E3SM-MMF_mli_0008-02-01-00000.nc", "copy of " + MLI % "0008-02-01-00000", "README", "wget-log", "a\u00e9.nc"]
+
+
+def test_odd_names_are_neither_steps_nor_errors_but_are_listed(tmp_path: Path) -> None:
+    make_names(tmp_path, "0008-02", ("28-85200", "01-00000"))
+    for name in ODD:
+        (tmp_path / "0008-02" / name).touch()
+    (tmp_path / "0008-02" / "old").mkdir()
+    (tmp_path / "0008-02" / "old" / (MLI % "0008-02-02-00000")).touch()  # nobody looks into it
+    month = read_month(tmp_path / "0008-02")
+    assert [pair.stamp for pair in month.pairs] == ["0008-02-01-00000", "0008-02-28-85200"]
+    assert month.lone == () and month.odd == tuple(sorted(ODD + ["old"]))
+    assert list_pairs(tmp_path) == list(month.pairs)
+
+
+def test_a_name_that_ends_in_a_line_end_is_odd(tmp_path: Path) -> None:
+    make_names(tmp_path, "0008-02", ("01-00000",))
+    for kind in (MLI, MLO):
+        (tmp_path / "0008-02" / (kind % "0008-02-02-00000" + "\n")).touch()
+    assert [pair.stamp for pair in read_month(tmp_path / "0008-02").pairs] == ["0008-02-01-00000"]
+
+
+@pytest.mark.parametrize("month, days", [
+    ("0001-02", 28), ("0004-02", 28), ("0008-01", 31), ("0008-04", 30), ("0008-06", 30), ("0008-07", 31), ("0008-08", 31),
+    ("0008-09", 30), ("0008-11", 30), ("0008-12", 31)])
+def test_a_month_is_whole_in_a_calendar_without_leap_years(tmp_path: Path, month: str, days: int) -> None:
+    assert steps_of(month) == 72 * days
+    make_names(tmp_path, month, ("%02d-85200" % days, "%02d-00000" % (days + 1)))
+    found = read_month(tmp_path / month)
+    assert [pair.stamp for pair in found.pairs] == ["%s-%02d-85200" % (month, days)] and len(found.odd) == 2
+    assert found.line().startswith("%s: 1 of %d steps; no step files: " % (month, 72 * days))
+
+
+STAMP = st.builds(lambda day, step: "0008-04-%02d-%05d" % (day, 1200 * step), st.integers(0, 32), st.integers(0, 73))
+
+
+@given(mli=st.sets(STAMP, max_size=8), mlo=st.sets(STAMP, max_size=8), others=st.sets(st.sampled_from(ODD), max_size=3))
+@settings(max_examples=40, **FUZZ)
+def test_every_name_of_a_month_is_a_step_or_lone_or_odd(
+        tmp_path: Path, mli: Set[str], mlo: Set[str], others: Set[str]) -> None:
+    folder = tmp_path / "0008-04"
+    shutil.rmtree(str(folder), ignore_errors=True)
+    folder.mkdir()
+    names = {MLI % stamp for stamp in mli} | {MLO % stamp for stamp in mlo} | others
+    for name in names:
+        (folder / name).touch()
+    month = read_month(folder)
+    assert sorted([path.name for pair in month.pairs for path in (pair.mli, pair.mlo)] + list(month.lone)
+                  + list(month.odd)) == sorted(names)
+    real = {stamp for stamp in mli | mlo if 1 <= int(stamp[8:10]) <= 30 and int(stamp[11:]) < 86400}
+    assert [pair.stamp for pair in month.pairs] == sorted(real & mli & mlo)
+    assert list(month.lone) == sorted(month.lone) and list(month.odd) == sorted(month.odd)
+    assert set(month.lone) == {MLI % s for s in real & mli - mlo} | {MLO % s for s in real & mlo - mli}
+    assert all(pair.month == "0008-04" and pair.mli.parent == pair.mlo.parent == folder for pair in month.pairs)
+
+
+def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
+    return tuple(StepPair(Path(month), "%s-%02d-%05d" % (month, k // 72 + 1, k % 72 * 1200)) for k in range(count))
+
+
+@pytest.mark.parametrize("count, lone, odd, line", [
+    (2016, 0, 0, "0008-02: whole, 2016 steps"), (2015, 0, 0, "0008-02: 2015 of 2016 steps"),
+    (0, 0, 0, "0008-02: 0 of 2016 steps"),
+    (1, 1, 0, "0008-02: 1 of 2016 steps; without their twin: l0"),
+    (1, 3, 0, "0008-02: 1 of 2016 steps; without their twin: l0, l1, l2"),
+    (1, 4, 1, "0008-02: 1 of 2016 steps; without their twin: l0, l1, l2 and 1 more; no step files: o0"),
+    (2016, 0, 5, "0008-02: whole, 2016 steps; no step files: o0, o1, o2 and 2 more")])
+def test_a_month_says_in_a_line_what_it_holds(count: int, lone: int, odd: int, line: str) -> None:
+    assert Month("0008-02", pairs_of("0008-02", count), tuple("l%d" % k for k in range(lone)),
+                 tuple("o%d" % k for k in range(odd))).line() == line
+
+
+def test_a_month_that_is_there_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    make_names(tmp_path, "0008-01", ("01-00000", "31-85200"))
+    make_names(tmp_path, "0008-01", ("02-00000",), ("mlo",))
+    (tmp_path / "0008-01" / "wget-log").touch()
+    assert read_month(tmp_path / "0008-01").line() == (
+        "0008-01: 2 of 2232 steps; without their twin: E3SM-MMF.mlo.0008-01-02-00000.nc; no step files: wget-log")
+
+
+@pytest.mark.parametrize("kind, twin", [("mli", "mlo"), ("mlo", "mli")])
+def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(tmp_path: Path, kind: str, twin: str) -> None:
+    make_names(tmp_path, "0008-01", ("01-00000",))
+    make_names(tmp_path, "0008-01", ("01-02400", "01-01200", "01-03600"), (kind,))
+    lone = "E3SM-MMF.%s.0008-01-01-01200.nc" % kind
+    with refused(tmp_path / "0008-01" / lone, "its twin %s is missing (and 2 more are)" % lone.replace(kind, twin)):
+        list_pairs(tmp_path)
+    assert read_month(tmp_path / "0008-01").lone == tuple(
+        "E3SM-MMF.%s.0008-01-01-0%d00.nc" % (kind, k) for k in (12, 24, 36))
+
+
+def test_one_missing_twin_speaks_of_no_others(tmp_path: Path) -> None:
+    make_names(tmp_path, "0008-01", ("01-00000",), ("mlo",))
+    with refused("E3SM-MMF.mlo.0008-01-01-00000.nc", "its twin E3SM-MMF.mli.0008-01-01-00000.nc is missing;"):
+        list_pairs(tmp_path)
+
+
+def test_a_month_of_odd_names_only_holds_no_steps(tmp_path: Path) -> None:
+    (tmp_path / "0008-01").mkdir()
+    (tmp_path / "0008-01" / (MLI % "0008-02-01-00000")).touch()
+    with refused(tmp_path / "0008-01", "holds no step files"):
+        list_pairs(tmp_path)
+
+
+def test_a_month_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "0008-02").touch()
+    for name in ("0008-01", "0008-02"):
+        with refused(tmp_path / name, "the month is missing"):
+            read_month(tmp_path / name)
+
+
+def test_a_folder_under_a_steps_name_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    make_names(tmp_path, "0008-01", ("01-00000",), ("mlo",))
+    (tmp_path / "0008-01" / (MLI % "0008-01-01-00000")).mkdir()
+    pair = list_pairs(tmp_path)[0]
+    with refused(pair.mli):
+        StepReader().read(pair)

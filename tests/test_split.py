@@ -27,7 +27,6 @@ from leapkit.stepfiles import (
     PUBLISHED,
     Split,
     StepPair,
-    list_months,
     list_pairs,
     months_between,
     months_of,

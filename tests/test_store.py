@@ -14,6 +14,7 @@ import pytest
 from refusals import refused
 
 from leapkit import store
+from leapkit.cdf5 import Cdf5Reader
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS
 from leapkit.errors import KitError
@@ -101,8 +102,12 @@ def test_the_cluster_names_a_damaged_step_as_this_machine_does(steps: Path, tmp_
 
 def test_a_step_that_changed_makes_its_month_anew(steps: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     run(steps, tmp_path / "rows")
-    first, second = list_pairs(steps, ["0008-04"])[:2]
-    first.mli.write_bytes(second.mli.read_bytes())
+    first = list_pairs(steps, ["0008-04"])[0]
+    header, _ = Cdf5Reader().read(first.mli)
+    content = bytearray(first.mli.read_bytes())
+    at = header.variables["cam_in_SNOWHICE"].begin  # read by nobody
+    content[at:at + 1] = bytes([content[at] ^ 1])
+    first.mli.write_bytes(content)
     capsys.readouterr()
     run(steps, tmp_path / "rows")
     lines = sorted(capsys.readouterr().out.splitlines())

@@ -87,6 +87,8 @@ class _Interpreter(pickle.Unpickler):
 
     def __init__(self, archive: zipfile.ZipFile, root: str, names: Names, largest: int) -> None:
         entry = archive.getinfo(root + "data.pkl")
+        if entry.compress_type != zipfile.ZIP_STORED:  # torch.save never does; a few bytes could unpack to gigabytes
+            raise _Refused("a compressed table of contents")
         if entry.file_size > largest:
             raise _Refused("a table of contents of %d bytes" % entry.file_size)
         pickled = archive.read(entry)

@@ -61,6 +61,7 @@ class StepReader:
         """-> (inputs (556, C), targets (368, C)), valid until the next call. Raises KitError for a damaged or odd file."""
         header, view = self._mli.read(pair.mli)
         self._check(header, pair.mli, [n for n, _ in STATE_PROFILES + GAS_PROFILES], [n for n, _ in INPUT_SCALARS])
+        self._require_own_time(header, view, pair.mli, pair.stamp)
         columns = header.dimensions["ncol"]
         if self._x.shape[1] != columns:
             self._x, self._y = np.empty((len(INPUTS), columns)), np.empty((len(TARGETS), columns))
@@ -73,6 +74,7 @@ class StepReader:
 
         header, view = self._mlo.read(pair.mlo)
         self._check(header, pair.mlo, [n for n, _ in STATE_PROFILES], [n for n, _ in OUTPUT_SCALARS])
+        self._require_own_time(header, view, pair.mlo, pair.stamp)
         if header.dimensions["ncol"] != columns:
             raise KitError("has %d columns, its mli twin %d" % (header.dimensions["ncol"], columns), pair.mlo, REMEDY)
         states = LEVELS * len(STATE_PROFILES)
@@ -99,6 +101,18 @@ class StepReader:
                     raise KitError("%s is %s %s instead of float64 %s (lev=%d, ncol=%d)" % (
                         name, variable.dtype, variable.shape, shape, LEVELS, columns), path, REMEDY)
         self._checked = (self._checked + [header])[-2:]
+
+    @staticmethod
+    def _require_own_time(header: Header, view: memoryview, path: Path, stamp: str) -> None:
+        """A file under another step's name would pair inputs with targets that are not theirs."""
+        clock = [header.variables[name] for name in ("ymd", "tod") if name in header.variables]
+        if len(clock) == 2:
+            if any(variable.shape or variable.dtype != ">i4" for variable in clock):
+                raise KitError("its ymd and tod are not one whole number each", path, REMEDY)
+            day, second = (int(array(header, view, variable.name)) for variable in clock)
+            own = "%04d-%02d-%02d-%05d" % (day // 10000, day // 100 % 100, day % 100, second)
+            if own != stamp:
+                raise KitError("holds the step %s, which is not what its name says" % own, path, REMEDY)
 
     @staticmethod
     def _refuse_non_finite(values: np.ndarray, path: Path, names: Sequence[str]) -> None:

@@ -117,20 +117,20 @@ class HashIndex:
         """
         names = [str(path) for path in paths]
         stamps = [self._stamp(name) for name in names]
-        unread = {stamp[3]: (name, stamp) for name, stamp in zip(names, stamps) if not self._known(stamp)}
-        read, cut = self._read(list(unread.values()), root), len(str(root)) + 1
-        return sha256_json({name[cut:]: self._known(stamp) or read[stamp[3]] for name, stamp in zip(names, stamps)})
+        known = {name: self._known(stamp) for name, stamp in zip(names, stamps)}
+        known.update(self._read([item for item in zip(names, stamps) if not known[item[0]]], root))
+        return sha256_json({os.path.relpath(name, str(root)): digest for name, digest in known.items()})
 
-    def _read(self, files: Sequence[Tuple[str, List[int]]], root: Path) -> Dict[int, str]:
-        """{inode: sha256} of files, some at a time."""
-        found: Dict[int, str] = {}
+    def _read(self, files: Sequence[Tuple[str, List[int]]], root: Path) -> Dict[str, str]:
+        """{name: sha256} of files, some at a time."""
+        found: Dict[str, str] = {}
         total, done = sum(stamp[0] for _, stamp in files), 0
         started = told = time.monotonic()
         with ThreadPoolExecutor() as threads:
             for at in range(0, len(files), _AT_ONCE):
                 part = files[at:at + _AT_ONCE]
                 digests = threads.map(lambda item: self._of(*item), part)
-                found.update((stamp[3], digest) for (_, stamp), digest in zip(part, digests))
+                found.update((name, digest) for (name, _), digest in zip(part, digests))
                 done += sum(stamp[0] for _, stamp in part)
                 if time.monotonic() - told > _TELL_EVERY and done:
                     told = time.monotonic()

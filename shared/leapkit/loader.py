@@ -124,8 +124,9 @@ class Loader:
             try:
                 begin(first)
                 for k in range(first, len(pools)):
-                    for task in reading.pop(0):
+                    for task in reading[0]:
                         task.result()
+                    reading.pop(0)  # only now: what fails above cancels the rest of its pool too
                     begin(k + 1)
                     rows = pools[k].rows
                     held = buffers[(k - first) % 2]

@@ -8,7 +8,7 @@ from typing import Iterable
 
 import numpy as np
 
-from leapkit.errors import explain_os_errors
+from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import TEMPORARY, sync_directory
 
 
@@ -17,7 +17,7 @@ class OofFile:
 
     def __init__(self, path: Path, rows: int, columns: slice) -> None:
         self._path, self._temporary = path, path.with_name(TEMPORARY + path.name)
-        self._shape, self._columns = (rows, columns.stop - columns.start), columns
+        self._shape, self._columns, self._added = (rows, columns.stop - columns.start), columns, 0
 
     def __enter__(self) -> OofFile:
         with explain_os_errors(self._path):
@@ -32,11 +32,14 @@ class OofFile:
 
     def add(self, block: np.ndarray) -> None:
         """block (n, 368) float32: the next rows."""
+        self._added += len(block)
         with explain_os_errors(self._path):
             self._handle.write(np.ascontiguousarray(block[:, self._columns], dtype=np.float32).data)
 
     def keep(self) -> None:
-        """Gives what was added its name, on disk before the name is."""
+        """Gives what was added its name, on disk before the name is. Raises ValueError for another number of rows."""
+        if self._added != self._shape[0]:
+            raise ValueError("%d of %d rows of %s were added" % (self._added, self._shape[0], self._path))
         with explain_os_errors(self._path):
             self._handle.flush()
             os.fsync(self._handle.fileno())
@@ -61,7 +64,10 @@ def save(path: Path, rows: int, width: int, blocks: Iterable[np.ndarray]) -> Non
 def read(path: Path) -> np.ndarray:
     """(N, columns) float32, mapped: read only and as it is needed."""
     with explain_os_errors(path):
-        found: np.ndarray = np.load(str(path), mmap_mode="r", allow_pickle=False)
+        try:
+            found: np.ndarray = np.load(str(path), mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise KitError("is cut off, or no array", path, "remove it and run `make reproduce` again") from error
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from leapkit.errors import KitError
 from leapkit.files import read_json, write_json
 
-_NAME = re.compile(r"^E3SM-MMF\.ml[io]\.((\d{4}-\d{2})-(\d{2})-(\d{5}))\.nc$")
+_NAME = re.compile(r"E3SM-MMF\.ml[io]\.(([0-9]{4}-[0-9]{2})-([0-9]{2})-([0-9]{5}))\.nc")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
@@ -134,7 +134,7 @@ def read_month(folder: Path) -> Month:
     stamps: Tuple[Set[str], Set[str]] = (set(), set())
     odd = []
     for name in os.listdir(str(folder)):
-        match = _NAME.match(name)
+        match = _NAME.fullmatch(name)
         if match and match[2] == folder.name and 0 < int(match[3]) <= steps_of(match[2]) // 72 \
                 and int(match[4]) in range(0, 86400, 1200):
             stamps[name[9:12] == "mlo"].add(match[1])

@@ -223,9 +223,13 @@ def _edit_csv(path: Path) -> None:
     path.write_text("".join(lines))
 
 
-def _edit_step(world: Path) -> None:
-    one, other = sorted((world / "ClimSim_low-res" / "train" / "0008-01").glob("*.mli.*"))[:2]
-    shutil.copyfile(str(other), str(one))
+def _edit_step(world):
+    from leapkit.cdf5 import Cdf5Reader
+    first = sorted((world / "ClimSim_low-res" / "train" / "0008-01").glob("*mli*"))[0]
+    header, _ = Cdf5Reader().read(first)
+    content = bytearray(first.read_bytes())
+    content[header.variables["state_ps"].begin + 4] ^= 1  # a digit far behind the point
+    first.write_bytes(content)
 
 
 _CHANGES = {

@@ -1,4 +1,4 @@
-"""One array of rows a month: the same bytes from this machine's processes and from a Dask cluster, months kept on failure."""
+"""One array of rows a month: the same bytes from processes here and from a Dask cluster; what is made stays made."""
 from __future__ import annotations
 
 import os

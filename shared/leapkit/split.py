@@ -70,7 +70,7 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> statistics.TrainMo
     moments = statistics.TrainMoments()
     with kaggle.CsvWriter(path, INPUTS + TARGETS) as out:
         for part in statistics.in_parts(written()):
-            moments.merge(statistics.part_moments(part))
+            moments = moments.then(statistics.part_moments(part))
     return moments
 
 

@@ -5,7 +5,9 @@ their floors differ by a factor of 100 on dead columns.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
@@ -178,7 +180,8 @@ class Moments:
         part.count = block.shape[0]
         if part.count:
             part.mean = block.mean(axis=0, dtype=np.float64)
-            part.m2 = np.square(block - part.mean).sum(axis=0, dtype=np.float64)
+            deviation = block - part.mean
+            part.m2 = np.square(deviation, out=deviation).sum(axis=0, dtype=np.float64)
             self.merge(part)
 
     def merge(self, other: Moments) -> None:
@@ -189,6 +192,12 @@ class Moments:
         self.m2 = self.m2 + other.m2 + np.square(delta) * (self.count * other.count / total)
         self.mean = self.mean + delta * (other.count / total)
         self.count = total
+
+    def merged(self, other: Moments) -> Moments:
+        """As merge, in a new object: an interruption finds the old one or the new one."""
+        both = copy.copy(self)  # merge replaces the arrays
+        both.merge(other)
+        return both
 
     def std(self) -> np.ndarray:
         """Sample standard deviation (ddof = 1), as pandas."""
@@ -225,22 +234,21 @@ def moments_of(blocks: Iterable[np.ndarray]) -> Moments:
     return moments
 
 
+@dataclass(frozen=True)
 class TrainMoments:
     """Both families' moments of the rows of train.csv: those of every part by themselves, merged in file order.
 
-    A part's moments depend on its rows alone, so the sum is the same to the last bit however many workers share the
+    A part's moments depend on its rows alone, so the result is the same to the last bit however many workers share the
     parts, whichever ends first and wherever the work was interrupted.
     """
 
-    def __init__(self) -> None:
-        self.families = {name: Moments(len(INPUTS) + len(TARGETS)) for name in FAMILIES}
+    families: Dict[str, Moments] = field(
+        default_factory=lambda: {name: Moments(len(INPUTS) + len(TARGETS)) for name in FAMILIES})
 
-    def merge(self, part: Moments) -> None:
-        """The next PART rows, fewer only at the end of the file."""
-        for name, moments in self.families.items():
-            most = FAMILIES[name].first_rows
-            if most is None or moments.count + part.count <= most:
-                moments.merge(part)
+    def then(self, part: Moments) -> TrainMoments:
+        """With the next PART rows (fewer only at the end of the file) where they are the family's; itself unchanged."""
+        return TrainMoments({name: own.merged(part) if own.count + part.count <= (FAMILIES[name].first_rows or math.inf)
+                             else own for name, own in self.families.items()})
 
 
 def part_moments(rows: np.ndarray) -> Moments:

@@ -26,7 +26,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("only", nargs="*", help="steps to run (%s); all when none is named" % ", ".join(measure.STEPS))
     parser.add_argument("--steps", metavar="DIR", default="", help="real step files (YYYY-MM folders; else made)")
-    parser.add_argument("--pairs", type=int, default=0, help="step pairs to read, over and over where it takes more (all of DIR, or 16 made)")
+    parser.add_argument("--pairs", type=int, default=0,
+                        help="step pairs to read, over and over where it takes more (all of DIR, or 16 made)")
     parser.add_argument("--rows", type=int, default=16384, help="rows of test.csv and of each parquet")
     parser.add_argument("--search-rows", type=int, default=0, help="rows of the weight search (default: rows / 32)")
     parser.add_argument("--json", type=Path, default=None, help="where the numbers go (default: benchmarks/results/)")

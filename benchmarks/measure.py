@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-STEPS = ("steps", "loader", "test_csv", "parquet", "blend_apply", "weight_search", "mamba_scan")
+STEPS = ("steps", "loader", "test_csv", "train_statistics", "parquet", "blend_apply", "weight_search", "mamba_scan")
 MADE_PAIRS = 16  # step pairs of the sample world when none are given
 # A side is run again until it has had three runs or this many seconds; the fastest counts, for both sides alike.
 RUNS, ENOUGH_SECONDS = 3, 4.0

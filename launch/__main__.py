@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Sequence
 
 from blend import scores_text
 from blend.plan import scores_path, table_name
-from launch import containers, doctor, environments, planning, registry, testing
+from launch import containers, doctor, environments, planning, registry, stacks, testing
 from launch.machine import output_of
 from launch.settings import Settings, choose, given, sample_world
 from leapkit import workers
@@ -25,8 +28,9 @@ def main(argv: List[str]) -> int:
     if command in members:
         return run(choose(given("MODE") or "reproduce"), command)
     commands: Dict[str, Callable[[], int]] = {
-        "plan": plan, "blend": blend, "verify": verify, "world": world, "split": lambda: split(rest),
-        "doctor": doctor.main, "test": lambda: testing.main(rest), "lint": testing.lint, "bench": testing.bench}
+        "plan": plan, "blend": blend, "verify": verify, "world": world, "fetch": fetch, "statistics": train_statistics,
+        "split": lambda: split(rest), "store": lambda: store(rest), "doctor": doctor.main,
+        "test": lambda: testing.main(rest), "lint": testing.lint, "bench": testing.bench}
     if command not in commands:
         raise KitError("unknown command %r" % command, "launch",
                        "choose from " + ", ".join(sorted(list(commands) + list(members) + ["reproduce", "infer-only"])))
@@ -142,6 +146,18 @@ def tool(settings: Settings, service: str, arguments: List[str]) -> int:
         "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root)], {"LEAP_CODE": code_version()})
 
 
+def fetch() -> int:
+    """Gets the data that WHAT names, on the host, as containers have no network; without WHAT it only looks."""
+    settings = choose("infer-only", needs_runtime=False)
+    arguments = ["fetch", "--raw-data", str(settings.raw.root)]
+    for member in registry.members():
+        arguments += ["--weights", "%s=%s" % (member, settings.weights(member))]
+    for name in ("WHAT", "MONTHS", "DRIVE", "DROP"):
+        arguments.append("--%s=%s" % (name.lower(), given(name)))
+    python = environments.ready("fetch", stacks.BLEND_PYTHON, [registry.REPOSITORY / "fetch" / "locks" / "cpu.txt"])
+    return environments.run(python, arguments, {})
+
+
 def world() -> int:
     """The sample world alone."""
     settings = choose("reproduce")
@@ -164,24 +180,56 @@ def make_world(settings: Settings) -> None:
         raise KitError("could not be made (the lines above say why)", "the sample world", "run the same command again")
 
 
+def train_statistics() -> int:
+    """Both families' statistics from train.csv, below the folder of the raw data."""
+    settings = choose("reproduce")
+    show(settings.lines())
+    root = settings.raw.root.resolve()
+    if settings["RUNTIME"] == "venv":
+        return environments.run(environments.blend_python(), ["leapkit.train_statistics", "--raw-data", str(root)], {})
+    env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(root.parent))
+    containers.build(settings, ["blend"], env)
+    return containers.run_one(settings, "world", ["-m", "leapkit.train_statistics", "--raw-data", "/world/" + root.name],
+                              env)
+
+
 def split(arguments: List[str]) -> int:
     """A scored world from step files: SPLIT="--steps DIR --to DIR --train .. --validation .. --test .. ..."."""
-    parser = argparse.ArgumentParser(prog="make split", add_help=False)
+    return on_steps("leapkit.split", arguments, "SPLIT=")
+
+
+def store(arguments: List[str]) -> int:
+    """Step files as one array a month: STORE="--to DIR [--steps DIR] [--months ..] [--scheduler ADDRESS]"."""
+    if "--steps" not in arguments:
+        arguments = ["--steps", str(choose("reproduce", needs_runtime=False).raw.steps)] + arguments
+    if "--scheduler" in arguments:
+        # A cluster's Dask and this one must be of the same version, so it is the caller's own Python that has it.
+        missing = [name for name in ("numpy", "tqdm", "distributed") if importlib.util.find_spec(name) is None]
+        if missing:
+            raise KitError("has no %s" % ", no ".join(missing), sys.executable,
+                           "pip install ./shared distributed, or name the cluster's Python with PYTHON=")
+        return subprocess.call([sys.executable, "-m", "leapkit.store"] + arguments, env=environments.environment({}))
+    return on_steps("leapkit.store", arguments, "STORE=")
+
+
+def on_steps(module: str, arguments: List[str], variable: str) -> int:
+    """Runs a module that makes a folder (--to) from step files, in the blend's container or environment."""
+    parser = argparse.ArgumentParser(add_help=False)
     for name in ("--steps", "--to", "--statistics"):
         parser.add_argument(name, type=Path)
     folders, rest = parser.parse_known_args(arguments)
     for folder in (folders.steps, folders.statistics):
         if folder and not folder.is_dir():
-            raise KitError("the folder is missing", folder, "check the path in SPLIT=")
+            raise KitError("the folder is missing", folder, "check the path in " + variable)
     settings = choose("reproduce")
     if settings["RUNTIME"] == "venv" or not (folders.steps and folders.to):
-        return environments.run(environments.blend_python(), ["leapkit.split"] + arguments, {})
+        return environments.run(environments.blend_python(), [module] + arguments, {})
     # The container sees the user's folders under names of its own.
     to = folders.to.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
     env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(to.parent),
                LEAP_STEPS=str(folders.steps.resolve()))
-    inside = ["-m", "leapkit.split", "--steps", "/steps", "--to", "/world/" + to.name] + rest
+    inside = ["-m", module, "--steps", "/steps", "--to", "/world/" + to.name] + rest
     if folders.statistics:
         env["LEAP_STATISTICS"] = str(folders.statistics.resolve())
         inside += ["--statistics", "/statistics"]

@@ -15,7 +15,7 @@ import pytest
 from refusals import refused
 
 import leapkit
-from leapkit import kaggle, prepared, split, submission
+from leapkit import csvstream, kaggle, prepared, split, submission
 from leapkit.climsim import StepReader
 from leapkit.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
 from leapkit.errors import KitError
@@ -370,7 +370,7 @@ def loaded(raw: RawData, family: str = "fdzm"):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_the_prepared_test_set_is_that_of_the_whole_file_at_once(raw: RawData, tmp_path: Path, family: str,
                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kaggle, "_BLOCK", 50_000)  # a few rows
+    monkeypatch.setattr(csvstream, "_BLOCK", 50_000)  # a few rows
     ids, x = read_csv(raw.test_csv, INPUTS)
     found = prepared.prepare(raw, loaded(raw, family), tmp_path / "cache", "k" * 64)
     inputs, q0002 = found.inputs[:], found.q0002[:]
@@ -412,7 +412,7 @@ def swap_rows(path: Path, first: int, second: int) -> None:
 @pytest.mark.parametrize("block", [8 << 20, 50_000])
 def test_rows_in_another_order_than_sample_submission_are_refused(raw: RawData, tmp_path: Path, block: int,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kaggle, "_BLOCK", block)
+    monkeypatch.setattr(csvstream, "_BLOCK", block)
     swap_rows(raw.test_csv, 100, 101)
     with refused(raw.test_csv, "row 100 has the sample_id", "same order"):
         prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)

@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import numpy as np
 
-from leapkit import kaggle, receipts, statistics
+from leapkit import csvstream, kaggle, receipts, statistics
 from leapkit.columns import INPUTS, TARGETS
 from leapkit.errors import KitError, explain_os_errors, run_cli
 from leapkit.files import HashIndex, read_json, sha256, sha256_json, write_json
@@ -111,9 +111,9 @@ class Scratch:
 
 def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
     """-> the state at the end of the file. Raises KitError for a damaged row; what was merged before it is kept."""
-    parser = kaggle.Parser(path, COLUMNS)
+    parser = csvstream.Parser(path, COLUMNS)
 
-    def work(part: kaggle.Lines) -> Measured:
+    def work(part: csvstream.Lines) -> Measured:
         rows = parser(part)
         if rows.damage:
             raise rows.damage
@@ -125,12 +125,12 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
                 part.row + 1, part.row + moments.count, name), path, kaggle.REMEDY)
         return Measured(moments, hashlib.sha256(b"".join(part.lines)).digest(), part.end)
 
-    parts = kaggle.cut(path, COLUMNS, statistics.PART, (state.rows, state.end))
+    parts = csvstream.cut(path, COLUMNS, statistics.PART, (state.rows, state.end))
     saved = time.monotonic()
     try:
         with progress(total=scratch.stamp[0], initial=state.end, desc="statistics of train.csv", unit="B",
                       unit_scale=True) as bar:
-            for part in kaggle.in_order(work, parts, jobs):
+            for part in csvstream.in_order(work, parts, jobs):
                 bar.update(part.end - state.end)
                 state = state.then(part)
                 if time.monotonic() - saved > _SAVE_EVERY:
@@ -239,7 +239,7 @@ def main(argv: List[str]) -> int:
     options = parser.parse_args(argv)
     if options.jobs < 0:
         raise KitError("a number of threads is not negative", "--jobs", "give 0 for one per core")
-    run(RawData(options.raw_data), options.jobs or kaggle.threads())
+    run(RawData(options.raw_data), options.jobs or csvstream.threads())
     return 0
 
 

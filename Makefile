@@ -1,7 +1,8 @@
 # Every command a person types. `make` alone prints them. The launcher (launch/) does the work: any Python >= 3.8.
 PYTHON ?= python3
-# SPLIT holds arguments of the split maker, ARGS of pytest, BENCH of the benchmarks.
+# SPLIT and STORE hold arguments of the makers of worlds and of arrays, ARGS of pytest, BENCH of the benchmarks.
 SPLIT ?=
+STORE ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
 VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH \
@@ -9,7 +10,7 @@ VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE
 $(foreach v,$(VARIABLES),$(if $(filter command line,$(origin $(v))),$(eval export $(v))))
 LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan doctor verify fetch world split bases test lint bench clean $(MEMBERS)
+.PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases test lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@for m in $(MEMBERS); do printf "  make %-12s %s\n" $$m "$$m alone: trains and predicts (MODE=infer-only: predicts)"; done
@@ -34,8 +35,12 @@ fetch: ## the data: what is there, what is missing; WHAT="kaggle statistics weig
 	$(LAUNCH) fetch
 world: ## make the sample world alone
 	$(LAUNCH) world
+statistics: ## mean and std of train.csv for both families, where you do not take the published ones
+	$(LAUNCH) statistics
 split: ## a scored world from step files (SPLIT="--steps DIR --to DIR --train .. --validation .. --test ..")
 	$(LAUNCH) split $(SPLIT)
+store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03 [--scheduler tcp://..]")
+	$(LAUNCH) store $(STORE)
 bases: ## base images where no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 test: ## all tests on both stacks (ARGS="-k word")

@@ -220,7 +220,7 @@ def test_an_environment_that_is_there_says_which_build_of_torch_can_be_had(monke
 
 
 def locks() -> list:
-    return sorted(p for pattern in ("members/*/locks/*.txt", "blend/locks/*.txt", "tests/locks/*.txt")
+    return sorted(p for pattern in ("members/*/locks/*.txt", "blend/locks/*.txt", "fetch/locks/*.txt", "tests/locks/*.txt")
                   for p in REPOSITORY.glob(pattern))
 
 

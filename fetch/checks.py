@@ -1,0 +1,80 @@
+"""Whether a file is whole and what its name says: each check raises Damaged, a KitError, with the reason."""
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Sequence
+
+from fetch.places import Checkpoint
+from leapkit.checkpoints import read_state
+from leapkit.columns import INPUTS, TARGETS
+from leapkit.errors import KitError, explain_os_errors
+from leapkit.files import sha256
+
+REMEDY = "fetch it again"
+
+
+class Damaged(KitError):
+    """The content is not what it should be; the machine is not to blame."""
+
+
+def require_csv(path: Path, columns: Sequence[str]) -> None:
+    """A CSV with exactly these columns, one row at least, and a last line that ends."""
+    with explain_os_errors(path), open(path, "rb") as handle:
+        header = handle.readline(1 << 20).decode("utf-8", "replace").rstrip("\r\n").split(",")
+        if header != list(columns):
+            raise Damaged("its first line is not the %d columns from %s to %s" % (len(columns), columns[0], columns[-1]),
+                           path, REMEDY)
+        if not handle.read(1):
+            raise Damaged("holds no rows", path, REMEDY)
+        handle.seek(-1, 2)
+        if handle.read(1) != b"\n":  # the last number may lack digits
+            raise Damaged("is cut off in the middle of its last line", path, REMEDY)
+
+
+def require_statistics(path: Path) -> None:
+    """A number for each of the 556 inputs and 368 targets."""
+    try:
+        with explain_os_errors(path):
+            found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Damaged("is no JSON file", path, REMEDY) from error
+    if not isinstance(found, dict) or set(found) != set(INPUTS + TARGETS) or not all(
+            isinstance(value, (int, float)) for value in found.values()):
+        raise Damaged("does not hold a number for each of the %d columns" % len(INPUTS + TARGETS), path, REMEDY)
+
+
+def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """A whole state_dict of tensors, read without executing anything, with the team's prefix for this network's names.
+
+    Shapes are left to the network, which needs torch to be built.
+    """
+    assert checkpoint.row.published is not None
+    try:
+        prefix, _ = read_state(path)
+    except KitError as error:
+        raise Damaged(error.what, error.where, error.remedy) from error
+    if prefix != checkpoint.row.published.prefix:
+        raise Damaged("the names of its tensors begin %s `module.`, unlike those of the team's %s" % (
+            "with" if prefix else "without", checkpoint.row.name), path, "put this network's own checkpoint there")
+
+
+def require_whole_zip(path: Path) -> None:
+    """A zip archive (torch.save writes one) in which every checksum is right; nothing of it is executed."""
+    problem = ""
+    try:
+        with explain_os_errors(path), zipfile.ZipFile(str(path)) as archive:
+            bad = archive.testzip()
+            problem = "its part %s is damaged" % bad if bad else ""
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
+        raise Damaged("is truncated, or no file of torch.save in zip format", path, REMEDY) from error
+    if problem:
+        raise Damaged(problem, path, REMEDY)
+
+
+def require_sha256(path: Path, expected: str) -> None:
+    """The file's content is the expected one; where it is not, the file is removed."""
+    if sha256(path) != expected:
+        path.unlink()
+        raise Damaged("had another sha256 than %s... and was removed" % expected[:12], path, REMEDY)

@@ -1,0 +1,152 @@
+"""ClimSim's step files: which ones a month has, and which of them lie there whole."""
+from __future__ import annotations
+
+import os
+import re
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Set, Tuple
+
+from leapkit.cdf5 import Header, parse_header
+from leapkit.errors import KitError, explain_os_errors
+from leapkit.files import TEMPORARY
+from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
+from leapkit.stepfiles import months_between
+
+PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
+NAME = re.compile(r"^E3SM-MMF\.(mli|mlo)\.(\d{4}-\d{2})-(\d{2})-(\d{5})\.nc$")
+_HEADER = 1 << 13  # bytes that are read of a file: a step file's header has 2,200
+_OF_ITS_KIND = {"mli": "pbuf_SOLIN", "mlo": "cam_out_NETSW"}
+_EXAMPLE = "write MONTHS=0008-01:0008-03,0009-01, the earlier month of a range first"
+
+
+def months_of(text: str) -> Tuple[str, ...]:
+    """The months of `0008-01:0008-03,0009-01`, in order, each once. Raises KitError for anything else."""
+    found: Set[str] = set()
+    for part in re.split(r"[,\s]+", text.strip()):
+        first, _, last = part.partition(":")
+        try:
+            found.update(months_between(first, last if ":" in part else first))
+        except ValueError as error:
+            raise KitError("%r is no month and no range of months" % part, "MONTHS", _EXAMPLE) from error
+    return tuple(sorted(found))
+
+
+def steps_in(month: str) -> int:
+    """72 steps a day; the calendar has no leap years."""
+    return 72 * DAYS_IN_MONTH[int(month[5:]) - 1]
+
+
+def names_of(month: str) -> Iterator[str]:
+    """The names of all files of a month, the two of a step one after the other."""
+    for day in range(1, DAYS_IN_MONTH[int(month[5:]) - 1] + 1):
+        for seconds in range(0, 86400, 1200):
+            for kind in ("mli", "mlo"):
+                yield "E3SM-MMF.%s.%s-%02d-%05d.nc" % (kind, month, day, seconds)
+
+
+def month_of(name: str) -> Optional[str]:
+    """The month that a step file belongs to by its name; None where the name is no step of the calendar."""
+    match = NAME.match(name)
+    if not match:
+        return None
+    try:
+        return StepTime(int(match[2][:4]), int(match[2][5:]), int(match[3]), int(match[4])).folder
+    except ValueError:
+        return None
+
+
+def require_step(path: Path, name: str) -> None:
+    """Raises KitError unless the file is whole and holds the kind and the instant that `name` says."""
+    match = NAME.match(name)
+    assert match is not None
+    remedy = "fetch this file again"
+    with explain_os_errors(path), open(path, "rb") as handle:
+        size = os.fstat(handle.fileno()).st_size
+        header = _header(path, handle.read(_HEADER))
+        if size != header.file_size:
+            raise KitError("is %s: %d bytes instead of %d" % (
+                "truncated" if size < header.file_size else "too long", size, header.file_size), path, remedy)
+        if _OF_ITS_KIND[match[1]] not in header.variables or not {"ymd", "tod"} <= set(header.variables):
+            raise KitError("is no %s file of ClimSim" % match[1], path, remedy)
+        instant = []
+        for variable in ("ymd", "tod"):
+            handle.seek(header.variables[variable].begin)
+            instant.append(struct.unpack(">i", handle.read(4))[0])
+    if instant != [int(match[2].replace("-", "") + match[3]), int(match[4])]:
+        raise KitError("holds the step %08d-%05d, and its name is %s" % (instant[0], instant[1], name), path,
+                       "give it the name of the step that it holds")
+
+
+def _header(path: Path, start: bytes) -> Header:
+    try:
+        return parse_header(start)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise KitError(str(error), path, "fetch this file again") from error
+
+
+@dataclass
+class Month:
+    """What lies in a month's folder.
+
+    whole       names of files as long as a header says: their own, or that of another file of their kind
+    damaged     name -> why not
+    odd         names that are no step of this month
+    unfinished  parts of files that are being fetched
+    """
+
+    name: str
+    whole: Set[str] = field(default_factory=set)
+    damaged: Dict[str, str] = field(default_factory=dict)
+    odd: List[str] = field(default_factory=list)
+    unfinished: int = 0
+
+    @property
+    def pairs(self) -> int:
+        """Steps whose two files are whole."""
+        return sum(name.replace(".mli.", ".mlo.") in self.whole for name in self.whole if ".mli." in name)
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.whole) == 2 * steps_in(self.name)
+
+    def missing(self) -> List[str]:
+        return [name for name in names_of(self.name) if name not in self.whole and name not in self.damaged]
+
+
+class Survey:
+    """Looks at months. Reads one header per kind and size: 400,000 files cost a look at each one's length."""
+
+    def __init__(self) -> None:
+        self._sizes: Set[Tuple[str, int]] = set()  # (kind, length of a whole file), as headers said
+
+    def of(self, root: Path, month: str) -> Month:
+        found = Month(month)
+        folder = root / month
+        if not folder.is_dir():
+            return found
+        with explain_os_errors(folder):
+            entries = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(str(folder)))
+        for name, size in entries:
+            if name.startswith(TEMPORARY):
+                found.unfinished += 1
+            elif month_of(name) != month:
+                found.odd.append(name)
+            else:
+                problem = self._problem(folder / name, size)
+                if problem:
+                    found.damaged[name] = problem
+                else:
+                    found.whole.add(name)
+        return found
+
+    def _problem(self, path: Path, size: int) -> str:
+        kind = path.name[9:12]
+        if (kind, size) not in self._sizes:
+            try:
+                require_step(path, path.name)
+            except KitError as error:
+                return error.what
+            self._sizes.add((kind, size))
+        return ""

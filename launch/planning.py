@@ -14,13 +14,19 @@ from leapkit.files import HashIndex
 from leapkit.plan import Hashes, Part, Places, Todo, of_experiments, refuse_shared_files
 from leapkit.receipts import Verdict
 from leapkit.sampleworld.plan import judge_world, sample_inputs
+from leapkit.stepfiles import PUBLISHED, read_month, steps_of
+from leapkit.world import RawData
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run: `world` is None where RAW_DATA is the user's; `blends` is empty for one member alone."""
+    """What would run: `world` is None where RAW_DATA is the user's; `blends` is empty for one member alone.
+
+    months  the user's step files that training would take, in lines
+    """
 
     world: Verdict | None
+    months: List[str]
     todos: Dict[str, List[Todo]]
     blends: Dict[str, Verdict]
     blend_problem: str
@@ -39,7 +45,7 @@ class Plan:
                     or not all(verdict.done for verdict in self.blends.values()))
 
     def lines(self) -> List[str]:
-        lines = []
+        lines = list(self.months)
         if self.world:
             lines.append("%-24s %s: %s" % ("world", "is there" if self.world.done else "is made", self.world.reason))
         lines += [line for own in self.todos.values() for todo in own for line in todo.lines()]
@@ -73,7 +79,21 @@ def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
         except KitError as error:
             problem = str(error)
     index.save()
-    return Plan(world, todos, blends, problem)
+    months = months_taken(settings.raw) if settings.mode == "reproduce" and not settings.is_sample_world else []
+    return Plan(world, months, todos, blends, problem)
+
+
+def months_taken(raw: RawData) -> List[str]:
+    """Which months train and validate, and what of them is not whole."""
+    try:
+        split = raw.split()
+        months = [read_month(raw.steps / name) for name in sorted(set(split.train + split.validation))]
+    except KitError:
+        return []  # what cannot run says so itself
+    by_rule = "" if raw.has_own_split else " (published: %d, %d)" % (len(PUBLISHED.train), len(PUBLISHED.validation))
+    lines = ["%-24s %d months train, %d validate%s" % ("step files", len(split.train), len(split.validation), by_rule)]
+    odd = ["%-24s %s" % ("", month.line()) for month in months if month.odd or len(month.pairs) != steps_of(month.name)]
+    return lines + odd[:8] + (["%-24s and %d more that are not whole" % ("", len(odd) - 8)] if odd[8:] else [])
 
 
 def _before_the_world(row: Experiment) -> Todo:

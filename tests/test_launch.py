@@ -11,6 +11,7 @@ import pytest
 
 from launch import environments, machine, planning, registry, settings, stacks
 from leapkit.errors import KitError
+from leapkit.world import RawData
 from tests.conftest import REPOSITORY
 
 VARIABLES = ("RUNTIME", "STACK", "PROFILE", "RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "DEVICE", "MODE")
@@ -154,6 +155,20 @@ def test_a_table_whose_parquets_are_not_all_made_names_the_missing(monkeypatch, 
                             registry.chosen("adam/195,197,200", "", "reproduce", True), with_blend=True)
     assert not decided.blocked and decided.members_to_run == ["adam"]
     assert "13 of 16 parquets are missing" in decided.blend_problem and "make verify" in decided.blend_problem
+
+
+def test_a_plan_names_the_months_that_train_and_what_of_them_is_not_whole(tmp_path):
+    raw = RawData(tmp_path)
+    for month, names in {"0008-05": ["E3SM-MMF.mli.0008-05-01-00000.nc", "E3SM-MMF.mlo.0008-05-01-00000.nc", "x.part"],
+                         "0008-07": ["E3SM-MMF.mli.0008-07-02-01200.nc"]}.items():
+        (raw.steps / month).mkdir(parents=True)
+        for name in names:
+            (raw.steps / month / name).touch()
+    first, second, third = planning.months_taken(raw)
+    assert first.endswith("1 months train, 1 validate (published: 89, 7)")
+    assert second.split() == ["0008-05:", "1", "of", "2232", "steps;", "no", "step", "files:", "x.part"]
+    assert third.endswith("0008-07: 0 of 2232 steps; without their twin: E3SM-MMF.mli.0008-07-02-01200.nc")
+    assert planning.months_taken(RawData(tmp_path / "nothing")) == []
 
 
 def test_planning_needs_the_standard_library_only(tmp_path):

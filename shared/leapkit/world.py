@@ -51,14 +51,17 @@ class RawData:
     def statistics(self, family: str) -> Path:
         return self.root / "statistics" / family
 
+    @property
+    def has_own_split(self) -> bool:
+        return (self.root / "split.json").exists()
+
     def split(self) -> Split:
         """split.json where the split maker wrote one, else the published months, as far as they are there.
 
         Raises KitError where no month is there.
         """
-        path = self.root / "split.json"
-        if path.exists():
-            return read_split(path)
+        if self.has_own_split:
+            return read_split(self.root / "split.json")
         there = list_months(self.steps)
         if not there:
             raise KitError("holds no month (YYYY-MM) of step files", self.steps, "see README, 'Real data'")

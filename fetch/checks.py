@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Sequence
 
@@ -11,6 +10,7 @@ from leapkit.checkpoints import read_state
 from leapkit.columns import INPUTS, TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import sha256
+from leapkit.row_index import read_index
 
 REMEDY = "fetch it again"
 
@@ -60,17 +60,12 @@ def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             "with" if prefix else "without", checkpoint.row.name), path, "put this network's own checkpoint there")
 
 
-def require_whole_zip(path: Path) -> None:
-    """A zip archive (torch.save writes one) in which every checksum is right; nothing of it is executed."""
-    problem = ""
+def require_row_index(path: Path) -> None:
+    """The team's choice of rows as training reads it; nothing of it is executed."""
     try:
-        with explain_os_errors(path), zipfile.ZipFile(str(path)) as archive:
-            bad = archive.testzip()
-            problem = "its part %s is damaged" % bad if bad else ""
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
-        raise Damaged("is truncated, or no file of torch.save in zip format", path, REMEDY) from error
-    if problem:
-        raise Damaged(problem, path, REMEDY)
+        read_index(path)
+    except KitError as error:
+        raise Damaged(error.what, error.where, error.remedy) from error
 
 
 def require_sha256(path: Path, expected: str) -> None:

@@ -16,10 +16,11 @@ from fetch.network import ends_all, explained, patiently
 from fetch.outcome import Outcome, say, size_text
 from fetch.places import Places
 from fetch.publishing import length, part_of, publish
-from fetch.steps import PAIR_BYTES, Month, Survey, require_step, steps_in
+from fetch.steps import PAIR_BYTES, Month, Survey, require_step
 from leapkit.errors import KitError
 from leapkit.files import require_free, sha256
 from leapkit.progress import progress
+from leapkit.stepfiles import steps_of
 
 DATASET = "LEAP/ClimSim_low-res"
 PAGE = "https://huggingface.co/datasets/" + DATASET
@@ -52,7 +53,7 @@ def fetch(places: Places, months: Sequence[str], outcome: Outcome) -> None:
         if month.missing():
             found.append(month)
         elif not month.damaged:
-            say("%s is there, %d steps" % (name, steps_in(name)))
+            say("%s is there, %d steps" % (name, steps_of(name)))
     files = sum(len(month.missing()) for month in found)
     if not files:
         return

@@ -19,9 +19,9 @@ from fetch.places import (
     checkpoints,
     command,
 )
-from fetch.steps import PAIR_BYTES, Month, Survey, steps_in
+from fetch.steps import PAIR_BYTES, Month, Survey
 from leapkit.errors import KitError
-from leapkit.stepfiles import PUBLISHED, list_months, read_split
+from leapkit.stepfiles import PUBLISHED, list_months, read_split, steps_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _next(name: str) -> str:
 
 def _row_of(months: Sequence[Month]) -> Row:
     first, last = months[0].name, months[-1].name
-    steps, pairs = sum(steps_in(month.name) for month in months), sum(month.pairs for month in months)
+    steps, pairs = sum(steps_of(month.name) for month in months), sum(month.pairs for month in months)
     files = sum(len(month.missing()) for month in months)
     notes = []
     for month in months:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence, Tuple
 
-from fetch.checks import Damaged, require_checkpoint, require_csv, require_statistics, require_whole_zip
+from fetch.checks import Damaged, require_checkpoint, require_csv, require_row_index, require_statistics
 from fetch.places import KAGGLE_COLUMNS, OLD_WEIGHTS, ROW_INDEX, STATISTICS, Checkpoint, Places, checkpoints
 from fetch.publishing import Check
 from fetch.steps import month_of, require_step
@@ -56,7 +56,7 @@ class Recogniser:
         if name in self._checkpoints:
             return self.checkpoint(self._checkpoints[name])
         if name == ROW_INDEX:
-            return _claim(places.row_index, require_whole_zip)
+            return _claim(places.row_index, require_row_index)
         if name == OLD_WEIGHTS:
             return _claim(places.statistics("adam", name), partial(require_csv, columns=TARGETS))
         if name in ("mean.json", "std.json"):

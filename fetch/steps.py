@@ -11,8 +11,8 @@ from typing import Dict, Iterator, List, Optional, Set, Tuple
 from leapkit.cdf5 import Header, parse_header
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import TEMPORARY
-from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
-from leapkit.stepfiles import months_between
+from leapkit.sampleworld.steptime import StepTime
+from leapkit.stepfiles import months_between, steps_of
 
 PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
 NAME = re.compile(r"^E3SM-MMF\.(mli|mlo)\.(\d{4}-\d{2})-(\d{2})-(\d{5})\.nc$")
@@ -33,14 +33,9 @@ def months_of(text: str) -> Tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def steps_in(month: str) -> int:
-    """72 steps a day; the calendar has no leap years."""
-    return 72 * DAYS_IN_MONTH[int(month[5:]) - 1]
-
-
 def names_of(month: str) -> Iterator[str]:
     """The names of all files of a month, the two of a step one after the other."""
-    for day in range(1, DAYS_IN_MONTH[int(month[5:]) - 1] + 1):
+    for day in range(1, steps_of(month) // 72 + 1):
         for seconds in range(0, 86400, 1200):
             for kind in ("mli", "mlo"):
                 yield "E3SM-MMF.%s.%s-%02d-%05d.nc" % (kind, month, day, seconds)
@@ -109,7 +104,7 @@ class Month:
 
     @property
     def is_whole(self) -> bool:
-        return len(self.whole) == 2 * steps_in(self.name)
+        return len(self.whole) == 2 * steps_of(self.name)
 
     def missing(self) -> List[str]:
         return [name for name in names_of(self.name) if name not in self.whole and name not in self.damaged]

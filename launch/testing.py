@@ -31,16 +31,19 @@ def python_of_the_four() -> Path:
 
 
 def main(arguments: List[str]) -> int:
-    """All tests on both stacks, the networks' on the four's too, side by side; whole commands once, on the modern one."""
+    """All tests on both stacks, the networks' on the four's too, side by side; whole commands once, on the modern one,
+    beside its other tests: they last longest."""
     if not machine.interpreter(PYTHON["modern"]):
         raise KitError("python%s is not installed" % PYTHON["modern"], "make test",
                        "install it or name one with PYTHON_3_11=path")
-    quick = ["-m", "not slow and not docker"]
+    quick, whole = ["-m", "not slow and not docker"], ["-m", "slow or docker"]
     pythons = {stack: python_of(stack) for stack in ("modern", "published") if machine.interpreter(PYTHON[stack])}
     jobs = []
     for stack, python in pythons.items():
         other = [str(path) for name, path in pythons.items() if name != stack]
-        jobs.append(_pytest(stack, python, arguments + ([] if stack == "modern" else quick), other[0] if other else ""))
+        jobs.append(_pytest(stack, python, arguments + quick, other[0] if other else ""))
+        if stack == "modern":
+            jobs.insert(0, _pytest("whole commands", python, arguments + whole, ""))
     files, problem = _tests_of_the_four(arguments)
     if not problem:
         options = [a for a in arguments if not a.startswith("tests/")]
@@ -67,7 +70,8 @@ def _tests_of_the_four(arguments: List[str]) -> Tuple[List[str], str]:
 
 def _pytest(name: str, python: Path, arguments: List[str], other: str) -> workers.Job:
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    env.update(PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1", LEAP_VENVS=str(environments.folder()), OTHER_PYTHON=other)
+    env.update(PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1", LEAP_VENVS=str(environments.folder()), OTHER_PYTHON=other,
+               LEAP_ONE_OF_SEVERAL="1")
     return workers.Job(name, [str(python), "-m", "pytest"] + arguments, env=env)
 
 

@@ -1,6 +1,7 @@
 """Where the tests find their data: what lies beside the project (skipped when absent) and a tiny world made once."""
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Iterator
@@ -9,6 +10,12 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BESIDE = REPOSITORY.parent / "shared"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """`make test ARGS=...` asks several environments: one that has none of the tests is no failure."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and os.environ.get("LEAP_ONE_OF_SEVERAL"):
+        session.exitstatus = pytest.ExitCode.OK
 
 
 def _beside(name: str) -> Path:

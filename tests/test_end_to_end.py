@@ -252,7 +252,7 @@ def test_a_hostile_checkpoint_is_refused_in_its_container_and_nothing_runs(
     finally:
         weights.unlink()
     assert "refused, nothing was executed" in text
-    assert not list((tmp_path / "subs").iterdir())
+    assert [path.name for path in (tmp_path / "subs").iterdir()] in ([], [".cache"])
     assert not Path("/tmp/leap-executed").exists()
 
 

@@ -117,20 +117,22 @@ class HashIndex:
         """
         names = [str(path) for path in paths]
         stamps = [self._stamp(name) for name in names]
-        known = {name: self._known(stamp) for name, stamp in zip(names, stamps)}
-        known.update(self._read([item for item in zip(names, stamps) if not known[item[0]]], root))
-        return sha256_json({os.path.relpath(name, str(root)): digest for name, digest in known.items()})
+        # Names of one file are read once. All four numbers: every disk has a file of every inode number.
+        known = {tuple(stamp): self._known(stamp) for stamp in stamps}
+        unread = {tuple(stamp): (name, stamp) for name, stamp in zip(names, stamps) if not known[tuple(stamp)]}
+        known.update(self._read(list(unread.values()), root))
+        return sha256_json({os.path.relpath(name, str(root)): known[tuple(stamp)] for name, stamp in zip(names, stamps)})
 
-    def _read(self, files: Sequence[Tuple[str, List[int]]], root: Path) -> Dict[str, str]:
-        """{name: sha256} of files, some at a time."""
-        found: Dict[str, str] = {}
+    def _read(self, files: Sequence[Tuple[str, List[int]]], root: Path) -> Dict[Tuple[int, ...], str]:
+        """{stamp: sha256} of files, some at a time."""
+        found: Dict[Tuple[int, ...], str] = {}
         total, done = sum(stamp[0] for _, stamp in files), 0
         started = told = time.monotonic()
         with ThreadPoolExecutor() as threads:
             for at in range(0, len(files), _AT_ONCE):
                 part = files[at:at + _AT_ONCE]
                 digests = threads.map(lambda item: self._of(*item), part)
-                found.update((name, digest) for (name, _), digest in zip(part, digests))
+                found.update((tuple(stamp), digest) for (_, stamp), digest in zip(part, digests))
                 done += sum(stamp[0] for _, stamp in part)
                 if time.monotonic() - told > _TELL_EVERY and done:
                     told = time.monotonic()

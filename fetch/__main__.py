@@ -5,6 +5,7 @@ import argparse
 import contextlib
 import fcntl
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
@@ -19,7 +20,15 @@ from leapkit.world import RawData
 WHAT = ("kaggle", TRAIN, "steps", "statistics", "weights", "drop")
 
 
+def _stop(*_: object) -> None:
+    """Ends at once. A KeyboardInterrupt can be swallowed by a client's callback; what is unfinished may be cut anywhere."""
+    os.write(2, b"\nstopped: what was finished is kept; the same command goes on from there.\n")
+    os._exit(EXIT_INTERRUPTED)
+
+
 def main(argv: List[str]) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     options = _options(argv)
     what = options.what.replace(",", " ").split()
     inventory.require_known(what, WHAT)

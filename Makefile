@@ -5,7 +5,7 @@ SPLIT ?=
 STORE ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE DEVICE MODE ARTIFACTS BENCH \
+VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE POSTPROCESS DEVICE MODE ARTIFACTS BENCH \
   WHAT MONTHS DRIVE DROP
 $(foreach v,$(VARIABLES),$(if $(filter command line,$(origin $(v))),$(eval export $(v))))
 LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
@@ -15,7 +15,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@for m in $(MEMBERS); do printf "  make %-12s %s\n" $$m "$$m alone: trains and predicts (MODE=infer-only: predicts)"; done
 	@echo "  choices: RUNTIME=docker|venv STACK=published|modern PROFILE=sample|full RAW_DATA=dir SUBMISSION=dir"
-	@echo "           EXPERIMENTS=195,197 TABLE=v10|searched|file.csv DEVICE=auto|cpu|cuda"
+	@echo "           EXPERIMENTS=195,197 TABLE=v10|searched[.form][.scope]|file.csv|file.pt DEVICE=auto|cpu|cuda"
 
 reproduce: ## train everything, infer, blend (the sample world where raw_data is empty)
 	$(LAUNCH) reproduce
@@ -23,7 +23,7 @@ infer-only: ## published checkpoints -> submission parquets -> blend
 	$(LAUNCH) infer-only
 $(MEMBERS):
 	$(LAUNCH) $@
-blend: ## the blend alone (TABLE=...)
+blend: ## the blend alone: weights, parquet, scores, report (TABLE=.. POSTPROCESS=positivity,fluxes)
 	$(LAUNCH) blend
 plan: ## what would run, what is skipped, why; starts nothing
 	$(LAUNCH) plan

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leapkit.loader import Loader
-    from leapkit.statistics import Statistics
     from leapkit.stepfiles import StepPair
 
 NAME, BATCH, MOST = "loader", 2048, 68  # pairs that the published way is given: some thousand rows a second
@@ -40,9 +39,7 @@ def make(case: Case) -> None:
     import numpy as np
 
     from leapkit.climsim import StepReader
-    scale, reader = source.statistics(case, "fdzm"), StepReader()
-    np.savez(case.place(NAME) / "fdzm.npz", mean=scale.input_mean, std=scale.input_std, target_mean=scale.target_mean,
-             target_std=scale.target_std, weight=scale.weight)
+    scale, reader = source.keep_statistics(case, NAME, "fdzm"), StepReader()
     rows = [reader.read(pair) for pair in _pairs(case, "published")]
     for path, part in zip(_arrays(case), (np.concatenate([scale.train_inputs(x) for x, _ in rows]),
                                           np.concatenate([scale.targets(y) for _, y in rows]))):
@@ -71,19 +68,11 @@ def published(case: Case) -> int:
     return sum(len(batch) for batch, _ in loader)
 
 
-def _scale(case: Case) -> Statistics:
-    import numpy as np
-
-    from leapkit.statistics import FAMILIES, Statistics
-    with np.load(case.place(NAME) / "fdzm.npz") as s:
-        return Statistics(FAMILIES["fdzm"], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"])
-
-
 def _loader(case: Case, side: str) -> Loader:
     from leapkit.experiments import TrainingRows
     from leapkit.loader import Loader
     from leapkit.rows import StepRows
-    return Loader(StepRows(_pairs(case, side), _scale(case)), TrainingRows().pool)
+    return Loader(StepRows(_pairs(case, side), source.kept_statistics(case, NAME, "fdzm")), TrainingRows().pool)
 
 
 def _ours(side: str) -> Side:

@@ -70,6 +70,23 @@ def statistics(case: Case, family: str) -> Statistics:
                       targets.mean * weight, np.maximum(targets.std() * weight, kind.std_floor), weight)
 
 
+def keep_statistics(case: Case, step: str, family: str) -> Statistics:
+    """A family's statistics, left for the sides of a step, which are processes of their own."""
+    import numpy as np
+    s = statistics(case, family)
+    np.savez(case.place(step) / (family + ".npz"), mean=s.input_mean, std=s.input_std, target_mean=s.target_mean,
+             target_std=s.target_std, weight=s.weight)
+    return s
+
+
+def kept_statistics(case: Case, step: str, family: str) -> Statistics:
+    import numpy as np
+
+    from leapkit.statistics import FAMILIES, Statistics
+    with np.load(case.place(step) / (family + ".npz")) as s:
+        return Statistics(FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"])
+
+
 def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     """Yields (truth, z), (n, 368) float32 standardised, network order: z is the truth with this model's own error.
 

@@ -13,14 +13,6 @@ if TYPE_CHECKING:
 NAME = "test_csv"
 
 
-def _save_statistics(case: Case) -> None:
-    import numpy as np
-    for family in ("adam", "fdzm"):
-        s = source.statistics(case, family)
-        np.savez(case.place(NAME) / (family + ".npz"), mean=s.input_mean, std=s.input_std, target_mean=s.target_mean,
-                 target_std=s.target_std, weight=s.weight)
-
-
 def make(case: Case) -> None:
     from leapkit.columns import INPUTS
     from leapkit.kaggle import CsvWriter
@@ -29,7 +21,8 @@ def make(case: Case) -> None:
         for x, _ in source.rows(case, case.rows):
             writer.write(names[at:at + len(x)], x)
             at += len(x)
-    _save_statistics(case)
+    for family in ("adam", "fdzm"):
+        source.keep_statistics(case, NAME, family)
 
 
 def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequence[str]) -> None:
@@ -74,13 +67,8 @@ def _ours(case: Case, side: str, families: Sequence[str]) -> None:
 
     from leapkit import kaggle
     from leapkit.columns import INPUTS, LINEAR_INPUTS
-    from leapkit.statistics import FAMILIES, Statistics
     out, linear = case.place(NAME, side), [INPUTS.index(name) for name in LINEAR_INPUTS]
-    scales = []
-    for family in families:
-        with np.load(case.place(NAME) / (family + ".npz")) as s:
-            scales.append(Statistics(FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"],
-                                     s["weight"]))
+    scales = [source.kept_statistics(case, NAME, family) for family in families]
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open(out / (family + ".f32"), "wb")) for family in families]
         q0002 = stack.enter_context(open(out / "q0002.f64", "wb"))

@@ -1,19 +1,42 @@
 """The out-of-fold side of a search: validation truth and the members' predictions of it, in one common unit.
 
-Members of two families standardise differently; R2 does not change under an affine map per column, so everything is
-brought to y * old weight, which is of order one.
+Members of two families standardise differently; R2 does not change under a scale per column, so everything is brought
+to y * old weight, which is of order one.
 """
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from leapkit import receipts, statistics
+from blend import gram
+from leapkit import oof, receipts, statistics
 from leapkit.climsim import StepReader
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import HashIndex
+from leapkit.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS, TARGETS_TO_NETWORK
+from leapkit.errors import KitError
+from leapkit.files import HashIndex, read_json
+from leapkit.progress import progress
+from leapkit.stepfiles import StepPair
 from leapkit.world import RawData, Submission
+
+_AGAIN = "run `make reproduce` again"
+_STEPS_AT_ONCE = 8  # of one worker: their sums are added up in the order of time, whatever the number of workers
+
+
+def _runs() -> List[Tuple[slice, slice]]:
+    """The predicted targets as slices: (of network order, of the predicted targets in Kaggle order)."""
+    found = []
+    for group in GROUPS:
+        own = [k for k in range(group.start, group.stop) if NETWORK_TARGETS[k] in set(PREDICTED)]
+        at = PREDICTED.index(NETWORK_TARGETS[own[0]])
+        found.append((slice(own[0], own[-1] + 1), slice(at, at + len(own))))
+    return found
+
+
+RUNS = _runs()
+_TO_NETWORK = list(TARGETS_TO_NETWORK)
 
 
 class OutOfFold:
@@ -23,41 +46,102 @@ class OutOfFold:
         parquet = submission.parquet(artifact)
         receipt = receipts.require_valid(parquet, index, "make it again (`make plan` names the command)")
         recorded = receipt.get("details", {}).get("oof")
-        self.path = submission.subs / (artifact + ".npy")
+        self.artifact, self.path = artifact, submission.oof(artifact)
         if not recorded:
             raise KitError("was made from a published checkpoint, which comes without out-of-fold predictions", parquet,
                            "train it (`make reproduce`), or blend with a table (TABLE=)")
         if not self.path.exists() or index.of(self.path) != recorded["sha256"]:
-            raise KitError("is missing or not what its receipt names", self.path, "run `make reproduce` again")
-        with explain_os_errors(self.path):
-            self.z = np.load(str(self.path), mmap_mode="r", allow_pickle=False)
+            raise KitError("is missing or not what its receipt names", self.path, _AGAIN)
+        z = oof.read(self.path)
+        if z.ndim != 2 or z.shape[1] != len(TARGETS) or z.dtype != np.float32 or not z.flags.c_contiguous:
+            raise KitError("is no (rows, 368) array of float32", self.path, _AGAIN)
+        self._count, self._offset = len(z), int(getattr(z, "offset", 0))
         self.sha256: str = recorded["sha256"]
         self.scale = statistics.load(raw.statistics(recorded["family"]), recorded["family"], raw.old_weights)
 
+    def __len__(self) -> int:
+        return self._count
+
+    def z(self, rows: slice) -> np.ndarray:
+        """(n, 368) float32, standardised, network order. Not a map of the file, whose pages would count as memory."""
+        width = len(TARGETS)
+        return np.fromfile(str(self.path), np.float32, (rows.stop - rows.start) * width,
+                           offset=self._offset + 4 * width * rows.start).reshape(-1, width)
+
     def weighted(self, rows: slice) -> np.ndarray:
-        return self.scale.weighted(np.asarray(self.z[rows]))
+        """(n, 368) float64 y * weight, Kaggle order."""
+        return self.scale.weighted(self.z(rows))
 
 
-def blocks(raw: RawData, members: Sequence[OutOfFold]) -> Iterator[Tuple[np.ndarray, List[np.ndarray]]]:
-    """Yields (truth, predictions) per validation step, (C, 368) float64 each, y * weight, Kaggle order."""
-    reader, at = StepReader(), 0
-    for pair in raw.validation_pairs():
-        _, y = reader.read(pair)
-        rows = slice(at, at + len(y))
-        for member in members:
-            if len(member.z) < rows.stop:
-                raise KitError("has %d rows, fewer than the validation steps" % len(member.z), member.path,
-                               "run `make reproduce` again")
-        yield y * members[0].scale.weight, [member.weighted(rows) for member in members]
-        at = rows.stop
+def has_all(places: Submission, artifacts: Sequence[str]) -> bool:
+    """Whether there are out-of-fold predictions of all artifacts: none were published of published checkpoints."""
+    found = [receipts.receipt_path(places.parquet(artifact)) for artifact in artifacts]
+    return all(path.exists() and read_json(path).get("details", {}).get("oof") for path in found)
+
+
+def reading(raw: RawData, members: Sequence[OutOfFold]) -> Iterator[Tuple[StepPair, slice]]:
+    """The validation steps and their rows. Raises KitError where an artifact has another number of rows."""
+    pairs = raw.validation_pairs()
+    columns = StepReader().columns(pairs[0]) if pairs else 0
     for member in members:
-        if len(member.z) != at:
-            raise KitError("has %d rows for %d validation rows" % (len(member.z), at), member.path,
-                           "run `make reproduce` again")
+        if len(member) != columns * len(pairs):
+            raise KitError("has %d rows for %d validation rows" % (len(member), columns * len(pairs)), member.path, _AGAIN)
+    for k, pair in enumerate(pairs):
+        yield pair, slice(k * columns, (k + 1) * columns)
+
+
+def validation_gram(raw: RawData, members: Sequence[OutOfFold]) -> gram.FoldedGram:
+    """One streamed pass over the validation steps and all out-of-fold predictions, on all cores, float64.
+
+    Memory: some 60 MB a core, whatever the number of rows.
+    """
+    steps = list(reading(raw, members))
+    labels = gram.time_folds([pair.month for pair, _ in steps])
+    folds = list(dict.fromkeys(labels))
+    work: List[List[Tuple[StepPair, slice]]] = []
+    for fold in folds:
+        own = [step for step, label in zip(steps, labels) if label == fold]
+        work += [own[at:at + _STEPS_AT_ONCE] for at in range(0, len(own), _STEPS_AT_ONCE)]
+    of_work = [label for fold in folds for label in [folds.index(fold)] * -(-labels.count(fold) // _STEPS_AT_ONCE)]
+
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    try:
+        with progress(total=len(steps), desc="errors of %d artifacts on validation" % len(members), unit="step") as bar:
+            def counted(found: Iterator[gram.Gram]) -> Iterator[Tuple[int, gram.Gram]]:
+                for fold, steps_of, one in zip(of_work, work, found):
+                    bar.update(len(steps_of))
+                    yield fold, one
+            grams = pool.map(lambda own: _gram_of(own, members), work)
+            return gram.folded([member.artifact for member in members], folds, counted(grams))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[OutOfFold]) -> gram.Gram:
+    """The Gram matrices of some steps."""
+    reader = StepReader()
+    total = None
+    for pair, rows in steps:
+        _, y = reader.levels(pair, rows.stop - rows.start)                                   # (368, C)
+        truth = y[gram.COLUMNS] * members[0].scale.weight[gram.COLUMNS, None]                # (292, C)
+        errors = np.empty((len(truth), len(members) + 1, truth.shape[1]))                    # (292, A, C)
+        offsets: Dict[str, np.ndarray] = {}
+        for m, member in enumerate(members):
+            scale = member.scale
+            if scale.family.name not in offsets:
+                offsets[scale.family.name] = scale.target_mean[gram.COLUMNS, None] - truth
+            z = member.z(rows).T.astype(np.float64, order="C")                               # (368, C)
+            z *= scale.target_std[_TO_NETWORK, None]
+            for network, predicted in RUNS:
+                np.add(z[network], offsets[scale.family.name][predicted], out=errors[predicted, m])
+        one = gram.of_rows(truth, errors, [member.path for member in members])
+        total = one if total is None else total + one
+    assert total is not None
+    return total
 
 
 def search_inputs(raw: RawData, members: Dict[str, OutOfFold], index: HashIndex) -> Dict[str, str]:
     """{role: sha256} of what searched weights depend on."""
     inputs = {"%s.npy" % artifact: member.sha256 for artifact, member in members.items()}
-    inputs["validation steps"] = index.of_many([p.mlo for p in raw.validation_pairs()], raw.steps)
+    inputs["validation steps"] = index.of_many([f for p in raw.validation_pairs() for f in (p.mli, p.mlo)], raw.steps)
     return inputs

@@ -2,21 +2,49 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from blend import tables
 from leapkit.errors import KitError
 from leapkit.files import HashIndex
 from leapkit.receipts import Verdict, judge
-from leapkit.world import Submission
+from leapkit.world import RawData, Submission
 
-SEARCHED = "searched"
+# The hill climb of the field; the exact optima of sum one, without negative weights, of any sum, and shrunk to equal ones.
+FORMS = ("climb", "sum-one", "simplex", "non-negative", "ridge")
+SCOPES = tuple(tables.COLUMNS_OF)
+# Post-processing beside the published one (blend.postprocess): off unless asked for.
+OPTIONS = ("positivity", "fluxes")
+_SEARCH = re.compile(r"(searched(?:-\w+)?)(?:\.(%s))?(?:\.(%s))?" % ("|".join(FORMS), "|".join(SCOPES)))
+
+
+@dataclass(frozen=True)
+class Search:
+    """Weights to be found, as TABLE names them: searched[-<member>][.<form>][.<scope>].
+
+    among  `searched` among the published blend's artifacts, `searched-<member>` among those of a member outside it
+    """
+
+    among: str
+    form: str = FORMS[0]
+    scope: str = SCOPES[0]
+
+    @property
+    def name(self) -> str:
+        return self.among + "".join("." + part for part in (self.form, self.scope) if part not in (FORMS[0], SCOPES[0]))
+
+
+def search_of(name: str) -> Optional[Search]:
+    """The search that a table's name asks for; None where it is a shipped table or a file, which has a suffix."""
+    found = _SEARCH.fullmatch(name)
+    return Search(found.group(1), found.group(2) or FORMS[0], found.group(3) or SCOPES[0]) if found else None
 
 
 def requested(names: str) -> List[str]:
     """The tables of a comma-separated list, in order. Raises KitError for none, or two that would write the same files."""
-    found = [name for name in names.split(",") if name]
+    found = [name.strip() for name in names.split(",") if name.strip()]
     titles = [table_name(name) for name in found]
     if not found or len(set(titles)) != len(titles):
         raise KitError("two tables have the same name" if found else "names no table", "the tables %r" % names,
@@ -24,38 +52,72 @@ def requested(names: str) -> List[str]:
     return found
 
 
-def is_searched(name: str) -> bool:
-    """`searched`, or `searched-<group>` for a search among other artifacts; a file has a suffix and is none."""
-    return re.fullmatch(SEARCHED + r"(-\w+)?", name) is not None
+def options_of(names: str) -> Tuple[str, ...]:
+    """The post-processing options of a list, in the order in which they are applied. Raises KitError."""
+    asked = [name for name in re.split(r"[,\s]+", names) if name]
+    unknown = [name for name in asked if name not in OPTIONS]
+    if unknown:
+        raise KitError("%r is no post-processing option" % unknown[0], "POSTPROCESS", "choose from " + ", ".join(OPTIONS))
+    return tuple(name for name in OPTIONS if name in asked)
 
 
 def table_name(name: str) -> str:
     """The name that a table's files have. Raises KitError when it is neither searched nor shipped nor a table file."""
-    return name if is_searched(name) else tables.find(name).name
+    search = search_of(name)
+    return search.name if search else tables.find(name).name
 
 
-def final_path(places: Submission, table: str) -> Path:
-    return places.blend / ("final_blend_%s.parquet" % table)
+def title(table: str, options: Sequence[str]) -> str:
+    """v10, or v10+positivity: what the files of a blend are called by."""
+    return "+".join((table, *options))
+
+
+def final_path(places: Submission, title: str) -> Path:
+    return places.blend / ("final_blend_%s.parquet" % title)
 
 
 def searched_path(places: Submission, name: str) -> Path:
     return places.blend / ("weights_%s.csv" % name)
 
 
-def scores_path(places: Submission, table: str) -> Path:
-    return places.blend / ("scores_%s.json" % table)
+def scores_path(places: Submission, title: str) -> Path:
+    return places.blend / ("scores_%s.json" % title)
 
 
-def judge_blend(name: str, places: Submission, index: HashIndex, coming: Sequence[str], mine: Sequence[str]) -> Verdict:
+def report_path(places: Submission, table: str) -> Path:
+    return places.blend / ("report_%s.html" % table)
+
+
+def gram_path(places: Submission, name: str) -> Path:
+    """What the searches among the same artifacts, and the reports on them, all start from."""
+    return places.blend / ("gram_%s.npz" % name)
+
+
+def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequence[str], raw: RawData, index: HashIndex
+              ) -> Dict[str, str]:
+    """{role: sha256} of all that a final parquet is made from; parquets by file name."""
+    inputs = {"weights": table.sha256, **parquets}
+    if options:
+        inputs["post-processing"] = "+".join(options)
+        if "positivity" in options:  # the states that it bounds by
+            inputs["test.csv"] = index.of(raw.test_csv)
+    return inputs
+
+
+def judge_blend(name: str, places: Submission, index: HashIndex, coming: Sequence[str], mine: Sequence[str],
+                options: Sequence[str] = (), raw: RawData = RawData(Path("raw_data"))) -> Verdict:
     """Whether the final blend holds.
 
     coming  artifacts that this run is about to make
     mine    artifacts that this kit's members can make
     """
-    if is_searched(name):
-        if coming or not searched_path(places, name).exists():
+    search = search_of(name)
+    if search:
+        path = searched_path(places, search.name)
+        if coming or not path.exists():
             return Verdict(False, "its weights are searched after the members have run")
-        table = tables.Table(name, tables.read(searched_path(places, name)).rows)
+        read = tables.read(path)
+        table = tables.Table(search.name, read.rows, read.columns)
     else:
         table = tables.find(name)
     missing = missing_artifacts(table, places, coming)
@@ -65,13 +127,12 @@ def judge_blend(name: str, places: Submission, index: HashIndex, coming: Sequenc
             "make them, or put your own into %s and run `make verify`" % places.subs)
     if coming:
         return Verdict(False, "%d of its parquets are about to be made" % len(coming))
-    inputs = {"weights": table.sha256}
-    inputs.update((places.parquet(a).name, index.of(places.parquet(a))) for a, _ in table.rows)
-    return judge(final_path(places, table.name), inputs, index)
+    parquets = {places.parquet(a).name: index.of(places.parquet(a)) for a in table.artifacts}
+    return judge(final_path(places, title(table.name, options)), inputs_of(table, parquets, options, raw, index), index)
 
 
 def missing_artifacts(table: tables.Table, places: Submission, coming: Sequence[str]) -> List[str]:
-    return [artifact for artifact, _ in table.rows if artifact not in coming and not (
+    return [artifact for artifact in table.artifacts if artifact not in coming and not (
         places.parquet(artifact).exists() and (places.subs / (artifact + ".receipt.json")).exists())]
 
 
@@ -85,6 +146,18 @@ def _some(missing: Sequence[str], mine: Sequence[str], places: Submission) -> st
     shown = []
     for name in missing[:3]:
         other = misnamed(places, name)
-        remark = "%s lies there: rename it" % other if other else "" if name in mine else "no member of this kit makes it"
+        remark = "%s lies there: rename it" % other if other else "" if name in mine else unknown(name)
         shown.append(name + (" (%s)" % remark if remark else ""))
     return ", ".join(shown) + (" and %d more" % (len(missing) - 3) if len(missing) > 3 else "")
+
+
+def unknown(artifact: str) -> str:
+    """What to say of an artifact that no member makes."""
+    close = tables.resembling(artifact)
+    return "no member of this kit makes it" + (", is %s meant?" % close if close else "")
+
+
+def mend(artifact: str) -> str:
+    """The command that makes an artifact, or makes it count."""
+    return ("run `make infer-only EXPERIMENTS=%s` (published checkpoint) or `make reproduce EXPERIMENTS=%s` (training); "
+            "`make verify` admits a file of your own" % (artifact, artifact))

@@ -1,50 +1,74 @@
 """Weight tables: one `artifact,weight` line per parquet, full precision, or the team's pickled one; and the other names
-that artifacts have in the team's README and files (standard library only)."""
+that artifacts have in the team's README and files (standard library only).
+
+A table may hold a weight for each of the seven groups of targets, or for each of the 368 targets, instead of one.
+"""
 from __future__ import annotations
 
 import contextlib
 import csv
+import difflib
 import functools
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 from blend import pickled
+from leapkit.columns import GROUP_NAMES, TARGETS
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import sha256_json, write_text
 
 SHIPPED = Path(__file__).resolve().parent / "tables"
 ALIASES = SHIPPED / "aliases.csv"
-HEADER = ["artifact", "weight"]
+ARTIFACT = "artifact"
+# What the weights of a table are for: all targets, each group, each target.
+COLUMNS_OF: Dict[str, Tuple[str, ...]] = {"all": ("weight",), "group": GROUP_NAMES, "target": TARGETS}
+_FORMAT = "its header is `artifact,weight`, or artifact and the seven groups, or artifact and the 368 targets"
 
 
 @dataclass(frozen=True)
 class Table:
-    """name -> final_blend_<name>.parquet; rows (artifact, weight) in the order in which they are summed."""
+    """name -> final_blend_<name>.parquet; rows (artifact, weight, ...) in the order in which they are summed.
+
+    columns  of the weights, one of COLUMNS_OF
+    source   the file that it was read from, for sentences about it
+    """
 
     name: str
-    rows: Tuple[Tuple[str, float], ...]
+    rows: Tuple[Tuple[Any, ...], ...]
+    columns: Tuple[str, ...] = COLUMNS_OF["all"]
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        artifacts = [artifact for artifact, _ in self.rows]
+        where, remedy = self.source or "table " + self.name, "mend it, or blend with TABLE=v10, the published weights"
         if not self.rows:
-            raise KitError("holds no weights", "table " + self.name, "give one line per artifact")
-        if len(set(artifacts)) != len(artifacts):
-            raise KitError("names an artifact twice", "table " + self.name, "keep one line per artifact")
-        if not all(math.isfinite(w) for _, w in self.rows) or not any(w for _, w in self.rows):
-            raise KitError("holds weights that are not finite, or only zeros", "table " + self.name, "mend the weights")
+            raise KitError("holds no weights", where, remedy)
+        for k, artifact in enumerate(self.artifacts):
+            if artifact in self.artifacts[:k]:
+                raise KitError("names the artifact %s twice" % artifact, where, remedy)
+        for artifact, *weights in self.rows:
+            if not all(math.isfinite(weight) for weight in weights):
+                raise KitError("the weight of %s is not finite" % artifact, where, remedy)
+        for column, weights in zip(self.columns, zip(*(row[1:] for row in self.rows))):
+            if not any(weights):
+                raise KitError("all weights%s are 0" % (" of " + column if len(self.columns) > 1 else ""), where, remedy)
+
+    @property
+    def artifacts(self) -> Tuple[str, ...]:
+        return tuple(row[0] for row in self.rows)
 
     @property
     def sha256(self) -> str:
-        return sha256_json([[a, repr(w)] for a, w in self.rows])
+        rows = [[artifact] + [repr(weight) for weight in weights] for artifact, *weights in self.rows]
+        return sha256_json(rows if len(self.columns) == 1 else [list(self.columns)] + rows)
 
     def write(self, path: Path) -> None:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows([artifact, repr(weight)] for artifact, weight in self.rows)
+        writer.writerow([ARTIFACT, *self.columns])
+        writer.writerows([artifact] + [repr(weight) for weight in weights] for artifact, *weights in self.rows)
         write_text(path, out.getvalue())
 
 
@@ -58,19 +82,21 @@ def read(path: Path) -> Table:
 
     Raises KitError for a missing file, a wrong header or a weight that is no number.
     """
-    rows = pickled.read_rows(path) if path.suffix == ".pt" else _text_rows(path)
-    return Table(path.stem, tuple((canonical(name), weight) for name, weight in rows))
+    columns, rows = (COLUMNS_OF["all"], pickled.read_rows(path)) if path.suffix == ".pt" else _text_rows(path)
+    return Table(path.stem, tuple((canonical(name),) + tuple(weights) for name, *weights in rows), columns, str(path))
 
 
-def _text_rows(path: Path) -> List[Tuple[str, float]]:
+def _text_rows(path: Path) -> Tuple[Tuple[str, ...], List[Tuple[Any, ...]]]:
+    """-> (columns, rows)."""
     lines: List[List[str]] = []
     with explain_os_errors(path, "give the name of a shipped table (%s) or a file" % ", ".join(shipped())):
         with contextlib.suppress(UnicodeDecodeError, csv.Error):  # no text at all has no lines either
             lines = [row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) if row]
-    if not lines or lines[0] != HEADER or any(len(row) != 2 for row in lines):
-        raise KitError("is no weight table", path, "its lines are artifact,weight under that header")
+    columns = next((own for own in COLUMNS_OF.values() if lines and lines[0] == [ARTIFACT, *own]), ())
+    if not columns or any(len(row) != len(lines[0]) for row in lines):
+        raise KitError("is no weight table", path, _FORMAT + ", and every line has as many values")
     try:
-        return [(artifact, float(weight)) for artifact, weight in lines[1:]]
+        return columns, [(row[0],) + tuple(map(float, row[1:])) for row in lines[1:]]
     except ValueError as error:
         raise KitError("holds a weight that is no number (%s)" % error, path, "mend the weight") from error
 
@@ -97,3 +123,16 @@ def canonical(name: str) -> str:
 def other_names(artifact: str) -> List[str]:
     """The aliases of an artifact."""
     return [alias for alias, known in _aliases().items() if known == artifact]
+
+
+def resembling(name: str) -> str:
+    """The artifact of the shipped tables that a name comes closest to, "" where none is like it."""
+    known = {artifact for table in shipped() for artifact in find(table).artifacts}
+    names = {**{artifact: artifact for artifact in known}, **_aliases()}
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return names[close[0]] if close else ""
+
+
+def is_known(artifact: str) -> bool:
+    """Whether a shipped table or an alias names the artifact."""
+    return artifact in _aliases().values() or any(artifact in find(table).artifacts for table in shipped())

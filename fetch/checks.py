@@ -1,9 +1,10 @@
 """Whether a file is whole and what its name says: each check raises Damaged, a KitError, with the reason."""
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from fetch.places import Checkpoint
 from leapkit.checkpoints import read_state
@@ -17,6 +18,15 @@ REMEDY = "fetch it again"
 
 class Damaged(KitError):
     """The content is not what it should be; the machine is not to blame."""
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """What leapkit's readers refuse is damage."""
+    try:
+        yield
+    except KitError as error:
+        raise Damaged(error.what, error.where, error.remedy) from error
 
 
 def require_csv(path: Path, columns: Sequence[str]) -> None:
@@ -51,10 +61,8 @@ def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Shapes are left to the network, which needs torch to be built.
     """
     assert checkpoint.row.published is not None
-    try:
+    with _refusals():
         prefix, _ = read_state(path)
-    except KitError as error:
-        raise Damaged(error.what, error.where, error.remedy) from error
     if prefix != checkpoint.row.published.prefix:
         raise Damaged("the names of its tensors begin %s `module.`, unlike those of the team's %s" % (
             "with" if prefix else "without", checkpoint.row.name), path, "put this network's own checkpoint there")
@@ -62,10 +70,8 @@ def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def require_row_index(path: Path) -> None:
     """The team's choice of rows as training reads it; nothing of it is executed."""
-    try:
+    with _refusals():
         read_index(path)
-    except KitError as error:
-        raise Damaged(error.what, error.where, error.remedy) from error
 
 
 def require_sha256(path: Path, expected: str) -> None:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from leapkit import stepfiles
 from leapkit.cdf5 import Header, parse_header
 from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import TEMPORARY
-from leapkit.sampleworld.steptime import StepTime
-from leapkit.stepfiles import months_between, steps_of
+from leapkit.stepfiles import parse_name, steps_of
 
 PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
-NAME = re.compile(r"^E3SM-MMF\.(mli|mlo)\.(\d{4}-\d{2})-(\d{2})-(\d{5})\.nc$")
 _HEADER = 1 << 13  # bytes that are read of a file: a step file's header has 2,200
 _OF_ITS_KIND = {"mli": "pbuf_SOLIN", "mlo": "cam_out_NETSW"}
 _EXAMPLE = "write MONTHS=0008-01:0008-03,0009-01, the earlier month of a range first"
@@ -25,9 +24,8 @@ def months_of(text: str) -> Tuple[str, ...]:
     """The months of `0008-01:0008-03,0009-01`, in order, each once. Raises KitError for anything else."""
     found: Set[str] = set()
     for part in re.split(r"[,\s]+", text.strip()):
-        first, _, last = part.partition(":")
         try:
-            found.update(months_between(first, last if ":" in part else first))
+            found.update(stepfiles.months_of(part))
         except ValueError as error:
             raise KitError("%r is no month and no range of months" % part, "MONTHS", _EXAMPLE) from error
     return tuple(sorted(found))
@@ -43,33 +41,28 @@ def names_of(month: str) -> Iterator[str]:
 
 def month_of(name: str) -> Optional[str]:
     """The month that a step file belongs to by its name; None where the name is no step of the calendar."""
-    match = NAME.match(name)
-    if not match:
-        return None
-    try:
-        return StepTime(int(match[2][:4]), int(match[2][5:]), int(match[3]), int(match[4])).folder
-    except ValueError:
-        return None
+    found = parse_name(name)
+    return found[1][:7] if found else None
 
 
 def require_step(path: Path, name: str) -> None:
     """Raises KitError unless the file is whole and holds the kind and the instant that `name` says."""
-    match = NAME.match(name)
-    assert match is not None
-    remedy = "fetch this file again"
+    found = parse_name(name)
+    assert found is not None
+    (kind, stamp), remedy = found, "fetch this file again"
     with explain_os_errors(path), open(path, "rb") as handle:
         size = os.fstat(handle.fileno()).st_size
         header = _header(path, handle.read(_HEADER))
         if size != header.file_size:
             raise KitError("is %s: %d bytes instead of %d" % (
                 "truncated" if size < header.file_size else "too long", size, header.file_size), path, remedy)
-        if _OF_ITS_KIND[match[1]] not in header.variables or not {"ymd", "tod"} <= set(header.variables):
-            raise KitError("is no %s file of ClimSim" % match[1], path, remedy)
+        if _OF_ITS_KIND[kind] not in header.variables or not {"ymd", "tod"} <= set(header.variables):
+            raise KitError("is no %s file of ClimSim" % kind, path, remedy)
         instant = []
         for variable in ("ymd", "tod"):
             handle.seek(header.variables[variable].begin)
             instant.append(struct.unpack(">i", handle.read(4))[0])
-    if instant != [int(match[2].replace("-", "") + match[3]), int(match[4])]:
+    if instant != [int(stamp[:10].replace("-", "")), int(stamp[11:])]:
         raise KitError("holds the step %08d-%05d, and its name is %s" % (instant[0], instant[1], name), path,
                        "give it the name of the step that it holds")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Sequence
 
 from blend import scores_text
-from blend.plan import scores_path, table_name
+from blend.plan import report_path, scores_path, table_name, title
 from launch import containers, doctor, environments, planning, registry, stacks, testing
 from launch.machine import output_of
 from launch.settings import Settings, choose, given, sample_world
@@ -95,7 +95,8 @@ def run_members(settings: Settings, members: Sequence[str], table: registry.Tabl
 
 def run_blend(settings: Settings, table: registry.Table) -> int:
     artifacts = artifacts_of(registry.searches(table))
-    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts])
+    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts,
+                                   "--postprocess", settings["POSTPROCESS"]])
 
 
 def artifacts_of(searches: Mapping[str, Sequence[str]]) -> str:
@@ -138,7 +139,8 @@ def verify() -> int:
 def tool(settings: Settings, service: str, arguments: List[str]) -> int:
     """Runs one of the blend's commands, in its container or environment."""
     if settings["RUNTIME"] == "docker":
-        env = dict(container_variables(settings, {}), LEAP_ARTIFACTS=arguments[-1])
+        env = dict(container_variables(settings, {}),
+                   LEAP_ARTIFACTS=arguments[arguments.index("--artifacts") + 1])
         containers.make_folders(settings, [])
         containers.build(settings, ["blend"], env)
         return containers.run_one(settings, service, [], env)
@@ -169,10 +171,8 @@ def make_world(settings: Settings) -> None:
     """Makes the sample world. Raises KitError when its maker fails."""
     sample_world().parent.mkdir(parents=True, exist_ok=True)
     if settings["RUNTIME"] == "docker":
-        env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(sample_world().parent),
-                   LEAP_RAW_DATA_NAME=sample_world().name)
-        containers.build(settings, ["blend"], env)
-        code = containers.run_one(settings, "world", [], env)
+        code = in_world_container(settings, [], LEAP_RAW_DATA_PARENT=sample_world().parent,
+                                  LEAP_RAW_DATA_NAME=sample_world().name)
     else:
         code = environments.run(environments.blend_python(),
                                 ["leapkit.sampleworld", "--to", str(sample_world())], {})
@@ -187,10 +187,8 @@ def train_statistics() -> int:
     root = settings.raw.root.resolve()
     if settings["RUNTIME"] == "venv":
         return environments.run(environments.blend_python(), ["leapkit.train_statistics", "--raw-data", str(root)], {})
-    env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(root.parent))
-    containers.build(settings, ["blend"], env)
-    return containers.run_one(settings, "world", ["-m", "leapkit.train_statistics", "--raw-data", "/world/" + root.name],
-                              env)
+    return in_world_container(settings, ["-m", "leapkit.train_statistics", "--raw-data", "/world/" + root.name],
+                              LEAP_RAW_DATA_PARENT=root.parent)
 
 
 def split(arguments: List[str]) -> int:
@@ -227,12 +225,17 @@ def on_steps(module: str, arguments: List[str], variable: str) -> int:
     # The container sees the user's folders under names of its own.
     to = folders.to.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
-    env = dict(container_variables(settings, {}), LEAP_RAW_DATA_PARENT=str(to.parent),
-               LEAP_STEPS=str(folders.steps.resolve()))
+    mounts = {"LEAP_RAW_DATA_PARENT": to.parent, "LEAP_STEPS": folders.steps.resolve()}
     inside = ["-m", module, "--steps", "/steps", "--to", "/world/" + to.name] + rest
     if folders.statistics:
-        env["LEAP_STATISTICS"] = str(folders.statistics.resolve())
+        mounts["LEAP_STATISTICS"] = folders.statistics.resolve()
         inside += ["--statistics", "/statistics"]
+    return in_world_container(settings, inside, **mounts)
+
+
+def in_world_container(settings: Settings, inside: List[str], **variables: object) -> int:
+    """Runs the blend's image as the service that may write below LEAP_RAW_DATA_PARENT, which it sees as /world."""
+    env = dict(container_variables(settings, {}), **{name: str(value) for name, value in variables.items()})
     containers.build(settings, ["blend"], env)
     return containers.run_one(settings, "world", inside, env)
 
@@ -244,9 +247,10 @@ def show(lines: Sequence[str]) -> None:
 
 def show_scores(settings: Settings, only: str) -> None:
     for name in [] if only else settings.tables:
-        path = scores_path(settings.submission, table_name(name))
+        path = scores_path(settings.submission, title(table_name(name), settings.options))
         if path.exists():
             print(scores_text.table(read_json(path)), flush=True)
+        print("report: %s" % report_path(settings.submission, table_name(name)), flush=True)
 
 
 def code_version() -> str:

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Dict, List, Sequence
 
+from blend import tables
+from blend.plan import search_of
 from launch import machine, registry, stacks
 from launch.registry import REPOSITORY
 from launch.settings import Settings
@@ -30,7 +32,7 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
         "LEAP_UID": str(os.getuid()), "LEAP_GID": str(os.getgid()), "LEAP_STACK": stack,
         "LEAP_ACCELERATOR": settings["ACCELERATOR"], "LEAP_MODE": settings.mode,
         "LEAP_PROFILE": settings["PROFILE"],
-        "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
+        "LEAP_POSTPROCESS": settings["POSTPROCESS"], "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
         "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.submission.root), "LEAP_CODE": code,
         "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
     }
@@ -48,11 +50,19 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
 
 
 def _table_variables(settings: Settings) -> Dict[str, str]:
-    """A table of the user's own lies outside the image: its folder is mounted."""
-    table = Path(settings["TABLE"])
-    if table.suffix == ".csv":
-        return {"LEAP_TABLE": "/tables/" + table.name, "LEAP_TABLES": str(table.resolve().parent)}
-    return {"LEAP_TABLE": settings["TABLE"]}
+    """Tables of the user's own lie outside the image: their folder is mounted. Raises KitError where they have several."""
+    inside, folders = [], set()
+    for name in settings.tables:
+        if search_of(name) is None and name not in tables.shipped():
+            folders.add(Path(name).resolve().parent)
+            name = "/tables/" + Path(name).name
+        inside.append(name)
+    if len(folders) > 1:
+        raise KitError("its files lie in %d folders, and a container sees one" % len(folders), "TABLE=" + settings["TABLE"],
+                       "put them into one folder, or use RUNTIME=venv")
+    found = {"LEAP_TABLE": ",".join(inside)}
+    found.update(("LEAP_TABLES", str(folder)) for folder in folders)
+    return found
 
 
 def make_folders(settings: Settings, members: Sequence[str]) -> None:

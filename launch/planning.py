@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List
 
-from blend.plan import is_searched, judge_blend, scores_path, table_name
+from blend.plan import judge_blend, report_path, scores_path, search_of, table_name, title
 from launch import registry
 from launch.settings import Settings, sample_world
 from leapkit.errors import KitError
@@ -108,17 +108,20 @@ def _judge_blend(name: str, settings: Settings, todos: Dict[str, List[Todo]], ta
     stuck = [todo.row.name for todo in flat if todo.blocked]
     if stuck:
         raise KitError("%s cannot run" % ", ".join(stuck), "blend", "mend what the lines above name")
-    searched = registry.searches(table)
-    if is_searched(name) and name not in searched:
-        raise KitError("there is nothing to search among", "TABLE=" + name, "choose " + " or ".join(searched))
+    searches, search = registry.searches(table), search_of(name)
+    if search and search.among not in searches:
+        raise KitError("there is nothing to search among", "TABLE=" + name, "choose " + " or ".join(searches))
     coming = [todo.row.artifact for todo in flat if todo.runs and todo.row.artifact]
-    if is_searched(name):
-        coming = [artifact for artifact in coming if artifact in searched[name]]
+    if search:
+        coming = [artifact for artifact in coming if artifact in searches[search.among]]
     places = settings.submission
-    verdict = judge_blend(name, places, index, coming, registry.artifacts(registry.members()))
-    if not verdict.done or not settings.raw.truth.exists():
+    verdict = judge_blend(name, places, index, coming, registry.artifacts(registry.members()), settings.options,
+                          settings.raw)
+    if not verdict.done:
         return verdict
-    # The blend itself judges the scores' inputs; here it is enough that they are there for the parquet that is done.
-    if not scores_path(places, table_name(name)).exists():
+    # The blend itself judges their inputs; here it is enough that they are there for the parquet that is done.
+    if settings.raw.truth.exists() and not scores_path(places, title(table_name(name), settings.options)).exists():
         return Verdict(False, "its scores are missing")
+    if not report_path(places, table_name(name)).exists():
+        return Verdict(False, "its report is missing")
     return verdict

@@ -4,8 +4,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, Tuple
 
+from blend import plan
 from launch import machine, registry, stacks
 from launch.registry import REPOSITORY
 from leapkit.errors import KitError
@@ -50,6 +51,11 @@ class Settings:
     def tables(self) -> List[str]:
         return [name.strip() for name in self["TABLE"].split(",") if name.strip()]
 
+    @property
+    def options(self) -> Tuple[str, ...]:
+        """Post-processing beside the published one."""
+        return plan.options_of(self["POSTPROCESS"])
+
     def weights(self, member: str) -> Path:
         """Where a member's published checkpoints lie."""
         return Path(self["WEIGHTS"]).resolve() if self["WEIGHTS"] else REPOSITORY / "members" / member / "weights"
@@ -85,6 +91,8 @@ def choose(mode: str, needs_runtime: bool = True) -> Settings:
     choices["EXPERIMENTS"] = _or(given("EXPERIMENTS"), Choice("", ""))
     choices["WEIGHTS"] = _or(given("WEIGHTS"), Choice("", ""))
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, choices["EXPERIMENTS"].value)
+    choices["POSTPROCESS"] = _or(given("POSTPROCESS"), Choice("", ""))
+    plan.options_of(choices["POSTPROCESS"].value)
     if needs_runtime:
         choices["RUNTIME"] = runtime()
         docker = choices["RUNTIME"].value == "docker"

@@ -2,11 +2,27 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Iterator
+import tracemalloc
+from pathlib import Path
+from typing import Callable, Iterator
 
 import pytest
 
 from leapkit.errors import KitError
+
+MEMORY = 64 << 20  # bytes that reading a hostile file of some kilobytes may take
+
+
+def refusal_in_little_memory(read: Callable[[Path], object], path: Path) -> KitError:
+    """The error that reading a file ends in; fails when it asks for more memory than a small file may."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(KitError) as caught:
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+    return caught.value
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import MEMORY, refusal_in_little_memory
 
 from leapkit.checkpoints import load_into, read_tensors, save
 from leapkit.errors import KitError
@@ -27,7 +28,6 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 MODERN = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2]) >= (1, 13)
-MEMORY = 64 << 20  # bytes that reading a hostile file of some kilobytes may take
 
 
 def small_network() -> torch.nn.Module:
@@ -44,15 +44,9 @@ def equal(one: OrderedDict[str, np.ndarray], other: OrderedDict[str, np.ndarray]
 
 def refusal(path: Path) -> str:
     """The KitError's sentence; fails when reading asks for more memory than a small file may."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(KitError) as caught:
-            read_tensors(path)
-        assert tracemalloc.get_traced_memory()[1] < MEMORY
-    finally:
-        tracemalloc.stop()
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    return str(caught.value)
+    text = str(refusal_in_little_memory(read_tensors, path))
+    assert str(path) in text and "\n" not in text
+    return text
 
 
 # ---- what is kept ---------------------------------------------------------------------------------------------------

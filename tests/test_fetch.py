@@ -627,12 +627,19 @@ def test_a_cut_transfer_goes_on_where_it_ended(user: User, tiny_steps: Dict[str,
     assert sum(seen.sent for seen in user.internet.of(name)) < len(content) + 2 * (1 << 17) + 1
 
 
-def test_a_killed_transfer_goes_on_where_it_ended(user: User, tiny_steps: Dict[str, bytes], large_steps: StepMaker) -> None:
+def half_way(user: User, tiny_steps: Dict[str, bytes], large_steps: StepMaker) -> Tuple[
+        str, bytes, Path, subprocess.Popen[str]]:
+    """A run whose server falls silent in the middle of a file: its name, content, unfinished part and process."""
     name, content = one_large_file(user, tiny_steps, large_steps)
     user.internet.hold[name] = 700_000
     process = user.start("--what", "steps", "--months", MONTH)
     part = user.steps / MONTH / (".partial-" + name)
     until(lambda: part.exists() and part.stat().st_size > 500_000)
+    return name, content, part, process
+
+
+def test_a_killed_transfer_goes_on_where_it_ended(user: User, tiny_steps: Dict[str, bytes], large_steps: StepMaker) -> None:
+    name, content, part, process = half_way(user, tiny_steps, large_steps)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (user.steps / MONTH / name).exists()
@@ -1221,11 +1228,7 @@ def test_step_files_on_a_disk_that_fills_up_go_on_where_they_ended(user: User, s
 
 
 def test_ctrl_c_ends_it_in_one_sentence(user: User, tiny_steps: Dict[str, bytes], large_steps: StepMaker) -> None:
-    name, content = one_large_file(user, tiny_steps, large_steps)
-    user.internet.hold[name] = 700_000
-    process = user.start("--what", "steps", "--months", MONTH)
-    part = user.steps / MONTH / (".partial-" + name)
-    until(lambda: part.exists() and part.stat().st_size > 500_000)
+    name, content, part, process = half_way(user, tiny_steps, large_steps)
     os.killpg(process.pid, signal.SIGINT)
     text = process.communicate(timeout=45)[0]  # though the server says nothing for 120 seconds
     user.internet.released.set()

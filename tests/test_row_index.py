@@ -17,14 +17,13 @@ import pytest
 import test_checkpoints as hostile  # the collection of attacks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from refusals import refused
+from refusals import refusal_in_little_memory, refused
 
 from leapkit import row_index
 from leapkit.errors import KitError
 from leapkit.row_index import read_index
 
 torch = pytest.importorskip("torch")
-MEMORY = 64 << 20  # bytes that reading a small file may take
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
 NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
 ROWS = [7, 0, 857087, 3]
@@ -47,16 +46,10 @@ def as_lists(months: Mapping[str, np.ndarray]) -> Dict[str, List[int]]:
 
 def refusal(path: Path, *words: str) -> str:
     """The sentence that refuses a file, which is one, and costs little memory."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(KitError) as caught:
-            read_index(path)
-        assert tracemalloc.get_traced_memory()[1] < MEMORY
-    finally:
-        tracemalloc.stop()
+    error = refusal_in_little_memory(read_index, path)
     with refused(path, *words):
-        raise caught.value
-    return str(caught.value)
+        raise error
+    return str(error)
 
 
 # ---- what torch.save makes of row numbers -----------------------------------------------------------------------------

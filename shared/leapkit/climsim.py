@@ -48,17 +48,18 @@ class StepReader:
 
         Writes into the given arrays when there are any. Raises KitError for a damaged or odd file.
         """
-        x, y = self.levels(pair)
+        x, y = self.levels(pair, None if inputs is None else len(inputs))
         columns = x.shape[1]
-        if inputs is not None and len(inputs) != columns:
-            raise KitError("has %d columns where the files before it have %d" % (columns, len(inputs)), pair.mli, REMEDY)
         inputs = np.empty((columns, len(INPUTS))) if inputs is None else inputs
         targets = np.empty((columns, len(TARGETS))) if targets is None else targets
         inputs[...], targets[...] = x.T, y.T
         return inputs, targets
 
-    def levels(self, pair: StepPair) -> Tuple[np.ndarray, np.ndarray]:
-        """-> (inputs (556, C), targets (368, C)), valid until the next call. Raises KitError for a damaged or odd file."""
+    def levels(self, pair: StepPair, expected: Optional[int] = None) -> Tuple[np.ndarray, np.ndarray]:
+        """-> (inputs (556, C), targets (368, C)), valid until the next call.
+
+        Raises KitError for a damaged or odd file, or where C is not the `expected` one.
+        """
         header, view = self._mli.read(pair.mli)
         self._check(header, pair.mli, [n for n, _ in STATE_PROFILES + GAS_PROFILES], [n for n, _ in INPUT_SCALARS])
         self._require_own_time(header, view, pair.mli, pair.stamp)
@@ -86,6 +87,8 @@ class StepReader:
             y[states + k] = array(header, view, name)
         self._refuse_non_finite(x, pair.mli, INPUTS)
         self._refuse_non_finite(y, pair.mlo, TARGETS)
+        if expected is not None and columns != expected:
+            raise KitError("has %d columns where the files before it have %d" % (columns, expected), pair.mli, REMEDY)
         return x, y
 
     def _check(self, header: Header, path: Path, profiles: List[str], scalars: List[str]) -> None:

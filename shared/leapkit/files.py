@@ -35,13 +35,18 @@ def atomic(path: Path) -> Iterator[Path]:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()  # a killed publish_copy leaves a link: writing through it would change its source
             yield temporary
-            with open(temporary, "rb") as handle:
-                os.fsync(handle.fileno())
-            os.replace(temporary, path)
-            sync_directory(path.parent)
+            rename_whole(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def rename_whole(temporary: Path, path: Path) -> None:
+    """Gives a finished file its name, on disk before the name is."""
+    with open(temporary, "rb") as handle:
+        os.fsync(handle.fileno())
+    os.replace(str(temporary), str(path))
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

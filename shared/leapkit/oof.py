@@ -2,14 +2,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Iterable
 
 import numpy as np
 
 from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import TEMPORARY, sync_directory
+from leapkit.files import TEMPORARY, rename_whole
 
 
 class OofFile:
@@ -42,9 +41,7 @@ class OofFile:
             raise ValueError("%d of %d rows of %s were added" % (self._added, self._shape[0], self._path))
         with explain_os_errors(self._path):
             self._handle.flush()
-            os.fsync(self._handle.fileno())
-            os.replace(str(self._temporary), str(self._path))
-            sync_directory(self._path.parent)
+            rename_whole(self._temporary, self._path)
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):

@@ -42,10 +42,7 @@ class StepRows:
         """
         if not hasattr(self._thread, "reader"):
             self._thread.reader = StepReader()
-        x, y = self._thread.reader.levels(self.pairs[pair])
-        if x.shape[1] != self._columns:
-            raise KitError("has %d columns where the files before it have %d" % (x.shape[1], self._columns),
-                           self.pairs[pair].mli, "download this file again")
+        x, y = self._thread.reader.levels(self.pairs[pair], self._columns)
         if self._chosen is not None:
             x, y = x[:, self._chosen[pair]], y[:, self._chosen[pair]]
         self.statistics.levels(x, y, inputs, targets)

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from leapkit.errors import KitError
 from leapkit.files import read_json, write_json
 
-_NAME = re.compile(r"E3SM-MMF\.ml[io]\.(([0-9]{4}-[0-9]{2})-([0-9]{2})-([0-9]{5}))\.nc")
+_NAME = re.compile(r"E3SM-MMF\.(ml[io])\.(([0-9]{4}-[0-9]{2})-([0-9]{2})-([0-9]{5}))\.nc")
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
@@ -127,6 +127,15 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (" and %d more" % (len(names) - 3) if len(names) > 3 else "")
 
 
+def parse_name(name: str) -> Optional[Tuple[str, str]]:
+    """(mli or mlo, YYYY-MM-DD-SSSSS) of a step file's name; None where it is no step of the calendar."""
+    match = _NAME.fullmatch(name)
+    if not match or not _MONTH.match(match[3]) or not 0 < int(match[4]) <= steps_of(match[3]) // 72 \
+            or int(match[5]) not in range(0, 86400, 1200):
+        return None
+    return match[1], match[2]
+
+
 def read_month(folder: Path) -> Month:
     """Sorts the names in a month's folder. Raises KitError where there is none."""
     if not folder.is_dir():
@@ -134,10 +143,9 @@ def read_month(folder: Path) -> Month:
     stamps: Tuple[Set[str], Set[str]] = (set(), set())
     odd = []
     for name in os.listdir(str(folder)):
-        match = _NAME.fullmatch(name)
-        if match and match[2] == folder.name and 0 < int(match[3]) <= steps_of(match[2]) // 72 \
-                and int(match[4]) in range(0, 86400, 1200):
-            stamps[name[9:12] == "mlo"].add(match[1])
+        found = parse_name(name)
+        if found and found[1][:7] == folder.name:
+            stamps[found[0] == "mlo"].add(found[1])
         else:
             odd.append(name)
     lone = ["E3SM-MMF.%s.%s.nc" % (kind, stamp) for kind, own, other in (("mli",) + stamps, ("mlo",) + stamps[::-1])

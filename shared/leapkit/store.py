@@ -47,10 +47,7 @@ def write_month(steps: Path, to: Path, name: str) -> str:
                 handle, {"descr": "<f8", "fortran_order": False, "shape": (rows, WIDTH)})
             block = np.empty((columns, WIDTH))
             for pair in pairs:
-                x, y = reader.levels(pair)
-                if x.shape[1] != columns:
-                    raise KitError("has %d columns where the files before it have %d" % (x.shape[1], columns), pair.mli,
-                                   "download this file again")
+                x, y = reader.levels(pair, columns)
                 block[:, :len(INPUTS)], block[:, len(INPUTS):] = x.T, y.T
                 handle.write(block.data)
         receipts.write(target, "rows", inputs, started, {"month": month.line(), "rows": rows, "columns": columns})

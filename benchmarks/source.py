@@ -97,12 +97,25 @@ def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray
 
     from leapkit.columns import TARGETS_TO_NETWORK
     scale = statistics(case, "fdzm")
-    spread = (_moments(case)[1].std() * scale.weight / scale.target_std)[list(TARGETS_TO_NETWORK)]
-    own, shared = np.random.RandomState(model + 1), np.random.RandomState(0)
+    wide = spread(case, scale)[list(TARGETS_TO_NETWORK)]
+    own, shared = np.random.default_rng(model + 1), np.random.default_rng(0)
     for _, y in rows(case, count):
         truth = scale.targets(y)
-        noise = (2 / 3) ** 0.5 * own.standard_normal(truth.shape) + (1 / 3) ** 0.5 * shared.standard_normal(truth.shape)
-        yield truth, (truth + (0.4 + model / 50) * spread * noise).astype(np.float32)
+        yield truth, with_errors(truth, wide, model, own, shared)
+
+
+def spread(case: Case, scale: Statistics) -> np.ndarray:
+    """(368,) the columns' real standard deviation in units of the floored one, Kaggle order."""
+    return _moments(case)[1].std() * scale.weight / scale.target_std
+
+
+def with_errors(truth: np.ndarray, spread: np.ndarray, model: int, own: np.random.Generator, shared: np.random.Generator
+                ) -> np.ndarray:
+    """truth (n, 368) -> a model's predictions (n, 368) float32; spread (368,) in the same order."""
+    import numpy as np
+    noise = (2 / 3) ** 0.5 * own.standard_normal(truth.shape, np.float32) + (
+        1 / 3) ** 0.5 * shared.standard_normal(truth.shape, np.float32)
+    return (truth + (0.4 + model / 50) * spread * noise).astype(np.float32)
 
 
 def submissions(case: Case, count: int, model: int) -> Iterator[np.ndarray]:

@@ -109,8 +109,9 @@ def apply_table(table: tables.Table, options: Sequence[str], inputs: Dict[str, s
     def measured() -> Dict[str, object]:
         found = effect.found()
         if oof.has_all(room.places, table.artifacts):
-            members = [oof.OutOfFold(artifact, room.places, room.raw, room.index) for artifact in table.artifacts]
-            found["validation R2"] = postprocess.on_validation(room.raw, members, apply.weights_of(table), options)
+            members = oof.of_artifacts(table.artifacts, room.places, room.raw, room.index)
+            for option, pair in postprocess.on_validation(room.raw, members, apply.weights_of(table), options).items():
+                found[option]["validation R2"] = pair
         return {"effect": found}
 
     apply.write_blend(table, room.places, ids, inputs, started, options, effect, measured)
@@ -121,7 +122,7 @@ def searched(search: plan.Search, artifacts: List[str], room: Room) -> tables.Ta
     if not artifacts:
         raise KitError("the table %s needs artifacts to choose from" % search.name, "--artifacts",
                        "name them: %s=a,b" % search.among)
-    members = {artifact: oof.OutOfFold(artifact, room.places, room.raw, room.index) for artifact in artifacts}
+    members = oof.of_artifacts(artifacts, room.places, room.raw, room.index)
     inputs = oof.search_inputs(room.raw, members, room.index)
     target = plan.searched_path(room.places, search.name)
     verdict = receipts.judge(target, inputs, room.index)
@@ -145,15 +146,15 @@ def searched(search: plan.Search, artifacts: List[str], room: Room) -> tables.Ta
     return tables.Table(search.name, read.rows, read.columns)
 
 
-def errors_of(name: str, members: Dict[str, oof.OutOfFold], inputs: Dict[str, str], room: Room) -> gram.FoldedGram:
+def errors_of(name: str, members: List[oof.OutOfFold], inputs: Dict[str, str], room: Room) -> gram.FoldedGram:
     """The validation errors' Gram matrices: one pass over the rows, kept for every further search and report."""
     kept = plan.gram_path(room.places, name)
     if not receipts.judge(kept, inputs, room.index).done:
         started = receipts.now()
-        oof.validation_gram(room.raw, list(members.values())).save(kept)
+        oof.validation_gram(room.raw.validation_pairs(), members).save(kept)
         receipts.write(kept, "errors", inputs, started)
     found = gram.load(kept)
-    return found.choosing([found.artifacts.index(artifact) for artifact in members])  # perhaps in another order
+    return found.choosing([found.artifacts.index(member.artifact) for member in members])  # perhaps in another order
 
 
 def score(table: tables.Table, title: str, artifacts: List[str], target: Path, room: Room) -> List[Dict[str, object]]:
@@ -185,9 +186,9 @@ def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
     parquets = [places.parquet(artifact) for artifact in artifacts]
     inputs = {"weights": table.sha256, "page": report.version(), "artifacts": sha256_json(artifacts),
               **{path.name: room.index.of(path) for path in parquets}}
-    members: Dict[str, oof.OutOfFold] = {}
+    members: List[oof.OutOfFold] = []
     if oof.has_all(places, artifacts):
-        members = {artifact: oof.OutOfFold(artifact, places, raw, room.index) for artifact in artifacts}
+        members = oof.of_artifacts(artifacts, places, raw, room.index)
         inputs.update(oof.search_inputs(raw, members, room.index))
         if raw.truth.exists():
             inputs[raw.truth.name] = room.index.of(raw.truth)

@@ -1,15 +1,19 @@
 """Applies a weight table to verified parquets, row group by row group (memory does not grow with the rows)."""
 from __future__ import annotations
 
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from blend import plan, tables
 from blend.tables import COLUMNS_OF, Table
 from leapkit import receipts, submission
-from leapkit.columns import GROUP_NAMES, GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
+from leapkit.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
 from leapkit.errors import KitError
 from leapkit.files import HashIndex, atomic
 from leapkit.progress import progress
@@ -17,7 +21,7 @@ from leapkit.world import RawData, Submission
 
 # Files from elsewhere may hold the linear columns to 1e-12 (see submission.verify), so two of them differ by twice that.
 _LINEAR_RTOL = 2e-12
-_ZERO, _LINEAR = kaggle_positions(ZERO), kaggle_positions(LINEAR)
+_ZERO, _LINEAR = set(kaggle_positions(ZERO)), set(kaggle_positions(LINEAR))
 Finish = Callable[[Sequence[str], np.ndarray], None]  # changes rows (n, 368) of these ids in place
 
 
@@ -57,7 +61,6 @@ def weights_of(table: Table) -> np.ndarray:
     """(M, 368) float64, Kaggle order: the weight of every artifact for every target."""
     held = np.array([row[1:] for row in table.rows], dtype=np.float64)
     if table.columns == COLUMNS_OF["group"]:
-        assert len(GROUPS) == len(GROUP_NAMES)
         held = np.concatenate([np.repeat(held[:, [g]], group.stop - group.start, axis=1)
                                for g, group in enumerate(GROUPS)], axis=1)[:, TARGETS_TO_KAGGLE]
     return np.ascontiguousarray(np.broadcast_to(held, (len(held), len(TARGETS))))
@@ -69,50 +72,88 @@ def blended(table: Table, places: Submission, ids: Sequence[str], finish: Option
 
     Rows are joined by sample_id: every parquet must list the ids of sample_submission.csv in that order. A linear column
     whose weights do not sum to 1 within 1e-9 keeps its formula, which all parquets hold.
+
+    One worker a core, each with some of the columns of all parquets: a parquet is read by column, so nothing is read
+    twice. A worker holds its columns of one row group of one parquet at a time, and the next block is made while the
+    caller writes this one; memory does not grow with the rows, nor with the number of parquets.
     """
-    paths, weights = [places.parquet(artifact) for artifact in table.artifacts], weights_of(table)
-    kept = [j for j in _LINEAR if abs(weights[:, j].sum() - 1.0) > 1e-9]
-    streams, at = [submission.blocks(path) for path in paths], 0
-    with progress(total=len(ids), desc="blending %d parquets" % len(paths), unit="row") as bar:
-        while at < len(ids):
-            expected = ids[at:at + submission.ROW_GROUP]
+    weights = weights_of(table)
+    sources = [(artifact, places.parquet(artifact), submission.open_checked(places.parquet(artifact)))
+               for artifact in table.artifacts]
+    cores = len(os.sched_getaffinity(0))
+    workers = [_Columns(list(map(int, part)), sources, weights) for part in np.array_split(np.arange(len(TARGETS)), cores)]
+    with ThreadPoolExecutor(cores) as pool, progress(total=len(ids), desc="blending %d parquets" % len(sources),
+                                                     unit="row") as bar:
+        def start(at: int) -> Tuple[np.ndarray, List[Future[None]]]:
+            expected = pa.array(ids[at:at + submission.ROW_GROUP], pa.string())
             total = np.zeros((len(TARGETS), len(expected)))
-            formula: List[np.ndarray] = []
-            term = np.empty(len(expected))
-            # One decoded row group at a time: memory does not grow with the number of parquets either.
-            for stream, path, artifact, own in zip(streams, paths, table.artifacts, weights):
-                found, values = next(stream, ([], np.empty((0, len(TARGETS)))))
-                submission.require_ids(found, expected, at, path, plan.mend(artifact))
-                formula = formula or [values.T[_LINEAR]]
-                _require_contract(values.T, formula[0], path, paths[0], artifact)
-                for k, weight in enumerate(own):  # column by column, as parquet is stored: each fits in the cache
-                    np.multiply(values.T[k], weight, out=term)
-                    total[k] += term
-                del values
-            total[kept] = formula[0][[_LINEAR.index(j) for j in kept]]
+            return total, [pool.submit(worker.add, expected, at, total) for worker in workers]
+
+        coming = start(0)
+        for at in range(0, len(ids), submission.ROW_GROUP):
+            total, running = coming
+            for one in running:
+                one.result()
+            if not np.isfinite(total.sum()) and not np.isfinite(total).all():
+                _refuse_non_finite(sources)
+            if at + total.shape[1] < len(ids):
+                coming = start(at + total.shape[1])
             if finish:
-                finish(expected, total.T)
-            at += len(expected)
-            bar.update(len(expected))
+                finish(ids[at:at + total.shape[1]], total.T)
+            bar.update(total.shape[1])
             yield total.T
-        for stream, path, artifact in zip(streams, paths, table.artifacts):
+    workers[0].require_end(len(ids))
+
+
+Source = Tuple[str, Path, pq.ParquetFile]  # artifact, file, opened
+
+
+class _Columns:
+    """A worker's share of the columns of all parquets."""
+
+    def __init__(self, columns: List[int], sources: Sequence[Source], weights: np.ndarray) -> None:
+        self._columns, self._sources, self._weights = columns, sources, weights
+        names = [TARGETS[k] for k in columns]
+        # A reader of its own, as one must not be used by two threads; what is known of the file is shared.
+        self._streams = [submission.column_blocks(pq.ParquetFile(str(path), metadata=opened.metadata, pre_buffer=False),
+                                                  path, names, threads=False) for _, path, opened in sources]
+
+    def add(self, expected: pa.Array, at: int, total: np.ndarray) -> None:
+        """Adds the next rows, whose ids are expected, to the worker's columns of total (368, n)."""
+        term = np.empty(len(expected))
+        formulas: Dict[int, np.ndarray] = {}
+        for (artifact, path, _), stream, own in zip(self._sources, self._streams, self._weights):
+            ids, values = next(stream, (pa.array([], pa.string()), []))
+            if not ids.cast(pa.string()).equals(expected):
+                submission.require_ids(ids.to_pylist(), expected.to_pylist(), at, path, plan.mend(artifact))
+            for k, value in zip(self._columns, values):  # each fits in a core's cache
+                if k in _ZERO and value.any():
+                    raise KitError("%s is not 0 throughout" % TARGETS[k], path, plan.mend(artifact))
+                if k in _LINEAR:
+                    formula = formulas.setdefault(k, value)
+                    if (np.abs(value - formula) > _LINEAR_RTOL * np.abs(formula)).any():
+                        raise KitError("its linear column %s is not that of %s: one of them was made from another test.csv"
+                                       % (TARGETS[k], self._sources[0][1].name), path, plan.mend(artifact))
+                np.multiply(value, own[k], out=term)
+                total[k] += term
+        for k, formula in formulas.items():
+            if abs(self._weights[:, k].sum() - 1.0) > 1e-9:
+                total[k] = formula
+
+    def require_end(self, count: int) -> None:
+        for (artifact, path, _), stream in zip(self._sources, self._streams):
             if next(stream, None) is not None:
-                raise KitError("has more rows than sample_submission.csv (%d)" % len(ids), path, plan.mend(artifact))
+                raise KitError("has more rows than sample_submission.csv (%d)" % count, path, plan.mend(artifact))
 
 
-def _require_contract(values: np.ndarray, formula: np.ndarray, path: Path, first: Path, artifact: str) -> None:
-    """values (368, n) of a parquet: finite, 0 in the zero columns, the linear columns those of the first parquet."""
-    # A sum is NaN or infinite when any term is.
-    if not np.isfinite(values.sum()) and not np.isfinite(values).all():
-        k = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise KitError("%s holds a NaN or an infinity" % TARGETS[k], path, plan.mend(artifact))
-    if values[_ZERO].any():
-        raise KitError("%s is not 0 throughout" % TARGETS[_ZERO[int(np.argwhere(values[_ZERO])[0][0])]], path,
-                       plan.mend(artifact))
-    wrong = np.abs(values[_LINEAR] - formula) > _LINEAR_RTOL * np.abs(formula)
-    if wrong.any():
-        raise KitError("its linear column %s is not that of %s: one of them was made from another test.csv" % (
-            LINEAR[int(np.argwhere(wrong)[0][0])], first.name), path, plan.mend(artifact))
+def _refuse_non_finite(sources: Sequence[Source]) -> None:
+    """Raises KitError for the cell that a sum is not finite for."""
+    for artifact, path, _ in sources:
+        for ids, values in submission.blocks(path):
+            if not np.isfinite(values).all():
+                row, k = np.argwhere(~np.isfinite(values))[0]
+                raise KitError("%s of %s is NaN or infinite" % (TARGETS[int(k)], ids[int(row)]), path, plan.mend(artifact))
+    raise KitError("the sum is not finite, though all values are", "the weights", "use smaller weights")
 
 
 def write_blend(table: Table, places: Submission, ids: Sequence[str], inputs: Dict[str, str], started: str,

@@ -122,10 +122,11 @@ def _moments(count: int, mean: np.ndarray, m2: np.ndarray) -> Moments:
     return found
 
 
-def of_rows(truth: np.ndarray, errors: np.ndarray, artifacts: Sequence[object]) -> Gram:
+def of_rows(truth: np.ndarray, errors: np.ndarray, artifacts: Sequence[object], targets: Sequence[str] = PREDICTED
+            ) -> Gram:
     """truth (T, n), errors (T, A, n), of which the last are set here -> their Gram. Raises KitError for a NaN.
 
-    artifacts  the files that the errors are of, for the sentence
+    artifacts, targets  what the errors are of, for the sentence
     """
     np.negative(truth, out=errors[:, -1])
     products = errors @ errors.transpose(0, 2, 1)
@@ -133,10 +134,17 @@ def of_rows(truth: np.ndarray, errors: np.ndarray, artifacts: Sequence[object]) 
     if not np.isfinite(diagonal).all():
         t, m = np.argwhere(~np.isfinite(diagonal))[0]
         where = artifacts[m] if m < len(artifacts) else "the truth"
-        raise KitError("%s holds a NaN or an infinity" % PREDICTED[int(t)], where, "make it again (`make plan` says how)")
+        raise KitError("%s holds a NaN or an infinity" % targets[int(t)], where, "make it again (`make plan` says how)")
     moments = Moments(len(truth))
     moments.add(truth.T)
     return Gram(products, moments)
+
+
+def side_by_side(grams: Sequence[Gram]) -> Gram:
+    """Of the same rows and other targets -> of all targets."""
+    moments = _moments(grams[0].truth.count, np.concatenate([one.truth.mean for one in grams]),
+                       np.concatenate([one.truth.m2 for one in grams]))
+    return Gram(np.concatenate([one.products for one in grams]), moments)
 
 
 def folded(artifacts: Sequence[str], folds: Sequence[str], found: Iterable[Tuple[int, Gram]]) -> FoldedGram:

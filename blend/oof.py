@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
 from blend import gram
+from blend.plan import mend
 from leapkit import oof, receipts, statistics
 from leapkit.climsim import StepReader
 from leapkit.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS, TARGETS_TO_NETWORK
@@ -42,22 +44,12 @@ _TO_NETWORK = list(TARGETS_TO_NETWORK)
 class OutOfFold:
     """One artifact's validation predictions (N, 368) and the statistics that they are standardised by."""
 
-    def __init__(self, artifact: str, submission: Submission, raw: RawData, index: HashIndex) -> None:
-        parquet = submission.parquet(artifact)
-        receipt = receipts.require_valid(parquet, index, "make it again (`make plan` names the command)")
-        recorded = receipt.get("details", {}).get("oof")
-        self.artifact, self.path = artifact, submission.oof(artifact)
-        if not recorded:
-            raise KitError("was made from a published checkpoint, which comes without out-of-fold predictions", parquet,
-                           "train it (`make reproduce`), or blend with a table (TABLE=)")
-        if not self.path.exists() or index.of(self.path) != recorded["sha256"]:
-            raise KitError("is missing or not what its receipt names", self.path, _AGAIN)
-        z = oof.read(self.path)
+    def __init__(self, artifact: str, path: Path, scale: statistics.Statistics, sha256: str = "") -> None:
+        self.artifact, self.path, self.scale, self.sha256 = artifact, path, scale, sha256
+        z = oof.read(path)
         if z.ndim != 2 or z.shape[1] != len(TARGETS) or z.dtype != np.float32 or not z.flags.c_contiguous:
-            raise KitError("is no (rows, 368) array of float32", self.path, _AGAIN)
+            raise KitError("is no (rows, 368) array of float32", path, _AGAIN)
         self._count, self._offset = len(z), int(getattr(z, "offset", 0))
-        self.sha256: str = recorded["sha256"]
-        self.scale = statistics.load(raw.statistics(recorded["family"]), recorded["family"], raw.old_weights)
 
     def __len__(self) -> int:
         return self._count
@@ -79,9 +71,26 @@ def has_all(places: Submission, artifacts: Sequence[str]) -> bool:
     return all(path.exists() and read_json(path).get("details", {}).get("oof") for path in found)
 
 
-def reading(raw: RawData, members: Sequence[OutOfFold]) -> Iterator[Tuple[StepPair, slice]]:
+def of_artifacts(artifacts: Sequence[str], places: Submission, raw: RawData, index: HashIndex) -> List[OutOfFold]:
+    """Raises KitError where one has none, or others than its receipt names."""
+    found = []
+    for artifact in artifacts:
+        parquet, path = places.parquet(artifact), places.oof(artifact)
+        receipt = receipts.require_valid(parquet, index, mend(artifact))
+        recorded = receipt.get("details", {}).get("oof")
+        if not recorded:
+            raise KitError("was made from a published checkpoint, which comes without out-of-fold predictions", parquet,
+                           "train it (`make reproduce EXPERIMENTS=%s`), or blend with a table (TABLE=)" % artifact)
+        if not path.exists() or index.of(path) != recorded["sha256"]:
+            raise KitError("is missing or not what its receipt names", path,
+                           "run `make reproduce EXPERIMENTS=%s` again" % artifact)
+        scale = statistics.load(raw.statistics(recorded["family"]), recorded["family"], raw.old_weights)
+        found.append(OutOfFold(artifact, path, scale, recorded["sha256"]))
+    return found
+
+
+def reading(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> Iterator[Tuple[StepPair, slice]]:
     """The validation steps and their rows. Raises KitError where an artifact has another number of rows."""
-    pairs = raw.validation_pairs()
     columns = StepReader().columns(pairs[0]) if pairs else 0
     for member in members:
         if len(member) != columns * len(pairs):
@@ -90,12 +99,12 @@ def reading(raw: RawData, members: Sequence[OutOfFold]) -> Iterator[Tuple[StepPa
         yield pair, slice(k * columns, (k + 1) * columns)
 
 
-def validation_gram(raw: RawData, members: Sequence[OutOfFold]) -> gram.FoldedGram:
+def validation_gram(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> gram.FoldedGram:
     """One streamed pass over the validation steps and all out-of-fold predictions, on all cores, float64.
 
     Memory: some 60 MB a core, whatever the number of rows.
     """
-    steps = list(reading(raw, members))
+    steps = list(reading(pairs, members))
     labels = gram.time_folds([pair.month for pair, _ in steps])
     folds = list(dict.fromkeys(labels))
     work: List[List[Tuple[StepPair, slice]]] = []
@@ -140,8 +149,8 @@ def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[OutOfFol
     return total
 
 
-def search_inputs(raw: RawData, members: Dict[str, OutOfFold], index: HashIndex) -> Dict[str, str]:
+def search_inputs(raw: RawData, members: Sequence[OutOfFold], index: HashIndex) -> Dict[str, str]:
     """{role: sha256} of what searched weights depend on."""
-    inputs = {"%s.npy" % artifact: member.sha256 for artifact, member in members.items()}
+    inputs = {"%s.npy" % member.artifact: member.sha256 for member in members}
     inputs["validation steps"] = index.of_many([f for p in raw.validation_pairs() for f in (p.mli, p.mlo)], raw.steps)
     return inputs

@@ -2,12 +2,12 @@
 
 positivity  max(ptend_q, -q / 1200) for vapour, cloud liquid and cloud ice: the model never leaves less than no water
             (68 real steps: the truth goes 7e-21 below at most). The 5th place did it, the 2nd did not.
-fluxes      max(cam_out, 0) for the eight fluxes at the ground: the truth is never negative (68 real steps).
+fluxes      max(cam_out, 0) for the eight scalars, radiation and precipitation: never negative in the truth (68 real steps)
 """
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -15,28 +15,31 @@ from blend import gram
 from blend.oof import OutOfFold, reading
 from leapkit import kaggle, submission
 from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS, OUTPUT_SCALARS, PREDICTED, STEP_SECONDS, TARGETS
+from leapkit.columns import INPUTS, OUTPUT_SCALARS, PREDICTED, STEP_SECONDS, TARGETS, kaggle_positions
 from leapkit.errors import KitError
 from leapkit.score import R2
 from leapkit.world import RawData
 
-_WATER = [name for name in PREDICTED if name.startswith("ptend_q")]
-WATER = [TARGETS.index(name) for name in _WATER]
+Numbers = Dict[str, Any]
+_WATER = tuple(name for name in PREDICTED if name.startswith("ptend_q"))
 STATES = [INPUTS.index(name.replace("ptend", "state")) for name in _WATER]
-FLUXES = [TARGETS.index(name) for name, _ in OUTPUT_SCALARS]
+# The columns that an option may move; no column is two options', so their effects add up.
+COLUMNS: Dict[str, List[int]] = {"positivity": kaggle_positions(_WATER),
+                                 "fluxes": kaggle_positions(tuple(name for name, _ in OUTPUT_SCALARS))}
 
 
 def bound(values: np.ndarray, states: Optional[np.ndarray], options: Sequence[str]) -> np.ndarray:
-    """values (n, 368) raw, Kaggle order, changed in place; states (n, W) kg/kg of WATER -> (n, 368) what was moved."""
-    moved = np.zeros(values.shape, dtype=bool)
+    """values (n, 368) raw, Kaggle order, changed in place; states (n, W) kg/kg of the water -> (368,) values moved."""
+    moved = np.zeros(len(TARGETS))
     for option in options:
+        columns = COLUMNS[option]
+        floor: Any = 0.0
         if option == "positivity":
             assert states is not None
-            columns, floor = WATER, -states / STEP_SECONDS
-        else:
-            columns, floor = FLUXES, np.zeros((len(values), len(FLUXES)))
-        moved[:, columns] = values[:, columns] < floor
-        values[:, columns] = np.maximum(values[:, columns], floor)
+            floor = -states / STEP_SECONDS
+        before = values[:, columns]
+        values[:, columns] = np.maximum(before, floor)
+        moved[columns] = (before < floor).sum(axis=0)
     return moved
 
 
@@ -79,62 +82,60 @@ class Effect:
         truth = self._truth.take(ids) if self._truth else None
         if truth is not None:
             self._before.add(truth, values)
-        self._moved += bound(values, self._states.take(ids) if self._states else None, self.options).sum(axis=0)
+        self._moved += bound(values, self._states.take(ids) if self._states else None, self.options)
         if truth is not None:
             self._after.add(truth, values)
         self._rows += len(values)
 
-    def found(self) -> Dict[str, object]:
-        """For the receipt and the page: the share of values moved per variable, R2 over the 292 columns before and after."""
-        shares = {}
-        for variable, columns in _variables(self.options).items():
-            shares[variable] = float(self._moved[columns].sum() / (max(self._rows, 1) * len(columns)))
-        effect: Dict[str, object] = {"share of values moved": shares}
-        if self._truth:
-            effect["test R2"] = [_mean(self._before), _mean(self._after)]
+    def found(self) -> Dict[str, Numbers]:
+        """{option: the share of values moved per variable, R2 on the test rows before and after where it is known}."""
+        effect: Dict[str, Numbers] = {}
+        for option in self.options:
+            shares: Dict[str, List[float]] = {}
+            for column in COLUMNS[option]:
+                shares.setdefault(_variable(column), []).append(self._moved[column] / max(self._rows, 1))
+            effect[option] = {"moved": {name: float(np.mean(each)) for name, each in shares.items()}}
+            if self._truth:
+                effect[option]["test R2"] = _pair(self._before, self._after, option)
         return effect
 
 
 def on_validation(raw: RawData, members: Sequence[OutOfFold], weights: np.ndarray, options: Sequence[str]
-                  ) -> List[float]:
-    """[before, after]: mean R2 over the 292 columns of a blend of out-of-fold predictions; weights (M, 368)."""
+                  ) -> Dict[str, List[float]]:
+    """{option: R2 before and after} on the validation rows, of the blend with weights (M, 368)."""
     before, after, reader = R2(), R2(), StepReader()
-    scale = members[0].scale.weight
-    columns = gram.COLUMNS
-    for pair, rows in reading(raw, members):
+    for pair, rows in reading(raw.validation_pairs(), members):
         x, y = reader.read(pair)
         values = np.zeros(y.shape)
         for member, own in zip(members, weights):
             values += own * member.weighted(rows)
-        values[:, columns] /= scale[columns]
+        values[:, gram.COLUMNS] /= members[0].scale.weight[gram.COLUMNS]
         before.add(y, values)
         bound(values, x[:, STATES], options)
         after.add(y, values)
-    return [_mean(before), _mean(after)]
+    return {option: _pair(before, after, option) for option in options}
 
 
-def lines(effect: Dict[str, object]) -> Iterator[str]:
+def lines(effect: Mapping[str, Numbers]) -> Iterator[str]:
     """The effect in words."""
-    shares = effect["share of values moved"]
-    assert isinstance(shares, dict)
-    yield "post-processing: moved " + ", ".join("%.3f %% of %s" % (100 * share, name) for name, share in shares.items())
-    for what in ("validation R2", "test R2"):
-        pair = effect.get(what)
-        if isinstance(pair, list):
-            yield "post-processing: %s over the 292 columns %.6f -> %.6f (%+.6f)" % (what, *pair, pair[1] - pair[0])
-    if "validation R2" not in effect and "test R2" not in effect:
-        yield "post-processing: its effect on R2 is not known, as there is no truth here to hold it against"
+    for option, found in effect.items():
+        yield "%s: moved %s" % (option, ", ".join("%.3f %% of %s" % (100 * v, k) for k, v in found["moved"].items()))
+        for what in ("validation R2", "test R2"):
+            if what in found:
+                before, after = found[what]
+                yield "%s: %s over the 292 columns %.6f -> %.6f (%+.6f)" % (option, what, before, after, after - before)
+        if "validation R2" not in found and "test R2" not in found:
+            yield "%s: its effect on R2 is not known, as there is no truth here to hold it against" % option
 
 
-def _variables(options: Sequence[str]) -> Dict[str, List[int]]:
-    """{variable: the columns that the options may move}."""
-    found: Dict[str, List[int]] = {}
-    for column in (WATER if "positivity" in options else []) + (FLUXES if "fluxes" in options else []):
-        name = TARGETS[column]
-        found.setdefault(name if column in FLUXES else name.rsplit("_", 1)[0], []).append(column)
-    return found
+def _variable(column: int) -> str:
+    name = TARGETS[column]
+    return name.rsplit("_", 1)[0] if name.startswith("ptend") else name
 
 
-def _mean(sums: R2) -> float:
-    """Mean R2 over the predicted columns, none counted below 0."""
-    return float(np.maximum(sums.per_column()[gram.COLUMNS], 0.0).mean())
+def _pair(before: R2, after: R2, option: str) -> List[float]:
+    """Mean R2 over the predicted columns, none counted below 0, without any option and with this one alone."""
+    first, second = (np.maximum(sums.per_column(), 0.0) for sums in (before, after))
+    with_it = first.copy()
+    with_it[COLUMNS[option]] = second[COLUMNS[option]]
+    return [float(first[gram.COLUMNS].mean()), float(with_it[gram.COLUMNS].mean())]

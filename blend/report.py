@@ -33,7 +33,7 @@ def page(figures: Numbers) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
                                      lstrip_blocks=True)
     environment.filters.update(r2=lambda value: "" if value is None else "%.5f" % value,
-                               gain=lambda value: "" if value is None else "%+.5f" % value,
+                               gain=lambda value: "" if value is None else "%+.6f" % value,
                                weight=lambda value: "%.6f" % value, name=lambda name: name.replace("ptend_", ""))
     found = figures.get("validation")
     plots = {"weights": _weights(figures)}
@@ -117,7 +117,7 @@ def _by(losses: List[Numbers]) -> List[int]:
 
 def _correlation(found: Numbers) -> go.Figure:
     names = found["artifacts"]
-    heat = go.Heatmap(z=found["correlation"], x=names, y=names, zmin=0, zmax=1, colorscale="Cividis",
+    heat = go.Heatmap(z=found["correlation"], x=names, y=names, zmax=1, colorscale="Cividis",
                       hovertemplate="%{y}<br>%{x}: %{z:.3f}<extra></extra>", texttemplate="%{z:.2f}",
                       colorbar_title="r")
     return _plot(260 + 26 * len(names), [heat]).update_yaxes(autorange="reversed").update_xaxes(tickangle=-40)

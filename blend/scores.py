@@ -2,18 +2,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
 from blend import baseline, gram
 from blend.postprocess import Rows
 from leapkit import kaggle, statistics, submission
-from leapkit.columns import INPUTS, LINEAR_INPUTS
+from leapkit.columns import INPUTS, LINEAR_INPUTS, PREDICTED
 from leapkit.errors import KitError
 from leapkit.score import R2, Score, submission_score
 from leapkit.world import RawData
+
+
+_AT_ONCE = 24  # columns of all artifacts that are in memory together: 60 MB for 16 of them
 
 
 def of_parquet(path: Path, truth: Path) -> Score:
@@ -38,19 +42,29 @@ def of_ridge(raw: RawData, family: str) -> Score:
 
 
 def test_gram(artifacts: Sequence[str], parquets: Sequence[Path], truth: Path) -> gram.Gram:
-    """The errors of parquets on the test rows, whose truth is known: the score of any blend of them without a row more."""
-    def grams() -> Iterator[Tuple[int, gram.Gram]]:
-        streams = [submission.blocks(path) for path in parquets]
-        for ids, expected in submission.blocks(truth):
-            wanted = expected.T[gram.COLUMNS]                                                # (292, n)
-            errors = np.empty((len(wanted), len(parquets) + 1, len(ids)))
-            for m, (stream, path) in enumerate(zip(streams, parquets)):
-                found, values = next(stream, ([], expected[:0]))
-                if found != ids:
+    """The errors of parquets on the test rows, whose truth is known: the score of any blend of them without a row more.
+
+    Some columns of all files at a time, so that memory does not grow with their number.
+    """
+    sources = [(path, submission.open_checked(path)) for path in [*parquets, truth]]
+
+    def of_columns(names: Sequence[str]) -> gram.Gram:
+        total = None
+        for rows in zip_longest(*(submission.column_blocks(opened, path, names) for path, opened in sources)):
+            ids, columns = rows[-1] or ([], [])
+            wanted = np.stack(columns)                                                       # (t, n)
+            errors = np.empty((len(names), len(parquets) + 1, len(ids)))
+            for m, (row, path) in enumerate(zip(rows[:-1], parquets)):
+                if row is None or not row[0].equals(ids):
                     raise KitError("its sample_ids are not those of the withheld truth", path, submission.REMEDY)
-                np.subtract(values.T[gram.COLUMNS], wanted, out=errors[:, m])
-            yield 0, gram.of_rows(wanted, errors, parquets)
-    return gram.folded(artifacts, ["test"], grams()).whole
+                for k, column in enumerate(row[1]):
+                    np.subtract(column, wanted[k], out=errors[k, m])
+            one = gram.of_rows(wanted, errors, parquets, names)
+            total = one if total is None else total + one
+        assert total is not None
+        return total
+
+    return gram.side_by_side([of_columns(PREDICTED[at:at + _AT_ONCE]) for at in range(0, len(PREDICTED), _AT_ONCE)])
 
 
 def as_rows(scores: Dict[str, Score]) -> List[Dict[str, Any]]:

@@ -53,7 +53,7 @@ class Table:
                 raise KitError("the weight of %s is not finite" % artifact, where, remedy)
         for column, weights in zip(self.columns, zip(*(row[1:] for row in self.rows))):
             if not any(weights):
-                raise KitError("all weights%s are 0" % (" of " + column if len(self.columns) > 1 else ""), where, remedy)
+                raise KitError("holds only zeros%s" % (" for " + column if len(self.columns) > 1 else ""), where, remedy)
 
     @property
     def artifacts(self) -> Tuple[str, ...]:

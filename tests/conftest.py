@@ -2,11 +2,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
-from typing import Iterator
+from typing import TYPE_CHECKING, Iterator
 
 import pytest
+
+if TYPE_CHECKING:
+    from leapkit.world import Submission
+    from tests.small_blend import Maker
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BESIDE = REPOSITORY.parent / "shared"
@@ -62,6 +67,30 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_world(steps, steps, root, split, None, seed=3, csv_stride=2)
     write_world_receipt(root, {"made for": "tests"}, now(), {})
     return root
+
+
+@pytest.fixture(scope="session")
+def maker(tiny_world: Path) -> Maker:
+    """Writes artifacts with receipts on the tiny world."""
+    from tests.small_blend import Maker
+    return Maker(tiny_world)
+
+
+@pytest.fixture(scope="session")
+def sixteen_once(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from leapkit.world import Submission
+    from tests.small_blend import TRAINED, V10
+    root = tmp_path_factory.mktemp("sixteen") / "submission"
+    maker.all(Submission(root), V10, TRAINED)
+    return root
+
+
+@pytest.fixture
+def sixteen(sixteen_once: Path, tmp_path: Path) -> Submission:
+    """A copy of a submission folder that holds all sixteen artifacts of the published table, five of them trained here."""
+    from leapkit.world import Submission
+    shutil.copytree(str(sixteen_once), str(tmp_path / "submission"))
+    return Submission(tmp_path / "submission")
 
 
 @pytest.fixture

@@ -345,7 +345,7 @@ def test_a_table_of_other_names_is_the_same_table(tmp_path):
     (tmp_path / "v10.csv").write_text("artifact,weight\n" + "".join(lines))
     assert tables.read(tmp_path / "v10.csv") == tables.find("v10")
     (tmp_path / "t.csv").write_text("artifact,weight\nmax_exp22,0.5\nmax_022_deeper_gf_cv7908_lbUnknown,0.5\n")
-    with pytest.raises(KitError, match="names an artifact twice"):
+    with pytest.raises(KitError, match="names the artifact max_022_deeper_gf_cv7908_lbUnknown twice"):
         tables.read(tmp_path / "t.csv")
 
 
@@ -358,8 +358,8 @@ def test_the_list_of_aliases_is_not_offered_as_a_table():
 # ---- the tables of a run --------------------------------------------------------------------------------------------
 
 def test_which_names_are_searches():
-    assert all(map(plan.is_searched, ("searched", "searched-zuiye", "searched-max2020")))
-    assert not any(map(plan.is_searched, ("v10", "searched.csv", "searched-", "searched-zuiye.csv", "a/searched", "",
+    assert all(map(plan.search_of, ("searched", "searched-zuiye", "searched-max2020")))
+    assert not any(map(plan.search_of, ("v10", "searched.csv", "searched-", "searched-zuiye.csv", "a/searched", "",
                                           "searchedx", "weights_searched", "searched\n")))
 
 

@@ -207,7 +207,7 @@ def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
             test = scores.test_gram(artifacts, parquets, raw.truth) if raw.truth.exists() else None
         found = figures.of_blend(table, folded, test, {path.stem: inputs[path.name] for path in parquets})
         write_json(held, found)
-        write_text(target, report.page(found))
+        write_text(target, report.page(read_json(held)))
         receipts.write(target, "report", inputs, started)
     shown = read_json(held)
     if "validation" in shown:

@@ -9,6 +9,7 @@ from blend.gram import Gram
 
 # The step sizes that an artifact may enter with: -0.50, -0.49, ... 0.50.
 STEPS = np.round(np.arange(-50, 51) / 100.0, 2)
+_ROUNDING = 1e-13  # of a mean R2: no artifact enters for less
 Path = List[Tuple[int, float, float]]  # (artifact, step, mean R2 of the part's targets after it)
 
 
@@ -36,8 +37,9 @@ def hill_climb(gram: Gram, starts: np.ndarray) -> Tuple[np.ndarray, List[Path]]:
     constant = np.add.reduceat(np.where(varies, 1.0, gram.metric(gram.zero)), starts)        # what no weight changes
 
     weights = best_artifact(gram, starts)                                                    # (P, M)
-    lowest = np.add.reduceat(np.minimum(own, floor[:, None]), starts).min(axis=1)            # (P,)
-    paths: List[Path] = [[(int(k), 1.0, float(r2))] for k, r2 in zip(weights.argmax(axis=1), (constant - lowest) / size)]
+    loss = np.add.reduceat(np.minimum(own, floor[:, None]), starts)                          # (P, M)
+    reached = (constant - loss.min(axis=1)) / size                                           # (P,)
+    paths: List[Path] = [[(int(k), 1.0, float(r2))] for k, r2 in zip(weights.argmax(axis=1), reached)]
     unused = weights == 0
     climbing = np.ones(len(starts), dtype=bool)
     while climbing.any() and unused.any():
@@ -52,10 +54,11 @@ def hill_climb(gram: Gram, starts: np.ndarray) -> Tuple[np.ndarray, List[Path]]:
         loss[~unused[:, left]] = np.inf
         loss = loss.reshape(len(starts), -1)
         best = loss.argmin(axis=1)
-        climbing = climbing & (loss.min(axis=1) < lowest)
+        r2 = (constant - loss.min(axis=1)) / size
+        climbing = climbing & (r2 > reached + _ROUNDING)
         for p in np.flatnonzero(climbing):
             k, step = int(left[best[p] // len(STEPS)]), float(STEPS[best[p] % len(STEPS)])
             weights[p] = weights[p] * (1 - step) + np.eye(count)[k] * step
-            lowest[p], unused[p, k] = loss[p, best[p]], False
-            paths[p].append((k, step, float((constant[p] - lowest[p]) / size[p])))
+            reached[p], unused[p, k] = r2[p], False
+            paths[p].append((k, step, float(r2[p])))
     return weights, paths

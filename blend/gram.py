@@ -8,6 +8,7 @@ weights of any sum are covered. R2 does not change under a scale per target, so 
 from __future__ import annotations
 
 import functools
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, List, Sequence, Tuple
@@ -111,7 +112,7 @@ def load(path: Path) -> FoldedGram:
                 parts = [Gram(products, _moments(int(count), mean, m2)) for products, count, mean, m2 in zip(
                     held["products"], held["count"], held["mean"], held["m2"])]
                 found = FoldedGram(tuple(map(str, held["artifacts"])), tuple(map(str, held["folds"])), tuple(parts))
-        except (ValueError, KeyError, EOFError, TypeError) as error:
+        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             raise KitError("is cut off, or no Gram matrices", path, remedy) from error
     return found
 

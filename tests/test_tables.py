@@ -358,9 +358,28 @@ def test_the_list_of_aliases_is_not_offered_as_a_table():
 # ---- the tables of a run --------------------------------------------------------------------------------------------
 
 def test_which_names_are_searches():
-    assert all(map(plan.search_of, ("searched", "searched-zuiye", "searched-max2020")))
+    assert all(map(plan.search_of, ("searched", "searched-zuiye", "searched-max2020", "searched.sum-one",
+                                    "searched-zuiye.ridge.target", "searched.group", "searched.climb.all")))
     assert not any(map(plan.search_of, ("v10", "searched.csv", "searched-", "searched-zuiye.csv", "a/searched", "",
-                                          "searchedx", "weights_searched", "searched\n")))
+                                        "searchedx", "weights_searched", "searched\n", "searched.", "searched.best",
+                                        "searched.group.ridge", "searched.ridge.csv")))
+
+
+def test_a_search_has_one_name_however_it_is_asked_for():
+    for form in plan.FORMS:
+        for scope in plan.SCOPES:
+            search = plan.Search("searched-zuiye", form, scope)
+            assert plan.search_of("searched-zuiye.%s.%s" % (form, scope)) == search == plan.search_of(search.name)
+    assert plan.table_name("searched.climb.all") == plan.table_name("searched") == "searched"
+    with pytest.raises(KitError, match="same name"):
+        plan.requested("searched,searched.climb")
+
+
+def test_post_processing_options_are_known_and_in_one_order():
+    assert plan.options_of("") == () and plan.options_of("fluxes, positivity") == ("positivity", "fluxes")
+    assert plan.title("v10", plan.options_of("fluxes positivity")) == "v10+positivity+fluxes"
+    with refused("POSTPROCESS", "'clip'", "positivity"):
+        plan.options_of("positivity,clip")
 
 
 def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
@@ -385,3 +404,40 @@ def test_the_score_table_is_as_wide_as_its_longest_name():
         lines = scores_text.table([dict(row, name="short"), dict(row, name=longest)]).split("\n")
         assert len({line.index("  ", len(longest)) for line in lines[1:]}) == 1
         assert len({len(line) for line in lines}) == 1 and lines[2].startswith(longest + " ")
+
+
+# ---- a weight for every group or target -----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("scope", ["group", "target"])
+def test_a_table_by_group_or_target_is_read_back_to_the_last_bit(scope, tmp_path):
+    columns = tables.COLUMNS_OF[scope]
+    weights = [0.1 * k - 1 / 3 for k in range(len(columns))]
+    table = tables.Table("wide.v1", (("a.b", *weights), ("c", *(1 - w for w in weights))), columns)
+    table.write(tmp_path / "wide.v1.csv")
+    again = tables.read(tmp_path / "wide.v1.csv")
+    assert again == table and again.sha256 == table.sha256 and again.artifacts == ("a.b", "c")
+    assert again.sha256 != tables.Table("wide.v1", (("a.b", weights[0]), ("c", 1 - weights[0]))).sha256
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda lines: lines[0].replace("ptend_t", "ptend_x"), "no weight table"),
+    (lambda lines: ",".join(lines[0].split(",")[::-1]), "no weight table"),
+    (lambda lines: None, "holds no weights"), (lambda lines: "a,1,1,1,1,1,1", "no weight table"),
+    (lambda lines: "a,1,1,1,nan,1,1,1", "weight of a is not finite"),
+    (lambda lines: "a,1,1,0,1,1,1,1", "holds only zeros for ptend_q0001"), (lambda lines: "a,1,1,1,x,1,1,1", "no number")])
+def test_a_damaged_table_by_group_is_one_clear_sentence(change, words, tmp_path):
+    lines = [",".join(("artifact", *GROUP_NAMES))]
+    changed = change(lines)
+    if changed and changed.startswith("a,"):
+        lines.append(changed)
+    elif changed:
+        lines = [changed, "a,1,1,1,1,1,1,1"]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    with refused(tmp_path / "t.csv", words):
+        tables.read(tmp_path / "t.csv")
+
+
+def test_an_unknown_artifact_is_answered_with_the_one_that_it_resembles():
+    assert tables.resembling("max_022_deeper_gf_cv7908_lbUnknwon") == "max_022_deeper_gf_cv7908_lbUnknown"
+    assert tables.resembling("adam_exp19") in ("adam_195_78569.oof", "adam_197_78551.oof") and not tables.resembling("zzz")
+    assert tables.is_known("adam_195_78569.oof") and not tables.is_known("mine")

@@ -93,23 +93,24 @@ def gram_path(places: Submission, name: str) -> Path:
     return places.blend / ("gram_%s.npz" % name)
 
 
-def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequence[str], raw: RawData, index: HashIndex
-              ) -> Dict[str, str]:
+def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequence[str], raw: Optional[RawData],
+              index: HashIndex) -> Dict[str, str]:
     """{role: sha256} of all that a final parquet is made from; parquets by file name."""
     inputs = {"weights": table.sha256, **parquets}
     if options:
         inputs["post-processing"] = "+".join(options)
-        if "positivity" in options:  # the states that it bounds by
+        if "positivity" in options and raw:  # the states that it bounds by
             inputs["test.csv"] = index.of(raw.test_csv)
     return inputs
 
 
 def judge_blend(name: str, places: Submission, index: HashIndex, coming: Sequence[str], mine: Sequence[str],
-                options: Sequence[str] = (), raw: RawData = RawData(Path("raw_data"))) -> Verdict:
+                options: Sequence[str] = (), raw: Optional[RawData] = None) -> Verdict:
     """Whether the final blend holds.
 
     coming  artifacts that this run is about to make
     mine    artifacts that this kit's members can make
+    raw     where the post-processing options find what they bound by
     """
     search = search_of(name)
     if search:

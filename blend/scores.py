@@ -16,7 +16,6 @@ from leapkit.errors import KitError
 from leapkit.score import R2, Score, submission_score
 from leapkit.world import RawData
 
-
 _AT_ONCE = 24  # columns of all artifacts that are in memory together: 60 MB for 16 of them
 
 

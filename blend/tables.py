@@ -51,8 +51,8 @@ class Table:
         for artifact, *weights in self.rows:
             if not all(math.isfinite(weight) for weight in weights):
                 raise KitError("the weight of %s is not finite" % artifact, where, remedy)
-        for column, weights in zip(self.columns, zip(*(row[1:] for row in self.rows))):
-            if not any(weights):
+        for column, of_column in zip(self.columns, zip(*(row[1:] for row in self.rows))):
+            if not any(of_column):
                 raise KitError("holds only zeros%s" % (" for " + column if len(self.columns) > 1 else ""), where, remedy)
 
     @property

@@ -32,7 +32,8 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
         "LEAP_UID": str(os.getuid()), "LEAP_GID": str(os.getgid()), "LEAP_STACK": stack,
         "LEAP_ACCELERATOR": settings["ACCELERATOR"], "LEAP_MODE": settings.mode,
         "LEAP_PROFILE": settings["PROFILE"],
-        "LEAP_POSTPROCESS": settings["POSTPROCESS"], "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
+        "LEAP_POSTPROCESS": settings["POSTPROCESS"],
+        "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
         "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.submission.root), "LEAP_CODE": code,
         "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
     }

@@ -13,14 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
-import pyarrow as pa  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from blend import __main__ as command  # noqa: E402
-from blend import apply, baseline, figures, forms, gram, oof, plan, tables  # noqa: E402
-from leapkit import receipts, submission  # noqa: E402
-from leapkit.columns import (  # noqa: E402
-    GROUP_NAMES,
+from blend import __main__ as command
+from blend import apply, baseline, forms, gram, oof, plan, tables
+from leapkit import receipts, submission
+from leapkit.columns import (
     INPUTS,
     LINEAR,
     PREDICTED,
@@ -28,11 +27,11 @@ from leapkit.columns import (  # noqa: E402
     ZERO,
     kaggle_positions,
 )
-from leapkit.errors import EXIT_REFUSED, KitError, run_cli  # noqa: E402
-from leapkit.files import HashIndex, sha256  # noqa: E402
-from leapkit.score import R2, score_network_order, validation_r2  # noqa: E402
-from leapkit.world import Submission  # noqa: E402
-from tests.small_blend import SEARCH, THREE, V10, Maker, blend  # noqa: E402
+from leapkit.errors import EXIT_REFUSED, KitError, run_cli
+from leapkit.files import HashIndex, sha256
+from leapkit.score import R2, score_network_order, validation_r2
+from leapkit.world import Submission
+from tests.small_blend import SEARCH, THREE, V10, Maker, blend
 
 
 def sentence(capsys, maker: Maker, places: Submission, *more: str, verb: str = "run") -> str:
@@ -149,7 +148,7 @@ def test_searched_weights_are_those_of_the_out_of_fold_predictions(maker, sixtee
     table = tables.read(plan.searched_path(sixteen, "searched"))
     assert dict(table.rows) == {name: w for name, w in zip(THREE, weights) if w}
     recorded = json.loads(receipts.receipt_path(plan.searched_path(sixteen, "searched")).read_text())["details"]
-    assert recorded["form"] == "climb" and [step for _, step, _ in recorded["path"]][0] == 1.0
+    assert recorded["form"] == "climb" and recorded["path"][0][1] == 1.0
     blended = sum(weight * maker.oof_raw(sixteen, name) for name, weight in table.rows)
     sums = R2()
     sums.add(truth, blended)
@@ -392,7 +391,8 @@ _REFUSALS = {
     "a NaN": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(3, "ptend_t_5"): np.nan}), "NaN or infinite"),
     "an infinity": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(3, "cam_out_SOLL"): np.inf}), "NaN or infinite"),
     "a zero column that is not": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(9, "ptend_u_3"): 1e-9}), "is not 0"),
-    "a wrong linear column": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(9, "ptend_q0002_27"): 1.0}), "its linear column ptend_q0002_27 is not that of"),
+    "a wrong linear column": (lambda m, p: _rewrite(m, p, _FIFTH, cells={(9, "ptend_q0002_27"): 1.0}),
+                              "its linear column ptend_q0002_27 is not that of"),
 }
 
 

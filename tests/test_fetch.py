@@ -1228,7 +1228,7 @@ def test_step_files_on_a_disk_that_fills_up_go_on_where_they_ended(user: User, s
 
 
 def test_ctrl_c_ends_it_in_one_sentence(user: User, tiny_steps: Dict[str, bytes], large_steps: StepMaker) -> None:
-    name, content, part, process = half_way(user, tiny_steps, large_steps)
+    name, content, _part, process = half_way(user, tiny_steps, large_steps)
     os.killpg(process.pid, signal.SIGINT)
     text = process.communicate(timeout=45)[0]  # though the server says nothing for 120 seconds
     user.internet.released.set()

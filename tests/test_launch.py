@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from launch import environments, machine, planning, registry, settings, stacks
+from launch import containers, environments, machine, planning, registry, settings, stacks
 from leapkit.errors import KitError
 from leapkit.world import RawData
 from tests.conftest import REPOSITORY
 
-VARIABLES = ("RUNTIME", "STACK", "PROFILE", "RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "DEVICE", "MODE")
+VARIABLES = ("RUNTIME", "STACK", "PROFILE", "RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "POSTPROCESS",
+             "DEVICE", "MODE")
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +156,51 @@ def test_a_table_whose_parquets_are_not_all_made_names_the_missing(monkeypatch, 
                             registry.chosen("adam/195,197,200", "", "reproduce", True), with_blend=True)
     assert not decided.blocked and decided.members_to_run == ["adam"]
     assert "13 of 16 parquets are missing" in decided.blend_problem and "make verify" in decided.blend_problem
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".pt"])
+def test_tables_of_the_users_own_are_mounted_whatever_their_kind(monkeypatch, tmp_path, suffix):
+    own = tmp_path / ("my.v2" + suffix)
+    own.touch()
+    monkeypatch.setenv("TABLE", "v10, %s,searched.ridge.group" % own)
+    found = containers._table_variables(settings.choose("reproduce"))
+    assert found == {"LEAP_TABLE": "v10,/tables/my.v2%s,searched.ridge.group" % suffix, "LEAP_TABLES": str(tmp_path)}
+    monkeypatch.setenv("TABLE", "v10,searched")
+    assert containers._table_variables(settings.choose("reproduce")) == {"LEAP_TABLE": "v10,searched"}
+    (tmp_path / "sub").mkdir()
+    monkeypatch.setenv("TABLE", "%s,%s" % (own, tmp_path / "sub" / "b.csv"))
+    with pytest.raises(KitError, match="lie in 2 folders"):
+        containers._table_variables(settings.choose("reproduce"))
+
+
+def test_post_processing_is_off_unless_asked_for_and_its_names_are_checked_at_once(monkeypatch):
+    assert settings.choose("reproduce").options == ()
+    monkeypatch.setenv("POSTPROCESS", "fluxes,positivity")
+    assert settings.choose("reproduce").options == ("positivity", "fluxes")
+    monkeypatch.setenv("POSTPROCESS", "clip")
+    with pytest.raises(KitError, match="choose from positivity, fluxes"):
+        settings.choose("reproduce")
+
+
+def test_a_blend_without_its_report_or_scores_is_not_done(monkeypatch, tmp_path, maker, sixteen):
+    pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
+    from tests.small_blend import V10, blend
+    monkeypatch.setenv("RAW_DATA", str(maker.raw.root))
+    monkeypatch.setenv("SUBMISSION", str(sixteen.root))
+    chosen = settings.choose("reproduce", needs_runtime=False)
+    (tmp_path / "half.csv").write_text("artifact,weight\n%s,0.5\n%s,0.5\n" % (V10[7], V10[8]))
+    name = str(tmp_path / "half.csv")
+    assert blend(maker, sixteen, "--table", name) == 0
+
+    def verdict() -> str:
+        found = planning._judge_blend(name, chosen, {}, {}, planning.HashIndex())
+        return "done" if found.done else found.reason
+
+    assert verdict() == "done"
+    (sixteen.blend / "report_half.html").unlink()
+    assert verdict() == "its report is missing"
+    (sixteen.blend / "scores_half.json").unlink()
+    assert verdict() == "its scores are missing"
 
 
 def test_a_plan_names_the_months_that_train_and_what_of_them_is_not_whole(tmp_path):

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
-import pyarrow.parquet as pq  # noqa: E402
+import pyarrow.parquet as pq
 
-from blend import plan, postprocess  # noqa: E402
-from blend.__main__ import main  # noqa: E402
-from leapkit import kaggle, receipts  # noqa: E402
-from leapkit.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions  # noqa: E402
-from leapkit.errors import KitError  # noqa: E402
-from leapkit.files import HashIndex  # noqa: E402
-from leapkit.stepfiles import list_pairs  # noqa: E402
-from tests.small_blend import TRAINED, V10, blend  # noqa: E402
+from blend import plan, postprocess
+from blend.__main__ import main
+from leapkit import kaggle, receipts
+from leapkit.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
+from leapkit.errors import KitError
+from leapkit.files import HashIndex
+from leapkit.stepfiles import list_pairs
+from tests.small_blend import TRAINED, V10, blend
 
 BOTH = ("--postprocess", "fluxes,positivity")
 
@@ -33,7 +33,8 @@ def values_of(path) -> np.ndarray:
 @given(st.integers(0, 2 ** 31), st.sampled_from([("positivity",), ("fluxes",), ("positivity", "fluxes")]))
 def test_the_bounds_are_exactly_theirs_and_applying_them_again_moves_nothing(seed, options):
     random = np.random.RandomState(seed)
-    values, states = random.standard_normal((7, 368)) * 1e-6, np.abs(random.standard_normal((7, len(postprocess.STATES)))) * 1e-3
+    values = random.standard_normal((7, 368)) * 1e-6
+    states = np.abs(random.standard_normal((7, len(postprocess.STATES)))) * 1e-3
     expected = values.copy()
     for k, name in enumerate(TARGETS):
         if name in PREDICTED and name.startswith("ptend_q") and "positivity" in options:

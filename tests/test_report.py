@@ -1,4 +1,4 @@
-"""The blend's report: its figures recomputed from rows, its page in a real browser, and what a stranger's names cannot do."""
+"""The blend's report: figures recomputed from rows, the page in a real browser, what a stranger's names cannot do."""
 from __future__ import annotations
 
 import html.parser
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
-from blend import figures, forms, gram, plan, report, tables  # noqa: E402
-from leapkit import receipts  # noqa: E402
-from leapkit.columns import GROUP_NAMES, PREDICTED, TARGETS, kaggle_positions  # noqa: E402
-from leapkit.score import R2  # noqa: E402
-from leapkit.world import Submission  # noqa: E402
-from tests.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend  # noqa: E402
+from blend import figures, forms, gram, plan, report, tables
+from leapkit import receipts
+from leapkit.columns import GROUP_NAMES, PREDICTED, TARGETS, kaggle_positions
+from leapkit.score import R2
+from leapkit.world import Submission
+from tests.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend
 
 COLUMNS = kaggle_positions(PREDICTED)
 
@@ -211,7 +211,7 @@ def in_browser(page: Path, *more: str) -> Tuple[str, str]:
             browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
             "--user-data-dir=" + profile, "--enable-logging=stderr", "--virtual-time-budget=30000", *more, "--dump-dom",
-            page.resolve().as_uri()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=180, check=True)
+            page.resolve().as_uri()], capture_output=True, text=True, timeout=180, check=True)
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
-from blend import climb, forms, gram, optimum  # noqa: E402
-from blend.gram import COLUMNS, FoldedGram, Gram  # noqa: E402
-from blend.plan import FORMS, SCOPES, Search  # noqa: E402
-from blend.tables import COLUMNS_OF  # noqa: E402
-from leapkit.columns import PREDICTED, TARGETS  # noqa: E402
-from leapkit.errors import KitError  # noqa: E402
-from tests.refusals import refused  # noqa: E402
+from blend import climb, forms, gram, optimum
+from blend.gram import COLUMNS, FoldedGram, Gram
+from blend.plan import FORMS, SCOPES, Search
+from blend.tables import COLUMNS_OF
+from leapkit.columns import PREDICTED, TARGETS
+from leapkit.errors import KitError
+from tests.refusals import refused
 
 T = len(PREDICTED)
 ALL = forms.STARTS["all"]
@@ -191,7 +191,7 @@ def test_the_climb_takes_the_same_path_as_naive_rescoring_for_every_part(seed):
 def test_a_climb_never_falls_uses_each_artifact_once_and_keeps_the_sum_of_one(seed, count, scope):
     whole = gram_of(*rows_of(seed, count, 12)).whole
     weights, paths = climb.hill_climb(whole, forms.STARTS[scope])
-    assert len(weights) == len(paths) == len(COLUMNS_OF[scope]) or scope == "target" and len(paths) == T
+    assert len(weights) == len(paths) == (T if scope == "target" else len(COLUMNS_OF[scope]))
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
     metric = whole.metric(whole.errors(forms.by_target(weights, scope)))
     ends = np.append(forms.STARTS[scope], T)
@@ -305,7 +305,7 @@ def test_out_of_fold_errors_are_those_of_weights_found_without_the_fold(form, sc
     fitted = forms.fitted(found, Search("searched", form, scope))
     assert fitted.out_of_fold is not None
     expected = np.zeros(T)
-    for k, rows in enumerate(np.array_split(np.arange(48), 3)):
+    for rows in np.array_split(np.arange(48), 3):
         others = np.setdiff1d(np.arange(48), rows)
         rest = gram_of(truth[others], [p[others] for p in predictions], folds=2)
         weights = forms.by_target(forms.fit(rest, form, scope), scope)

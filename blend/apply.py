@@ -1,7 +1,6 @@
 """Applies a weight table to verified parquets, row group by row group (memory does not grow with the rows)."""
 from __future__ import annotations
 
-import contextlib
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -83,12 +82,11 @@ def blended(table: Table, places: Submission, ids: Sequence[str], finish: Option
                for artifact in table.artifacts]
     cores = len(os.sched_getaffinity(0))
     workers = [_Columns(list(map(int, part)), sources, weights) for part in np.array_split(np.arange(len(TARGETS)), cores)]
-    with ThreadPoolExecutor(cores + 1) as pool, progress(total=len(ids), desc="blending %d parquets" % len(sources),
+    with ThreadPoolExecutor(cores) as pool, progress(total=len(ids), desc="blending %d parquets" % len(sources),
                                                      unit="row") as bar:
         def start(at: int) -> Tuple[np.ndarray, List[Future[None]]]:
             expected = pa.array(ids[at:at + submission.ROW_GROUP], pa.string())
             total = np.zeros((len(TARGETS), len(expected)))
-            pool.submit(_read_ahead, sources, at / len(ids), (at + 2 * len(expected)) / len(ids))
             return total, [pool.submit(worker.add, expected, at, total) for worker in workers]
 
         coming = start(0)
@@ -96,8 +94,8 @@ def blended(table: Table, places: Submission, ids: Sequence[str], finish: Option
             total, running = coming
             for one in running:
                 one.result()
-            if not np.isfinite(total.sum()) and not np.isfinite(total).all():
-                _refuse_non_finite(sources)
+            if not np.isfinite(total).all():
+                _refuse_non_finite(sources, table)
             if at + total.shape[1] < len(ids):
                 coming = start(at + total.shape[1])
             if finish:
@@ -136,8 +134,9 @@ class _Columns:
                     if (np.abs(value - formula) > _LINEAR_RTOL * np.abs(formula)).any():
                         raise KitError("its linear column %s is not that of %s: one of them was made from another test.csv"
                                        % (TARGETS[k], self._sources[0][1].name), path, plan.mend(artifact))
-                np.multiply(value, own[k], out=term)
-                total[k] += term
+                with np.errstate(over="ignore", invalid="ignore"):  # seen, and said, when the block is whole
+                    np.multiply(value, own[k], out=term)
+                    total[k] += term
         for k, formula in formulas.items():
             if abs(self._weights[:, k].sum() - 1.0) > 1e-9:
                 total[k] = formula
@@ -148,22 +147,15 @@ class _Columns:
                 raise KitError("has more rows than sample_submission.csv (%d)" % count, path, plan.mend(artifact))
 
 
-def _read_ahead(sources: Sequence[Source], first: float, last: float) -> None:
-    """Asks the kernel for this share of every file: workers read 100 kB here and there, which a cold disk is slow at."""
-    for _, path, _ in sources:
-        with contextlib.suppress(OSError), open(path, "rb") as handle:  # a hint: what is wrong is said by who reads
-            size = os.fstat(handle.fileno()).st_size
-            os.posix_fadvise(handle.fileno(), int(first * size), int((last - first) * size), os.POSIX_FADV_WILLNEED)
-
-
-def _refuse_non_finite(sources: Sequence[Source]) -> None:
+def _refuse_non_finite(sources: Sequence[Source], table: Table) -> None:
     """Raises KitError for the cell that a sum is not finite for."""
     for artifact, path, _ in sources:
         for ids, values in submission.blocks(path):
             if not np.isfinite(values).all():
                 row, k = np.argwhere(~np.isfinite(values))[0]
                 raise KitError("%s of %s is NaN or infinite" % (TARGETS[int(k)], ids[int(row)]), path, plan.mend(artifact))
-    raise KitError("the sum is not finite, though all values are", "the weights", "use smaller weights")
+    raise KitError("the sum is not finite, though all values are", table.source or "table " + table.name,
+                   "use smaller weights")
 
 
 def write_blend(table: Table, places: Submission, ids: Sequence[str], inputs: Dict[str, str], started: str,

@@ -368,6 +368,17 @@ def _rewrite(maker: Maker, places: Submission, artifact: str, ids: Optional[List
     maker.write(places, artifact, values, ids=ids, made_for=str(changes.get("made_for", "")))
 
 
+def _restamp(places: Submission, artifact: str, role: str, value: str) -> None:
+    """Another hash in the artifact's receipt, or another number of the arithmetic where no role is named."""
+    path = receipts.receipt_path(places.parquet(artifact))
+    receipt = json.loads(path.read_text())
+    if role:
+        receipt["inputs"][role] = value
+    else:
+        receipt["numerics"] = int(value)
+    path.write_text(json.dumps(receipt))
+
+
 def _swapped(ids: Sequence[str]) -> List[str]:
     found = list(ids)
     found[7], found[8] = found[8], found[7]
@@ -385,6 +396,9 @@ _REFUSALS = {
     "an edited parquet": (lambda m, p: _edit(p.parquet(_FIFTH)), "bytes are not those of its receipt"),
     "a cut parquet": (lambda m, p: p.parquet(_FIFTH).write_bytes(p.parquet(_FIFTH).read_bytes()[:-9]), "bytes are not"),
     "another sample_submission.csv": (lambda m, p: _rewrite(m, p, _FIFTH, made_for="f" * 64), "another sample_submission"),
+    "another test.csv": (lambda m, p: _restamp(p, _FIFTH, "test.csv", "f" * 64), "stale: it was made for another test.csv"),
+    "another arithmetic": (lambda m, p: _restamp(p, _FIFTH, "", "0"), "another version of the arithmetic"),
+    "an id twice": (lambda m, p: _rewrite(m, p, _FIFTH, ids=[*m.ids[:8], m.ids[7], *m.ids[9:]]), "row 9 has the sample_id"),
     "reordered ids": (lambda m, p: _rewrite(m, p, _FIFTH, ids=_swapped(m.ids)), "row 8 has the sample_id"),
     "a row short": (lambda m, p: _rewrite(m, p, _FIFTH, ids=m.ids[:-1]), "fewer rows"),
     "a row too many": (lambda m, p: _rewrite(m, p, _FIFTH, ids=[*m.ids, "test_x"]), "more rows"),
@@ -412,6 +426,27 @@ def test_a_missing_artifact_that_lies_there_under_another_name_is_said_to(maker,
     assert V10[3] in line and "exp022_fork14_deeper_gf.parquet lies there" in line and "make verify" in line
     with pytest.raises(KitError, match=r"exp022_fork14_deeper_gf\.parquet lies there: rename it"):
         plan.judge_blend("v10", sixteen, HashIndex(), [], [])
+
+
+@pytest.mark.parametrize("name, words", [
+    ("max_022_deeper_gf_cv7908_lbUnknwon", "is max_022_deeper_gf_cv7908_lbUnknown meant?"),
+    ("nobody", "no member of this kit makes it;")])
+def test_weights_for_an_unknown_artifact_name_the_table_and_what_was_perhaps_meant(name, words, maker, sixteen, tmp_path,
+                                                                                  capsys):
+    (tmp_path / "mine.csv").write_text("artifact,weight\n%s,0.5\n%s,0.5\n" % (V10[0], name))
+    line = sentence(capsys, maker, sixteen, "--table", str(tmp_path / "mine.csv"))
+    assert line.startswith("error: %s: names the artifact %s" % (tmp_path / "mine.csv", name)) and words in line
+    assert "make verify" in line
+
+
+@pytest.mark.parametrize("weights, words", [("0,0", "holds only zeros"), ("nan,1", "is not finite"), ("1,-inf", "not finite"),
+                                            ("1e308,1e308", "the sum is not finite")])
+def test_weights_that_are_no_weights_are_refused_by_the_tables_file(weights, words, maker, sixteen, tmp_path, capsys):
+    lines = ["%s,%s\n" % pair for pair in zip(V10, weights.split(","))]
+    (tmp_path / "mine.csv").write_text("artifact,weight\n" + "".join(lines))
+    line = sentence(capsys, maker, sixteen, "--table", str(tmp_path / "mine.csv"))
+    assert words in line and "mine.csv" in line
+    assert not list(sixteen.root.rglob(".partial-*"))
 
 
 def test_ids_that_are_not_those_of_this_world_are_refused(maker, sixteen, tmp_path, capsys):

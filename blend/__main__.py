@@ -212,7 +212,6 @@ def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
     shown = read_json(held)
     if "validation" in shown:
         print(figures.forms_text(shown["validation"]["forms"]), flush=True)
-    print("report: %s" % target, flush=True)
 
 
 def verify(raw: RawData, places: Submission, artifacts: List[str]) -> None:

@@ -14,9 +14,11 @@ Path = List[Tuple[int, float, float]]  # (artifact, step, mean R2 of the part's 
 
 
 def best_artifact(gram: Gram, starts: np.ndarray) -> np.ndarray:
-    """(P, M): all weight to the artifact that alone is best for a part."""
-    floor = np.minimum(np.diagonal(gram.scaled, axis1=1, axis2=2), gram.scaled[:, -1:, -1])[:, :-1]
-    return np.eye(floor.shape[1])[np.add.reduceat(floor, starts).argmin(axis=1)]
+    """(P, M): all weight to the artifact that alone is best for a part; where several are, to the smallest error."""
+    own = np.diagonal(gram.scaled, axis1=1, axis2=2)[:, :-1]
+    floored, whole = (np.add.reduceat(each, starts) for each in (np.minimum(own, gram.scaled[:, -1:, -1]), own))
+    tied = floored == floored.min(axis=1, keepdims=True)
+    return np.eye(own.shape[1])[np.where(tied, whole, np.inf).argmin(axis=1)]
 
 
 def hill_climb(gram: Gram, starts: np.ndarray) -> Tuple[np.ndarray, List[Path]]:

@@ -39,7 +39,11 @@ def fit(folded: FoldedGram, form: str, scope: str = "all") -> np.ndarray:
     by raw 0 is given the weights of the scope `all`.
     """
     if form == "climb":
-        return climb.hill_climb(folded.whole, STARTS[scope])[0]
+        whole, weights = folded.whole, climb.hill_climb(folded.whole, STARTS[scope])[0]
+        lost = ~np.logical_or.reduceat(whole.counted(whole.errors(by_target(weights, scope))), STARTS[scope])
+        if scope != "all" and lost.any():
+            weights[lost] = fit(folded, form)
+        return weights
     if form == "ridge":
         penalty = PENALTIES[len(PENALTIES) // 2]
         if len(folded.folds) > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Sequence
 
 from blend import scores_text
-from blend.plan import report_path, scores_path, table_name, title
+from blend.plan import final_path, report_path, scores_path, table_name, title
 from launch import containers, doctor, environments, planning, registry, stacks, testing
 from launch.machine import output_of
 from launch.settings import Settings, choose, given, sample_world
@@ -95,8 +95,19 @@ def run_members(settings: Settings, members: Sequence[str], table: registry.Tabl
 
 def run_blend(settings: Settings, table: registry.Table) -> int:
     artifacts = artifacts_of(registry.searches(table))
-    return tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts,
-                                   "--postprocess", settings["POSTPROCESS"]])
+    code = tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts,
+                                    "--postprocess", settings["POSTPROCESS"]])
+    if code == 0:
+        show_made(settings)
+    return code
+
+
+def show_made(settings: Settings) -> None:
+    """Where the blends and their reports lie: a container knows them by other paths."""
+    for name in settings.tables:
+        own = table_name(name)
+        print("blend: %s\nreport: %s" % (final_path(settings.submission, title(own, settings.options)),
+                                        report_path(settings.submission, own)), flush=True)
 
 
 def artifacts_of(searches: Mapping[str, Sequence[str]]) -> str:
@@ -250,7 +261,8 @@ def show_scores(settings: Settings, only: str) -> None:
         path = scores_path(settings.submission, title(table_name(name), settings.options))
         if path.exists():
             print(scores_text.table(read_json(path)), flush=True)
-        print("report: %s" % report_path(settings.submission, table_name(name)), flush=True)
+    if not only:
+        show_made(settings)
 
 
 def code_version() -> str:

@@ -327,9 +327,18 @@ def test_a_part_that_nobody_predicts_is_given_the_weights_of_all():
     for prediction in predictions:
         prediction[:, group] = 1e3
     found = gram_of(truth, predictions, folds=2)
-    for form in ("sum-one", "simplex", "non-negative"):
+    for form in ("climb", "sum-one", "simplex", "non-negative"):
         weights = forms.by_target(forms.fit(found, form, "group"), "group")
         np.testing.assert_allclose(weights[group[0]], forms.fit(found, form)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_do_not_depend_on_the_order_of_the_artifacts(form, scope):
+    found = gram_of(*rows_of(10, 4, 30), folds=2)
+    order = [2, 0, 3, 1]
+    weights, other = (forms.fit(each, form, scope) for each in (found, found.choosing(order)))
+    np.testing.assert_allclose(other, weights[:, order], atol=1e-7)
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -94,11 +94,29 @@ def test_reproduce_makes_the_sample_world_trains_blends_and_a_second_run_does_no
     own = scores(submission, "searched-zuiye")
     assert {"zuiye_A", "zuiye_B", "blend searched-zuiye", "ridge regression"} == set(own)
 
+    page = json.loads((submission / "blend" / "report_searched.json").read_text())["validation"]
+    forms = {form["name"]: form for form in page["forms"]}
+    assert forms["searched.sum-one"]["in fold"]["all"] >= forms["searched"]["in fold"]["all"] - 1e-11
+    for form in page["forms"]:  # months that weights have not seen are no easier than those that they were found on
+        assert form["in fold"]["all"] >= form["out of fold"]["all"] - 1e-3 and form["test"], form["name"]
+    assert abs(forms["searched"]["test"]["predicted"] - blend) < 1e-9
+
     before, started = everything(submission), time.monotonic()
     text = make(clone, "reproduce", **chosen)
     assert "nothing to do: every step is proven by its receipt" in text
+    assert "report: %s" % (submission / "blend" / "report_searched.html") in text
     assert time.monotonic() - started < 10
     assert everything(submission) == before
+
+    # Other weights and options on what is there: a table of one's own, and weights by target.
+    own = clone / "mine.csv"
+    own.write_text("artifact,weight\n" + "".join("%s,%r\n" % (name, 1 / len(found)) for name in sorted(found)))
+    blended = dict(chosen, TABLE="%s,searched.ridge.target" % own, POSTPROCESS="positivity")
+    text = make(clone, "blend", **blended)
+    for title in ("mine+positivity", "searched.ridge.target+positivity"):
+        assert (submission / "blend" / ("final_blend_%s.parquet" % title)).exists()
+        assert "positivity: test R2 over the 292 columns" in text
+    assert scores(submission, "searched.ridge.target+positivity")["blend searched.ridge.target+positivity"] > blend
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES if os.environ.get("LEAP_LONG_TESTS") else RUNTIMES[1:])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from blend import gram
 from blend.plan import mend
 from leapkit import oof, receipts, statistics
 from leapkit.climsim import StepReader
-from leapkit.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS, TARGETS_TO_NETWORK
-from leapkit.errors import KitError
+from leapkit.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS
+from leapkit.errors import KitError, explain_os_errors
 from leapkit.files import HashIndex, read_json
 from leapkit.progress import progress
 from leapkit.stepfiles import StepPair
@@ -38,7 +38,6 @@ def _runs() -> List[Tuple[slice, slice]]:
 
 
 RUNS = _runs()
-_TO_NETWORK = list(TARGETS_TO_NETWORK)
 
 
 class OutOfFold:
@@ -54,11 +53,15 @@ class OutOfFold:
     def __len__(self) -> int:
         return self._count
 
-    def z(self, rows: slice) -> np.ndarray:
+    def z(self, rows: slice, out: Optional[np.ndarray] = None) -> np.ndarray:
         """(n, 368) float32, standardised, network order. Not a map of the file, whose pages would count as memory."""
-        width = len(TARGETS)
-        return np.fromfile(str(self.path), np.float32, (rows.stop - rows.start) * width,
-                           offset=self._offset + 4 * width * rows.start).reshape(-1, width)
+        count, width = rows.stop - rows.start, len(TARGETS)
+        found = np.empty((count, width), np.float32) if out is None else out
+        with explain_os_errors(self.path), open(self.path, "rb", buffering=0) as handle:
+            handle.seek(self._offset + 4 * width * rows.start)
+            if handle.readinto(memoryview(found).cast("B")) != found.nbytes:  # type: ignore[arg-type]
+                raise KitError("was cut while it was read", self.path, _AGAIN)
+        return found
 
     def weighted(self, rows: slice) -> np.ndarray:
         """(n, 368) float64 y * weight, Kaggle order."""
@@ -127,22 +130,29 @@ def validation_gram(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> 
 
 
 def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[OutOfFold]) -> gram.Gram:
-    """The Gram matrices of some steps."""
-    reader = StepReader()
+    """The Gram matrices of some steps, in units of the first member's standard deviations: its family's predictions then
+    need no scaling, and a scale per target does not change R2."""
+    reader, columns = StepReader(), gram.COLUMNS
+    first = members[0].scale
+    unit = first.target_std[columns, None]                                                   # (292, 1)
+    length = steps[0][1].stop - steps[0][1].start
+    errors = np.empty((len(columns), len(members) + 1, length))                              # (292, A, C)
+    z = np.empty((length, len(TARGETS)), np.float32)
     total = None
     for pair, rows in steps:
-        _, y = reader.levels(pair, rows.stop - rows.start)                                   # (368, C)
-        truth = y[gram.COLUMNS] * members[0].scale.weight[gram.COLUMNS, None]                # (292, C)
-        errors = np.empty((len(truth), len(members) + 1, truth.shape[1]))                    # (292, A, C)
-        offsets: Dict[str, np.ndarray] = {}
+        _, y = reader.levels(pair, length)                                                   # (368, C)
+        truth = y[columns] * first.weight[columns, None] / unit                              # (292, C)
+        expected: Dict[str, np.ndarray] = {}  # what a family's z must be to be right, in its own units
         for m, member in enumerate(members):
-            scale = member.scale
-            if scale.family.name not in offsets:
-                offsets[scale.family.name] = scale.target_mean[gram.COLUMNS, None] - truth
-            z = member.z(rows).T.astype(np.float64, order="C")                               # (368, C)
-            z *= scale.target_std[_TO_NETWORK, None]
+            scale, name = member.scale, member.scale.family.name
+            own = scale.target_std[columns, None] / unit
+            if name not in expected:
+                expected[name] = (truth - scale.target_mean[columns, None] / unit) / own
+            by_target = member.z(rows, z).T                                                  # (368, C)
             for network, predicted in RUNS:
-                np.add(z[network], offsets[scale.family.name][predicted], out=errors[predicted, m])
+                np.subtract(by_target[network], expected[name][predicted], out=errors[predicted, m])
+            if name != first.family.name:
+                errors[:, m] *= own
         one = gram.of_rows(truth, errors, [member.path for member in members])
         total = one if total is None else total + one
     assert total is not None

@@ -439,8 +439,8 @@ def test_weights_for_an_unknown_artifact_name_the_table_and_what_was_perhaps_mea
     assert "make verify" in line
 
 
-@pytest.mark.parametrize("weights, words", [("0,0", "holds only zeros"), ("nan,1", "is not finite"), ("1,-inf", "not finite"),
-                                            ("1e308,1e308", "the sum is not finite")])
+@pytest.mark.parametrize("weights, words", [("0,0", "holds only zeros"), ("nan,1", "is not finite"),
+                                            ("1,-inf", "is not finite"), ("1e308,1e308", "the sum is not finite")])
 def test_weights_that_are_no_weights_are_refused_by_the_tables_file(weights, words, maker, sixteen, tmp_path, capsys):
     lines = ["%s,%s\n" % pair for pair in zip(V10, weights.split(","))]
     (tmp_path / "mine.csv").write_text("artifact,weight\n" + "".join(lines))

@@ -113,6 +113,8 @@ class _Columns:
 
     def __init__(self, columns: List[int], sources: Sequence[Source], weights: np.ndarray) -> None:
         self._columns, self._sources, self._weights = columns, sources, weights
+        with np.errstate(over="ignore"):
+            self._kept = {k for k in columns if k in _LINEAR and abs(weights[:, k].sum() - 1.0) > 1e-9}
         names = [TARGETS[k] for k in columns]
         # A reader of its own, as one must not be used by two threads; what is known of the file is shared.
         self._streams = [submission.column_blocks(pq.ParquetFile(str(path), metadata=opened.metadata, pre_buffer=False),
@@ -137,9 +139,8 @@ class _Columns:
                 with np.errstate(over="ignore", invalid="ignore"):  # seen, and said, when the block is whole
                     np.multiply(value, own[k], out=term)
                     total[k] += term
-        for k, formula in formulas.items():
-            if abs(self._weights[:, k].sum() - 1.0) > 1e-9:
-                total[k] = formula
+        for k in self._kept:
+            total[k] = formulas[k]
 
     def require_end(self, count: int) -> None:
         for (artifact, path, _), stream in zip(self._sources, self._streams):

@@ -50,12 +50,20 @@ def fit(folded: FoldedGram, form: str, scope: str = "all") -> np.ndarray:
             totals = [_mean(folded, out_of_fold(folded, _ridge(p, scope), scope)) for p in PENALTIES]
             penalty = PENALTIES[int(np.argmax(totals))]
         return _ridge(penalty, scope)(folded)
-    if form == "sum-one":
-        return _exact(folded.whole, lambda s: optimum.sum_one(s[:, :-1, :-1]), scope,
-                      climb.hill_climb(folded.whole, STARTS[scope])[0])
+    if form == "sum-one":  # of two local optima the better one: never below the climb, from which it starts
+        climbed = fit(folded, "climb", scope)
+        exact = _exact(folded.whole, lambda s: optimum.sum_one(s[:, :-1, :-1]), scope, climbed)
+        better = _by_part(folded.whole, exact, scope) >= _by_part(folded.whole, climbed, scope)
+        return np.where(better[:, None], exact, climbed)
     return _exact(folded.whole, {
         "simplex": lambda s: np.stack([optimum.simplex(each[:-1, :-1]) for each in s]),
         "non-negative": lambda s: np.stack([optimum.non_negative(each) for each in s])}[form], scope)
+
+
+def _by_part(whole: Gram, weights: np.ndarray, scope: str) -> np.ndarray:
+    """(P,) summed R2 of every part."""
+    found: np.ndarray = np.add.reduceat(whole.metric(whole.errors(by_target(weights, scope))), STARTS[scope])
+    return found
 
 
 def _ridge(penalty: float, scope: str) -> Callable[[FoldedGram], np.ndarray]:
@@ -68,8 +76,7 @@ def _exact(whole: Gram, solve: Callable[[np.ndarray], np.ndarray], scope: str, f
 
     A target at its floor (Gram.metric) adds nothing to the slope of the score, so which targets count depends on the
     weights. From the `first` ones on (the best artifact's): solve over those that count, count again. The score never
-    falls, as a solution is best for the targets counted before and counting again only adds to it. So it ends; and
-    `sum-one`, whose first weights are the climb's, is never below the climb.
+    falls, as a solution is best for the targets counted before and counting again only adds to it. So it ends.
     """
     starts = STARTS[scope]
     weights = np.array(climb.best_artifact(whole, starts) if first is None else first)

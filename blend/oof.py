@@ -68,8 +68,13 @@ class OutOfFold:
         return self.scale.weighted(self.z(rows))
 
 
-def has_all(places: Submission, artifacts: Sequence[str]) -> bool:
-    """Whether there are out-of-fold predictions of all artifacts: none were published of published checkpoints."""
+def has_all(places: Submission, raw: RawData, artifacts: Sequence[str]) -> bool:
+    """Whether there are out-of-fold predictions of all artifacts, and step files with the truth of them.
+
+    None were published of published checkpoints.
+    """
+    if not raw.steps.is_dir():
+        return False
     found = [receipts.receipt_path(places.parquet(artifact)) for artifact in artifacts]
     return all(path.exists() and read_json(path).get("details", {}).get("oof") for path in found)
 

@@ -25,7 +25,8 @@ Numbers = Dict[str, Any]
 @functools.lru_cache(maxsize=None)
 def version() -> str:
     """Changes when the page does."""
-    return sha256_json([TEMPLATE.read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8")])
+    made_by = (TEMPLATE, Path(__file__), Path(__file__).with_name("figures.py"))
+    return sha256_json([path.read_text(encoding="utf-8") for path in made_by])
 
 
 def page(figures: Numbers) -> str:

@@ -274,9 +274,8 @@ def mean(found: FoldedGram, weights: np.ndarray, scope: str) -> float:
 def test_the_exact_optimum_is_never_below_the_climb_nor_a_finer_scope_below_a_coarser_one(seed, count, scope):
     found = gram_of(*rows_of(seed, count, 15), folds=3)
     exact = {s: mean(found, forms.fit(found, "sum-one", s), s) for s in SCOPES}
-    # The climb is a feasible point; 1e-11 is what the solution's rounding may cost.
-    assert exact[scope] >= mean(found, forms.fit(found, "climb", scope), scope) - 1e-11
-    assert exact["target"] >= exact["all"] - 1e-11
+    assert exact[scope] >= mean(found, forms.fit(found, "climb", scope), scope) - 1e-15  # a sum of 292 in another order
+    assert exact["target"] >= exact["all"] - 1e-11  # two solutions, rounded
     for form in ("simplex", "non-negative"):
         assert (forms.fit(found, form, scope) >= 0).all()
 

@@ -62,9 +62,17 @@ def options_of(names: str) -> Tuple[str, ...]:
 
 
 def table_name(name: str) -> str:
-    """The name that a table's files have. Raises KitError when it is neither searched nor shipped nor a table file."""
+    """The name that a table's files have.
+
+    Raises KitError when it is neither searched nor shipped nor a table file, or a file under the name of a search.
+    """
     search = search_of(name)
-    return search.name if search else tables.find(name).name
+    if search:
+        return search.name
+    found = tables.find(name).name
+    if search_of(found):
+        raise KitError("has the name of a search, whose files it would write over", name, "rename it")
+    return found
 
 
 def title(table: str, options: Sequence[str]) -> str:

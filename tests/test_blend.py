@@ -322,6 +322,34 @@ def test_a_blend_that_was_stopped_before_its_receipt_is_made_again_with_the_same
     assert target.read_bytes() == first and receipts.receipt_path(target).exists()
 
 
+def test_a_search_stopped_again_and_again_goes_on_where_it_was_and_ends_in_the_same_bytes(maker, sixteen, tmp_path,
+                                                                                        monkeypatch):
+    whole = Submission(tmp_path / "whole")
+    shutil.copytree(str(sixteen.root), str(whole.root))
+    assert blend(maker, whole, *SEARCH) == 0
+    original, left = receipts.write, [0]
+
+    def stopped(*arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(receipts, "write", stopped)
+    stops = 0
+    for _ in range(10):  # every run writes one receipt and is stopped before the next
+        left[0] = 2
+        try:
+            blend(maker, sixteen, *SEARCH)
+            break
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops == 4  # errors | weights | blend | scores | report
+    for name in ("weights_searched.csv", "final_blend_searched.parquet", "scores_searched.json", "report_searched.html"):
+        assert (sixteen.blend / name).read_bytes() == (whole.blend / name).read_bytes(), name
+    assert not list(sixteen.root.rglob(".partial-*"))
+
+
 def test_without_the_truth_the_blend_says_that_nobody_knows_its_score(maker, sixteen, tmp_path, capsys):
     world = tmp_path / "world"
     shutil.copytree(str(maker.raw.root), str(world))

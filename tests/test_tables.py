@@ -375,6 +375,12 @@ def test_a_search_has_one_name_however_it_is_asked_for():
         plan.requested("searched,searched.climb")
 
 
+def test_a_file_under_the_name_of_a_search_is_refused(tmp_path):
+    (tmp_path / "searched.ridge.csv").write_text("artifact,weight\na,1\n")
+    with refused(tmp_path / "searched.ridge.csv", "name of a search"):
+        plan.requested(str(tmp_path / "searched.ridge.csv"))
+
+
 def test_post_processing_options_are_known_and_in_one_order():
     assert plan.options_of("") == () and plan.options_of("fluxes, positivity") == ("positivity", "fluxes")
     assert plan.title("v10", plan.options_of("fluxes positivity")) == "v10+positivity+fluxes"

@@ -32,18 +32,19 @@ def python_of_the_four() -> Path:
 
 def main(arguments: List[str]) -> int:
     """All tests on both stacks, the networks' on the four's too, side by side; whole commands once, on the modern one,
-    beside its other tests: they last longest."""
+    beside its other tests, those in containers and those without by themselves: they last longest."""
     if not machine.interpreter(PYTHON["modern"]):
         raise KitError("python%s is not installed" % PYTHON["modern"], "make test",
                        "install it or name one with PYTHON_3_11=path")
-    quick, whole = ["-m", "not slow and not docker"], ["-m", "slow or docker"]
+    quick = ["-m", "not slow and not docker"]
+    whole = {"whole commands, docker": ["-m", "docker"], "whole commands, venv": ["-m", "slow and not docker"]}
     pythons = {stack: python_of(stack) for stack in ("modern", "published") if machine.interpreter(PYTHON[stack])}
     jobs = []
     for stack, python in pythons.items():
         other = [str(path) for name, path in pythons.items() if name != stack]
         jobs.append(_pytest(stack, python, arguments + quick, other[0] if other else ""))
         if stack == "modern":
-            jobs.insert(0, _pytest("whole commands", python, arguments + whole, ""))
+            jobs = [_pytest(name, python, arguments + chosen, "") for name, chosen in whole.items()] + jobs
     files, problem = _tests_of_the_four(arguments)
     if not problem:
         options = [a for a in arguments if not a.startswith("tests/")]

@@ -83,8 +83,7 @@ def _baselines(folded: FoldedGram, test: Optional[Gram]) -> List[Numbers]:
         return np.full((1, count), 1 / count)
 
     def best(rest: FoldedGram) -> np.ndarray:
-        r2 = [rest.whole.metric(errors).mean() for errors in _alone(rest.whole)]
-        return np.eye(count)[[int(np.argmax(r2))]]
+        return climb.best_artifact(rest.whole, forms.STARTS["all"])
 
     found = []
     for name, find_weights in (("best artifact", best), ("equal weights", equal)):

@@ -140,9 +140,11 @@ def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
     inputs = {"weights": table.sha256, "page": report.version(), "artifacts": sha256_json(artifacts),
               **{path.name: room.index.of(path) for path in parquets}}
     members: List[oof.OutOfFold] = []
+    rows: Dict[str, str] = {}
     if oof.has_all(places, raw, artifacts):
         members = oof.of_artifacts(artifacts, places, raw, room.index)
-        inputs.update(oof.search_inputs(raw, members, room.index))
+        rows = oof.search_inputs(raw, members, room.index)
+        inputs.update(rows)
         if raw.truth.exists():
             inputs[raw.truth.name] = room.index.of(raw.truth)
     verdict, held = receipts.judge(target, inputs, room.index), target.with_suffix(".json")
@@ -155,7 +157,6 @@ def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
         test: Optional[gram.Gram] = None
         if members:
             search = plan.search_of(table.name)
-            rows = oof.search_inputs(raw, members, room.index)
             folded = errors_of(search.among if search else table.name, members, rows, room)
             test = scores.test_gram(artifacts, parquets, raw.truth) if raw.truth.exists() else None
         found = figures.of_blend(table, folded, test, {path.stem: inputs[path.name] for path in parquets})

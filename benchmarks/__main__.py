@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 from benchmarks import measure, source
-from leapkit.errors import KitError, run_cli
+from leapkit.core.errors import KitError, run_cli
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("numpy", "pandas", "xarray", "netCDF4", "pyarrow")

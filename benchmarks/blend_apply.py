@@ -15,7 +15,7 @@ from benchmarks.parquet import require_equal_tables
 
 if TYPE_CHECKING:
     from blend.tables import Table
-    from leapkit.world import Submission
+    from leapkit.core.layout import Results
 
 NAME = "blend_apply"
 _BYTES_A_ROW = 56_000  # of the published way: 16 frames, a base, the sum and temporaries
@@ -33,19 +33,19 @@ def _table() -> Table:
     return find("v10")
 
 
-def _places(case: Case, rows: int) -> Submission:
-    from leapkit.world import Submission
-    return Submission(case.place(NAME, "rows-%d" % rows))
+def _places(case: Case, rows: int) -> Results:
+    from leapkit.core.layout import Results
+    return Results(case.place(NAME, "rows-%d" % rows))
 
 
 def make(case: Case) -> None:
     """Sixteen artifacts of the published table, in the kit's own format: both sides read these same files."""
-    from leapkit import submission
+    from leapkit.data import submission
     for rows in {_fitting(case), case.rows}:
         places = _places(case, rows)
         places.subs.mkdir(exist_ok=True)
 
-        def one(model: int, rows: int = rows, places: Submission = places) -> None:
+        def one(model: int, rows: int = rows, places: Results = places) -> None:
             submission.write(places.parquet(_table().artifacts[model]), source.ids(rows),
                              source.submissions(case, rows, model))
         with ThreadPoolExecutor(2) as pool:
@@ -67,7 +67,7 @@ def published(case: Case) -> None:
 
 def _blend(case: Case, rows: int, side: str) -> None:
     from blend.apply import blended
-    from leapkit import submission
+    from leapkit.data import submission
     path, ids = _path(case, side), source.ids(rows)
     submission.write(path, ids, blended(_table(), _places(case, rows), ids))
     submission.verify(path, ids, None)

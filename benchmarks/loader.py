@@ -14,8 +14,8 @@ from benchmarks.measure import Case, Side, Step, UnequalError
 if TYPE_CHECKING:
     import numpy as np
 
-    from leapkit.loader import Loader
-    from leapkit.stepfiles import StepPair
+    from leapkit.core.step_files import StepPair
+    from leapkit.data.loader import Loader
 
 NAME, BATCH, MOST = "loader", 2048, 68  # pairs that the published way is given: some thousand rows a second
 
@@ -26,7 +26,7 @@ def _pairs(case: Case, side: str) -> List[StepPair]:
 
 
 def _columns(case: Case) -> int:
-    from leapkit.climsim import StepReader
+    from leapkit.data.step_reader import StepReader
     return StepReader().columns(source.pairs(case, 1)[0])
 
 
@@ -38,10 +38,10 @@ def make(case: Case) -> None:
     """Statistics, and the published way's arrays by the plain formula."""
     import numpy as np
 
-    from leapkit.climsim import StepReader
+    from leapkit.data.step_reader import StepReader
     scale, reader = source.keep_statistics(case, NAME, "fdzm"), StepReader()
     rows = [reader.read(pair) for pair in _pairs(case, "published")]
-    for path, part in zip(_arrays(case), (np.concatenate([scale.train_inputs(x) for x, _ in rows]),
+    for path, part in zip(_arrays(case), (np.concatenate([scale.scaled_inputs(x) for x, _ in rows]),
                                           np.concatenate([scale.targets(y) for _, y in rows]))):
         np.save(path, part)
 
@@ -69,14 +69,14 @@ def published(case: Case) -> int:
 
 
 def _loader(case: Case, side: str) -> Loader:
-    from leapkit.experiments import TrainingRows
-    from leapkit.loader import Loader
-    from leapkit.rows import StepRows
-    return Loader(StepRows(_pairs(case, side), source.kept_statistics(case, NAME, "fdzm")), TrainingRows().pool)
+    from leapkit.core.experiments import RowSelection
+    from leapkit.data.loader import Loader
+    from leapkit.data.step_rows import StepRows
+    return Loader(StepRows(_pairs(case, side), source.kept_statistics(case, NAME, "fdzm")), RowSelection().pool)
 
 
 def _ours(side: str) -> Side:
-    return Side(("numpy", "leapkit.rows", "leapkit.loader"),
+    return Side(("numpy", "leapkit.data.step_rows", "leapkit.data.loader"),
                 lambda case: sum(len(x) for x, _ in _loader(case, side).shuffled(BATCH, 1, 0)))
 
 

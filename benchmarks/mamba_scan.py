@@ -36,12 +36,12 @@ def _scanned(case: Case, side: str, scan: Callable[..., Any]) -> None:
 
 def published(case: Case) -> None:
     """reference/models.md 3: exp(delta A) and delta B u for all levels, then the recurrence over them."""
-    from leapkit.mamba import scan_reference
+    from leapkit.nets.mamba import scan_reference
     _scanned(case, "published", scan_reference)
 
 
 def ours(case: Case) -> None:
-    from leapkit.mamba import scan
+    from leapkit.nets.mamba import scan
     _scanned(case, "ours", scan)
 
 
@@ -56,7 +56,7 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
 
 STEP = Step(
     title="Mamba scan, one layer, one thread", goal=">= 3x", cores=1,
-    sides={"published": Side(("numpy", "torch", "leapkit.mamba"), published),
-           "ours": Side(("numpy", "torch", "leapkit.mamba"), ours)},
+    sides={"published": Side(("numpy", "torch", "leapkit.nets.mamba"), published),
+           "ours": Side(("numpy", "torch", "leapkit.nets.mamba"), ours)},
     size=lambda case: "%d x %d x %d x %d" % (ROWS, LEVELS, INNER, STATES), make=make,
     evidence=lambda case, side, result: None, compare=compare)

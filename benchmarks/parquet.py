@@ -29,7 +29,7 @@ def published(case: Case) -> None:
     import numpy as np
     import pandas as pd
 
-    from leapkit.columns import TARGETS
+    from leapkit.core.columns import TARGETS
     values = np.fromfile(case.place(NAME) / "values.f64").reshape(-1, len(TARGETS))
     frame = pd.DataFrame(values, columns=list(TARGETS))
     frame.insert(0, "sample_id", source.ids(case.rows))
@@ -40,20 +40,20 @@ def _blocks(case: Case, size: int = 2048) -> Iterator[np.ndarray]:
     """(2048, 368) float64 at a time, as they come from a network."""
     import numpy as np
 
-    from leapkit.columns import TARGETS
+    from leapkit.core.columns import TARGETS
     with open(case.place(NAME) / "values.f64", "rb") as file:
         while len(block := np.fromfile(file, count=size * len(TARGETS))):
             yield block.reshape(-1, len(TARGETS))
 
 
 def ours(case: Case) -> None:
-    from leapkit import submission
+    from leapkit.data import submission
     submission.write(_path(case, "ours"), source.ids(case.rows), _blocks(case))
 
 
 def ours_verified(case: Case) -> None:
     """As the kit finishes every file: written, then read back and held against its contract."""
-    from leapkit import submission
+    from leapkit.data import submission
     ours(case)
     submission.verify(_path(case, "ours"), source.ids(case.rows), None)
 
@@ -88,7 +88,7 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
 
 STEP = Step(
     title="one submission parquet", goal=">= 4x, <= 0.6x the bytes", cores=0,
-    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.columns"), published),
-           "ours": Side(("numpy", "leapkit.submission"), ours),
-           "ours, verified": Side(("numpy", "leapkit.submission"), ours_verified)},
+    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.core.columns"), published),
+           "ours": Side(("numpy", "leapkit.data.submission"), ours),
+           "ours, verified": Side(("numpy", "leapkit.data.submission"), ours_verified)},
     size=lambda case: "%d x 368 float64" % case.rows, make=make, evidence=evidence, compare=compare)

@@ -10,8 +10,8 @@ from benchmarks.measure import Case
 if TYPE_CHECKING:
     import numpy as np
 
-    from leapkit.statistics import Moments, Statistics
-    from leapkit.stepfiles import StepPair
+    from leapkit.core.step_files import StepPair
+    from leapkit.data.scaling import Moments, Scaling
 
 
 def ids(count: int) -> List[str]:
@@ -20,7 +20,7 @@ def ids(count: int) -> List[str]:
 
 def pairs(case: Case, most: int = 0) -> List[StepPair]:
     """The step pairs of the case, or the first `most` of them."""
-    from leapkit.stepfiles import list_pairs
+    from leapkit.core.step_files import list_pairs
     found = list_pairs(Path(case.steps))
     count = min(case.pairs or len(found), most or case.pairs or len(found))
     return (found * (1 + count // len(found)))[:count]
@@ -32,7 +32,7 @@ def rows(case: Case, count: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     Round k over the files is scaled by 1 + k/1024: equal values would let dictionaries and zstd pay off as they never
     do on real predictions. Inputs and targets alike, so that ptend_q0002_12..27 stays -state_q0002/1200 to rounding.
     """
-    from leapkit.climsim import StepReader
+    from leapkit.data.step_reader import StepReader
     reader, sources, done, turn = StepReader(), pairs(case), 0, 0
     while done < count:
         x, y = reader.read(sources[turn % len(sources)])
@@ -45,9 +45,9 @@ def _moments(case: Case) -> Tuple[Moments, Moments]:
     """-> moments of the inputs (556) and of the targets (368) of all the step files of the case."""
     import numpy as np
 
-    from leapkit.climsim import StepReader
-    from leapkit.columns import INPUTS
-    from leapkit.statistics import Moments, moments_of
+    from leapkit.core.columns import INPUTS
+    from leapkit.data.scaling import Moments, moments_of
+    from leapkit.data.step_reader import StepReader
     reader, cut = StepReader(), len(INPUTS)
     whole = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case, 99))
     parts = []
@@ -58,19 +58,19 @@ def _moments(case: Case) -> Tuple[Moments, Moments]:
     return parts[0], parts[1]
 
 
-def statistics(case: Case, family: str) -> Statistics:
+def statistics(case: Case, family: str) -> Scaling:
     """A family's statistics as the split maker computes them, but from all the step files of the case."""
     import numpy as np
 
-    from leapkit.statistics import FAMILIES, Statistics, old_weights
+    from leapkit.data.scaling import FAMILIES, Scaling, old_weights
     (inputs, targets), kind = _moments(case), FAMILIES[family]
     weight, cast = old_weights(targets), np.dtype(kind.cast_inputs)
-    return Statistics(kind, inputs.mean.astype(cast).astype(np.float64),
+    return Scaling(kind, inputs.mean.astype(cast).astype(np.float64),
                       np.maximum(inputs.std(), kind.std_floor).astype(cast).astype(np.float64),
                       targets.mean * weight, np.maximum(targets.std() * weight, kind.std_floor), weight)
 
 
-def keep_statistics(case: Case, step: str, family: str) -> Statistics:
+def keep_statistics(case: Case, step: str, family: str) -> Scaling:
     """A family's statistics, left for the sides of a step, which are processes of their own."""
     import numpy as np
     s = statistics(case, family)
@@ -79,12 +79,12 @@ def keep_statistics(case: Case, step: str, family: str) -> Statistics:
     return s
 
 
-def kept_statistics(case: Case, step: str, family: str) -> Statistics:
+def kept_statistics(case: Case, step: str, family: str) -> Scaling:
     import numpy as np
 
-    from leapkit.statistics import FAMILIES, Statistics
+    from leapkit.data.scaling import FAMILIES, Scaling
     with np.load(case.place(step) / (family + ".npz")) as s:
-        return Statistics(FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"])
+        return Scaling(FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"])
 
 
 def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
@@ -95,7 +95,7 @@ def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray
     """
     import numpy as np
 
-    from leapkit.columns import TARGETS_TO_NETWORK
+    from leapkit.core.columns import TARGETS_TO_NETWORK
     scale = statistics(case, "fdzm")
     wide = spread(case, scale)[list(TARGETS_TO_NETWORK)]
     own, shared = np.random.default_rng(model + 1), np.random.default_rng(0)
@@ -104,7 +104,7 @@ def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray
         yield truth, with_errors(truth, wide, model, own, shared)
 
 
-def spread(case: Case, scale: Statistics) -> np.ndarray:
+def spread(case: Case, scale: Scaling) -> np.ndarray:
     """(368,) the columns' real standard deviation in units of the floored one, Kaggle order."""
     return _moments(case)[1].std() * scale.weight / scale.target_std
 
@@ -120,7 +120,7 @@ def with_errors(truth: np.ndarray, spread: np.ndarray, model: int, own: np.rando
 
 def submissions(case: Case, count: int, model: int) -> Iterator[np.ndarray]:
     """Yields (n, 368) float64 in raw units, Kaggle order: what a member writes, by the kit's own post-processing."""
-    from leapkit.columns import INPUTS, LINEAR_INPUTS
+    from leapkit.core.columns import INPUTS, LINEAR_INPUTS
     scale, columns = statistics(case, "fdzm"), [INPUTS.index(name) for name in LINEAR_INPUTS]
     for (_, z), (x, _) in zip(predictions(case, count, model), rows(case, count)):
         yield scale.raw(z, x[:, columns])

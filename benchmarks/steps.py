@@ -25,7 +25,13 @@ def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     import numpy as np
     import xarray
 
-    from leapkit.columns import GAS_PROFILES, INPUT_SCALARS, OUTPUT_SCALARS, STATE_PROFILES, STEP_SECONDS
+    from leapkit.core.columns import (
+        GAS_PROFILES,
+        INPUT_SCALARS,
+        OUTPUT_SCALARS,
+        STATE_PROFILES,
+        STEP_SECONDS,
+    )
     states, scalars = [n for n, _ in STATE_PROFILES], [n for n, _ in INPUT_SCALARS]
     scalars.insert(scalars.index("cam_in_SNOWHLAND"), "cam_in_SNOWHICE")
     inputs = states + scalars + [n for n, _ in GAS_PROFILES]
@@ -58,8 +64,8 @@ def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
 def our_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     import numpy as np
 
-    from leapkit.climsim import StepReader
-    from leapkit.columns import INPUTS, TARGETS
+    from leapkit.core.columns import INPUTS, TARGETS
+    from leapkit.data.step_reader import StepReader
     reader, sources = StepReader(), source.pairs(case, MOST)
     columns = reader.columns(sources[0])
     x, y = np.empty((columns, len(INPUTS))), np.empty((columns, len(TARGETS)))
@@ -100,5 +106,5 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
 STEP = Step(
     title="step files to rows", goal=">= 100x, <= 300 MB", cores=1,
     sides={"published": Side(("numpy", "xarray", "netCDF4"), lambda case: consume("published", case)),
-           "ours": Side(("numpy", "leapkit.climsim"), lambda case: consume("ours", case))},
+           "ours": Side(("numpy", "leapkit.data.step_reader"), lambda case: consume("ours", case))},
     size=lambda case: "%d pairs" % len(source.pairs(case, MOST)), make=make, evidence=evidence, compare=compare)

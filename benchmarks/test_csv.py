@@ -14,8 +14,8 @@ NAME = "test_csv"
 
 
 def make(case: Case) -> None:
-    from leapkit.columns import INPUTS
-    from leapkit.kaggle import CsvWriter
+    from leapkit.core.columns import INPUTS
+    from leapkit.data.kaggle_csv import CsvWriter
     names, at = source.ids(case.rows), 0
     with CsvWriter(case.place(NAME) / "test.csv", INPUTS) as writer:
         for x, _ in source.rows(case, case.rows):
@@ -31,7 +31,7 @@ def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequ
     import numpy as np
     import pandas as pd
 
-    from leapkit.columns import INPUTS, INPUTS_TO_NETWORK
+    from leapkit.core.columns import INPUTS, INPUTS_TO_NETWORK
     out = case.place(NAME, "published")
     frame = pd.read_csv(case.place(NAME) / "test.csv")
     frame["sample_id"] = frame["sample_id"].str.split("_").str[1].astype("int32")
@@ -53,28 +53,28 @@ def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequ
 
 
 def published(case: Case) -> None:
-    from leapkit.columns import LINEAR_INPUTS
-    from leapkit.statistics import FAMILIES
+    from leapkit.core.columns import LINEAR_INPUTS
+    from leapkit.data.scaling import FAMILIES
     for family in ("adam", "fdzm"):
         _published_family(case, family, FAMILIES[family].kept_float64, LINEAR_INPUTS)
 
 
 def _ours(case: Case, side: str, families: Sequence[str]) -> None:
-    """One parse for the given families, as leapkit.prepared does it for one."""
+    """One parse for the given families, as leapkit.data.inference_set does it for one."""
     import contextlib
 
     import numpy as np
 
-    from leapkit import kaggle
-    from leapkit.columns import INPUTS, LINEAR_INPUTS
+    from leapkit.core.columns import INPUTS, LINEAR_INPUTS
+    from leapkit.data import kaggle_csv
     out, linear = case.place(NAME, side), [INPUTS.index(name) for name in LINEAR_INPUTS]
     scales = [source.kept_statistics(case, NAME, family) for family in families]
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open(out / (family + ".f32"), "wb")) for family in families]
         q0002 = stack.enter_context(open(out / "q0002.f64", "wb"))
-        for _, x in kaggle.test_rows(case.place(NAME) / "test.csv"):
+        for _, x in kaggle_csv.read_test_csv(case.place(NAME) / "test.csv"):
             for scale, file in zip(scales, files):
-                file.write(np.ascontiguousarray(scale.test_inputs(x)).tobytes())
+                file.write(np.ascontiguousarray(scale.scaled_test_inputs(x)).tobytes())
             q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
 
 
@@ -108,8 +108,8 @@ def _compare_side(case: Case, side: str, exact: bool) -> None:
     import numpy as np
     import pandas as pd
 
-    from leapkit.columns import INPUTS
-    from leapkit.statistics import linear_tendency
+    from leapkit.core.columns import INPUTS
+    from leapkit.data.scaling import linear_tendency
     theirs, own = case.place(NAME, "published"), case.place(NAME, side)
     q0002 = np.fromfile(own / "q0002.f64").reshape(-1, 16)
     for family in ("adam", "fdzm"):
@@ -132,7 +132,7 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
 
 
 def _side(work: Callable[[Case], None]) -> Side:
-    return Side(("numpy", "leapkit.kaggle", "leapkit.statistics"), work)
+    return Side(("numpy", "leapkit.data.kaggle_csv", "leapkit.data.scaling"), work)
 
 
 def _size(case: Case) -> str:
@@ -141,6 +141,6 @@ def _size(case: Case) -> str:
 
 STEP = Step(
     title="test.csv to both families", goal=">= 4x, <= 600 MB", cores=0,
-    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.statistics"), published),
+    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.data.scaling"), published),
            "ours": _side(ours), "ours, a parse per family": _side(ours_twice)},
     size=_size, make=make, evidence=lambda case, side, result: None, compare=compare)

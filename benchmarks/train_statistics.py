@@ -20,8 +20,8 @@ def _raw(case: Case) -> Path:
 def make(case: Case) -> None:
     import numpy as np
 
-    from leapkit.columns import INPUTS, TARGETS
-    from leapkit.kaggle import CsvWriter
+    from leapkit.core.columns import INPUTS, TARGETS
+    from leapkit.data.kaggle_csv import CsvWriter
     at, data = 0, _raw(case) / "kaggle-data"
     with CsvWriter(data / "train.csv", INPUTS + TARGETS) as writer:
         for x, y in source.rows(case, case.rows):
@@ -38,8 +38,8 @@ def published(case: Case) -> None:
     import numpy as np
     import pandas as pd
 
-    from leapkit.columns import INPUTS, TARGETS
-    from leapkit.statistics import FAMILIES
+    from leapkit.core.columns import INPUTS, TARGETS
+    from leapkit.data.scaling import FAMILIES
     out, data, family = case.place(NAME, "published"), _raw(case) / "kaggle-data", FAMILIES["fdzm"]
     inputs = [name for name in INPUTS if name not in family.kept_float64]
     parts = []
@@ -57,19 +57,20 @@ def published(case: Case) -> None:
 
 
 def ours(case: Case) -> None:
-    from leapkit import csvstream, train_statistics
-    from leapkit.world import RawData
+    from leapkit.core.layout import RawData
+    from leapkit.data import csv_stream
+    from leapkit.worlds import train_statistics
     raw = RawData(_raw(case))
     shutil.rmtree(str(raw.root / "statistics"), ignore_errors=True)  # or the receipts of the run before would prove them
-    train_statistics.run(raw, csvstream.threads())
+    train_statistics.run(raw, csv_stream.threads())
 
 
 def compare(case: Case, found: Mapping[str, Any]) -> str:
     """The published inputs are float32, and pandas sums them so: mean and std agree to about 1e-6 of the mean's size."""
     import numpy as np
 
-    from leapkit.columns import INPUTS, TARGETS
-    from leapkit.world import RawData
+    from leapkit.core.columns import INPUTS, TARGETS
+    from leapkit.core.layout import RawData
     columns, worst = INPUTS + TARGETS, 0.0
     theirs, own = ({name: np.array([json.loads((folder / (name + ".json")).read_text())[c] for c in columns])
                     for name in ("mean", "std")}
@@ -90,6 +91,6 @@ def _size(case: Case) -> str:
 
 STEP = Step(
     title="statistics of train.csv", goal="<= 300 MB", cores=0,
-    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.statistics"), published),
-           "ours": Side(("numpy", "leapkit.train_statistics"), ours)},
+    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.data.scaling"), published),
+           "ours": Side(("numpy", "leapkit.worlds.train_statistics"), ours)},
     size=_size, make=make, evidence=lambda case, side, result: None, compare=compare)

@@ -14,7 +14,7 @@ from benchmarks.measure import Case, Side, Step, UnequalError
 
 if TYPE_CHECKING:
     from blend.gram import FoldedGram
-    from leapkit.stepfiles import StepPair
+    from leapkit.core.step_files import StepPair
 
 NAME, MODELS, COLUMNS = "weight_search", 16, 384
 SLICE = 768  # rows that the naive way is timed on
@@ -22,7 +22,7 @@ SLICE = 768  # rows that the naive way is timed on
 
 def _pairs(case: Case) -> List[StepPair]:
     """Step pairs of all rows, those that there are over and over."""
-    from leapkit.stepfiles import list_pairs
+    from leapkit.core.step_files import list_pairs
     found = list_pairs(Path(case.steps))
     count = -(-case.search_rows // COLUMNS)
     return (found * (1 + count // len(found)))[:count]
@@ -44,9 +44,9 @@ def make(case: Case) -> None:
     """16 out-of-fold files, (rows, 368) float32, as training leaves them, beside the step files that hold the truth."""
     import numpy as np
 
-    from leapkit import oof
-    from leapkit.climsim import StepReader
-    from leapkit.columns import TARGETS_TO_NETWORK
+    from leapkit.core.columns import TARGETS_TO_NETWORK
+    from leapkit.data import validation_predictions
+    from leapkit.data.step_reader import StepReader
     scale = source.keep_statistics(case, NAME, "fdzm")
     spread = source.spread(case, scale)[list(TARGETS_TO_NETWORK)]
 
@@ -57,9 +57,9 @@ def make(case: Case) -> None:
             yield source.with_errors(truth, spread, model, own, shared)
 
     def one(model: int) -> None:
-        oof.save(_oof(case, model, _rows(case)), _rows(case), 368, blocks(model))
+        validation_predictions.save(_oof(case, model, _rows(case)), _rows(case), 368, blocks(model))
         if _slice(case) < _rows(case):
-            np.save(_oof(case, model, _slice(case)), oof.read(_oof(case, model, _rows(case)))[:_slice(case)])
+            np.save(_oof(case, model, _slice(case)), validation_predictions.read(_oof(case, model, _rows(case)))[:_slice(case)])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(one, range(MODELS)))
@@ -71,8 +71,8 @@ def published(case: Case) -> Dict[str, Any]:
     has it); at its best weight each model enters once. On the first SLICE rows."""
     import numpy as np
 
-    from leapkit.climsim import StepReader
-    from leapkit.columns import PREDICTED, TARGETS_TO_NETWORK, network_positions
+    from leapkit.core.columns import PREDICTED, TARGETS_TO_NETWORK, network_positions
+    from leapkit.data.step_reader import StepReader
     columns, scale, count = network_positions(PREDICTED), source.kept_statistics(case, NAME, "fdzm"), _slice(case)
     mean, std = (values[list(TARGETS_TO_NETWORK)][columns] for values in (scale.target_mean, scale.target_std))
     y = np.concatenate([StepReader().read(pair)[1] for pair in _pairs(case)[:-(-count // COLUMNS)]])[:count]
@@ -110,9 +110,9 @@ def published(case: Case) -> Dict[str, Any]:
 
 
 def _gram(case: Case, count: int) -> FoldedGram:
-    from blend.oof import OutOfFold, validation_gram
+    from blend.oof import ValidationPredictions, validation_gram
     scale = source.kept_statistics(case, NAME, "fdzm")
-    members = [OutOfFold(str(m), _oof(case, m, count), scale) for m in range(MODELS)]
+    members = [ValidationPredictions(str(m), _oof(case, m, count), scale) for m in range(MODELS)]
     return validation_gram(_pairs(case)[:count // COLUMNS], members)
 
 
@@ -161,7 +161,7 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
 
 STEP = Step(
     title="weight search, 16 models", goal=">= 1000x at 849,408 rows", cores=0,
-    sides={"published": Side(("numpy", "leapkit.climsim"), published),
+    sides={"published": Side(("numpy", "leapkit.data.step_reader"), published),
            "ours": Side(("numpy", "blend.oof", "blend.forms"), ours)},
     size=lambda case: "16 x %d x 368, naive on %d rows" % (_rows(case), _slice(case)), make=make, evidence=evidence,
     compare=compare, work=lambda case, side: _slice(case) if side == "published" else _rows(case))

@@ -8,9 +8,9 @@ from typing import Dict, List
 from blend import plan
 from blend.run import Room, run
 from blend.verify import verify
-from leapkit.errors import KitError, run_cli
-from leapkit.files import TEMPORARY, HashIndex
-from leapkit.world import RawData, Submission
+from leapkit.core.errors import KitError, run_cli
+from leapkit.core.files import TEMPORARY, HashIndex
+from leapkit.core.layout import RawData, Results
 
 
 def main(argv: List[str]) -> int:
@@ -24,17 +24,17 @@ def main(argv: List[str]) -> int:
     parser.add_argument("--postprocess", default="", help="run: beside the published post-processing (%s)"
                                                           % ", ".join(plan.OPTIONS))
     options = parser.parse_args(argv)
-    raw, places = RawData(options.raw_data), Submission(options.submission)
-    index = HashIndex(places.blend / ".cache" / "hashes.json")
+    raw, results = RawData(options.raw_data), Results(options.submission)
+    index = HashIndex(results.blend / ".cache" / "hashes.json")
     try:
         if options.command == "verify":
-            found = [p.stem for p in sorted(places.subs.glob("*.parquet")) if not p.name.startswith(TEMPORARY)]
-            verify(raw, places, _names(options.artifacts) or found)
+            found = [p.stem for p in sorted(results.subs.glob("*.parquet")) if not p.name.startswith(TEMPORARY)]
+            verify(raw, results, _names(options.artifacts) or found)
         else:
             choices = _choices(options.artifacts)
             extra = plan.options_of(options.postprocess)
             for name in plan.requested(options.table):
-                run(name, choices, extra, Room(raw, places, index))
+                run(name, choices, extra, Room(raw, results, index))
     finally:
         index.save()
     return 0

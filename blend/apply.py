@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 
 from blend import plan, tables
 from blend.tables import COLUMNS_OF, Table
-from leapkit import receipts, submission
-from leapkit.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
-from leapkit.errors import KitError
-from leapkit.files import HashIndex, atomic
-from leapkit.progress import progress
-from leapkit.world import RawData, Submission
+from leapkit.core import receipts
+from leapkit.core.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex, atomic
+from leapkit.core.layout import RawData, Results
+from leapkit.data import submission
+from leapkit.data.progress import progress
 
 # Files from elsewhere may hold the linear columns to 1e-12 (see submission.verify), so two of them differ by twice that.
 _LINEAR_RTOL = 2e-12
@@ -25,7 +26,7 @@ _ZERO, _LINEAR = set(kaggle_positions(ZERO)), set(kaggle_positions(LINEAR))
 Finish = Callable[[Sequence[str], np.ndarray], None]  # changes rows (n, 368) of these ids in place
 
 
-def require_inputs(table: Table, places: Submission, raw: RawData, index: HashIndex, known: Sequence[str] = ()
+def require_inputs(table: Table, results: Results, raw: RawData, index: HashIndex, known: Sequence[str] = ()
                    ) -> Dict[str, str]:
     """{file name: sha256} of the table's parquets. Raises KitError unless each has a valid receipt of this test set.
 
@@ -33,9 +34,9 @@ def require_inputs(table: Table, places: Submission, raw: RawData, index: HashIn
     """
     found = {}
     for artifact in table.artifacts:
-        path = places.parquet(artifact)
+        path = results.parquet(artifact)
         if not path.exists():
-            _refuse_missing(artifact, table, places, known)
+            _refuse_missing(artifact, table, results, known)
         receipt = receipts.require_valid(path, index, plan.mend(artifact))
         for role, file in raw.test_files().items():
             if receipt["inputs"].get(role) != index.of(file):
@@ -45,8 +46,8 @@ def require_inputs(table: Table, places: Submission, raw: RawData, index: HashIn
     return found
 
 
-def _refuse_missing(artifact: str, table: Table, places: Submission, known: Sequence[str]) -> None:
-    path, other = places.parquet(artifact), plan.misnamed(places, artifact)
+def _refuse_missing(artifact: str, table: Table, results: Results, known: Sequence[str]) -> None:
+    path, other = results.parquet(artifact), plan.misnamed(results, artifact)
     if other:
         raise KitError("is missing, but %s lies there, which is another name of it" % other, path,
                        "rename that file, then run `make verify`")
@@ -54,7 +55,7 @@ def _refuse_missing(artifact: str, table: Table, places: Submission, known: Sequ
         raise KitError("is missing", path, plan.mend(artifact))
     raise KitError("names the artifact %s, of which there is no parquet: %s" % (artifact, plan.unknown(artifact)),
                    table.source or "table " + table.name,
-                   "mend the name, or put the file into %s and run `make verify`" % places.subs)
+                   "mend the name, or put the file into %s and run `make verify`" % results.subs)
 
 
 def weights_of(table: Table) -> np.ndarray:
@@ -66,7 +67,7 @@ def weights_of(table: Table) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(held, (len(held), len(TARGETS))))
 
 
-def blended(table: Table, places: Submission, ids: Sequence[str], finish: Optional[Finish] = None
+def blended(table: Table, results: Results, ids: Sequence[str], finish: Optional[Finish] = None
             ) -> Iterator[np.ndarray]:
     """Yields (n, 368) float64: sum of weight * value in the table's order, starting from 0, as published.
 
@@ -78,7 +79,7 @@ def blended(table: Table, places: Submission, ids: Sequence[str], finish: Option
     caller writes this one; memory does not grow with the rows, nor with the number of parquets.
     """
     weights = weights_of(table)
-    sources = [(artifact, places.parquet(artifact), submission.open_checked(places.parquet(artifact)))
+    sources = [(artifact, results.parquet(artifact), submission.open_checked(results.parquet(artifact)))
                for artifact in table.artifacts]
     cores = len(os.sched_getaffinity(0))
     workers = [_Columns(list(map(int, part)), sources, weights) for part in np.array_split(np.arange(len(TARGETS)), cores)]
@@ -159,17 +160,17 @@ def _refuse_non_finite(sources: Sequence[Source], table: Table) -> None:
                    "use smaller weights")
 
 
-def write_blend(table: Table, places: Submission, ids: Sequence[str], inputs: Dict[str, str], started: str,
+def write_blend(table: Table, results: Results, ids: Sequence[str], inputs: Dict[str, str], started: str,
                 options: Sequence[str] = (), finish: Optional[Finish] = None,
                 effect: Callable[[], Dict[str, object]] = dict) -> Path:
     """Writes, verifies and receipts submission/blend/final_blend_<table>[+<options>].parquet."""
-    target = plan.final_path(places, plan.title(table.name, options))
+    target = plan.final_path(results, plan.title(table.name, options))
     with atomic(target) as temporary:
-        submission.write(temporary, ids, blended(table, places, ids, finish))
+        submission.write(temporary, ids, blended(table, results, ids, finish))
         submission.verify(temporary, ids, None, name=target)
     receipts.write(target, "blend", inputs, started, {
         "table": table.name, "read from": table.source or "the search", "weights for": _scope(table), "rows": len(ids),
-        "weights": [_recorded(row, places, inputs) for row in table.rows], "post-processing": list(options), **effect()})
+        "weights": [_recorded(row, results, inputs) for row in table.rows], "post-processing": list(options), **effect()})
     return target
 
 
@@ -177,7 +178,7 @@ def _scope(table: Table) -> str:
     return next(scope for scope, columns in COLUMNS_OF.items() if columns == table.columns)
 
 
-def _recorded(row: Tuple[object, ...], places: Submission, inputs: Dict[str, str]) -> Dict[str, object]:
+def _recorded(row: Tuple[object, ...], results: Results, inputs: Dict[str, str]) -> Dict[str, object]:
     """An artifact with the bytes and the weight, or weights, that it went in with."""
-    return {"artifact": row[0], "sha256": inputs[places.parquet(str(row[0])).name],
+    return {"artifact": row[0], "sha256": inputs[results.parquet(str(row[0])).name],
             "weight": row[1] if len(row) == 2 else list(row[1:])}

@@ -6,11 +6,11 @@ from typing import Iterator, Tuple
 
 import numpy as np
 
-from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS, TARGETS
-from leapkit.score import R2, score_network_order, validation_r2
-from leapkit.statistics import Statistics
-from leapkit.world import RawData
+from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.layout import RawData
+from leapkit.data.scaling import Scaling
+from leapkit.data.score import R2, score_network_order, validation_r2
+from leapkit.data.step_reader import StepReader
 
 PENALTIES = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5)  # in units of rows; the best on validation is taken
 
@@ -27,7 +27,7 @@ class Ridge:
         return x @ self.slope + self.offset
 
 
-def fit(raw: RawData, scale: Statistics) -> Ridge:
+def fit(raw: RawData, scale: Scaling) -> Ridge:
     """Normal equations in float64, streamed over the training steps; the penalty chosen on the validation steps."""
     width = len(INPUTS)
     count, sum_x, sum_y = 0, np.zeros(width), np.zeros(len(TARGETS))
@@ -55,9 +55,9 @@ def fit(raw: RawData, scale: Statistics) -> Ridge:
     return best[1]
 
 
-def _standardised(raw: RawData, scale: Statistics, role: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+def _standardised(raw: RawData, scale: Scaling, role: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     reader = StepReader()
     pairs = raw.training_pairs() if role == "training" else raw.validation_pairs()
     for pair in pairs:
         x, y = reader.read(pair)
-        yield scale.train_inputs(x).astype(np.float64), scale.targets(y).astype(np.float64)
+        yield scale.scaled_inputs(x).astype(np.float64), scale.targets(y).astype(np.float64)

@@ -10,7 +10,7 @@ from blend.apply import weights_of
 from blend.gram import COLUMNS, FoldedGram, Gram, score
 from blend.plan import Search, search_of
 from blend.tables import Table, find
-from leapkit.columns import LEVELS, PREDICTED, TENDENCY_PROFILES
+from leapkit.core.columns import LEVELS, PREDICTED, TENDENCY_PROFILES
 
 Numbers = Dict[str, Any]
 _FORMULAS = 76  # of 368 columns: those that score 1 by post-processing alone

@@ -10,7 +10,7 @@ from blend import climb, optimum
 from blend.gram import FoldedGram, Gram
 from blend.plan import FORMS, SCOPES, Search
 from blend.tables import COLUMNS_OF, Table
-from leapkit.columns import GROUP_NAMES, PREDICTED, TARGETS
+from leapkit.core.columns import GROUP_NAMES, PREDICTED, TARGETS
 
 # Shrinkage of `ridge` in units of the mean squared error of an artifact: the best on folds held out is taken.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1)

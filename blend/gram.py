@@ -15,11 +15,11 @@ from typing import Iterable, List, Sequence, Tuple
 
 import numpy as np
 
-from leapkit.columns import NETWORK_TARGETS, PREDICTED, kaggle_positions
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import atomic
-from leapkit.score import Score, score_network_order
-from leapkit.statistics import Moments
+from leapkit.core.columns import NETWORK_TARGETS, PREDICTED, kaggle_positions
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import atomic
+from leapkit.data.scaling import Moments
+from leapkit.data.score import Score, score_network_order
 
 COLUMNS = kaggle_positions(PREDICTED)  # the T = 292 targets that networks predict; the other 76 are formulas
 

@@ -14,14 +14,15 @@ import numpy as np
 
 from blend import gram
 from blend.plan import mend
-from leapkit import oof, receipts, statistics
-from leapkit.climsim import StepReader
-from leapkit.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import HashIndex, read_json
-from leapkit.progress import progress
-from leapkit.stepfiles import StepPair
-from leapkit.world import RawData, Submission
+from leapkit.core import receipts
+from leapkit.core.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import HashIndex, read_json
+from leapkit.core.layout import RawData, Results
+from leapkit.core.step_files import StepPair
+from leapkit.data import scaling, validation_predictions
+from leapkit.data.progress import progress
+from leapkit.data.step_reader import StepReader
 
 _AGAIN = "run `make reproduce` again"
 _STEPS_AT_ONCE = 8  # of one worker: their sums are added up in the order of time, whatever the number of workers
@@ -40,12 +41,12 @@ def _runs() -> List[Tuple[slice, slice]]:
 RUNS = _runs()
 
 
-class OutOfFold:
+class ValidationPredictions:
     """One artifact's validation predictions (N, 368) and the statistics that they are standardised by."""
 
-    def __init__(self, artifact: str, path: Path, scale: statistics.Statistics, sha256: str = "") -> None:
+    def __init__(self, artifact: str, path: Path, scale: scaling.Scaling, sha256: str = "") -> None:
         self.artifact, self.path, self.scale, self.sha256 = artifact, path, scale, sha256
-        z = oof.read(path)
+        z = validation_predictions.read(path)
         if z.ndim != 2 or z.shape[1] != len(TARGETS) or z.dtype != np.float32 or not z.flags.c_contiguous:
             raise KitError("is no (rows, 368) array of float32", path, _AGAIN)
         self._count, self._offset = len(z), int(getattr(z, "offset", 0))
@@ -68,22 +69,22 @@ class OutOfFold:
         return self.scale.weighted(self.z(rows))
 
 
-def has_all(places: Submission, raw: RawData, artifacts: Sequence[str]) -> bool:
+def has_all(results: Results, raw: RawData, artifacts: Sequence[str]) -> bool:
     """Whether there are out-of-fold predictions of all artifacts, and step files with the truth of them.
 
     None were published of published checkpoints.
     """
     if not raw.steps.is_dir():
         return False
-    found = [receipts.receipt_path(places.parquet(artifact)) for artifact in artifacts]
+    found = [receipts.receipt_path(results.parquet(artifact)) for artifact in artifacts]
     return all(path.exists() and read_json(path).get("details", {}).get("oof") for path in found)
 
 
-def of_artifacts(artifacts: Sequence[str], places: Submission, raw: RawData, index: HashIndex) -> List[OutOfFold]:
+def of_artifacts(artifacts: Sequence[str], results: Results, raw: RawData, index: HashIndex) -> List[ValidationPredictions]:
     """Raises KitError where one has none, or others than its receipt names."""
     found = []
     for artifact in artifacts:
-        parquet, path = places.parquet(artifact), places.oof(artifact)
+        parquet, path = results.parquet(artifact), results.validation_predictions(artifact)
         receipt = receipts.require_valid(parquet, index, mend(artifact))
         recorded = receipt.get("details", {}).get("oof")
         if not recorded:
@@ -92,12 +93,12 @@ def of_artifacts(artifacts: Sequence[str], places: Submission, raw: RawData, ind
         if not path.exists() or index.of(path) != recorded["sha256"]:
             raise KitError("is missing or not what its receipt names", path,
                            "run `make reproduce EXPERIMENTS=%s` again" % artifact)
-        scale = statistics.load(raw.statistics(recorded["family"]), recorded["family"], raw.old_weights)
-        found.append(OutOfFold(artifact, path, scale, recorded["sha256"]))
+        scale = scaling.load_scaling(raw.statistics(recorded["family"]), recorded["family"], raw.old_weights)
+        found.append(ValidationPredictions(artifact, path, scale, recorded["sha256"]))
     return found
 
 
-def reading(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> Iterator[Tuple[StepPair, slice]]:
+def reading(pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]) -> Iterator[Tuple[StepPair, slice]]:
     """The validation steps and their rows. Raises KitError where an artifact has another number of rows."""
     columns = StepReader().columns(pairs[0]) if pairs else 0
     for member in members:
@@ -107,7 +108,7 @@ def reading(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> Iterator
         yield pair, slice(k * columns, (k + 1) * columns)
 
 
-def validation_gram(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> gram.FoldedGram:
+def validation_gram(pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]) -> gram.FoldedGram:
     """One streamed pass over the validation steps and all out-of-fold predictions, on all cores, float64.
 
     Memory: some 60 MB a core, whatever the number of rows.
@@ -134,7 +135,7 @@ def validation_gram(pairs: Sequence[StepPair], members: Sequence[OutOfFold]) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[OutOfFold]) -> gram.Gram:
+def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[ValidationPredictions]) -> gram.Gram:
     """The Gram matrices of some steps, in units of the first member's standard deviations: its family's predictions then
     need no scaling, and a scale per target does not change R2."""
     reader, columns = StepReader(), gram.COLUMNS
@@ -164,7 +165,7 @@ def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[OutOfFol
     return total
 
 
-def search_inputs(raw: RawData, members: Sequence[OutOfFold], index: HashIndex) -> Dict[str, str]:
+def search_inputs(raw: RawData, members: Sequence[ValidationPredictions], index: HashIndex) -> Dict[str, str]:
     """{role: sha256} of what searched weights depend on."""
     inputs = {"%s.npy" % member.artifact: member.sha256 for member in members}
     inputs["validation steps"] = index.of_many([f for p in raw.validation_pairs() for f in (p.mli, p.mlo)], raw.steps)

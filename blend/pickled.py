@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.opcodes import forbidden
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.opcodes import forbidden
 
 REMEDY = "use the team's own file, or a text file with one artifact,weight line per parquet under that header"
 _LARGEST_PICKLE = 1 << 18  # the team's: two kilobytes

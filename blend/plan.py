@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from blend import tables
-from leapkit.errors import KitError
-from leapkit.files import HashIndex
-from leapkit.receipts import Verdict, judge
-from leapkit.world import RawData, Submission
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex
+from leapkit.core.layout import RawData, Results
+from leapkit.core.receipts import Verdict, judge
 
 # The hill climb of the field; the exact optima of sum one, without negative weights, of any sum, and shrunk to equal ones.
 FORMS = ("climb", "sum-one", "simplex", "non-negative", "ridge")
@@ -80,25 +80,25 @@ def title(table: str, options: Sequence[str]) -> str:
     return "+".join((table, *options))
 
 
-def final_path(places: Submission, title: str) -> Path:
-    return places.blend / ("final_blend_%s.parquet" % title)
+def final_path(results: Results, title: str) -> Path:
+    return results.blend / ("final_blend_%s.parquet" % title)
 
 
-def searched_path(places: Submission, name: str) -> Path:
-    return places.blend / ("weights_%s.csv" % name)
+def searched_path(results: Results, name: str) -> Path:
+    return results.blend / ("weights_%s.csv" % name)
 
 
-def scores_path(places: Submission, title: str) -> Path:
-    return places.blend / ("scores_%s.json" % title)
+def scores_path(results: Results, title: str) -> Path:
+    return results.blend / ("scores_%s.json" % title)
 
 
-def report_path(places: Submission, table: str) -> Path:
-    return places.blend / ("report_%s.html" % table)
+def report_path(results: Results, table: str) -> Path:
+    return results.blend / ("report_%s.html" % table)
 
 
-def gram_path(places: Submission, name: str) -> Path:
+def gram_path(results: Results, name: str) -> Path:
     """What the searches among the same artifacts, and the reports on them, all start from."""
-    return places.blend / ("gram_%s.npz" % name)
+    return results.blend / ("gram_%s.npz" % name)
 
 
 def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequence[str], raw: Optional[RawData],
@@ -112,7 +112,7 @@ def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequenc
     return inputs
 
 
-def judge_blend(name: str, places: Submission, index: HashIndex, coming: Sequence[str], mine: Sequence[str],
+def judge_blend(name: str, results: Results, index: HashIndex, coming: Sequence[str], mine: Sequence[str],
                 options: Sequence[str] = (), raw: Optional[RawData] = None) -> Verdict:
     """Whether the final blend holds.
 
@@ -122,39 +122,39 @@ def judge_blend(name: str, places: Submission, index: HashIndex, coming: Sequenc
     """
     search = search_of(name)
     if search:
-        path = searched_path(places, search.name)
+        path = searched_path(results, search.name)
         if coming or not path.exists():
             return Verdict(False, "its weights are searched after the members have run")
         read = tables.read(path)
         table = tables.Table(search.name, read.rows, read.columns)
     else:
         table = tables.find(name)
-    missing = missing_artifacts(table, places, coming)
+    missing = missing_artifacts(table, results, coming)
     if missing:
         raise KitError("%d of %d parquets are missing or without receipt: %s" % (
-            len(missing), len(table.rows), _some(missing, mine, places)), "table " + name,
-            "make them, or put your own into %s and run `make verify`" % places.subs)
+            len(missing), len(table.rows), _some(missing, mine, results)), "table " + name,
+            "make them, or put your own into %s and run `make verify`" % results.subs)
     if coming:
         return Verdict(False, "%d of its parquets are about to be made" % len(coming))
-    parquets = {places.parquet(a).name: index.of(places.parquet(a)) for a in table.artifacts}
-    return judge(final_path(places, title(table.name, options)), inputs_of(table, parquets, options, raw, index), index)
+    parquets = {results.parquet(a).name: index.of(results.parquet(a)) for a in table.artifacts}
+    return judge(final_path(results, title(table.name, options)), inputs_of(table, parquets, options, raw, index), index)
 
 
-def missing_artifacts(table: tables.Table, places: Submission, coming: Sequence[str]) -> List[str]:
+def missing_artifacts(table: tables.Table, results: Results, coming: Sequence[str]) -> List[str]:
     return [artifact for artifact in table.artifacts if artifact not in coming and not (
-        places.parquet(artifact).exists() and (places.subs / (artifact + ".receipt.json")).exists())]
+        results.parquet(artifact).exists() and (results.subs / (artifact + ".receipt.json")).exists())]
 
 
-def misnamed(places: Submission, artifact: str) -> str:
+def misnamed(results: Results, artifact: str) -> str:
     """The file that lies there under another name of the artifact, if one does."""
-    found = [places.parquet(name) for name in tables.other_names(artifact)]
+    found = [results.parquet(name) for name in tables.other_names(artifact)]
     return next((path.name for path in found if path.exists()), "")
 
 
-def _some(missing: Sequence[str], mine: Sequence[str], places: Submission) -> str:
+def _some(missing: Sequence[str], mine: Sequence[str], results: Results) -> str:
     shown = []
     for name in missing[:3]:
-        other = misnamed(places, name)
+        other = misnamed(results, name)
         remark = "%s lies there: rename it" % other if other else "" if name in mine else unknown(name)
         shown.append(name + (" (%s)" % remark if remark else ""))
     return ", ".join(shown) + (" and %d more" % (len(missing) - 3) if len(missing) > 3 else "")

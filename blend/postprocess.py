@@ -12,13 +12,20 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from blend import gram
-from blend.oof import OutOfFold, reading
-from leapkit import kaggle, submission
-from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS, OUTPUT_SCALARS, PREDICTED, STEP_SECONDS, TARGETS, kaggle_positions
-from leapkit.errors import KitError
-from leapkit.score import R2
-from leapkit.world import RawData
+from blend.oof import ValidationPredictions, reading
+from leapkit.core.columns import (
+    INPUTS,
+    OUTPUT_SCALARS,
+    PREDICTED,
+    STEP_SECONDS,
+    TARGETS,
+    kaggle_positions,
+)
+from leapkit.core.errors import KitError
+from leapkit.core.layout import RawData
+from leapkit.data import kaggle_csv, submission
+from leapkit.data.score import R2
+from leapkit.data.step_reader import StepReader
 
 Numbers = Dict[str, Any]
 _WATER = tuple(name for name in PREDICTED if name.startswith("ptend_q"))
@@ -59,9 +66,9 @@ class Rows:
             if not self._ids:
                 self._ids, self._held = next(self._blocks, ([], self._held))
                 if not self._ids:
-                    raise KitError("has fewer rows than sample_submission.csv", self._path, kaggle.REMEDY)
+                    raise KitError("has fewer rows than sample_submission.csv", self._path, kaggle_csv.REMEDY)
             count = min(len(ids) - at, len(self._ids))
-            submission.require_ids(self._ids[:count], list(ids[at:at + count]), at, self._path, kaggle.REMEDY)
+            submission.require_ids(self._ids[:count], list(ids[at:at + count]), at, self._path, kaggle_csv.REMEDY)
             found.append(self._held[:count])
             self._ids, self._held, at = self._ids[count:], self._held[count:], at + count
         return np.concatenate(found)
@@ -72,7 +79,7 @@ class Effect:
 
     def __init__(self, options: Sequence[str], raw: RawData) -> None:
         self.options, self._rows = tuple(options), 0
-        self._states = Rows(raw.test_csv, ((ids, x[:, STATES]) for ids, x in kaggle.test_rows(raw.test_csv))
+        self._states = Rows(raw.test_csv, ((ids, x[:, STATES]) for ids, x in kaggle_csv.read_test_csv(raw.test_csv))
                             ) if "positivity" in options else None
         self._truth = Rows(raw.truth, submission.blocks(raw.truth)) if raw.truth.exists() else None
         self._moved = np.zeros(len(TARGETS))
@@ -100,7 +107,7 @@ class Effect:
         return effect
 
 
-def on_validation(raw: RawData, members: Sequence[OutOfFold], weights: np.ndarray, options: Sequence[str]
+def on_validation(raw: RawData, members: Sequence[ValidationPredictions], weights: np.ndarray, options: Sequence[str]
                   ) -> Dict[str, List[float]]:
     """{option: R2 before and after} on the validation rows, of the blend with weights (M, 368)."""
     before, after, reader = R2(), R2(), StepReader()

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 import plotly.io
 import plotly.offline
 
-from leapkit.columns import GROUP_NAMES, LEVELS
-from leapkit.files import sha256_json
+from leapkit.core.columns import GROUP_NAMES, LEVELS
+from leapkit.core.files import sha256_json
 
 TEMPLATE = Path(__file__).resolve().parent / "page.html"
 BLEND, ARTIFACT, SECOND, WIN, LOSE = "#b3420a", "#9aa5b1", "#1f5f99", "#2e7d5b", "#b3261e"

@@ -5,11 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from blend import apply, climb, figures, forms, gram, oof, plan, postprocess, report, scores, scores_text, tables
-from leapkit import kaggle, receipts
-from leapkit.errors import KitError
-from leapkit.files import HashIndex, read_json, sha256_json, write_json, write_text
-from leapkit.world import RawData, Submission
+from blend import (
+    apply,
+    climb,
+    figures,
+    forms,
+    gram,
+    oof,
+    plan,
+    postprocess,
+    report,
+    scores,
+    scores_text,
+    tables,
+)
+from leapkit.core import receipts
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex, read_json, sha256_json, write_json, write_text
+from leapkit.core.layout import RawData, Results
+from leapkit.data import kaggle_csv
 
 
 @dataclass(frozen=True)
@@ -17,7 +31,7 @@ class Room:
     """Where a blend's files lie, and what is known of their content."""
 
     raw: RawData
-    places: Submission
+    results: Results
     index: HashIndex
 
 
@@ -31,10 +45,10 @@ def run(name: str, choices: Dict[str, List[str]], options: Sequence[str], room: 
     choice = choices.get(search.among, []) if search else []
     table = searched(search, choice, room) if search else tables.find(name)
     known = [artifact for own in choices.values() for artifact in own]
-    parquets = apply.require_inputs(table, room.places, room.raw, room.index, known)
+    parquets = apply.require_inputs(table, room.results, room.raw, room.index, known)
     inputs = plan.inputs_of(table, parquets, options, room.raw, room.index)
     title = plan.title(table.name, options)
-    target = plan.final_path(room.places, title)
+    target = plan.final_path(room.results, title)
     verdict = receipts.judge(target, inputs, room.index)
     _say("blend %s" % title, verdict)
     if not verdict.done:
@@ -53,21 +67,21 @@ def run(name: str, choices: Dict[str, List[str]], options: Sequence[str], room: 
 
 def apply_table(table: tables.Table, options: Sequence[str], inputs: Dict[str, str], room: Room) -> None:
     """Writes the final parquet; with options also what they do to it, and to the validation rows where they are there."""
-    started, ids = receipts.now(), kaggle.read_ids(room.raw.sample_submission)
+    started, ids = receipts.now(), kaggle_csv.read_ids(room.raw.sample_submission)
     if not options:
-        apply.write_blend(table, room.places, ids, inputs, started)
+        apply.write_blend(table, room.results, ids, inputs, started)
         return
     effect = postprocess.Effect(options, room.raw)
 
     def measured() -> Dict[str, object]:
         found = effect.found()
-        if oof.has_all(room.places, room.raw, table.artifacts):
-            members = oof.of_artifacts(table.artifacts, room.places, room.raw, room.index)
+        if oof.has_all(room.results, room.raw, table.artifacts):
+            members = oof.of_artifacts(table.artifacts, room.results, room.raw, room.index)
             for option, pair in postprocess.on_validation(room.raw, members, apply.weights_of(table), options).items():
                 found[option]["validation R2"] = pair
         return {"effect": found}
 
-    apply.write_blend(table, room.places, ids, inputs, started, options, effect, measured)
+    apply.write_blend(table, room.results, ids, inputs, started, options, effect, measured)
 
 
 def searched(search: plan.Search, artifacts: List[str], room: Room) -> tables.Table:
@@ -75,9 +89,9 @@ def searched(search: plan.Search, artifacts: List[str], room: Room) -> tables.Ta
     if not artifacts:
         raise KitError("the table %s needs artifacts to choose from" % search.name, "--artifacts",
                        "name them: %s=a,b" % search.among)
-    members = oof.of_artifacts(artifacts, room.places, room.raw, room.index)
+    members = oof.of_artifacts(artifacts, room.results, room.raw, room.index)
     inputs = oof.search_inputs(room.raw, members, room.index)
-    target = plan.searched_path(room.places, search.name)
+    target = plan.searched_path(room.results, search.name)
     verdict = receipts.judge(target, inputs, room.index)
     _say("weights of %s" % search.name, verdict)
     if not verdict.done:
@@ -99,9 +113,9 @@ def searched(search: plan.Search, artifacts: List[str], room: Room) -> tables.Ta
     return tables.Table(search.name, read.rows, read.columns)
 
 
-def errors_of(name: str, members: List[oof.OutOfFold], inputs: Dict[str, str], room: Room) -> gram.FoldedGram:
+def errors_of(name: str, members: List[oof.ValidationPredictions], inputs: Dict[str, str], room: Room) -> gram.FoldedGram:
     """The validation errors' Gram matrices: one pass over the rows, kept for every further search and report."""
-    kept = plan.gram_path(room.places, name)
+    kept = plan.gram_path(room.results, name)
     if not receipts.judge(kept, inputs, room.index).done:
         started = receipts.now()
         oof.validation_gram(room.raw.validation_pairs(), members).save(kept)
@@ -112,10 +126,10 @@ def errors_of(name: str, members: List[oof.OutOfFold], inputs: Dict[str, str], r
 
 def score(table: tables.Table, title: str, artifacts: List[str], target: Path, room: Room) -> List[Dict[str, object]]:
     """The score table of the artifacts and their blend, kept in scores_<title>.json until one of its inputs changes."""
-    raw, places = room.raw, room.places
-    kept = plan.scores_path(places, title)
+    raw, results = room.raw, room.results
+    kept = plan.scores_path(results, title)
     weights = {row[0]: row[1] for row in table.rows} if len(table.columns) == 1 else {}
-    parquets = [places.parquet(artifact) for artifact in artifacts]
+    parquets = [results.parquet(artifact) for artifact in artifacts]
     inputs = {path.name: room.index.of(path) for path in parquets + [target, raw.truth, raw.test_csv]}
     verdict = receipts.judge(kept, inputs, room.index)
     _say("scores", verdict)
@@ -134,15 +148,15 @@ def score(table: tables.Table, title: str, artifacts: List[str], target: Path, r
 
 def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
     """The page on a blend: report_<table>.html, and its figures as they are in report_<table>.json."""
-    raw, places = room.raw, room.places
-    target = plan.report_path(places, table.name)
-    parquets = [places.parquet(artifact) for artifact in artifacts]
+    raw, results = room.raw, room.results
+    target = plan.report_path(results, table.name)
+    parquets = [results.parquet(artifact) for artifact in artifacts]
     inputs = {"weights": table.sha256, "page": report.version(), "artifacts": sha256_json(artifacts),
               **{path.name: room.index.of(path) for path in parquets}}
-    members: List[oof.OutOfFold] = []
+    members: List[oof.ValidationPredictions] = []
     rows: Dict[str, str] = {}
-    if oof.has_all(places, raw, artifacts):
-        members = oof.of_artifacts(artifacts, places, raw, room.index)
+    if oof.has_all(results, raw, artifacts):
+        members = oof.of_artifacts(artifacts, results, raw, room.index)
         rows = oof.search_inputs(raw, members, room.index)
         inputs.update(rows)
         if raw.truth.exists():
@@ -158,7 +172,7 @@ def write_report(table: tables.Table, artifacts: List[str], room: Room) -> None:
         if members:
             search = plan.search_of(table.name)
             folded = errors_of(search.among if search else table.name, members, rows, room)
-            test = scores.test_gram(artifacts, parquets, raw.truth) if raw.truth.exists() else None
+            test = scores.holdout_gram(artifacts, parquets, raw.truth) if raw.truth.exists() else None
         found = figures.of_blend(table, folded, test, {path.stem: inputs[path.name] for path in parquets})
         write_json(held, found)
         write_text(target, report.page(read_json(held)))

@@ -10,11 +10,11 @@ import numpy as np
 
 from blend import baseline, gram
 from blend.postprocess import Rows
-from leapkit import kaggle, statistics, submission
-from leapkit.columns import INPUTS, LINEAR_INPUTS, PREDICTED
-from leapkit.errors import KitError
-from leapkit.score import R2, Score, submission_score
-from leapkit.world import RawData
+from leapkit.core.columns import INPUTS, LINEAR_INPUTS, PREDICTED
+from leapkit.core.errors import KitError
+from leapkit.core.layout import RawData
+from leapkit.data import kaggle_csv, scaling, submission
+from leapkit.data.score import R2, Score, submission_score
 
 _AT_ONCE = 24  # columns of all artifacts that are in memory together: 60 MB for 16 of them
 
@@ -31,16 +31,16 @@ def of_parquet(path: Path, truth: Path) -> Score:
 
 def of_ridge(raw: RawData, family: str) -> Score:
     """Fits the ridge on the world's training steps and scores it on test.csv against the truth."""
-    scale = statistics.load(raw.statistics(family), family, raw.old_weights)
+    scale = scaling.load_scaling(raw.statistics(family), family, raw.old_weights)
     ridge = baseline.fit(raw, scale)
     linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
     sums, truth = R2(), Rows(raw.truth, submission.blocks(raw.truth))
-    for ids, x in kaggle.test_rows(raw.test_csv):
-        sums.add(truth.take(ids), scale.raw(ridge.predict(scale.test_inputs(x).astype(np.float64)), x[:, linear]))
+    for ids, x in kaggle_csv.read_test_csv(raw.test_csv):
+        sums.add(truth.take(ids), scale.raw(ridge.predict(scale.scaled_test_inputs(x).astype(np.float64)), x[:, linear]))
     return submission_score(sums)
 
 
-def test_gram(artifacts: Sequence[str], parquets: Sequence[Path], truth: Path) -> gram.Gram:
+def holdout_gram(artifacts: Sequence[str], parquets: Sequence[Path], truth: Path) -> gram.Gram:
     """The errors of parquets on the test rows, whose truth is known: the score of any blend of them without a row more.
 
     Some columns of all files at a time, so that memory does not grow with their number.

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Sequence
 
-from leapkit.columns import GROUP_NAMES
+from leapkit.core.columns import GROUP_NAMES
 
 
 def table(rows: Sequence[Dict[str, Any]]) -> str:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
 
 from blend import pickled
-from leapkit.columns import GROUP_NAMES, TARGETS
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import sha256_json, write_text
+from leapkit.core.columns import GROUP_NAMES, TARGETS
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import sha256_json, write_text
 
 SHIPPED = Path(__file__).resolve().parent / "tables"
 ALIASES = SHIPPED / "aliases.csv"

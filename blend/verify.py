@@ -6,26 +6,27 @@ from typing import List
 import numpy as np
 
 from blend import plan, tables
-from leapkit import kaggle, receipts, submission
-from leapkit.columns import INPUTS, LINEAR_INPUTS
-from leapkit.errors import KitError
-from leapkit.files import HashIndex
-from leapkit.plan import ADMITTED
-from leapkit.world import RawData, Submission
+from leapkit.core import receipts
+from leapkit.core.columns import INPUTS, LINEAR_INPUTS
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex
+from leapkit.core.layout import RawData, Results
+from leapkit.core.plan import ADMITTED
+from leapkit.data import kaggle_csv, submission
 
 # A file from elsewhere was made by a pandas that did not round test.csv's decimals correctly (up to 1e-13).
 FOREIGN_RTOL = 1e-12
 
 
-def verify(raw: RawData, places: Submission, artifacts: List[str]) -> None:
+def verify(raw: RawData, results: Results, artifacts: List[str]) -> None:
     """Checks parquets against the contract and admits those from elsewhere by writing their receipts."""
-    ids = kaggle.read_ids(raw.sample_submission)
+    ids = kaggle_csv.read_ids(raw.sample_submission)
     index, linear = HashIndex(), [INPUTS.index(name) for name in LINEAR_INPUTS]
-    q0002 = np.concatenate([x[:, linear] for _, x in kaggle.test_rows(raw.test_csv)])
+    q0002 = np.concatenate([x[:, linear] for _, x in kaggle_csv.read_test_csv(raw.test_csv)])
     refused = []
     for name in artifacts:
         artifact, started = tables.canonical(name), receipts.now()
-        path, alias = places.parquet(artifact), places.parquet(name)
+        path, alias = results.parquet(artifact), results.parquet(name)
         own = receipts.receipt_path(path).exists()
         try:
             if alias != path and alias.exists():
@@ -45,5 +46,5 @@ def verify(raw: RawData, places: Submission, artifacts: List[str]) -> None:
         print("verified: %s%s" % (path, "" if own else ", receipt written"), flush=True)
     if refused or not artifacts:
         raise KitError("%d of %d parquets were refused" % (len(refused), len(artifacts)) if artifacts
-                       else "there are no parquets to verify", places.subs, "see the lines above" if artifacts
+                       else "there are no parquets to verify", results.subs, "see the lines above" if artifacts
                        else "put the parquets there")

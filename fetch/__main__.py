@@ -14,8 +14,8 @@ from fetch import inventory
 from fetch.outcome import Outcome, say
 from fetch.places import KAGGLE_SIZES, TRAIN, Places
 from fetch.steps import months_of
-from leapkit.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
-from leapkit.world import RawData
+from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
+from leapkit.core.layout import RawData
 
 WHAT = ("kaggle", TRAIN, "steps", "statistics", "weights", "drop")
 

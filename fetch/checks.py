@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from fetch.places import Checkpoint
-from leapkit.checkpoints import read_state
-from leapkit.columns import INPUTS, TARGETS
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import sha256
-from leapkit.row_index import read_index
+from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import sha256
+from leapkit.data.checkpoints import read_state
+from leapkit.data.row_index import read_index
 
 REMEDY = "fetch it again"
 

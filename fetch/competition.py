@@ -17,8 +17,8 @@ from fetch.network import ends_all, explained, impatient, patiently
 from fetch.outcome import Outcome, say, size_text, watched
 from fetch.places import KAGGLE_COLUMNS, KAGGLE_SIZES, Places
 from fetch.publishing import length, publish, unzip
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import require_free
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import require_free
 
 COMPETITION = "leap-atmospheric-physics-ai-climsim"
 PAGE = "https://www.kaggle.com/competitions/" + COMPETITION
@@ -63,7 +63,9 @@ def _client() -> Any:
     printed = io.StringIO()
     with explained("Kaggle", BY_HAND, ANSWERS), contextlib.redirect_stdout(printed):
         try:
-            from kaggle import api  # signs in when it is imported, prints pages of help where it cannot
+            from kaggle import (
+                api,  # signs in when it is imported, prints pages of help where it cannot
+            )
             api.authenticate()
         except SystemExit as error:
             raise KitError("there are no credentials", "Kaggle", _CREDENTIALS) from error

@@ -17,8 +17,8 @@ from fetch.outcome import Outcome, say, size_text, watched
 from fetch.places import CHECKPOINTS, CHECKPOINTS_SIZE, Places, checkpoints
 from fetch.publishing import length
 from fetch.recognise import Claim, Recogniser
-from leapkit.errors import KitError
-from leapkit.files import HashIndex, require_free
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex, require_free
 
 _README = "the README of https://github.com/ChunhanLi/2nd-kaggle-LEAP names it"
 BY_HAND = "download it with a browser into the drop folder"

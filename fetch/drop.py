@@ -13,8 +13,8 @@ from fetch.outcome import Outcome, say
 from fetch.places import Places
 from fetch.publishing import unzip
 from fetch.recognise import Claim, Recogniser
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import TEMPORARY, HashIndex, publish_copy, require_free, sha256
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import TEMPORARY, HashIndex, publish_copy, require_free, sha256
 
 _CONFLICT = "move one of the two away: nothing is written over"
 _LONGEST_TABLE = 1 << 24

@@ -17,10 +17,10 @@ from fetch.outcome import Outcome, say, size_text
 from fetch.places import Places
 from fetch.publishing import length, part_of, publish
 from fetch.steps import PAIR_BYTES, Month, Survey, require_step
-from leapkit.errors import KitError
-from leapkit.files import require_free, sha256
-from leapkit.progress import progress
-from leapkit.stepfiles import steps_of
+from leapkit.core.errors import KitError
+from leapkit.core.files import require_free, sha256
+from leapkit.core.step_files import steps_of
+from leapkit.data.progress import progress
 
 DATASET = "LEAP/ClimSim_low-res"
 PAGE = "https://huggingface.co/datasets/" + DATASET

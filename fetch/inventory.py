@@ -20,8 +20,8 @@ from fetch.places import (
     command,
 )
 from fetch.steps import PAIR_BYTES, Month, Survey
-from leapkit.errors import KitError
-from leapkit.stepfiles import PUBLISHED, list_months, read_split, steps_of
+from leapkit.core.errors import KitError
+from leapkit.core.step_files import PUBLISHED, list_months, read_split, steps_of
 
 
 @dataclass(frozen=True)

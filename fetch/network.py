@@ -16,7 +16,7 @@ import requests
 import urllib3.exceptions
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from leapkit.errors import KitError, explain_os_errors
+from leapkit.core.errors import KitError, explain_os_errors
 
 # requests' and the hub's errors of HTTP are OSErrors as well, so these are asked for before the disk's.
 NETWORK_ERRORS = (requests.exceptions.RequestException, httpx2.HTTPError, urllib3.exceptions.HTTPError, ssl.SSLError,

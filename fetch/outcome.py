@@ -6,8 +6,8 @@ import sys
 import threading
 from typing import Callable, Iterator, List, Optional
 
-from leapkit.errors import KitError
-from leapkit.progress import progress
+from leapkit.core.errors import KitError
+from leapkit.data.progress import progress
 
 
 class Outcome:

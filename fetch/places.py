@@ -1,4 +1,4 @@
-"""What can be fetched and where it belongs: leapkit.world's layout and the members' rows as one list of files."""
+"""What can be fetched and where it belongs: leapkit.core.layout's layout and the members' rows as one list of files."""
 from __future__ import annotations
 
 import importlib
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from leapkit.columns import INPUTS, SAMPLE_ID, TARGETS
-from leapkit.experiments import FAMILIES, Experiment, part_name
-from leapkit.files import TEMPORARY
-from leapkit.world import RawData
+from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
+from leapkit.core.experiments import FAMILIES, Experiment, group_stem
+from leapkit.core.files import TEMPORARY
+from leapkit.core.layout import RawData
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TRAIN = "train.csv"
@@ -82,10 +82,10 @@ class Checkpoint:
     def stems(self) -> Tuple[str, ...]:
         """The names that it goes by, the usual one first."""
         assert self.row.published is not None
-        return tuple(part_name(name, self.group) for name in self.row.published.names + (self.row.id,))
+        return tuple(group_stem(name, self.group) for name in self.row.published.names + (self.row.id,))
 
     def candidates(self, weights: Path) -> List[Path]:
-        """Where leapkit.plan looks for it; the first is where it is put: a folder of its own where there are seven."""
+        """Where leapkit.core.plan looks for it; the first is where it is put: a folder of its own where there are seven."""
         assert self.row.published is not None
         names = self.row.published.names + (self.row.id,)
         flat = [weights / (stem + ".pt") for stem in self.stems]
@@ -101,7 +101,7 @@ def checkpoints() -> List[Checkpoint]:
     found = []
     for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
         rows = importlib.import_module("members.%s.experiments" % path.parent.name).EXPERIMENTS
-        found += [Checkpoint(row, group) for row in rows if row.published for group in row.parts]
+        found += [Checkpoint(row, group) for row in rows if row.published for group in row.checkpoint_groups]
     return found
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Callable
 
 from fetch.checks import Damaged
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import TEMPORARY, atomic, sync_directory
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import TEMPORARY, atomic, sync_directory
 
 Check = Callable[[Path], None]
 

@@ -6,12 +6,26 @@ from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence, Tuple
 
-from fetch.checks import Damaged, require_checkpoint, require_csv, require_row_index, require_statistics
-from fetch.places import KAGGLE_COLUMNS, OLD_WEIGHTS, ROW_INDEX, STATISTICS, Checkpoint, Places, checkpoints
+from fetch.checks import (
+    Damaged,
+    require_checkpoint,
+    require_csv,
+    require_row_index,
+    require_statistics,
+)
+from fetch.places import (
+    KAGGLE_COLUMNS,
+    OLD_WEIGHTS,
+    ROW_INDEX,
+    STATISTICS,
+    Checkpoint,
+    Places,
+    checkpoints,
+)
 from fetch.publishing import Check
 from fetch.steps import month_of, require_step
-from leapkit.columns import TARGETS
-from leapkit.errors import KitError
+from leapkit.core.columns import TARGETS
+from leapkit.core.errors import KitError
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from leapkit import stepfiles
-from leapkit.cdf5 import Header, parse_header
-from leapkit.errors import KitError, explain_os_errors
-from leapkit.files import TEMPORARY
-from leapkit.stepfiles import parse_name, steps_of
+from leapkit.core import step_files
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import TEMPORARY
+from leapkit.core.step_files import parse_name, steps_of
+from leapkit.data.cdf5 import Header, parse_header
 
 PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
 _HEADER = 1 << 13  # bytes that are read of a file: a step file's header has 2,200
@@ -25,7 +25,7 @@ def months_of(text: str) -> Tuple[str, ...]:
     found: Set[str] = set()
     for part in re.split(r"[,\s]+", text.strip()):
         try:
-            found.update(stepfiles.months_of(part))
+            found.update(step_files.months_of(part))
         except ValueError as error:
             raise KitError("%r is no month and no range of months" % part, "MONTHS", _EXAMPLE) from error
     return tuple(sorted(found))

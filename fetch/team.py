@@ -8,8 +8,8 @@ from fetch.network import ends_all, explained, patiently
 from fetch.outcome import Outcome, say
 from fetch.places import COMMIT, STATISTICS, Places
 from fetch.publishing import length, part_of, publish
-from leapkit.errors import KitError
-from leapkit.files import require_free, sha256
+from leapkit.core.errors import KitError
+from leapkit.core.files import require_free, sha256
 
 REPOSITORY = "ChunhanLi/2nd-kaggle-LEAP"
 BY_HAND = "download it from https://github.com/%s/tree/%s into the drop folder" % (REPOSITORY, COMMIT)

@@ -14,10 +14,10 @@ from blend.plan import final_path, report_path, scores_path, table_name, title
 from launch import containers, doctor, environments, planning, registry, stacks, testing
 from launch.machine import output_of
 from launch.settings import Settings, choose, given, sample_world
-from leapkit import workers
-from leapkit.errors import KitError, run_cli
-from leapkit.experiments import Experiment
-from leapkit.files import read_json
+from leapkit.core import job_runner
+from leapkit.core.errors import KitError, run_cli
+from leapkit.core.experiments import Experiment
+from leapkit.core.files import read_json
 
 
 def main(argv: List[str]) -> int:
@@ -53,7 +53,7 @@ def run(settings: Settings, only: str) -> int:
         return 0
     if decided.blocked:
         first = decided.blocked[0]
-        raise KitError(first.blocked, first.row.name, first.remedy)
+        raise KitError(first.blocked, first.experiment.name, first.remedy)
     started = time.monotonic()
     code = run_members(settings, decided.members_to_run, table)
     if code and decided.blends:
@@ -85,11 +85,11 @@ def run_members(settings: Settings, members: Sequence[str], table: registry.Tabl
         python = environments.member_python(member, settings["STACK"], settings["ACCELERATOR"])
         commands[member] = python, ["members." + member, settings.mode, "--profile", settings["PROFILE"],
                                     "--device", settings["DEVICE"], "--experiments", ids_of(table[member]),
-                                    "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root),
+                                    "--raw-data", str(settings.raw.root), "--submission", str(settings.results.root),
                                     "--weights", str(settings.weights(member))]
     if len(commands) == 1:
         return environments.run(*commands[members[0]], extra)
-    return workers.run([workers.Job(member, [str(python), "-m"] + arguments, env=environments.environment(extra))
+    return job_runner.run([job_runner.Job(member, [str(python), "-m"] + arguments, env=environments.environment(extra))
                         for member, (python, arguments) in commands.items()])
 
 
@@ -106,16 +106,16 @@ def show_made(settings: Settings) -> None:
     """Where the blends and their reports lie: a container knows them by other paths."""
     for name in settings.tables:
         own = table_name(name)
-        print("blend: %s\nreport: %s" % (final_path(settings.submission, title(own, settings.options)),
-                                        report_path(settings.submission, own)), flush=True)
+        print("blend: %s\nreport: %s" % (final_path(settings.results, title(own, settings.options)),
+                                        report_path(settings.results, own)), flush=True)
 
 
 def artifacts_of(searches: Mapping[str, Sequence[str]]) -> str:
     return ";".join("%s=%s" % (name, ",".join(own)) for name, own in searches.items())
 
 
-def ids_of(rows: Sequence[Experiment]) -> str:
-    return ",".join(row.id for row in rows)
+def ids_of(experiments: Sequence[Experiment]) -> str:
+    return ",".join(experiment.id for experiment in experiments)
 
 
 def container_variables(settings: Settings, table: registry.Table) -> Dict[str, str]:
@@ -156,7 +156,7 @@ def tool(settings: Settings, service: str, arguments: List[str]) -> int:
         containers.build(settings, ["blend"], env)
         return containers.run_one(settings, service, [], env)
     return environments.run(environments.blend_python(), arguments + [
-        "--raw-data", str(settings.raw.root), "--submission", str(settings.submission.root)], {"LEAP_CODE": code_version()})
+        "--raw-data", str(settings.raw.root), "--submission", str(settings.results.root)], {"LEAP_CODE": code_version()})
 
 
 def fetch() -> int:
@@ -197,14 +197,14 @@ def train_statistics() -> int:
     show(settings.lines())
     root = settings.raw.root.resolve()
     if settings["RUNTIME"] == "venv":
-        return environments.run(environments.blend_python(), ["leapkit.train_statistics", "--raw-data", str(root)], {})
-    return in_world_container(settings, ["-m", "leapkit.train_statistics", "--raw-data", "/world/" + root.name],
+        return environments.run(environments.blend_python(), ["leapkit.worlds.train_statistics", "--raw-data", str(root)], {})
+    return in_world_container(settings, ["-m", "leapkit.worlds.train_statistics", "--raw-data", "/world/" + root.name],
                               LEAP_RAW_DATA_PARENT=root.parent)
 
 
 def split(arguments: List[str]) -> int:
     """A scored world from step files: SPLIT="--steps DIR --to DIR --train .. --validation .. --test .. ..."."""
-    return on_steps("leapkit.split", arguments, "SPLIT=")
+    return on_steps("leapkit.worlds.make_world", arguments, "SPLIT=")
 
 
 def store(arguments: List[str]) -> int:
@@ -217,8 +217,8 @@ def store(arguments: List[str]) -> int:
         if missing:
             raise KitError("has no %s" % ", no ".join(missing), sys.executable,
                            "pip install ./shared distributed, or name the cluster's Python with PYTHON=")
-        return subprocess.call([sys.executable, "-m", "leapkit.store"] + arguments, env=environments.environment({}))
-    return on_steps("leapkit.store", arguments, "STORE=")
+        return subprocess.call([sys.executable, "-m", "leapkit.worlds.month_arrays"] + arguments, env=environments.environment({}))
+    return on_steps("leapkit.worlds.month_arrays", arguments, "STORE=")
 
 
 def on_steps(module: str, arguments: List[str], variable: str) -> int:
@@ -258,7 +258,7 @@ def show(lines: Sequence[str]) -> None:
 
 def show_scores(settings: Settings, only: str) -> None:
     for name in [] if only else settings.tables:
-        path = scores_path(settings.submission, title(table_name(name), settings.options))
+        path = scores_path(settings.results, title(table_name(name), settings.options))
         if path.exists():
             print(scores_text.table(read_json(path)), flush=True)
     if not only:

@@ -11,8 +11,8 @@ from blend.plan import search_of
 from launch import machine, registry, stacks
 from launch.registry import REPOSITORY
 from launch.settings import Settings
-from leapkit.errors import KitError
-from leapkit.files import sha256_json
+from leapkit.core.errors import KitError
+from leapkit.core.files import sha256_json
 
 WHEELS = "leap-wheels:local"
 
@@ -20,7 +20,7 @@ WHEELS = "leap-wheels:local"
 def compose(settings: Settings) -> List[str]:
     files = ["compose.yaml"] + (["compose.gpu.yaml"] if settings["ACCELERATOR"] == "cuda" else [])
     # One project per clone and result folder, so that two runs on a machine do not meet.
-    project = "leap-" + sha256_json([str(REPOSITORY), str(settings.submission.root)])[:8]
+    project = "leap-" + sha256_json([str(REPOSITORY), str(settings.results.root)])[:8]
     command = ["docker", "compose", "--ansi", "never", "--project-name", project]
     return command + [part for name in files for part in ("-f", str(REPOSITORY / name))]
 
@@ -34,7 +34,7 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
         "LEAP_PROFILE": settings["PROFILE"],
         "LEAP_POSTPROCESS": settings["POSTPROCESS"],
         "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
-        "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.submission.root), "LEAP_CODE": code,
+        "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.results.root), "LEAP_CODE": code,
         "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
     }
     for member in registry.members():
@@ -68,8 +68,8 @@ def _table_variables(settings: Settings) -> Dict[str, str]:
 
 def make_folders(settings: Settings, members: Sequence[str]) -> None:
     """Creates what is mounted: the engine would make missing folders itself, as root."""
-    places = settings.submission
-    for path in [places.subs, places.blend] + [places.outputs(m) for m in members]:
+    layout = settings.results
+    for path in [layout.subs, layout.blend] + [layout.outputs(m) for m in members]:
         path.mkdir(parents=True, exist_ok=True)
 
 

@@ -7,8 +7,8 @@ from typing import List, Tuple
 
 from launch import machine, registry, stacks
 from launch.settings import choose
-from leapkit.errors import KitError
-from leapkit.experiments import FAMILIES
+from leapkit.core.errors import KitError
+from leapkit.core.experiments import FAMILIES
 
 
 def main() -> int:

@@ -9,8 +9,8 @@ from typing import Dict, List, Sequence
 
 from launch import machine, stacks
 from launch.registry import REPOSITORY
-from leapkit.errors import KitError
-from leapkit.files import sha256, write_text
+from leapkit.core.errors import KitError
+from leapkit.core.files import sha256, write_text
 
 MARKER = ".complete"
 

@@ -8,14 +8,20 @@ from typing import Dict, List
 from blend.plan import judge_blend, report_path, scores_path, search_of, table_name, title
 from launch import registry
 from launch.settings import Settings, sample_world
-from leapkit.errors import KitError
-from leapkit.experiments import Experiment
-from leapkit.files import HashIndex
-from leapkit.plan import Hashes, Part, Places, Todo, of_experiments, refuse_shared_files
-from leapkit.receipts import Verdict
-from leapkit.sampleworld.plan import judge_world, sample_inputs
-from leapkit.stepfiles import PUBLISHED, read_month, steps_of
-from leapkit.world import RawData
+from leapkit.core.errors import KitError
+from leapkit.core.experiments import Experiment
+from leapkit.core.files import HashIndex
+from leapkit.core.layout import Layout, RawData
+from leapkit.core.plan import (
+    CheckpointPlan,
+    ExperimentPlan,
+    Hashes,
+    of_experiments,
+    refuse_shared_files,
+)
+from leapkit.core.receipts import Verdict
+from leapkit.core.sample_world import judge_world, sample_inputs
+from leapkit.core.step_files import PUBLISHED, read_month, steps_of
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,17 @@ class Plan:
 
     world: Verdict | None
     months: List[str]
-    todos: Dict[str, List[Todo]]
+    plans: Dict[str, List[ExperimentPlan]]
     blends: Dict[str, Verdict]
     blend_problem: str
 
     @property
-    def blocked(self) -> List[Todo]:
-        return [todo for own in self.todos.values() for todo in own if todo.blocked]
+    def blocked(self) -> List[ExperimentPlan]:
+        return [experiment_plan for own in self.plans.values() for experiment_plan in own if experiment_plan.blocked]
 
     @property
     def members_to_run(self) -> List[str]:
-        return [name for name, own in self.todos.items() if any(todo.runs for todo in own)]
+        return [name for name, own in self.plans.items() if any(experiment_plan.runs for experiment_plan in own)]
 
     @property
     def is_done(self) -> bool:
@@ -48,7 +54,7 @@ class Plan:
         lines = list(self.months)
         if self.world:
             lines.append("%-24s %s: %s" % ("world", "is there" if self.world.done else "is made", self.world.reason))
-        lines += [line for own in self.todos.values() for todo in own for line in todo.lines()]
+        lines += [line for own in self.plans.values() for experiment_plan in own for line in experiment_plan.lines()]
         lines += ["%-24s %s: %s" % ("blend " + name, "is skipped" if verdict.done else "runs", verdict.reason)
                   for name, verdict in self.blends.items()]
         if self.blend_problem:
@@ -58,29 +64,29 @@ class Plan:
 
 def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
     """Decides by receipts and content. Reads files, starts nothing."""
-    index = HashIndex(settings.submission.hashes)
+    index = HashIndex(settings.results.hashes)
     hashes, world = Hashes(settings.raw, index), None
     if settings.is_sample_world and settings.mode == "reproduce":
         world = judge_world(sample_world(), sample_inputs(), index)
-    todos: Dict[str, List[Todo]] = {}
+    plans: Dict[str, List[ExperimentPlan]] = {}
     for member, rows in table.items():
         if world and not world.done:
-            todos[member] = [_before_the_world(row) for row in rows]
+            plans[member] = [_before_the_world(experiment) for experiment in rows]
         else:
-            places = Places(settings.raw, settings.submission, settings.weights(member))
-            todos[member] = of_experiments(rows, settings.mode, settings["PROFILE"], places, hashes)
+            results = Layout(settings.raw, settings.results, settings.weights(member))
+            plans[member] = of_experiments(rows, settings.mode, settings["PROFILE"], results, hashes)
     if settings.mode == "infer-only":
-        refuse_shared_files([todo for own in todos.values() for todo in own], settings["PROFILE"], hashes)
+        refuse_shared_files([experiment_plan for own in plans.values() for experiment_plan in own], settings["PROFILE"], hashes)
     blends: Dict[str, Verdict] = {}
     problem = ""
     if with_blend:
         try:
-            blends = {name: _judge_blend(name, settings, todos, table, index) for name in settings.tables}
+            blends = {name: _judge_blend(name, settings, plans, table, index) for name in settings.tables}
         except KitError as error:
             problem = str(error)
     index.save()
     months = months_taken(settings.raw) if settings.mode == "reproduce" and not settings.is_sample_world else []
-    return Plan(world, months, todos, blends, problem)
+    return Plan(world, months, plans, blends, problem)
 
 
 def months_taken(raw: RawData) -> List[str]:
@@ -96,32 +102,32 @@ def months_taken(raw: RawData) -> List[str]:
     return lines + odd[:8] + (["%-24s and %d more that are not whole" % ("", len(odd) - 8)] if odd[8:] else [])
 
 
-def _before_the_world(row: Experiment) -> Todo:
+def _before_the_world(experiment: Experiment) -> ExperimentPlan:
     reason = "its world is about to be made"
-    steps = ["train"] + (["infer"] if row.artifact else [])
-    return Todo(row, [Part(None, Path(), True, reason)], bool(row.artifact), {step: reason for step in steps})
+    steps = ["train"] + (["infer"] if experiment.artifact else [])
+    return ExperimentPlan(experiment, [CheckpointPlan(None, Path(), True, reason)], bool(experiment.artifact), {step: reason for step in steps})
 
 
-def _judge_blend(name: str, settings: Settings, todos: Dict[str, List[Todo]], table: registry.Table, index: HashIndex
+def _judge_blend(name: str, settings: Settings, plans: Dict[str, List[ExperimentPlan]], table: registry.Table, index: HashIndex
                  ) -> Verdict:
-    flat = [todo for own in todos.values() for todo in own]
-    stuck = [todo.row.name for todo in flat if todo.blocked]
+    flat = [experiment_plan for own in plans.values() for experiment_plan in own]
+    stuck = [experiment_plan.experiment.name for experiment_plan in flat if experiment_plan.blocked]
     if stuck:
         raise KitError("%s cannot run" % ", ".join(stuck), "blend", "mend what the lines above name")
     searches, search = registry.searches(table), search_of(name)
     if search and search.among not in searches:
         raise KitError("there is nothing to search among", "TABLE=" + name, "choose " + " or ".join(searches))
-    coming = [todo.row.artifact for todo in flat if todo.runs and todo.row.artifact]
+    coming = [experiment_plan.experiment.artifact for experiment_plan in flat if experiment_plan.runs and experiment_plan.experiment.artifact]
     if search:
         coming = [artifact for artifact in coming if artifact in searches[search.among]]
-    places = settings.submission
-    verdict = judge_blend(name, places, index, coming, registry.artifacts(registry.members()), settings.options,
+    results = settings.results
+    verdict = judge_blend(name, results, index, coming, registry.artifacts(registry.members()), settings.options,
                           settings.raw)
     if not verdict.done:
         return verdict
     # The blend itself judges their inputs; here it is enough that they are there for the parquet that is done.
-    if settings.raw.truth.exists() and not scores_path(places, title(table_name(name), settings.options)).exists():
+    if settings.raw.truth.exists() and not scores_path(results, title(table_name(name), settings.options)).exists():
         return Verdict(False, "its scores are missing")
-    if not report_path(places, table_name(name)).exists():
+    if not report_path(results, table_name(name)).exists():
         return Verdict(False, "its report is missing")
     return verdict

@@ -9,8 +9,8 @@ from typing import Dict, List, Mapping, Tuple
 from blend import plan
 from launch import machine, registry, stacks
 from launch.registry import REPOSITORY
-from leapkit.errors import KitError
-from leapkit.world import RawData, Submission
+from leapkit.core.errors import KitError
+from leapkit.core.layout import RawData, Results
 
 ALLOWED = {"RUNTIME": ("docker", "venv"), "STACK": stacks.STACKS, "PROFILE": ("sample", "full"),
            "DEVICE": ("auto", "cpu", "cuda")}
@@ -39,8 +39,8 @@ class Settings:
         return RawData(Path(self["RAW_DATA"]).resolve())
 
     @property
-    def submission(self) -> Submission:
-        return Submission(Path(self["SUBMISSION"]).resolve())
+    def results(self) -> Results:
+        return Results(Path(self["SUBMISSION"]).resolve())
 
     @property
     def everything(self) -> bool:

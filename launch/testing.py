@@ -8,8 +8,8 @@ from typing import List, Tuple
 
 from launch import environments, machine, stacks
 from launch.registry import REPOSITORY
-from leapkit import workers
-from leapkit.errors import KitError
+from leapkit.core import job_runner
+from leapkit.core.errors import KitError
 
 PYTHON = {"published": "3.8", "modern": "3.11"}
 # The four members' published stack: only what depends on torch and not on the machine runs there.
@@ -49,7 +49,7 @@ def main(arguments: List[str]) -> int:
     if not problem:
         options = [a for a in arguments if not a.startswith("tests/")]
         jobs.append(_pytest("published " + FOUR_PYTHON, python_of_the_four(), options + quick + files, ""))
-    code = workers.run(jobs)
+    code = job_runner.run(jobs)
     if "published" not in pythons:
         print("SKIPPED: the tests on the published stack, as python%s is not installed" % PYTHON["published"], flush=True)
     if problem:
@@ -69,11 +69,11 @@ def _tests_of_the_four(arguments: List[str]) -> Tuple[List[str], str]:
     return files, "" if files else "ARGS names others"
 
 
-def _pytest(name: str, python: Path, arguments: List[str], other: str) -> workers.Job:
+def _pytest(name: str, python: Path, arguments: List[str], other: str) -> job_runner.Job:
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     env.update(PYTHONNOUSERSITE="1", PYTHONUNBUFFERED="1", LEAP_VENVS=str(environments.folder()), OTHER_PYTHON=other,
                LEAP_ONE_OF_SEVERAL="1")
-    return workers.Job(name, [str(python), "-m", "pytest"] + arguments, env=env)
+    return job_runner.Job(name, [str(python), "-m", "pytest"] + arguments, env=env)
 
 
 def lint() -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterator
 import pytest
 
 if TYPE_CHECKING:
-    from leapkit.world import Submission
+    from leapkit.core.layout import Results
     from tests.small_blend import Maker
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,11 +52,11 @@ def real_steps() -> Path:
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole world in Kaggle's and ClimSim's formats: 48 columns, 12 training, 2 validation and 3 test steps."""
     pytest.importorskip("netCDF4")
-    from leapkit.receipts import now
+    from leapkit.core.receipts import now
+    from leapkit.core.step_files import Split
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
-    from leapkit.split import make_world, write_world_receipt
-    from leapkit.stepfiles import Split
+    from leapkit.worlds.make_world import make_world, write_world_receipt
 
     root = tmp_path_factory.mktemp("tiny") / "raw_data"
     steps = tmp_path_factory.mktemp("steps")
@@ -78,19 +78,19 @@ def maker(tiny_world: Path) -> Maker:
 
 @pytest.fixture(scope="session")
 def sixteen_once(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from leapkit.world import Submission
+    from leapkit.core.layout import Results
     from tests.small_blend import TRAINED, V10
     root = tmp_path_factory.mktemp("sixteen") / "submission"
-    maker.all(Submission(root), V10, TRAINED)
+    maker.all(Results(root), V10, TRAINED)
     return root
 
 
 @pytest.fixture
-def sixteen(sixteen_once: Path, tmp_path: Path) -> Submission:
+def sixteen(sixteen_once: Path, tmp_path: Path) -> Results:
     """A copy of a submission folder that holds all sixteen artifacts of the published table, five of them trained here."""
-    from leapkit.world import Submission
+    from leapkit.core.layout import Results
     shutil.copytree(str(sixteen_once), str(tmp_path / "submission"))
-    return Submission(tmp_path / "submission")
+    return Results(tmp_path / "submission")
 
 
 @pytest.fixture

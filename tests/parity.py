@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from leapkit.checkpoints import load_into
-from leapkit.experiments import Experiment
+from leapkit.core.experiments import Experiment
+from leapkit.data.checkpoints import load_into
 
 MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "zuiye")
 ROWS: Dict[str, Experiment] = {row.name: row for member in MEMBERS
@@ -55,7 +55,7 @@ def build_uninitialised(key: str) -> torch.nn.Module:
     member = KEYS[key].split("/")[0]
     importlib.import_module("members.adam.networks")
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("leapkit.residual", "members.adam.networks"):
+        for module in ("leapkit.nets.residual_lstm", "members.adam.networks"):
             patch.setattr(module + ".initialise_by_name", lambda network: None)
         return build(member, config_of(key)).eval()
 

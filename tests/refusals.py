@@ -8,7 +8,7 @@ from typing import Callable, Iterator
 
 import pytest
 
-from leapkit.errors import KitError
+from leapkit.core.errors import KitError
 
 MEMORY = 64 << 20  # bytes that reading a hostile file of some kilobytes may take
 

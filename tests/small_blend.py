@@ -7,12 +7,13 @@ from typing import Optional, Sequence
 import numpy as np
 
 from blend import tables
-from leapkit import kaggle, receipts, statistics, submission
-from leapkit.columns import INPUTS, LINEAR_INPUTS
-from leapkit.files import sha256
-from leapkit.loader import Loader
-from leapkit.rows import StepRows
-from leapkit.world import RawData, Submission
+from leapkit.core import receipts
+from leapkit.core.columns import INPUTS, LINEAR_INPUTS
+from leapkit.core.files import sha256
+from leapkit.core.layout import RawData, Results
+from leapkit.data import kaggle_csv, scaling, submission
+from leapkit.data.loader import Loader
+from leapkit.data.step_rows import StepRows
 
 V10 = [artifact for artifact, _ in tables.find("v10").rows]
 THREE = V10[:2] + ["adam_195_78569.oof"]
@@ -25,9 +26,9 @@ class Maker:
 
     def __init__(self, world: Path) -> None:
         self.raw = RawData(world)
-        self.scale = statistics.load(self.raw.statistics("adam"), "adam", self.raw.old_weights)
+        self.scale = scaling.load_scaling(self.raw.statistics("adam"), "adam", self.raw.old_weights)
         (self.ids, self.truth), = submission.blocks(self.raw.truth)
-        (_, x), = kaggle.test_rows(self.raw.test_csv)
+        (_, x), = kaggle_csv.read_test_csv(self.raw.test_csv)
         self.q0002 = x[:, [INPUTS.index(name) for name in LINEAR_INPUTS]]
         validation = StepRows(self.raw.validation_pairs(), self.scale)
         (_, self.validation), = Loader(validation, 1000).in_order(1000)
@@ -35,13 +36,13 @@ class Maker:
     @property
     def validation_raw(self) -> np.ndarray:
         """(96, 368) the truth of the validation rows, y * weight, Kaggle order, to float64."""
-        from leapkit.climsim import StepReader
+        from leapkit.data.step_reader import StepReader
         reader = StepReader()
         return np.concatenate([reader.read(pair)[1] for pair in self.raw.validation_pairs()]) * self.scale.weight
 
-    def oof_raw(self, places: Submission, artifact: str) -> np.ndarray:
+    def oof_raw(self, places: Results, artifact: str) -> np.ndarray:
         """(96, 368) an artifact's out-of-fold predictions in the same unit."""
-        return self.scale.weighted(np.load(str(places.oof(artifact))))
+        return self.scale.weighted(np.load(str(places.validation_predictions(artifact))))
 
     def values(self, seed: int) -> np.ndarray:
         """(144, 368) float64, Kaggle order: as a member of some skill would submit."""
@@ -49,7 +50,7 @@ class Maker:
         z = self.scale.targets(self.truth) + (0.3 + 0.1 * (seed % 5)) * random.standard_normal(self.truth.shape)
         return self.scale.raw(z.astype(np.float32), self.q0002)
 
-    def write(self, places: Submission, artifact: str, values: np.ndarray, ids: Optional[Sequence[str]] = None,
+    def write(self, places: Results, artifact: str, values: np.ndarray, ids: Optional[Sequence[str]] = None,
               seed: Optional[int] = None, made_for: str = "") -> Path:
         path, details = places.parquet(artifact), {}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,12 +66,12 @@ class Maker:
         receipts.write(path, "submission", inputs, receipts.now(), details)
         return path
 
-    def all(self, places: Submission, artifacts: Sequence[str], trained: Sequence[str] = ()) -> None:
+    def all(self, places: Results, artifacts: Sequence[str], trained: Sequence[str] = ()) -> None:
         """The k-th artifact by seed k; those that were trained here have out-of-fold predictions."""
         for seed, artifact in enumerate(artifacts):
             self.write(places, artifact, self.values(seed), seed=seed if artifact in trained else None)
 
 
-def blend(maker: Maker, places: Submission, *more: str, verb: str = "run") -> int:
+def blend(maker: Maker, places: Results, *more: str, verb: str = "run") -> int:
     from blend.__main__ import main
     return main([verb, "--raw-data", str(maker.raw.root), "--submission", str(places.root)] + list(more))

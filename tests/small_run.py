@@ -21,27 +21,27 @@ from typing import Any, List
 
 import numpy as np
 
-from leapkit.experiments import (
+from leapkit.core.experiments import (
     CosineRestarts,
     Experiment,
     GroupRule,
     PlateauSchedule,
-    Published,
+    PublishedCheckpoints,
     Recipe,
-    TrainingRows,
+    RowSelection,
 )
-from leapkit.loader import Loader
+from leapkit.data.loader import Loader
 from members.adam.experiments import EXPERIMENTS, AdamNetwork
 
 # As main() does, and before the first product of matrices: a command of its own and this process then round alike.
 with contextlib.suppress(ImportError):
-    from leapkit.compute import tune_libraries
+    from leapkit.run.devices import tune_libraries
     tune_libraries()
 
 NETWORK = AdamNetwork((2, 2, 2), 4, 1, 2, "relu", "transformer", (4,), dropout=0.1, silu=True)
 # A pool of 200 rows: fewer than there are, so that an epoch has three.
 RECIPE = Recipe(lr=5e-3, epochs=3, batch=96, validation_batch=40, seed=5, schedule=PlateauSchedule(), optimiser="adam",
-                weight_decay=0.0, early_stop=True, evaluations_per_epoch=2, rows=TrainingRows(pool=200))
+                weight_decay=0.0, early_stop=True, evaluations_per_epoch=2, rows=RowSelection(pool=200))
 FULL = replace(NETWORK, hidden=6, heads=3)
 ROW: Experiment = replace(next(row for row in EXPERIMENTS if row.id == "200"), batch=32,
                           network={"sample": NETWORK, "full": FULL}, recipe={"sample": RECIPE, "full": RECIPE})
@@ -50,7 +50,7 @@ OTHER: Experiment = replace(ROW, id="195", artifact="adam_195_78569.oof", recipe
 # Fine-tuned from ROW per group: group 0 by construction the parent's, the others where they are not worse.
 TUNING = Recipe(lr=1e-3, epochs=1, batch=96, validation_batch=40, seed=7, schedule=CosineRestarts(1, 1, 1e-7),
                 evaluations_per_epoch=2)
-TUNED: Experiment = replace(ROW, id="200gf", artifact="adam_200gf", parent="200", published=Published(("adam_200gf",)),
+TUNED: Experiment = replace(ROW, id="200gf", artifact="adam_200gf", parent="200", published=PublishedCheckpoints(("adam_200gf",)),
                             groups=GroupRule(parents=(0,), keep_if_better=True),
                             recipe={"sample": TUNING, "full": TUNING})
 ROWS = (OTHER, ROW, TUNED)
@@ -64,7 +64,7 @@ def arguments(command: str, raw: Path, submission: Path, *more: str) -> List[str
 
 def run(argv: List[str]) -> int:
     """The member's main() in this process."""
-    from leapkit.member import main
+    from leapkit.run.member import main
     from members.adam.networks import build
     return main("adam", ROWS, build, argv)
 
@@ -100,7 +100,7 @@ def end_at(moment: str) -> None:
 def run_cli_armed(moment: str, argv: List[str]) -> None:
     import torch
 
-    from leapkit.errors import run_cli
+    from leapkit.core.errors import run_cli
     torch.set_num_threads(1)
     if moment:
         end_at(moment)

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from leapkit.augmentation import augment  # noqa: E402
-from leapkit.experiments import Augmentation  # noqa: E402
+from leapkit.core.experiments import Augmentation  # noqa: E402
+from leapkit.run.augmentation import augment  # noqa: E402
 
 torch.set_num_threads(1)
 PLAN = Augmentation(flip=0.08, roll=0.08, shift=5)

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from blend import __main__ as command
 from blend import apply, baseline, forms, gram, oof, plan, tables
-from leapkit import receipts, submission
-from leapkit.columns import (
+from leapkit.core import receipts
+from leapkit.core.columns import (
     INPUTS,
     LINEAR,
     PREDICTED,
@@ -27,14 +27,15 @@ from leapkit.columns import (
     ZERO,
     kaggle_positions,
 )
-from leapkit.errors import EXIT_REFUSED, KitError, run_cli
-from leapkit.files import HashIndex, sha256
-from leapkit.score import R2, score_network_order, validation_r2
-from leapkit.world import Submission
+from leapkit.core.errors import EXIT_REFUSED, KitError, run_cli
+from leapkit.core.files import HashIndex, sha256
+from leapkit.core.layout import Results
+from leapkit.data import submission
+from leapkit.data.score import R2, score_network_order, validation_r2
 from tests.small_blend import SEARCH, THREE, V10, Maker, blend
 
 
-def sentence(capsys, maker: Maker, places: Submission, *more: str, verb: str = "run") -> str:
+def sentence(capsys, maker: Maker, places: Results, *more: str, verb: str = "run") -> str:
     """As from a terminal; asserts that it fails with one error line and no blend, and returns that line."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
@@ -324,7 +325,7 @@ def test_a_blend_that_was_stopped_before_its_receipt_is_made_again_with_the_same
 
 def test_a_search_stopped_again_and_again_goes_on_where_it_was_and_ends_in_the_same_bytes(maker, sixteen, tmp_path,
                                                                                         monkeypatch):
-    whole = Submission(tmp_path / "whole")
+    whole = Results(tmp_path / "whole")
     shutil.copytree(str(sixteen.root), str(whole.root))
     assert blend(maker, whole, *SEARCH) == 0
     original, left = receipts.write, [0]
@@ -381,7 +382,7 @@ def _edit(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-def _rewrite(maker: Maker, places: Submission, artifact: str, ids: Optional[List[str]] = None, **changes: object) -> None:
+def _rewrite(maker: Maker, places: Results, artifact: str, ids: Optional[List[str]] = None, **changes: object) -> None:
     """The artifact with other ids or values, and a receipt that proves those."""
     values = maker.values(V10.index(artifact))
     order = list(range(len(maker.ids))) if ids is None else ids
@@ -396,7 +397,7 @@ def _rewrite(maker: Maker, places: Submission, artifact: str, ids: Optional[List
     maker.write(places, artifact, values, ids=ids, made_for=str(changes.get("made_for", "")))
 
 
-def _restamp(places: Submission, artifact: str, role: str, value: str) -> None:
+def _restamp(places: Results, artifact: str, role: str, value: str) -> None:
     """Another hash in the artifact's receipt, or another number of the arithmetic where no role is named."""
     path = receipts.receipt_path(places.parquet(artifact))
     receipt = json.loads(path.read_text())
@@ -546,7 +547,7 @@ def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(maker, 
 
 def test_linear_columns_of_the_teams_csv_parser_are_admitted(maker, tmp_path):
     """Its decimals are wrong by up to 1e-13; 1e-9 would be damage."""
-    places = Submission(tmp_path)
+    places = Results(tmp_path)
     for factor, fits in ((1 + 3e-13, True), (1 + 1e-9, False)):
         _foreign(maker, places.parquet("a"), {LINEAR[15]: pa.array(-maker.q0002[:, 15] / 1200 * factor)})
         if fits:
@@ -574,14 +575,14 @@ _DAMAGED = {
 
 @pytest.mark.parametrize("what", sorted(_DAMAGED))
 def test_a_damaged_parquet_from_elsewhere_gets_no_receipt(what, maker, tmp_path, capsys):
-    places = Submission(tmp_path)
+    places = Results(tmp_path)
     _foreign(maker, places.parquet("a"), **_DAMAGED[what])
     assert "1 of 1 parquets were refused" in sentence(capsys, maker, places, verb="verify")
     assert not receipts.receipt_path(places.parquet("a")).exists()
 
 
 def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
-    places = Submission(tmp_path)
+    places = Results(tmp_path)
     whole = _foreign(maker, places.parquet("a")).read_bytes()
     for share in (0, 0.001, 0.3, 0.9, 0.9999):
         places.parquet("a").write_bytes(whole[:int(share * len(whole))])
@@ -590,7 +591,7 @@ def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
 
 
 def test_a_parquet_under_another_name_of_its_artifact_is_refused_until_it_is_renamed(maker, tmp_path, capsys):
-    places, artifact = Submission(tmp_path), "max_022_deeper_gf_cv7908_lbUnknown"
+    places, artifact = Results(tmp_path), "max_022_deeper_gf_cv7908_lbUnknown"
     for name in ("max_exp22", artifact + ".npy"):
         _foreign(maker, places.parquet(name))
         with pytest.raises(KitError, match="1 of 1 parquets were refused"):
@@ -615,7 +616,7 @@ def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
 
 
 def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tmp_path, capsys):
-    places = Submission(tmp_path)
+    places = Results(tmp_path)
     _foreign(maker, places.parquet("a"))
     (places.subs / ".partial-b.parquet").write_bytes(b"half")
     assert blend(maker, places, verb="verify") == 0
@@ -624,9 +625,9 @@ def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tm
 
 def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
     with pytest.raises(KitError, match="there are no parquets to verify"):
-        blend(maker, Submission(tmp_path), verb="verify")
+        blend(maker, Results(tmp_path), verb="verify")
     with pytest.raises(KitError, match="refused"):
-        blend(maker, Submission(tmp_path), "--artifacts", "nothing", verb="verify")
+        blend(maker, Results(tmp_path), "--artifacts", "nothing", verb="verify")
 
 
 # ---- the plan -------------------------------------------------------------------------------------------------------

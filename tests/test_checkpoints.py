@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from refusals import MEMORY, refusal_in_little_memory
 
-from leapkit.checkpoints import load_into, read_tensors, save
-from leapkit.errors import KitError
+from leapkit.core.errors import KitError
+from leapkit.data.checkpoints import load_into, read_tensors, save
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -123,7 +123,7 @@ def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp
 
 @pytest.mark.skipif(not os.environ.get("OTHER_PYTHON"), reason="OTHER_PYTHON names no interpreter with another torch")
 def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
-    script = ("import torch; from leapkit.checkpoints import save; torch.manual_seed(5);"
+    script = ("import torch; from leapkit.data.checkpoints import save; torch.manual_seed(5);"
               "n = torch.nn.LSTM(4, 3, 2, bidirectional=True); torch.nn.init.constant_(n.weight_hh_l1, .25);"
               "save(n, __import__('pathlib').Path(%r))" % str(tmp_path / "n.pt"))
     subprocess.run([os.environ["OTHER_PYTHON"], "-c", script], check=True,
@@ -208,7 +208,7 @@ _GADGETS = (
     ("functools", "partial"), ("operator", "attrgetter"), ("operator", "methodcaller"), ("copyreg", "_reconstructor"),
     ("builtins", "open"), ("builtins", "__import__"), ("builtins", "apply"), ("io", "open"), ("shutil", "rmtree"),
     ("timeit", "timeit"), ("code", "interact"), ("pty", "spawn"), ("runpy", "_run_code"), ("webbrowser", "open"),
-    ("collections", "OrderedDict.fromkeys"), ("collections", "deque"), ("leapkit.files", "write_text"), ("torch", "Tensor"))
+    ("collections", "OrderedDict.fromkeys"), ("collections", "deque"), ("leapkit.core.files", "write_text"), ("torch", "Tensor"))
 
 
 @pytest.mark.parametrize("attack", sorted(_executing(Path("marker"))))
@@ -546,7 +546,7 @@ def test_reading_a_checkpoint_needs_no_torch(whole, tmp_path):
     (tmp_path / "n.pt").write_bytes(whole[0])
     shared = next(path for path in sys.path if path.endswith("shared"))
     script = ("import sys; sys.path.insert(0, %r); sys.modules['torch'] = None\n"
-              "from leapkit.checkpoints import read_tensors; from pathlib import Path\n"
+              "from leapkit.data.checkpoints import read_tensors; from pathlib import Path\n"
               "print(len(read_tensors(Path(%r))))" % (shared, str(tmp_path / "n.pt")))
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
     assert int(done.stdout) == len(whole[1])

@@ -12,10 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import cdf5
-from leapkit.cdf5 import Cdf5Reader, array, parse_header
-from leapkit.climsim import StepReader
-from leapkit.columns import (
+from leapkit.core.columns import (
     GAS_PROFILES,
     INPUT_SCALARS,
     INPUTS,
@@ -25,8 +22,8 @@ from leapkit.columns import (
     STATE_PROFILES,
     TARGETS,
 )
-from leapkit.errors import KitError
-from leapkit.stepfiles import (
+from leapkit.core.errors import KitError
+from leapkit.core.step_files import (
     Month,
     Split,
     StepPair,
@@ -37,6 +34,9 @@ from leapkit.stepfiles import (
     training_pairs,
     validation_pairs,
 )
+from leapkit.data import cdf5
+from leapkit.data.cdf5 import Cdf5Reader, array, parse_header
+from leapkit.data.step_reader import StepReader
 
 netCDF4 = pytest.importorskip("netCDF4")
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leapkit import columns as c
-from leapkit.statistics import ABLATED
+from leapkit.core import columns as c
+from leapkit.data.scaling import ABLATED
 
 
 @pytest.fixture(scope="module")

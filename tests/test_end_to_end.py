@@ -80,7 +80,7 @@ def test_reproduce_makes_the_sample_world_trains_blends_and_a_second_run_does_no
     for row in rows:
         folder = submission / "outputs" / row.member / row.id
         held = {p.name for p in folder.iterdir()}
-        assert {row.stem(group) + suffix for group in row.parts for suffix in (".pt", ".receipt.json")} <= held
+        assert {row.stem(group) + suffix for group in row.checkpoint_groups for suffix in (".pt", ".receipt.json")} <= held
         assert not [name for name in held if "partial" in name or "state" in name]
         if row.artifact:
             assert (submission / "subs" / row.parquet).exists()
@@ -138,10 +138,10 @@ def test_a_member_that_fails_leaves_the_others_running_and_the_blend_unstarted(
 @pytest.fixture(scope="module")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """384 columns, enough training steps for about ten seconds of training."""
+    from leapkit.core.step_files import Split
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
-    from leapkit.split import make_world
-    from leapkit.stepfiles import Split
+    from leapkit.worlds.make_world import make_world
     root = tmp_path_factory.mktemp("small") / "raw_data"
     steps = tmp_path_factory.mktemp("small-steps")
     plan = {"0008-01": 6, "0008-04": 6, "0008-07": 1, "0009-02": 1}

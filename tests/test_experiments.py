@@ -7,16 +7,16 @@ from importlib import import_module
 import pytest
 
 from launch.registry import members
-from leapkit.columns import TARGETS
-from leapkit.errors import KitError
-from leapkit.experiments import (
+from leapkit.core.columns import TARGETS
+from leapkit.core.errors import KitError
+from leapkit.core.experiments import (
     PROFILES,
     Augmentation,
     CosineRestarts,
     GroupRule,
     PlateauSchedule,
     Recipe,
-    TrainingRows,
+    RowSelection,
     at_sample_size,
     by_id,
     select,
@@ -32,7 +32,7 @@ ROW, ALL = EXPERIMENTS[0], [row for rows in members().values() for row in rows]
     {"first_month": "x0001-02"}, {"fraction": 0.0}, {"fraction": -0.5}, {"fraction": 1.5}, {"fraction": float("nan")}])
 def test_impossible_training_rows_are_refused(wrong):
     with pytest.raises(ValueError):
-        TrainingRows(**wrong)
+        RowSelection(**wrong)
 
 
 @pytest.mark.parametrize("kind, wrong", [
@@ -99,7 +99,7 @@ def test_what_a_receipt_records_is_plain_data_of_all_fields():
     import json
     for row in ALL:
         for profile in PROFILES:
-            network, recipe = row.network_row(profile), row.recipe_row(profile)
+            network, recipe = row.network_record(profile), row.recipe_record(profile)
             assert json.loads(json.dumps([network, recipe])) is not None
             assert set(network) == {"class"} | {field.name for field in fields(row.network[profile])}
             assert set(recipe) == {field.name for field in fields(Recipe)}
@@ -125,8 +125,8 @@ def test_fine_tuning_at_sample_size_stays_one_epoch_with_its_evaluations():
 
 def test_a_row_names_its_files():
     tuned = replace(ROW, parent="197", groups=GroupRule())
-    assert (ROW.parquet, ROW.parts, ROW.stem(None)) == ("adam_195_78569.oof.parquet", (None,), "195")
-    assert tuned.parts == (0, 1, 2, 3, 4, 5, 6) and [tuned.stem(g) for g in (0, 6)] == ["195_g0", "195_g6"]
+    assert (ROW.parquet, ROW.checkpoint_groups, ROW.stem(None)) == ("adam_195_78569.oof.parquet", (None,), "195")
+    assert tuned.checkpoint_groups == (0, 1, 2, 3, 4, 5, 6) and [tuned.stem(g) for g in (0, 6)] == ["195_g0", "195_g6"]
 
 
 @pytest.mark.parametrize("row", ALL, ids=lambda row: row.name)

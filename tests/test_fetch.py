@@ -34,8 +34,8 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 import numpy as np
 import pytest
 
-from leapkit.columns import INPUTS, TARGETS
-from leapkit.errors import KitError
+from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.errors import KitError
 from tests import crafted
 from tests.conftest import REPOSITORY
 
@@ -440,7 +440,7 @@ class StepMaker:
 
     def __init__(self, folder: Path, columns: int) -> None:
         pytest.importorskip("netCDF4")
-        from leapkit.cdf5 import parse_header
+        from leapkit.data.cdf5 import parse_header
         from leapkit.sampleworld.steptime import StepTime
         from leapkit.sampleworld.write import write_steps
         self._templates = {}
@@ -829,7 +829,7 @@ def test_a_server_that_falls_silent_is_asked_again(user: User) -> None:
     user.internet.hold["test.csv.zip"] = 2_500_000
     user.internet.on_content = lambda path: user.internet.hold.clear() if user.internet.of("test.csv.zip") else None
     code = ("import sys; from fetch import competition; competition.SILENCE = 1.5; from fetch.__main__ import main; "
-            "from leapkit.errors import run_cli; run_cli(main, sys.argv[1:])")
+            "from leapkit.core.errors import run_cli; run_cli(main, sys.argv[1:])")
     command = [str(user.python), "-c", code, "--raw-data", str(user.raw), "--what", "kaggle"]
     command += [word for member in MEMBERS for word in ("--weights", "%s=%s" % (member, user.weights))]
     done = subprocess.run(command, env=user.environment(), cwd=str(REPOSITORY), text=True, stdout=subprocess.PIPE,

@@ -18,9 +18,18 @@ from hypothesis import strategies as st
 from refusals import refused
 
 import leapkit
-from leapkit import files
-from leapkit.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
-from leapkit.files import HashIndex, atomic, publish_copy, read_json, require_free, sha256, write_json, write_text
+from leapkit.core import files
+from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
+from leapkit.core.files import (
+    HashIndex,
+    atomic,
+    publish_copy,
+    read_json,
+    require_free,
+    sha256,
+    write_json,
+    write_text,
+)
 
 
 def digest(data: bytes) -> str:
@@ -73,7 +82,7 @@ def test_a_failure_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
 
 def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
     code = ("import os, sys; sys.path.insert(0, sys.argv[1])\nfrom pathlib import Path\n"
-            "from leapkit.files import atomic\nwith atomic(Path(sys.argv[2])) as temporary:\n"
+            "from leapkit.core.files import atomic\nwith atomic(Path(sys.argv[2])) as temporary:\n"
             "    temporary.write_text('half'); os.kill(os.getpid(), 9)")
     shared = str(Path(leapkit.__file__).parent.parent)
     assert subprocess.run([sys.executable, "-c", code, shared, str(tmp_path / "x.txt")]).returncode == -9

@@ -16,10 +16,24 @@ from refusals import refused
 
 torch = pytest.importorskip("torch")
 
-from leapkit import checkpoints, compute, experiments, inference, member, plan, prepared, receipts, training  # noqa: E402
-from leapkit.columns import GROUPS, TARGETS  # noqa: E402
-from leapkit.files import HashIndex, sha256  # noqa: E402
-from leapkit.world import RawData, RunFiles, Submission  # noqa: E402
+from leapkit.core import (
+    experiments,
+    plan,
+    receipts,
+)
+from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
+from leapkit.core.files import HashIndex, sha256  # noqa: E402
+from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
+from leapkit.data import (
+    checkpoints,
+    inference_set,
+)
+from leapkit.run import (
+    devices,
+    inference,
+    member,
+    training,
+)
 from members.adam.networks import build  # noqa: E402
 from members.forcewithme import experiments as fwm  # noqa: E402
 from members.forcewithme.networks import build as build_fwm  # noqa: E402
@@ -84,10 +98,10 @@ def test_each_group_leaves_a_checkpoint_a_receipt_and_its_columns(tuned):
     for group in ALL:
         files = own(tuned, group)
         assert files.checkpoint.name == "200gf_g%d.pt" % group and not files.state.exists()
-        oof = np.load(str(files.oof))
+        oof = np.load(str(files.validation_predictions))
         assert oof.shape == (96, 8 if group == 0 else 60) and oof.dtype == np.float32
         held = receipt(files.checkpoint)
-        assert held["sha256"] == sha256(files.checkpoint) and held["details"]["oof"] == sha256(files.oof)
+        assert held["sha256"] == sha256(files.checkpoint) and held["details"]["oof"] == sha256(files.validation_predictions)
         assert held["inputs"]["parent"] == sha256(parent(tuned).checkpoint)
     assert len({sha256(own(tuned, g).checkpoint) for g in ALL}) == 7 - len(KEPT), "0 and KEPT are one file"
     assert not (own(tuned).folder / "oof.npy").exists() and not (own(tuned).folder / "200gf.pt").exists()
@@ -95,7 +109,7 @@ def test_each_group_leaves_a_checkpoint_a_receipt_and_its_columns(tuned):
 
 def test_the_blend_is_given_all_groups_side_by_side(tuned):
     merged = np.load(str(tuned / "subs" / "adam_200gf.npy"))
-    parts = [np.load(str(own(tuned, g).oof)) for g in ALL]
+    parts = [np.load(str(own(tuned, g).validation_predictions)) for g in ALL]
     assert merged.shape == (96, 368) and np.array_equal(merged, np.concatenate(parts, axis=1))
     held = receipt(tuned / "subs" / "adam_200gf.parquet")
     assert held["details"]["oof"] == {"sha256": sha256(tuned / "subs" / "adam_200gf.npy"), "family": "adam"}
@@ -105,9 +119,9 @@ def test_the_blend_is_given_all_groups_side_by_side(tuned):
 
 def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each(tuned, tiny_world, tmp_path):
     raw = RawData(tiny_world)
-    scale = member.load_statistics(TUNED, plan.Places(raw, Submission(tuned), tmp_path))
-    test = prepared.prepare(raw, scale, tmp_path, "key")
-    compute.make_repeatable(0)
+    scale = member.load_statistics(TUNED, Layout(raw, Results(tuned), tmp_path))
+    test = inference_set.prepare(raw, scale, tmp_path, "key")
+    devices.make_repeatable(0)
     z = np.empty((len(test.ids), 368), np.float32)
     for group in ALL:
         network = build(small_run.NETWORK)
@@ -133,7 +147,7 @@ def test_a_second_run_does_nothing(tuned, tiny_world, tmp_path, capsys):
 
 def test_a_group_that_is_not_tuned_by_construction_has_the_parents_weights_and_says_so(tuned):
     assert own(tuned, 0).checkpoint.read_bytes() == parent(tuned).checkpoint.read_bytes()
-    assert np.array_equal(np.load(str(own(tuned, 0).oof)), np.load(str(parent(tuned).oof))[:, GROUPS[0]])
+    assert np.array_equal(np.load(str(own(tuned, 0).validation_predictions)), np.load(str(parent(tuned).validation_predictions))[:, GROUPS[0]])
     details = receipt(own(tuned, 0).checkpoint)["details"]
     assert details["weights"] == "of the parent adam/200" and "by the team's construction" in details["reason"]
     assert not own(tuned, 0).log.exists()
@@ -144,7 +158,7 @@ def test_a_group_keeps_the_parents_weights_where_the_parent_was_better_and_says_
     files, whole = own(tuned, group), parent(tuned)
     details = receipt(files.checkpoint)["details"]
     same = (files.checkpoint.read_bytes() == whole.checkpoint.read_bytes(),
-            np.array_equal(np.load(str(files.oof)), np.load(str(whole.oof))[:, GROUPS[group]]))
+            np.array_equal(np.load(str(files.validation_predictions)), np.load(str(whole.validation_predictions))[:, GROUPS[group]]))
     if group in KEPT:
         assert same == (True, True) and details["weights"] == "of the parent adam/200"
         assert "its R2 9.00000 is above the fine-tuned" in details["reason"]
@@ -171,8 +185,8 @@ def test_without_the_rule_a_worse_group_keeps_its_own_weights(with_parent, tiny_
 
 def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(with_parent, tiny_world, tmp_path):
     folder = copy_of(with_parent, tmp_path)
-    np.save(str(parent(folder).oof), np.zeros((96, 368), np.float32))
-    with refused(parent(folder).oof, "is not what its receipt names"):
+    np.save(str(parent(folder).validation_predictions), np.zeros((96, 368), np.float32))
+    with refused(parent(folder).validation_predictions, "is not what its receipt names"):
         small_run.run(tune(tiny_world, folder))
 
 
@@ -184,7 +198,7 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
     checkpoints.save(build_fwm(first.network["sample"]), files.checkpoint)
     receipts.write(files.checkpoint, "training", {}, receipts.now())
     network = build_fwm(child.network["sample"])
-    start = member.Parent(child, plan.Places(RawData(tmp_path), Submission(tmp_path), tmp_path)).weights(network)
+    start = member.Parent(child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)).weights(network)
     before, fresh = checkpoints.read_tensors(files.checkpoint), network.state_dict()["fc.0.weight"].numpy()
     assert list(start) == list(before) and np.array_equal(start["fc.0.weight"], fresh)
     assert before["fc.0.weight"].shape == (14, 96) and fresh.shape == (14, 48)
@@ -268,9 +282,9 @@ def test_inference_builds_one_network(tuned, tiny_world, tmp_path):
 # In a group's training, between it and its receipt, between two groups, while the parent's weights are taken over
 # (its predictions are, the checkpoint is not), in the pass over seven checkpoints, between the merge and the parquet.
 _MOMENTS = {
-    "leapkit.training._keep:2": [1, 2, 3, 4, 5, 6], "leapkit.receipts.write:2": [1, 2, 3, 4, 5, 6],
-    "leapkit.training.train:3": [3, 4, 5, 6], "leapkit.member.publish_copy:2": [2, 3, 4, 5, 6],
-    "leapkit.inference.predict:17": [], "leapkit.inference.write_submission:1": [],
+    "leapkit.run.training._keep:2": [1, 2, 3, 4, 5, 6], "leapkit.core.receipts.write:2": [1, 2, 3, 4, 5, 6],
+    "leapkit.run.training.train:3": [3, 4, 5, 6], "leapkit.run.member.publish_copy:2": [2, 3, 4, 5, 6],
+    "leapkit.run.inference.predict:17": [], "leapkit.run.inference.write_submission:1": [],
 }
 
 
@@ -333,9 +347,9 @@ def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path
 def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_world, tmp_path):
     folder = copy_of(tuned, tmp_path)
     receipts.receipt_path(parent(folder).checkpoint).unlink()
-    places = plan.Places(RawData(tiny_world), Submission(folder), tmp_path)
-    _, todo = plan.of_experiments((ROW, TUNED), "reproduce", "sample", places, plan.Hashes(places.raw, HashIndex()))
-    assert [part.reason for part in todo.parts] == ["its parent is about to be trained"] * 7 and todo.infer
+    places = Layout(RawData(tiny_world), Results(folder), tmp_path)
+    _, experiment_plan = plan.of_experiments((ROW, TUNED), "reproduce", "sample", places, plan.Hashes(places.raw, HashIndex()))
+    assert [part.reason for part in experiment_plan.checkpoints] == ["its parent is about to be trained"] * 7 and experiment_plan.infer
     before = products(folder)
     with refused("adam/200gf", "its parent adam/200 is not trained", "run that first"):
         small_run.run(tune(tiny_world, folder))
@@ -344,7 +358,7 @@ def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_worl
 
 def test_one_changed_group_is_trained_again_alone(tuned, tiny_world, tmp_path, capsys):
     folder = copy_of(tuned, tmp_path)
-    own(folder, 4).oof.unlink()
+    own(folder, 4).validation_predictions.unlink()
     assert small_run.run(tune(tiny_world, folder)) == 0
     assert "train runs: 1 of 7 groups, its oof_g4.npy is missing" in capsys.readouterr().out
     assert products(folder) == products(tuned)

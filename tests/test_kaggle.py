@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import csvstream, kaggle
-from leapkit.columns import INPUTS, TARGETS
-from leapkit.kaggle import CsvWriter, read_ids, read_old_weights, stream
-from leapkit.statistics import ABLATED
+from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.data import csv_stream, kaggle_csv
+from leapkit.data.kaggle_csv import CsvWriter, read_ids, read_old_weights, stream
+from leapkit.data.scaling import ABLATED
 
 NAMES = ["a", "b", "c"]
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -43,7 +43,7 @@ def read_all(path: Path, columns: Sequence[str] = NAMES) -> tuple:
 def read_until_refused(path: Path, *words: str, columns: Sequence[str] = NAMES) -> List[str]:
     """The ids that came before the refusal."""
     ids: List[str] = []
-    with refused(path, *(words + (kaggle.REMEDY,))):
+    with refused(path, *(words + (kaggle_csv.REMEDY,))):
         for found, values in stream(path, columns):
             assert len(found) == len(values) > 0 and np.isfinite(values).all()
             ids += found
@@ -119,9 +119,9 @@ def test_a_file_read_in_many_blocks_by_any_number_of_threads_holds_the_same_rows
     with CsvWriter(tmp_path / "x.csv", NAMES) as out:
         for at in range(0, 500, 77):
             out.write(ids[at:at + 77], values[at:at + 77])
-    monkeypatch.setattr(csvstream, "threads", lambda: threads)
+    monkeypatch.setattr(csv_stream, "threads", lambda: threads)
     for size in (1, 100, 1000, 4099):
-        monkeypatch.setattr(csvstream, "_BLOCK", size)
+        monkeypatch.setattr(csv_stream, "_BLOCK", size)
         assert sum(1 for _ in stream(tmp_path / "x.csv", NAMES)) >= 2
         found_ids, found = read_all(tmp_path / "x.csv")
         assert found_ids == ids and (bits(found) == bits(values)).all()
@@ -134,18 +134,18 @@ def test_lines_are_cut_where_they_are_asked_for(tmp_path: Path, rows: int, size:
     text = path.read_bytes()
     ends = [k + 1 for k, byte in enumerate(text) if byte == ord("\n")]
     skipped = min(skipped, rows)
-    parts = list(csvstream.cut(path, NAMES, size, (skipped, ends[skipped])))
+    parts = list(csv_stream.cut(path, NAMES, size, (skipped, ends[skipped])))
     assert b"".join(line for part in parts for line in part.lines) == text[ends[skipped]:]
     assert [len(part.lines) for part in parts[:-1]] == [size] * len(parts[:-1])
     assert [part.row for part in parts] == list(range(skipped, rows, size))
     assert [part.end for part in parts] == [ends[min(k + size, rows)] for k in range(skipped, rows, size)]
-    ids = [name for found in csvstream.in_order(csvstream.Parser(path, NAMES), iter(parts), threads) for name in found.ids]
+    ids = [name for found in csv_stream.in_order(csv_stream.Parser(path, NAMES), iter(parts), threads) for name in found.ids]
     assert ids == ["t_%d" % k for k in range(skipped, rows)]
 
 
 def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(tmp_path: Path,
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvstream, "_BLOCK", 128)
+    monkeypatch.setattr(csv_stream, "_BLOCK", 128)
     path = write_lines(tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(60)] + ["t_60,2.2e-56,0.5,1e15"])
     _, values = read_all(path)
     assert values[:60].any() == False and values[60].tolist() == [2.2e-56, 0.5, 1e15]  # noqa: E712
@@ -153,7 +153,7 @@ def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(tmp_path: P
 
 def test_damage_in_a_late_block_names_its_row_and_comes_after_the_rows_before_it(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvstream, "_BLOCK", 64)
+    monkeypatch.setattr(csv_stream, "_BLOCK", 64)
     lines = ["t_%d,0,0,0" % k for k in range(41)] + ["t_41,0,nan,0", "t_42,1,2", "t_43,0,0,0"]
     path = write_lines(tmp_path / "x.csv", *lines)
     assert read_until_refused(path, "row 42, column b is NaN or infinite") == ["t_%d" % k for k in range(41)]
@@ -166,7 +166,7 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
         time.sleep(random.Random(k).random() / 200)
         return k * k
     for count in (1, 3, 8):
-        assert list(csvstream.in_order(work, iter(range(40)), count)) == [k * k for k in range(40)]
+        assert list(csv_stream.in_order(work, iter(range(40)), count)) == [k * k for k in range(40)]
 
 
 def test_only_a_few_items_are_taken_ahead() -> None:
@@ -176,23 +176,23 @@ def test_only_a_few_items_are_taken_ahead() -> None:
         for k in range(100):
             taken.append(k)
             yield k
-    for done, k in enumerate(csvstream.in_order(lambda k: k, items(), 3)):
+    for done, k in enumerate(csv_stream.in_order(lambda k: k, items(), 3)):
         assert k == done and len(taken) <= done + 5
 
 
 def test_what_was_worked_on_before_an_item_failed_comes_first() -> None:
     def items() -> Iterator[int]:
         yield from range(5)
-        raise kaggle.KitError("is broken", "here", "mend it")
+        raise kaggle_csv.KitError("is broken", "here", "mend it")
     found = []
     with refused("here", "is broken"):
-        for k in csvstream.in_order(lambda k: k, items(), 4):
+        for k in csv_stream.in_order(lambda k: k, items(), 4):
             found.append(k)
     assert found == list(range(5))
 
 
 def test_leaving_early_ends_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvstream, "_BLOCK", 64)
+    monkeypatch.setattr(csv_stream, "_BLOCK", 64)
     path = write_lines(tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(400)])
     before = threading.active_count()
     rows = stream(path, NAMES)
@@ -209,9 +209,10 @@ PEAK = """
 import sys
 sys.path[:0] = [{shared!r}]
 from pathlib import Path
-from leapkit import csvstream, kaggle
-csvstream.threads = lambda: 2
-rows = sum(len(ids) for ids, _ in kaggle.stream(Path({path!r}), ["v%03d" % k for k in range(300)]))
+from leapkit.data import csv_stream
+from leapkit.data import kaggle_csv
+csv_stream.threads = lambda: 2
+rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), ["v%03d" % k for k in range(300)]))
 held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]  # ru_maxrss is inherited
 print(rows, held[0])
 """
@@ -223,7 +224,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path, line, peaks = tmp_path / "x.csv", ",".join(["t_0"] + ["0.123456789"] * 300) + "\n", []
     for rows in (6_000, 30_000):  # 22 and 109 MB of text, 14 and 72 of numbers
         path.write_text(",".join(["sample_id"] + names) + "\n" + line * rows)
-        script = PEAK.format(shared=str(Path(kaggle.__file__).parent.parent), path=str(path))
+        script = PEAK.format(shared=str(Path(kaggle_csv.__file__).parent.parent), path=str(path))
         done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True, text=True)
         found, peak = map(int, done.stdout.split())
         assert found == rows
@@ -239,7 +240,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     (["A", "b", "c"], "the column a is missing"), (["a", "b", '"c"'], "its header holds quotation marks")])
 def test_other_columns_are_refused_by_name(tmp_path: Path, names: List[str], words: str) -> None:
     path = write_lines(tmp_path / "x.csv", ",".join(["t_0"] + ["1"] * len(names)), names=names)
-    with refused(path, words, kaggle.REMEDY):
+    with refused(path, words, kaggle_csv.REMEDY):
         read_all(path)
 
 
@@ -266,7 +267,7 @@ def test_any_cell_is_read_as_python_reads_it_or_refused_by_row_and_column(tmp_pa
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,%s,3" % cell)
     try:
         _, values = read_all(path)
-    except kaggle.KitError as error:
+    except kaggle_csv.KitError as error:
         assert "row 2, column b " in str(error), error
         return
     assert bits(values[1, 1]) == bits(np.array(float(cell)))
@@ -298,14 +299,14 @@ def test_a_line_that_is_no_text_is_refused(tmp_path: Path, damaged: bytes) -> No
 @pytest.mark.parametrize("hole, words", [(b"\0", "row 4 holds NUL bytes"), (b"7", "row 4 has no line end within")])
 def test_a_hole_in_a_file_is_refused_before_it_fills_the_memory(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hole: bytes, words: str) -> None:
-    monkeypatch.setattr(csvstream, "_LONGEST", 1000)
+    monkeypatch.setattr(csv_stream, "_LONGEST", 1000)
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,2,3", "t_2,1,2,3")
     path.write_bytes(path.read_bytes() + hole * 5000 + b"\n")
     read_until_refused(path, words)
 
 
 def test_what_pyarrow_alone_refuses_is_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvstream, "_damage", lambda *_: "")
+    monkeypatch.setattr(csv_stream, "_damage", lambda *_: "")
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,x,3")
     assert read_until_refused(path, "cannot be read after row 0: ", "double") == []
 
@@ -314,7 +315,7 @@ def test_what_pyarrow_alone_refuses_is_told_in_its_words(tmp_path: Path, monkeyp
 def test_a_file_cut_inside_its_last_line_is_refused(tmp_path: Path, missing: int) -> None:
     path = write_lines(tmp_path / "x.csv", "t_0,1.25,2.5,3.75", "t_1,1.25,2.5,3.75")
     path.write_bytes(path.read_bytes()[:-missing])
-    with refused(path, "cut off in the middle of its last line", kaggle.REMEDY):
+    with refused(path, "cut off in the middle of its last line", kaggle_csv.REMEDY):
         read_all(path)
 
 
@@ -349,13 +350,13 @@ def rewrite(path: Path) -> None:
     (os.unlink, "was changed, replaced or removed")])
 def test_a_file_that_changes_while_it_is_read_is_refused(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None], words: str) -> None:
-    monkeypatch.setattr(csvstream, "_BLOCK", 4096)
-    monkeypatch.setattr(csvstream, "_LONGEST", 8192)  # what is read at a time
+    monkeypatch.setattr(csv_stream, "_BLOCK", 4096)
+    monkeypatch.setattr(csv_stream, "_LONGEST", 8192)  # what is read at a time
     path = write_lines(tmp_path / "x.csv", *["t_%d,0,0.125,1e-58" % k for k in range(20_000)])
     rows, ids = stream(path, NAMES), []
     ids += next(rows)[0]
     change(path)
-    with refused(path, words, kaggle.REMEDY):
+    with refused(path, words, kaggle_csv.REMEDY):
         for found, _ in rows:
             ids += found
     assert ids == ["t_%d" % k for k in range(len(ids))] and len(ids) > 5000
@@ -370,15 +371,15 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 def test_what_is_no_csv_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(content)
-    with refused(path, words, kaggle.REMEDY):
+    with refused(path, words, kaggle_csv.REMEDY):
         read_all(path)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for read in (read_all, read_ids, read_old_weights):
-        with refused(tmp_path / "x.csv", "missing", kaggle.REMEDY):
+        with refused(tmp_path / "x.csv", "missing", kaggle_csv.REMEDY):
             read(tmp_path / "x.csv")
-        with refused(tmp_path, kaggle.REMEDY):
+        with refused(tmp_path, kaggle_csv.REMEDY):
             read(tmp_path)
 
 
@@ -392,7 +393,7 @@ def test_a_damaged_byte_is_refused_or_read_as_python_reads_it(tmp_path: Path, da
     path.write_bytes(bytes(damaged))
     try:
         ids, values = read_all(path)
-    except kaggle.KitError as error:
+    except kaggle_csv.KitError as error:
         assert str(path) in str(error) and "\n" not in str(error)
         assert "cannot be read" not in str(error), error  # each kind of damage has a sentence of its own
         return
@@ -426,7 +427,7 @@ def test_an_id_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_sample_submission_is_refused(tmp_path: Path, damage, words: str) -> None:  # type: ignore[no-untyped-def]
     path = write_submission(tmp_path / "s.csv", ["test_%d" % k for k in range(40)])
     path.write_bytes(damage(path.read_bytes()))
-    with refused(path, words, kaggle.REMEDY):
+    with refused(path, words, kaggle_csv.REMEDY):
         read_ids(path)
 
 
@@ -462,14 +463,14 @@ def test_old_weights_are_exact_with_and_without_ids(tmp_path: Path, with_id: boo
     (["1"] * 367 + ["-1"], TARGETS, ">= 0"), (["1"] * 368, TARGETS[::-1], "Kaggle order"),
     (["1"] * 556, INPUTS, "368 target columns")])
 def test_odd_old_weights_are_refused(tmp_path: Path, values: Sequence[str], names: Sequence[str], words: str) -> None:
-    with refused(tmp_path / "w.csv", words, kaggle.REMEDY):
+    with refused(tmp_path / "w.csv", words, kaggle_csv.REMEDY):
         read_old_weights(weights_file(tmp_path / "w.csv", values, names))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\x00\x00\n", b"PK\x03\x04\n", b"x" * 200_000])
 def test_old_weights_that_are_no_csv_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "w.csv").write_bytes(content)
-    with refused(tmp_path / "w.csv", kaggle.REMEDY):
+    with refused(tmp_path / "w.csv", kaggle_csv.REMEDY):
         read_old_weights(tmp_path / "w.csv")
 
 
@@ -522,7 +523,7 @@ def test_a_last_buffer_that_finds_no_space_is_one_sentence(tmp_path: Path, monke
     def full(path: Path, *rest: str, **options: str) -> IO[str]:
         path.touch()
         return open("/dev/full", *rest, **options)  # type: ignore[call-overload, no-any-return]
-    monkeypatch.setattr(kaggle, "open", full, raising=False)
+    monkeypatch.setattr(kaggle_csv, "open", full, raising=False)
     with refused(tmp_path / "x.csv", "the disk is full"):
         with CsvWriter(tmp_path / "x.csv", NAMES) as out:
             out.write(["t_0"], np.ones((1, 3)))  # stays in the buffer until the file is closed

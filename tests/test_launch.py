@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from launch import containers, environments, machine, planning, registry, settings, stacks
-from leapkit.errors import KitError
-from leapkit.world import RawData
+from leapkit.core.errors import KitError
+from leapkit.core.layout import RawData
 from tests.conftest import REPOSITORY
 
 VARIABLES = ("RUNTIME", "STACK", "PROFILE", "RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "POSTPROCESS",
@@ -143,7 +143,7 @@ def test_a_plan_says_what_is_missing_and_never_starts_anything(monkeypatch, tmp_
     chosen = settings.choose("infer-only", needs_runtime=False)
     decided = planning.make(chosen, registry.chosen("", "", "infer-only", False), with_blend=True)
     assert len(decided.blocked) == 16 and not decided.is_done
-    assert all("the checkpoint is missing" in todo.blocked and todo.remedy for todo in decided.blocked)
+    assert all("the checkpoint is missing" in experiment_plan.blocked and experiment_plan.remedy for experiment_plan in decided.blocked)
     assert "cannot run" in decided.lines()[-1]
 
 

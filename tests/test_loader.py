@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leapkit import loader
-from leapkit.errors import KitError
-from leapkit.loader import Batch, Batches, Loader
+from leapkit.core.errors import KitError
+from leapkit.data import loader
+from leapkit.data.loader import Batch, Batches, Loader
 
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
 ROW = 4 * (556 + 368)  # bytes

@@ -11,8 +11,8 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from torch.nn.functional import smooth_l1_loss  # noqa: E402
 
-from leapkit.columns import GROUPS  # noqa: E402
-from leapkit.losses import loss_all, loss_group  # noqa: E402
+from leapkit.core.columns import GROUPS  # noqa: E402
+from leapkit.run.losses import loss_all, loss_group  # noqa: E402
 
 torch.set_num_threads(1)
 

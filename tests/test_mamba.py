@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from leapkit import mamba  # noqa: E402
-from leapkit.mamba import Mamba, scan, scan_reference  # noqa: E402
+from leapkit.nets import mamba  # noqa: E402
+from leapkit.nets.mamba import Mamba, scan, scan_reference  # noqa: E402
 
 torch.set_num_threads(1)
 PROBLEMS = st.tuples(st.integers(1, 6), st.integers(1, 20), st.integers(1, 5), st.integers(1, 64), st.integers(0, 2 ** 31))
@@ -85,7 +85,7 @@ def test_training_never_holds_the_states_of_all_levels():
     script = """
 import resource, sys, torch
 sys.path.insert(0, %r)
-from leapkit.mamba import scan, scan_reference
+from leapkit.nets.mamba import scan, scan_reference
 torch.set_num_threads(1)
 def run(function, rows, levels, inner, states):
     own, shared = (rows, levels, inner), (rows, levels, states)

@@ -23,10 +23,14 @@ import small_run
 
 torch = pytest.importorskip("torch")
 
-from leapkit import checkpoints, errors, receipts  # noqa: E402
-from leapkit.columns import INPUTS, LINEAR, NETWORK_INPUTS, NETWORK_TARGETS, TARGETS, ZERO  # noqa: E402
-from leapkit.errors import KitError  # noqa: E402
-from leapkit.files import HashIndex  # noqa: E402
+from leapkit.core import (
+    errors,
+    receipts,
+)
+from leapkit.core.columns import INPUTS, LINEAR, NETWORK_INPUTS, NETWORK_TARGETS, TARGETS, ZERO  # noqa: E402
+from leapkit.core.errors import KitError  # noqa: E402
+from leapkit.core.files import HashIndex  # noqa: E402
+from leapkit.data import checkpoints  # noqa: E402
 from members.adam.experiments import EXPERIMENTS  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
@@ -224,7 +228,7 @@ def _edit_csv(path: Path) -> None:
 
 
 def _edit_step(world):
-    from leapkit.cdf5 import Cdf5Reader
+    from leapkit.data.cdf5 import Cdf5Reader
     first = sorted((world / "ClimSim_low-res" / "train" / "0008-01").glob("*mli*"))[0]
     header, _ = Cdf5Reader().read(first)
     content = bytearray(first.read_bytes())
@@ -476,22 +480,22 @@ def test_a_lock_file_that_a_killed_run_left_stops_nobody(tiny_world, tmp_path, w
 # ---- killed ---------------------------------------------------------------------------------------------------------
 
 _MOMENTS = (
-    "leapkit.submission.require_ids:1",   # test.csv half prepared
-    "leapkit.inference.predict:1",            # nothing predicted
-    "leapkit.inference.predict:3",            # two of five batches predicted
-    "leapkit.submission.write:1",             # all predicted, no parquet
-    "leapkit.submission.verify:1",            # a parquet under its temporary name
-    "leapkit.member.publish_copy:1",          # a parquet without a receipt
-    "leapkit.receipts.write:1",               # the same, a moment before the receipt
+    "leapkit.data.submission.require_ids:1",   # test.csv half prepared
+    "leapkit.run.inference.predict:1",            # nothing predicted
+    "leapkit.run.inference.predict:3",            # two of five batches predicted
+    "leapkit.data.submission.write:1",             # all predicted, no parquet
+    "leapkit.data.submission.verify:1",            # a parquet under its temporary name
+    "leapkit.run.member.publish_copy:1",          # a parquet without a receipt
+    "leapkit.core.receipts.write:1",               # the same, a moment before the receipt
 )
 
 
 # docker stop asks politely; one moment in each kind of work will do.
 _ENDED = [(moment, "SIGKILL") for moment in _MOMENTS] + [(_MOMENTS[k], "SIGTERM") for k in (0, 2, 4)]
 _TRAINING = (
-    "leapkit.training._keep:3",    # inside training
-    "leapkit.receipts.write:1",    # between training and its receipt
-    "leapkit.receipts.write:2",    # between prediction and its receipt
+    "leapkit.run.training._keep:3",    # inside training
+    "leapkit.core.receipts.write:1",    # between training and its receipt
+    "leapkit.core.receipts.write:2",    # between prediction and its receipt
 )
 
 
@@ -543,15 +547,15 @@ def test_an_inference_that_was_ended_goes_on_to_the_same_bytes(
 
 
 def test_a_killed_inference_does_not_predict_again_what_it_had(ended, tiny_world, weights, tmp_path, capsys, monkeypatch):
-    import leapkit.inference
-    _, _, folder = ended["leapkit.submission.verify:1", "SIGKILL"]
+    import leapkit.run.inference
+    _, _, folder = ended["leapkit.data.submission.verify:1", "SIGKILL"]
     copy = copy_of(folder, tmp_path)
     assert list((copy / "outputs" / "adam" / "200").glob("predictions-*.f32"))
 
     def never(*_):
         raise AssertionError("it predicted again")
         yield
-    monkeypatch.setattr(leapkit.inference, "predict", lambda net, inputs, *_: never() if len(inputs) else iter(()))
+    monkeypatch.setattr(leapkit.run.inference, "predict", lambda net, inputs, *_: never() if len(inputs) else iter(()))
     assert small_run.run(infer_only(tiny_world, copy, weights / "sample")) == 0
 
 
@@ -559,8 +563,8 @@ def test_a_killed_inference_does_not_predict_again_what_it_had(ended, tiny_world
     (0, 0, 0), (70, 100, 64), (64, 0, 64), (31, 0, 0), (144, 0, 144), (144, 7, 144), (150, 0, 144)])
 def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(rows, extra, expected, tmp_path, monkeypatch):
     """The same batches whether interrupted or not: a network's rounding may depend on the size of its batch."""
-    from leapkit import inference
-    from leapkit.prepared import TestSet
+    from leapkit.data.inference_set import InferenceSet
+    from leapkit.run import inference
     found = []
 
     def predict(network, inputs, batch, device):
@@ -570,7 +574,7 @@ def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(rows, extra,
             yield block
     monkeypatch.setattr(inference, "predict", predict)
     inputs = np.arange(144 * 556, dtype=np.float32).reshape(144, 556)
-    test = TestSet(["test_%d" % k for k in range(144)], inputs, np.zeros((144, 16)))
+    test = InferenceSet(["test_%d" % k for k in range(144)], inputs, np.zeros((144, 16)))
     whole = np.ascontiguousarray(inputs[:, :368]).tobytes()
     (tmp_path / "scratch").write_bytes((whole + bytes(6 * 1472))[:rows * 1472] + bytes(extra))
     monkeypatch.setattr(inference, "load", lambda *_: "")

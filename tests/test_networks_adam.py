@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from parity import load_fill  # noqa: E402
 
-from leapkit.columns import INPUTS, TARGETS  # noqa: E402
-from leapkit.networks import head_mean, initialise_by_name, to_sequence  # noqa: E402
+from leapkit.core.columns import INPUTS, TARGETS  # noqa: E402
+from leapkit.nets.blocks import head_mean, initialise_by_name, to_sequence  # noqa: E402
 from members.adam.experiments import EXPERIMENTS, NETWORK_195, AdamNetwork  # noqa: E402
 from members.adam.networks import AdamNet, LevelConvolution, PositionTable  # noqa: E402
 

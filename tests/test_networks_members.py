@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch")
 
 from parity import MEMBERS, ROWS, build  # noqa: E402
 
-from leapkit import compute  # noqa: E402
-from leapkit.checkpoints import load_into, read_tensors  # noqa: E402
-from leapkit.columns import TARGETS  # noqa: E402
-from leapkit.losses import loss_all  # noqa: E402
-from leapkit.networks import gelu, head_last, head_mean, to_sequence  # noqa: E402
+from leapkit.core.columns import TARGETS  # noqa: E402
+from leapkit.data.checkpoints import load_into, read_tensors  # noqa: E402
+from leapkit.nets.blocks import gelu, head_last, head_mean, to_sequence  # noqa: E402
+from leapkit.run import devices  # noqa: E402
+from leapkit.run.losses import loss_all  # noqa: E402
 from members.forcewithme.experiments import CNNLSTM, LSTM_MAMBA_PAIRS, LSTMMAMBA_1, RESLSTM  # noqa: E402
 from members.joseph.experiments import NETWORK_907, NETWORK_912  # noqa: E402
 from members.max2020.experiments import NETWORK_007, NETWORK_015  # noqa: E402
@@ -29,7 +29,7 @@ UNUSED = re.compile(r"(enc_norm|layer_norm)\.|lstm_layers\.[1-9]\.resfc\.")  # i
 
 
 def sample(row, seed=0):
-    compute.make_repeatable(seed)
+    devices.make_repeatable(seed)
     return build(row.member, row.network["sample"])
 
 

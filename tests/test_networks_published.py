@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 import parity  # noqa: E402
 
-from leapkit import compute  # noqa: E402
-from leapkit.columns import GROUPS  # noqa: E402
+from leapkit.core.columns import GROUPS  # noqa: E402
+from leapkit.run import devices  # noqa: E402
 
 torch.set_num_threads(1)
 WITHOUT_GOLDEN = "fwm_1LSTM1mamba5_stage1_as_published"  # a script's default that no file was made with
@@ -45,7 +45,7 @@ def x(reference):
 def case(request, reference, fill, x):
     """One network of full size; its weights are spoilt by the tests that come last."""
     key, golden, found = request.param, None, None
-    compute.make_repeatable(0)
+    devices.make_repeatable(0)
     network = parity.build_uninitialised(key)
     if key in GOLDEN:
         golden = np.load(str(reference / "parity" / ("%s.npz" % key)))
@@ -121,7 +121,7 @@ def test_every_published_file_is_of_one_row(reference):
         files, row = entry["checkpoint_files"], parity.ROWS[parity.KEYS[key]]
         if files:
             stems = {row.published.names[0]} if row.groups is None else {
-                "%s_g%d" % (row.published.names[0], group) for group in row.parts}
+                "%s_g%d" % (row.published.names[0], group) for group in row.checkpoint_groups}
             assert {path.split("/")[-1] for path in files} == {stem + ".pt" for stem in stems}
             assert row.published.prefix == entry["saved_key_prefix"]
             assert entry["submission_file"] in (None, row.parquet)
@@ -136,12 +136,12 @@ def test_files_that_load_into_another_rows_network_unnoticed_are_named_as_twins(
     assert swapped == {frozenset((one, other)) for one in ("forcewithme/18", "forcewithme/32")
                        for other in ("max2020/014-stage1", "max2020/014")}
     for row in parity.ROWS.values():
-        if row.published and row.published.twin:
-            assert frozenset((row.name, row.published.twin)) in swapped
+        if row.published and row.published.indistinguishable_from:
+            assert frozenset((row.name, row.published.indistinguishable_from)) in swapped
 
 
 def test_the_same_weights_mean_something_else_in_reslstm_and_in_014():
-    compute.make_repeatable(0)
+    devices.make_repeatable(0)
     reslstm, other = (parity.build(row.member, row.network["sample"]).double().eval()
                       for row in (parity.ROWS["forcewithme/18"], parity.ROWS["max2020/014"]))
     other.load_state_dict(reslstm.state_dict(), strict=True)

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import oof
-from leapkit.columns import GROUPS
-from leapkit.errors import KitError
-from leapkit.oof import OofFile
+from leapkit.core.columns import GROUPS
+from leapkit.core.errors import KitError
+from leapkit.data import validation_predictions
+from leapkit.data.validation_predictions import PredictionsWriter
 
 EVERY = slice(0, 368)
 
@@ -27,7 +27,7 @@ def blocks(*rows: int, seed: int = 0) -> List[np.ndarray]:
 
 
 def write(path: Path, parts: List[np.ndarray], columns: slice = EVERY) -> None:
-    with OofFile(path, sum(map(len, parts)), columns) as out:
+    with PredictionsWriter(path, sum(map(len, parts)), columns) as out:
         for part in parts:
             out.add(part)
         out.keep()
@@ -52,47 +52,47 @@ def test_a_kept_file_has_the_bytes_of_np_save(tmp_path: Path, rows: List[int], s
 def test_what_was_kept_loads_as_the_array_and_as_a_map_of_the_file(tmp_path: Path) -> None:
     path, parts = tmp_path / "oof.npy", blocks(5, 3)
     write(path, parts)
-    for found in (np.load(str(path)), oof.read(path)):
+    for found in (np.load(str(path)), validation_predictions.read(path)):
         assert found.dtype == np.float32 and found.shape == (8, 368) and (found == np.concatenate(parts)).all()
-    assert isinstance(oof.read(path), np.memmap)
+    assert isinstance(validation_predictions.read(path), np.memmap)
     with pytest.raises(ValueError):
-        oof.read(path)[0, 0] = 1  # it is shared with whoever reads the file
+        validation_predictions.read(path)[0, 0] = 1  # it is shared with whoever reads the file
 
 
 @pytest.mark.parametrize("group", range(len(GROUPS)))
 def test_of_a_group_only_its_columns_are_written(tmp_path: Path, group: int) -> None:
     parts, own = blocks(4, 2), GROUPS[group]
     write(tmp_path / "oof.npy", parts, own)
-    found = oof.read(tmp_path / "oof.npy")
+    found = validation_predictions.read(tmp_path / "oof.npy")
     assert found.shape == (6, 8 if group == 0 else 60) and (found == np.concatenate(parts)[:, own]).all()
 
 
 def test_doubles_and_strided_blocks_are_written_as_their_numbers(tmp_path: Path) -> None:
     values = np.arange(3 * 368.0).reshape(368, 3).T  # float64, column by column
     write(tmp_path / "oof.npy", [values])
-    assert (oof.read(tmp_path / "oof.npy") == values).all()
+    assert (validation_predictions.read(tmp_path / "oof.npy") == values).all()
 
 
 def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None:
     values = np.concatenate(blocks(7))[:, :60]
-    oof.save(tmp_path / "oof.npy", 7, 60, (values[rows] for rows in oof.stretches(7, 3)))
+    validation_predictions.save(tmp_path / "oof.npy", 7, 60, (values[rows] for rows in validation_predictions.stretches(7, 3)))
     assert (np.load(str(tmp_path / "oof.npy")) == values).all() and names(tmp_path) == ["oof.npy"]
 
 
 @given(st.integers(0, 100), st.integers(1, 30))
 @settings(deadline=None)
 def test_stretches_together_are_everything_in_order(count: int, rows: int) -> None:
-    found = list(oof.stretches(count, rows))
+    found = list(validation_predictions.stretches(count, rows))
     assert [k for part in found for k in range(count)[part]] == list(range(count))
     assert all(0 < part.stop - part.start <= rows and part.stop <= count for part in found)
 
 
 def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> None:
     write(tmp_path / "oof.npy", blocks(3000))  # 4.4 MB
-    found = oof.read(tmp_path / "oof.npy")
+    found = validation_predictions.read(tmp_path / "oof.npy")
     tracemalloc.start()
     try:
-        oof.save(tmp_path / "copy.npy", 3000, 60, (found[rows, GROUPS[1]] for rows in oof.stretches(3000, 200)))
+        validation_predictions.save(tmp_path / "copy.npy", 3000, 60, (found[rows, GROUPS[1]] for rows in validation_predictions.stretches(3000, 200)))
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
@@ -102,24 +102,24 @@ def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> No
 
 def test_nothing_has_the_final_name_before_it_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "oof.npy"
-    with OofFile(path, 8, EVERY) as out:
+    with PredictionsWriter(path, 8, EVERY) as out:
         for part in blocks(5, 3):
             out.add(part)
             assert not path.exists()
         out.keep()
         assert path.exists()
-    assert names(path.parent) == ["oof.npy"] and len(oof.read(path)) == 8
+    assert names(path.parent) == ["oof.npy"] and len(validation_predictions.read(path)) == 8
 
 
 def test_the_old_predictions_stay_until_new_ones_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "oof.npy"
     write(path, blocks(5, seed=1))
     old = path.read_bytes()
-    with OofFile(path, 3, EVERY) as out:
+    with PredictionsWriter(path, 3, EVERY) as out:
         out.add(blocks(3)[0])
         assert path.read_bytes() == old
         out.keep()
-    assert len(oof.read(path)) == 3
+    assert len(validation_predictions.read(path)) == 3
 
 
 def test_the_old_predictions_stay_where_the_new_ones_are_not_kept(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_old_predictions_stay_where_the_new_ones_are_not_kept(tmp_path: Path
     path = tmp_path / "oof.npy"
     write(path, blocks(5, seed=1))
     old = path.read_bytes()
-    with OofFile(path, 3, EVERY) as out:
+    with PredictionsWriter(path, 3, EVERY) as out:
         out.add(blocks(3)[0])
     assert path.read_bytes() == old and names(tmp_path) == ["oof.npy"]
 
@@ -138,14 +138,14 @@ def test_a_failure_leaves_the_old_predictions_and_nothing_else(tmp_path: Path, f
     write(path, blocks(5, seed=1))
     old = path.read_bytes()
     with pytest.raises(type(failure)):
-        with OofFile(path, 3, EVERY) as out:
+        with PredictionsWriter(path, 3, EVERY) as out:
             out.add(blocks(1)[0])
             raise failure
     assert path.read_bytes() == old and names(tmp_path) == ["oof.npy"]
 
 
 def test_not_keeping_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
-    with OofFile(tmp_path / "oof.npy", 3, EVERY) as out:
+    with PredictionsWriter(tmp_path / "oof.npy", 3, EVERY) as out:
         out.add(blocks(3)[0])
     assert names(tmp_path) == []
 
@@ -154,16 +154,16 @@ def test_a_map_of_the_old_file_goes_on_when_new_predictions_replace_it(tmp_path:
     """A child's run may still read the parent's."""
     path, old = tmp_path / "oof.npy", blocks(5, seed=1)
     write(path, old)
-    mapped = oof.read(path)
+    mapped = validation_predictions.read(path)
     write(path, blocks(5, seed=2))
-    assert (mapped == old[0]).all() and not (oof.read(path) == old[0]).any()
+    assert (mapped == old[0]).all() and not (validation_predictions.read(path) == old[0]).any()
 
 
 def test_what_a_killed_run_left_is_replaced_and_not_written_through(tmp_path: Path) -> None:
     other = tmp_path / "other.npy"
     write(other, blocks(2))
     content = other.read_bytes()
-    with OofFile(tmp_path / "oof.npy", 1, EVERY) as out:
+    with PredictionsWriter(tmp_path / "oof.npy", 1, EVERY) as out:
         unfinished = [name for name in names(tmp_path) if name != "other.npy"]
         out.add(blocks(1)[0])
     os.link(str(other), str(tmp_path / unfinished[0]))  # another name of a file that must stay as it is
@@ -201,7 +201,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_predictions_stay(small_disk: Pa
         write(path, blocks(*rows))
     assert path.read_bytes() == old and names(small_disk) == ["oof.npy"]
     write(path, blocks(20))  # the failed try gave its space back
-    assert len(oof.read(path)) == 20
+    assert len(validation_predictions.read(path)) == 20
 
 
 def test_a_disk_that_is_full_only_when_the_rest_is_written_is_the_same_sentence(small_disk: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_disk_that_is_full_only_when_the_rest_is_written_is_the_same_sentence(
     path = small_disk / "oof.npy"
     (small_disk / "filler").write_bytes(bytes(60 << 10))
     with refused(path, "the disk is full"):
-        with OofFile(path, 1, EVERY) as out:
+        with PredictionsWriter(path, 1, EVERY) as out:
             out.add(blocks(1)[0])
             (small_disk / "more").write_bytes(bytes(4 << 10))
             out.keep()
@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_missing_predictions_are_one_sentence(tmp_path: Path) -> None:
     with refused(tmp_path / "oof.npy", "the file is missing"):
-        oof.read(tmp_path / "oof.npy")
+        validation_predictions.read(tmp_path / "oof.npy")
 
 
 @pytest.mark.parametrize("damage", ["cut", "cut in the header", "text", "empty", "objects"])
@@ -237,14 +237,14 @@ def test_damaged_predictions_are_one_sentence(tmp_path: Path, damage: str) -> No
     if damage == "objects":
         np.save(str(path), np.array([{}]), allow_pickle=True)
     with refused(path):
-        oof.read(path)
+        validation_predictions.read(path)
 
 
 @pytest.mark.parametrize("rows", [4, 6])
 def test_another_number_of_rows_than_was_said_is_not_kept(tmp_path: Path, rows: int) -> None:
     """Such a file could not be read."""
     with pytest.raises((KitError, ValueError, AssertionError)):
-        with OofFile(tmp_path / "oof.npy", 5, EVERY) as out:
+        with PredictionsWriter(tmp_path / "oof.npy", 5, EVERY) as out:
             out.add(blocks(rows)[0])
             out.keep()
     assert names(tmp_path) == []

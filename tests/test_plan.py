@@ -13,11 +13,18 @@ from refusals import refused
 torch = pytest.importorskip("torch")
 
 from launch.registry import members  # noqa: E402
-from leapkit import checkpoints, plan, receipts  # noqa: E402
-from leapkit.experiments import lineage, part_name  # noqa: E402
-from leapkit.files import HashIndex, sha256_json  # noqa: E402
-from leapkit.member import main  # noqa: E402
-from leapkit.world import RawData, Submission  # noqa: E402
+from leapkit.core import (
+    plan,
+    receipts,
+)
+from leapkit.core.experiments import group_stem, lineage  # noqa: E402
+from leapkit.core.files import HashIndex, sha256_json  # noqa: E402
+from leapkit.core.layout import Layout, (
+    RawData,  # noqa: E402
+    Results,
+)
+from leapkit.data import checkpoints  # noqa: E402
+from leapkit.run.member import main  # noqa: E402
 
 torch.set_num_threads(1)
 MEMBERS = members()
@@ -71,8 +78,8 @@ def test_what_was_never_published_cannot_be_inferred_only(member, names, about):
 
 def put(folder: Path, row, name: str, content: bytes = b"", groups=None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for group in row.parts if groups is None else groups:
-        (folder / (part_name(name, group) + ".pt")).write_bytes(content or str(group).encode())
+    for group in row.checkpoint_groups if groups is None else groups:
+        (folder / (group_stem(name, group) + ".pt")).write_bytes(content or str(group).encode())
 
 
 def found(row, weights: Path):
@@ -88,7 +95,7 @@ def test_a_published_file_is_found_under_its_name_flat_or_in_a_folder_of_any_of_
     for at, (name, folder) in enumerate(itertools.product(names, ("",) + names)):
         weights = tmp_path / str(at)
         put(weights / folder, row, name)
-        assert found(row, weights) == [str(Path(folder) / (part_name(name, group) + ".pt")) for group in row.parts]
+        assert found(row, weights) == [str(Path(folder) / (group_stem(name, group) + ".pt")) for group in row.checkpoint_groups]
 
 
 @pytest.mark.parametrize("experiment, files", [
@@ -133,16 +140,16 @@ def build(row):
 def publish(row, weights: Path, prefix: str, trained: str = "") -> None:
     """The row's checkpoints at sample width under their published name; with the receipt of `trained`'s training."""
     tensors = OrderedDict((prefix + name, value) for name, value in build(row).state_dict().items())
-    for group in row.parts:
-        path = weights / (part_name(row.published.names[0], group) + ".pt")
+    for group in row.checkpoint_groups:
+        path = weights / (group_stem(row.published.names[0], group) + ".pt")
         checkpoints.write_tensors(path, tensors)
         if trained:
-            inputs = {"network": sha256_json(ROWS[trained].network_row("sample"))}
+            inputs = {"network": sha256_json(ROWS[trained].network_record("sample"))}
             receipts.write(path, "training", inputs, receipts.now())
 
 
-def todos(rows, world: Path, weights: Path):
-    places = plan.Places(RawData(world), Submission(weights / "submission"), weights)
+def plans(rows, world: Path, weights: Path):
+    places = Layout(RawData(world), Results(weights / "submission"), weights)
     return plan.of_experiments(rows, "infer-only", "sample", places, plan.Hashes(places.raw, HashIndex()))
 
 
@@ -151,10 +158,10 @@ def blocked_by_each_other(names, world, tmp_path):
     planned = []
     for name in names:
         put(tmp_path / name, ROWS[name], ROWS[name].published.names[0], b"the same bytes")
-        planned += todos([ROWS[name]], world, tmp_path / name)
-    assert not any(todo.blocked for todo in planned)
+        planned += plans([ROWS[name]], world, tmp_path / name)
+    assert not any(experiment_plan.blocked for experiment_plan in planned)
     plan.refuse_shared_files(planned, "sample", plan.Hashes(RawData(world), HashIndex()))
-    return {todo.row.name: todo.blocked for todo in planned if todo.blocked}
+    return {experiment_plan.row.name: experiment_plan.blocked for experiment_plan in planned if experiment_plan.blocked}
 
 
 def test_the_same_file_is_refused_under_the_names_of_two_networks(tiny_world, tmp_path):
@@ -172,9 +179,9 @@ def test_a_checkpoint_whose_receipt_names_another_network_is_refused(tiny_world,
     row = ROWS["forcewithme/32"]
     publish(row, tmp_path / "own", "", trained=row.name)
     publish(row, tmp_path / "other", "", trained="max2020/014")
-    assert [todo.blocked for todo in todos([row], tiny_world, tmp_path / "own")] == [""]
-    (todo,) = todos([row], tiny_world, tmp_path / "other")
-    assert "another network than forcewithme/32 at sample size" in todo.blocked and not todo.runs
+    assert [experiment_plan.blocked for experiment_plan in plans([row], tiny_world, tmp_path / "own")] == [""]
+    (experiment_plan,) = plans([row], tiny_world, tmp_path / "other")
+    assert "another network than forcewithme/32 at sample size" in experiment_plan.blocked and not experiment_plan.runs
 
 
 @pytest.mark.parametrize("change", [{"kind": "admitted"}, {"sha256": "0" * 64}, {"inputs": {}}])
@@ -216,8 +223,8 @@ def test_a_file_that_may_be_the_twins_is_refused_unless_a_receipt_says_whose_it_
 
 def test_a_parent_whose_parquet_is_the_users_own_has_no_weights_to_start_from(tiny_world, tmp_path):
     """Admitted parquets are never made again, so the plan has no checkpoint for their children: one sentence."""
-    places = plan.Places(RawData(tiny_world), Submission(tmp_path), tmp_path)
-    parquet = places.submission.parquet(ROWS["forcewithme/18"].artifact)
+    places = Layout(RawData(tiny_world), Results(tmp_path), tmp_path)
+    parquet = places.results.parquet(ROWS["forcewithme/18"].artifact)
     parquet.parent.mkdir(parents=True)
     parquet.write_bytes(b"my own")
     hashes = plan.Hashes(places.raw, HashIndex())

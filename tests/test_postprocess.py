@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 
 from blend import plan, postprocess
 from blend.__main__ import main
-from leapkit import kaggle, receipts
-from leapkit.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
-from leapkit.errors import KitError
-from leapkit.files import HashIndex
-from leapkit.stepfiles import list_pairs
+from leapkit.core import receipts
+from leapkit.core.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex
+from leapkit.core.step_files import list_pairs
+from leapkit.data import kaggle_csv
 from tests.small_blend import TRAINED, V10, blend
 
 BOTH = ("--postprocess", "fluxes,positivity")
@@ -51,7 +52,7 @@ def test_the_bounds_are_exactly_theirs_and_applying_them_again_moves_nothing(see
 
 def test_no_true_value_of_real_steps_is_moved_by_more_than_rounding(real_steps):
     """The truth keeps both bounds: what they move is not physics."""
-    from leapkit.climsim import StepReader
+    from leapkit.data.step_reader import StepReader
     reader = StepReader()
     for pair in list_pairs(real_steps)[::8]:
         x, y = reader.read(pair)
@@ -68,7 +69,7 @@ def test_a_bounded_blend_is_a_file_of_its_own_and_the_published_one_is_untouched
     shown = capsys.readouterr().out
     bounded = values_of(plan.final_path(sixteen, "v10+positivity+fluxes"))
     assert values_of(plan.final_path(sixteen, "v10")).tobytes() == plain.tobytes()
-    (_, x), = kaggle.test_rows(maker.raw.test_csv)
+    (_, x), = kaggle_csv.read_test_csv(maker.raw.test_csv)
     expected = plain.copy()
     postprocess.bound(expected, x[:, postprocess.STATES], plan.OPTIONS)
     assert bounded.tobytes() == expected.tobytes() and (bounded != plain).any()
@@ -106,7 +107,7 @@ def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp
     columns = kaggle_positions(PREDICTED)
     raw, truth = np.zeros_like(rows), maker.validation_raw.copy()
     raw[:, columns], truth[:, columns] = (v[:, columns] / maker.scale.weight[columns] for v in (rows, truth))
-    from leapkit.climsim import StepReader
+    from leapkit.data.step_reader import StepReader
     x = np.concatenate([StepReader().read(pair)[0] for pair in maker.raw.validation_pairs()])
 
     def mean(values: np.ndarray) -> float:

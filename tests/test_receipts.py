@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import receipts
-from leapkit.files import HashIndex, sha256
-from leapkit.receipts import judge, receipt_path, require_valid
+from leapkit.core import receipts
+from leapkit.core.files import HashIndex, sha256
+from leapkit.core.receipts import judge, receipt_path, require_valid
 
 INPUTS = {"test.csv": "a" * 64, "195.pt": "b" * 64}
 REMEDY = "run `make adam`"

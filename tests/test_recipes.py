@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch")
 
 from blend import tables  # noqa: E402
 from launch.registry import members  # noqa: E402
-from leapkit import plan, training  # noqa: E402
-from leapkit.experiments import Augmentation, CosineRestarts, PlateauSchedule, TrainingRows  # noqa: E402
-from leapkit.optimisation import Schedule, make_optimiser  # noqa: E402
-from leapkit.world import RunFiles  # noqa: E402
+from leapkit.core import plan  # noqa: E402
+from leapkit.core.experiments import Augmentation, CosineRestarts, PlateauSchedule, RowSelection  # noqa: E402
+from leapkit.core.layout import RunFiles  # noqa: E402
+from leapkit.run import training  # noqa: E402
+from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
 
 torch.set_num_threads(1)
@@ -68,7 +69,7 @@ def test_the_tables_below_are_about_every_row():
 @pytest.mark.parametrize("name", sorted(IDENTITIES))
 def test_a_row_is_the_experiment_of_the_team(name):
     row, facts = ROWS[name], IDENTITIES[name]
-    assert (row.artifact, row.parent, len(row.parts)) == (facts.artifact, facts.parent, facts.groups)
+    assert (row.artifact, row.parent, len(row.checkpoint_groups)) == (facts.artifact, facts.parent, facts.groups)
     assert row.batch == facts.batch or facts.batch is None
     assert row.family == ("adam" if row.member == "adam" else "fdzm")
     assert (row.recipe["sample"].epochs == 1) == (row.groups is not None), "fine-tuning is one epoch in both profiles"
@@ -91,7 +92,7 @@ def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files():
     default = [row for own in members().values() if any(row.blended for row in own)
                for row in plan.wanted(own, "", "infer-only", everything=False)]
     assert sorted(row.artifact for row in default) == sorted(artifact for artifact, _ in tables.find("v10").rows)
-    assert len(default) == 16 and sum(len(row.parts) for row in default) == 82
+    assert len(default) == 16 and sum(len(row.checkpoint_groups) for row in default) == 82
     assert default == [row for row in ROWS.values() if row.blended]
 
 
@@ -172,8 +173,8 @@ def test_what_only_some_recipes_have():
     assert other_than(0.0, "min_gain") == {"joseph/907": 3e-5, "joseph/912": 2e-5}
     assert other_than(0, "skipped_evaluations") == {"joseph/912sep": 5}
     assert other_than(None, "augmentation") == {"joseph/907": Augmentation(flip=0.08, roll=0.08, shift=5)}
-    share = TrainingRows("0001-02", 0.65, seed=1103, index="v3_index.pt")
-    assert other_than(TrainingRows(), "rows") == {"adam/195": share, "adam/197": share, "adam/200": TrainingRows("0004-01")}
+    share = RowSelection("0001-02", 0.65, seed=1103, index="v3_index.pt")
+    assert other_than(RowSelection(), "rows") == {"adam/195": share, "adam/197": share, "adam/200": RowSelection("0004-01")}
 
 
 def test_912sep_is_evaluated_after_six_seven_and_eight_eighths_of_its_epoch():

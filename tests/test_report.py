@@ -15,28 +15,28 @@ import pytest
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
 from blend import figures, forms, gram, plan, report, tables
-from leapkit import receipts
-from leapkit.columns import GROUP_NAMES, PREDICTED, TARGETS, kaggle_positions
-from leapkit.score import R2
-from leapkit.world import Submission
+from leapkit.core import receipts
+from leapkit.core.columns import GROUP_NAMES, PREDICTED, TARGETS, kaggle_positions
+from leapkit.core.layout import Results
+from leapkit.data.score import R2
 from tests.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend
 
 COLUMNS = kaggle_positions(PREDICTED)
 
 
 @pytest.fixture(scope="module")
-def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Submission:
+def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A submission folder after a search among three artifacts, a given table of two and the published one."""
     root = tmp_path_factory.mktemp("reported")
     shutil.copytree(str(sixteen_once), str(root / "submission"))
     (root / "half.csv").write_text("artifact,weight\n%s,0.75\n%s,0.25\n" % (TRAINED[0], TRAINED[3]))
-    places = Submission(root / "submission")
+    places = Results(root / "submission")
     for table in ("searched", str(root / "half.csv"), "v10"):
         assert blend(maker, places, "--table", table, *SEARCH[2:]) == 0
     return places
 
 
-def held(places: Submission, table: str) -> Dict[str, Any]:
+def held(places: Results, table: str) -> Dict[str, Any]:
     return json.loads(plan.report_path(places, table).with_suffix(".json").read_text())
 
 
@@ -161,7 +161,7 @@ def test_a_report_is_made_again_when_what_it_shows_has_changed(maker, sixteen, c
 
 
 def _index():
-    from leapkit.files import HashIndex
+    from leapkit.core.files import HashIndex
     return HashIndex()
 
 

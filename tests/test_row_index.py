@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from refusals import refusal_in_little_memory, refused
 
-from leapkit import row_index
-from leapkit.errors import KitError
-from leapkit.row_index import read_index
+from leapkit.core.errors import KitError
+from leapkit.data import row_index
+from leapkit.data.row_index import read_index
 
 torch = pytest.importorskip("torch")
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
@@ -106,7 +106,7 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
     path = saved(tmp_path / "i.pt", {"01_02": np.array(ROWS), "01_03": torch.tensor(ROWS)})
     shared = str(Path(row_index.__file__).parent.parent)
     script = ("import sys; sys.path.insert(0, %r); sys.modules['torch'] = None\n"
-              "from leapkit.row_index import read_index; from pathlib import Path\n"
+              "from leapkit.data.row_index import read_index; from pathlib import Path\n"
               "print({key: rows.tolist() for key, rows in read_index(Path(%r)).items()})" % (shared, str(path)))
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.strip() == str({"0001-02": ROWS, "0001-03": ROWS})
@@ -380,7 +380,7 @@ def test_a_list_that_repeats_its_items_is_refused_in_little_memory(value: str, t
 def test_a_list_that_holds_itself_twice_is_refused(tmp_path: Path) -> None:
     path = crafted(tmp_path / "i.pt", b"]q\x01(h\x01h\x01e")
     code = ("import sys, resource; sys.path.insert(0, %r); sys.path.insert(0, %r)\n"
-            "from pathlib import Path; from leapkit.errors import run_cli; from leapkit.row_index import read_index\n"
+            "from pathlib import Path; from leapkit.core.errors import run_cli; from leapkit.data.row_index import read_index\n"
             "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize() + (200 << 20)\n"
             "resource.setrlimit(resource.RLIMIT_AS, (size, size))\n"
             "run_cli(lambda argv: read_index(Path(%r)) and 0, [])"

@@ -13,18 +13,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import cdf5, rows, statistics
-from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS_TO_NETWORK, TARGETS_TO_NETWORK
-from leapkit.errors import KitError
-from leapkit.experiments import TrainingRows
-from leapkit.loader import Loader
-from leapkit.rows import StepRows, chosen_rows
-from leapkit.statistics import FAMILIES, Statistics
-from leapkit.stepfiles import PUBLISHED, StepPair, list_pairs, months_between, steps_of
+from leapkit.core.columns import INPUTS_TO_NETWORK, TARGETS_TO_NETWORK
+from leapkit.core.errors import KitError
+from leapkit.core.experiments import RowSelection
+from leapkit.core.step_files import PUBLISHED, StepPair, list_pairs, months_between, steps_of
+from leapkit.data import cdf5, scaling, step_rows
+from leapkit.data.loader import Loader
+from leapkit.data.scaling import FAMILIES, Scaling
+from leapkit.data.step_reader import StepReader
+from leapkit.data.step_rows import StepRows, chosen_rows
 
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
-SHARE = TrainingRows(fraction=0.65)
+SHARE = RowSelection(fraction=0.65)
 
 
 def bits(values: np.ndarray) -> np.ndarray:
@@ -46,9 +46,9 @@ def read(source: StepRows, pair: int) -> Tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module", params=["adam", "fdzm"])
-def made(request: pytest.FixtureRequest, tiny_world: Path) -> Statistics:
+def made(request: pytest.FixtureRequest, tiny_world: Path) -> Scaling:
     """The statistics of the tiny world."""
-    return statistics.load(tiny_world / "statistics" / request.param, request.param,
+    return scaling.load_scaling(tiny_world / "statistics" / request.param, request.param,
                            tiny_world / "kaggle-data" / "sample_submission_old.csv")
 
 
@@ -61,42 +61,42 @@ def pairs(tiny_world: Path) -> List[StepPair]:
 # --- the same bits ---------------------------------------------------------------------------------------------------
 
 def test_every_row_of_the_sample_world_is_the_plain_arithmetics_bit_for_bit(
-        pairs: List[StepPair], made: Statistics) -> None:
+        pairs: List[StepPair], made: Scaling) -> None:
     source, reader = StepRows(pairs, made), StepReader()
     assert source.counts.tolist() == [48] * 12
     for k, pair in enumerate(pairs):
         x, y = reader.read(pair)
         found = read(source, k)
-        assert same(found[0], made.train_inputs(x)) and same(found[1], made.targets(y)), pair.stamp
+        assert same(found[0], made.scaled_inputs(x)) and same(found[1], made.targets(y)), pair.stamp
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_real_rows_by_the_published_statistics_are_the_plain_arithmetics_bit_for_bit(
         real_steps: Path, published: Path, family: str) -> None:
-    scale = statistics.load(published / family, family, published / "adam" / "old_sample_weight.csv")
+    scale = scaling.load_scaling(published / family, family, published / "adam" / "old_sample_weight.csv")
     chosen = list_pairs(real_steps)[::4]
     source, reader = StepRows(chosen, scale), StepReader()
     assert source.counts.tolist() == [384] * len(chosen)
     for k, pair in enumerate(chosen):
         x, y = reader.read(pair)
         found = read(source, k)
-        assert same(found[0], scale.train_inputs(x)) and same(found[1], scale.targets(y)), pair.stamp
+        assert same(found[0], scale.scaled_inputs(x)) and same(found[1], scale.targets(y)), pair.stamp
 
 
-def test_a_share_of_the_rows_is_those_rows_bit_for_bit(pairs: List[StepPair], made: Statistics) -> None:
+def test_a_share_of_the_rows_is_those_rows_bit_for_bit(pairs: List[StepPair], made: Scaling) -> None:
     source, reader = StepRows(pairs, made, SHARE), StepReader()
     mask = chosen_rows(pairs, 48, SHARE, {})
     assert mask is not None and source.counts.tolist() == mask.sum(axis=1).tolist()
     for k, pair in enumerate(pairs):
         x, y = reader.read(pair)
         found = read(source, k)
-        assert same(found[0], made.train_inputs(x[mask[k]])) and same(found[1], made.targets(y[mask[k]])), pair.stamp
+        assert same(found[0], made.scaled_inputs(x[mask[k]])) and same(found[1], made.targets(y[mask[k]])), pair.stamp
 
 
-def test_a_loader_hands_out_the_rows_of_all_pairs_in_order(pairs: List[StepPair], made: Statistics) -> None:
+def test_a_loader_hands_out_the_rows_of_all_pairs_in_order(pairs: List[StepPair], made: Scaling) -> None:
     source, reader = StepRows(pairs, made, SHARE), StepReader()
     mask = chosen_rows(pairs, 48, SHARE, {})
-    expected = [made.train_inputs(reader.read(pair)[0][mask[k]]) for k, pair in enumerate(pairs)]
+    expected = [made.scaled_inputs(reader.read(pair)[0][mask[k]]) for k, pair in enumerate(pairs)]
     found = [x for x, _ in Loader(source, 100).in_order(37)]
     assert same(np.concatenate(found), np.concatenate(expected))
 
@@ -116,18 +116,18 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
         seed: int, count: int, family: str, range_: Tuple[float, float], layout: str) -> None:
     draw = np.random.RandomState(seed)
     weight = np.where(draw.uniform(size=368) < 0.1, 0.0, np.abs(magnitudes(draw, (368,), -3, 15)))
-    scale = Statistics(FAMILIES[family], magnitudes(draw, (556,), *range_), 10.0 ** draw.uniform(-10, 6, 556),
+    scale = Scaling(FAMILIES[family], magnitudes(draw, (556,), *range_), 10.0 ** draw.uniform(-10, 6, 556),
                        magnitudes(draw, (368,), *range_), 10.0 ** draw.uniform(-10, 6, 368), weight)
     x, y = magnitudes(draw, (count, 556), *range_), magnitudes(draw, (count, 368), *range_)
     by_level = [x.T, y.T] if layout == "fortran" else [np.ascontiguousarray(x.T), np.ascontiguousarray(y.T)]
-    if layout == "chosen":  # as rows.py hands them over
+    if layout == "chosen":  # as step_rows.py hands them over
         mask = draw.uniform(size=count) < 0.65
         by_level, x, y = [values[:, mask] for values in by_level], x[mask], y[mask]
     kept = [values.copy() for values in by_level]
     inputs, targets = np.full((len(x), 556), np.nan, np.float32), np.full((len(y), 368), np.nan, np.float32)
     with np.errstate(all="ignore"):
         scale.levels(by_level[0], by_level[1], inputs, targets)
-        assert same(inputs, scale.train_inputs(x)) and same(targets, scale.targets(y))
+        assert same(inputs, scale.scaled_inputs(x)) and same(targets, scale.targets(y))
         # And before the cast, which hides all but one in 10**9 of float64's last bits.
         inputs, targets = inputs.astype(np.float64), targets.astype(np.float64)
         scale.levels(by_level[0], by_level[1], inputs, targets)
@@ -151,7 +151,7 @@ MONTHS = st.dictionaries(st.sampled_from(["0001-02", "0003-11", "0008-01", "0008
 def test_of_each_month_the_whole_number_below_its_share_is_chosen(
         months: Dict[str, int], columns: int, fraction: float, seed: int) -> None:
     found = [pair for month in sorted(months) for pair in steps(month, months[month])]
-    mask = chosen_rows(found, columns, TrainingRows(fraction=fraction, seed=seed), {})
+    mask = chosen_rows(found, columns, RowSelection(fraction=fraction, seed=seed), {})
     assert mask is not None and mask.dtype == bool and mask.shape == (len(found), columns)  # a mask repeats no row
     for month, count in months.items():
         own = mask[[k for k, pair in enumerate(found) if pair.month == month]]
@@ -162,7 +162,7 @@ def test_of_each_month_the_whole_number_below_its_share_is_chosen(
 @settings(max_examples=60, **QUICK)
 def test_a_months_choice_depends_on_no_other_month_and_not_on_their_order(
         months: Dict[str, int], columns: int, seed: int, shuffling: random.Random) -> None:
-    chosen = TrainingRows(fraction=0.65, seed=seed)
+    chosen = RowSelection(fraction=0.65, seed=seed)
     waiting = {month: steps(month, count) for month, count in months.items()}
     mixed: List[StepPair] = []  # each month's steps in order, the months in any
     while waiting:
@@ -191,20 +191,20 @@ def test_the_chosen_rows_are_spread_over_all_steps_and_columns() -> None:
 
 
 def test_another_seed_and_another_month_choose_other_rows() -> None:
-    chosen = [chosen_rows(steps(month, 20), 48, TrainingRows(fraction=0.5, seed=seed), {}).tobytes()
+    chosen = [chosen_rows(steps(month, 20), 48, RowSelection(fraction=0.5, seed=seed), {}).tobytes()
               for month, seed in (("0001-02", 1103), ("0001-03", 1103), ("0002-01", 1103), ("0001-02", 1104))]
     assert len(set(chosen)) == 4
 
 
 def test_the_choice_is_the_same_on_every_stack() -> None:
     """Written down, since training on another numpy must learn from the same rows."""
-    mask = chosen_rows(steps("0008-01", 2), 12, TrainingRows(fraction=0.5), {})
+    mask = chosen_rows(steps("0008-01", 2), 12, RowSelection(fraction=0.5), {})
     assert mask.astype(int).tolist() == [[1, 0, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1], [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0]]
 
 
 def test_the_whole_share_needs_no_choice(pairs: List[StepPair]) -> None:
-    assert chosen_rows(pairs, 48, TrainingRows(), {}) is None
-    assert chosen_rows(pairs, 48, TrainingRows(), {"0008-01": np.arange(3)}) is None  # an index is one of a share
+    assert chosen_rows(pairs, 48, RowSelection(), {}) is None
+    assert chosen_rows(pairs, 48, RowSelection(), {"0008-01": np.arange(3)}) is None  # an index is one of a share
 
 
 # --- the team's index ------------------------------------------------------------------------------------------------
@@ -212,11 +212,11 @@ def test_the_whole_share_needs_no_choice(pairs: List[StepPair]) -> None:
 @pytest.fixture
 def six_steps_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as each month of the tiny world has."""
-    monkeypatch.setattr(rows, "steps_of", lambda month: 6)
+    monkeypatch.setattr(step_rows, "steps_of", lambda month: 6)
 
 
 @pytest.mark.usefixtures("six_steps_are_whole")
-def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], made: Statistics) -> None:
+def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], made: Scaling) -> None:
     """A number is columns * step + column, over the month's own steps; rows come as they lie in the files."""
     numbers = np.array([287, 0, 48 * 2 + 7, 48 * 2 + 3, 47], dtype=np.int32)
     source, reader = StepRows(pairs, made, SHARE, {"0008-04": numbers}), StepReader()
@@ -224,7 +224,7 @@ def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], mad
     for pair, columns in ((6, [0, 47]), (7, []), (8, [3, 7]), (11, [47])):
         x, y = reader.read(pairs[pair])
         found = read(source, pair)
-        assert same(found[0], made.train_inputs(x[columns])) and same(found[1], made.targets(y[columns]))
+        assert same(found[0], made.scaled_inputs(x[columns])) and same(found[1], made.targets(y[columns]))
     alone = StepRows(pairs, made, SHARE)  # the other month is drawn as if there were no index
     assert source.counts[:6].tolist() == alone.counts[:6].tolist() and source.counts[:6].sum() == int(0.65 * 288)
 
@@ -241,13 +241,13 @@ def test_of_a_month_that_is_not_whole_the_index_is_not_taken() -> None:
 
 @pytest.mark.parametrize("numbers", [[288], [0, 5, 10 ** 6], [-1], [-1, 3]])
 @pytest.mark.usefixtures("six_steps_are_whole")
-def test_a_row_beyond_the_month_is_refused(pairs: List[StepPair], made: Statistics, numbers: List[int]) -> None:
+def test_a_row_beyond_the_month_is_refused(pairs: List[StepPair], made: Scaling, numbers: List[int]) -> None:
     with refused("v3_index.pt", "288", "0008-01", "a seeded index"):
         StepRows(pairs, made, SHARE, {"0008-01": np.array(numbers)})
 
 
 @pytest.mark.usefixtures("six_steps_are_whole")
-def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(pairs: List[StepPair], made: Statistics
+def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(pairs: List[StepPair], made: Scaling
                                                                                ) -> None:
     source = StepRows(pairs, made, SHARE, {"0008-01": np.array([287]), "0008-04": np.array([], dtype=np.int32)})
     assert source.counts.tolist() == [0] * 5 + [1] + [0] * 6
@@ -258,9 +258,9 @@ def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(p
 # --- what was used ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("chosen, expected", [
-    (None, ""), (TrainingRows(), ""), (SHARE, ", 65 % of the rows by seed 1103"),
-    (TrainingRows(fraction=0.125, seed=7), ", 12.5 % of the rows by seed 7")])
-def test_what_was_used_of_each_month_is_told(pairs: List[StepPair], made: Statistics, chosen: TrainingRows, expected: str
+    (None, ""), (RowSelection(), ""), (SHARE, ", 65 % of the rows by seed 1103"),
+    (RowSelection(fraction=0.125, seed=7), ", 12.5 % of the rows by seed 7")])
+def test_what_was_used_of_each_month_is_told(pairs: List[StepPair], made: Scaling, chosen: RowSelection, expected: str
                                              ) -> None:
     source = StepRows(pairs[::-1], made, chosen)
     assert source.used() == {"0008-01": "6 of 2232 steps" + expected, "0008-04": "6 of 2160 steps" + expected}
@@ -268,22 +268,22 @@ def test_what_was_used_of_each_month_is_told(pairs: List[StepPair], made: Statis
 
 
 @pytest.mark.usefixtures("six_steps_are_whole")
-def test_it_is_told_where_the_teams_index_was_used_and_where_it_was_not(pairs: List[StepPair], made: Statistics) -> None:
+def test_it_is_told_where_the_teams_index_was_used_and_where_it_was_not(pairs: List[StepPair], made: Scaling) -> None:
     index = {"0008-01": np.arange(100), "0008-04": np.arange(100), "0008-05": np.arange(100)}
     share = StepRows(pairs[:-1], made, SHARE, index)
     assert share.used() == {"0008-01": "6 of 6 steps, 65 % of the rows by the team's index",
                             "0008-04": "5 of 6 steps, 65 % of the rows by seed 1103"}
-    assert StepRows(pairs, made, TrainingRows(), index).used() == {"0008-01": "6 of 6 steps", "0008-04": "6 of 6 steps"}
+    assert StepRows(pairs, made, RowSelection(), index).used() == {"0008-01": "6 of 6 steps", "0008-04": "6 of 6 steps"}
 
 
 # --- files that do not fit, and threads ------------------------------------------------------------------------------
 
-def test_a_pair_with_another_number_of_columns_is_refused(pairs: List[StepPair], made: Statistics, tmp_path: Path) -> None:
+def test_a_pair_with_another_number_of_columns_is_refused(pairs: List[StepPair], made: Scaling, tmp_path: Path) -> None:
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
     write_steps(tmp_path, [StepTime(8, 1, 1, 0)], seed=1, columns=11)
     odd = list_pairs(tmp_path)
-    for chosen in (TrainingRows(), SHARE):
+    for chosen in (RowSelection(), SHARE):
         source = StepRows(pairs[:1] + odd, made, chosen)
         with refused(odd[0].mli, "has 11 columns where the files before it have 48", "download this file again"):
             read(source, 1)
@@ -291,7 +291,7 @@ def test_a_pair_with_another_number_of_columns_is_refused(pairs: List[StepPair],
 
 
 def test_a_damaged_file_among_the_rows_reaches_the_loaders_caller_as_its_sentence(
-        pairs: List[StepPair], made: Statistics, tmp_path: Path) -> None:
+        pairs: List[StepPair], made: Scaling, tmp_path: Path) -> None:
     folder = tmp_path / "0008-01"
     shutil.copytree(str(pairs[0].folder), str(folder))
     own = list_pairs(tmp_path)
@@ -300,12 +300,12 @@ def test_a_damaged_file_among_the_rows_reaches_the_loaders_caller_as_its_sentenc
         list(Loader(StepRows(own, made), 100).shuffled(10, 0, 0))
 
 
-def test_a_missing_first_file_is_refused(made: Statistics, tmp_path: Path) -> None:
+def test_a_missing_first_file_is_refused(made: Scaling, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="missing"):
         StepRows([StepPair(tmp_path, "0008-01-01-00000")], made)
 
 
-def test_many_threads_read_the_same_bytes_as_one(pairs: List[StepPair], made: Statistics) -> None:
+def test_many_threads_read_the_same_bytes_as_one(pairs: List[StepPair], made: Scaling) -> None:
     source = StepRows(pairs, made, SHARE)
     expected = [tuple(part.tobytes() for part in read(source, k)) for k in range(len(pairs))]
     order = np.random.RandomState(0).permutation(list(range(len(pairs))) * 8).tolist()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leapkit.columns import (
+from leapkit.core.columns import (
     GROUPS,
     LINEAR,
     NETWORK_TARGETS,
@@ -20,8 +20,8 @@ from leapkit.columns import (
     kaggle_positions,
     network_positions,
 )
-from leapkit.score import R2, score_network_order, submission_score, validation_r2
-from leapkit.statistics import FAMILIES, Statistics, load
+from leapkit.data.scaling import FAMILIES, Scaling, load_scaling
+from leapkit.data.score import R2, score_network_order, submission_score, validation_r2
 
 
 def sklearn_r2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -51,13 +51,13 @@ def sample(seed: int = 0, rows: int = 200) -> tuple:
 
 
 @pytest.fixture(params=["published/adam", "published/fdzm", "tiny/fdzm"])
-def statistics(request: pytest.FixtureRequest) -> Statistics:
+def statistics(request: pytest.FixtureRequest) -> Scaling:
     where, family = request.param.split("/")
     if where == "published":
         root: Path = request.getfixturevalue("published")
-        return load(root / family, family, root / "adam" / "old_sample_weight.csv")
+        return load_scaling(root / family, family, root / "adam" / "old_sample_weight.csv")
     root = request.getfixturevalue("tiny_world")
-    return load(root / "statistics" / family, family, root / "kaggle-data" / "sample_submission_old.csv")
+    return load_scaling(root / "statistics" / family, family, root / "kaggle-data" / "sample_submission_old.csv")
 
 
 # --- R2 per column ---------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_the_mean_scores_zero_and_the_truth_scores_one() -> None:
     assert r2_of(truth, truth, [9]).per_column().tolist() == [1, 1]
 
 
-def test_r2_does_not_change_with_the_unit(statistics: Statistics) -> None:
+def test_r2_does_not_change_with_the_unit(statistics: Scaling) -> None:
     truth, prediction = sample()
     where = kaggle_positions(PREDICTED)
     raw = [statistics.raw(z, np.zeros((len(z), 16))) for z in (truth, prediction)]
@@ -150,7 +150,7 @@ def test_raw_zero_for_a_constant_truth_is_right_only_when_it_is_zero() -> None:
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
-def team_score(truth: np.ndarray, prediction: np.ndarray, statistics: Statistics) -> np.ndarray:
+def team_score(truth: np.ndarray, prediction: np.ndarray, statistics: Scaling) -> np.ndarray:
     """data_pipeline.md section 5, column by column, network order."""
     found = []
     for k, name in enumerate(NETWORK_TARGETS):
@@ -167,7 +167,7 @@ def team_score(truth: np.ndarray, prediction: np.ndarray, statistics: Statistics
     return np.array(found)
 
 
-def test_validation_follows_the_team_s_rules_column_by_column(statistics: Statistics) -> None:
+def test_validation_follows_the_team_s_rules_column_by_column(statistics: Scaling) -> None:
     truth, prediction = sample()
     prediction[:, 10:90:3] *= -2  # far below 0, where raw 0 is better
     prediction[:, 11:90:3] = truth[:, 11:90:3].mean(axis=0)  # about 0
@@ -175,7 +175,7 @@ def test_validation_follows_the_team_s_rules_column_by_column(statistics: Statis
     np.testing.assert_allclose(found, team_score(truth, prediction, statistics), rtol=1e-8, atol=1e-10)
 
 
-def test_the_score_is_76_free_columns_and_292_earned_ones(statistics: Statistics) -> None:
+def test_the_score_is_76_free_columns_and_292_earned_ones(statistics: Scaling) -> None:
     truth, prediction = sample()
     prediction[:, network_positions(ZERO + LINEAR)] = 1e6  # whatever the network says there
     r2 = validation_r2(r2_of(truth, prediction, []), statistics)
@@ -186,7 +186,7 @@ def test_the_score_is_76_free_columns_and_292_earned_ones(statistics: Statistics
     assert 0.7 < score.predicted < 0.9
 
 
-def test_the_raw_zero_rule_lifts_a_bad_column_and_no_good_one(statistics: Statistics) -> None:
+def test_the_raw_zero_rule_lifts_a_bad_column_and_no_good_one(statistics: Scaling) -> None:
     truth, prediction = sample()
     column = NETWORK_TARGETS.index("ptend_t_30")
     prediction[:, column] = -3 * truth[:, column]
@@ -241,6 +241,6 @@ def test_every_family_is_scored_by_the_same_rule() -> None:
     truth, prediction = sample(rows=50)
     sums = r2_of(truth, prediction, [])
     weight = np.ones(368)
-    found = [validation_r2(sums, Statistics(kind, np.zeros(556), np.ones(556), np.zeros(368), np.ones(368), weight))
+    found = [validation_r2(sums, Scaling(kind, np.zeros(556), np.ones(556), np.zeros(368), np.ones(368), weight))
              for kind in FAMILIES.values()]
     assert (found[0] == found[1]).all()

@@ -15,15 +15,12 @@ import pytest
 from refusals import refused
 
 import leapkit
-from leapkit import csvstream, kaggle, prepared, split, submission
-from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
-from leapkit.errors import KitError
-from leapkit.files import HashIndex, sha256
-from leapkit.sampleworld.plan import judge_world, sample_inputs
-from leapkit.split import Published
-from leapkit.statistics import FAMILIES, load
-from leapkit.stepfiles import (
+from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex, sha256
+from leapkit.core.layout import WORLD_FILES, RawData, world_receipt
+from leapkit.core.sample_world import judge_world, sample_inputs
+from leapkit.core.step_files import (
     PUBLISHED,
     Split,
     StepPair,
@@ -34,7 +31,11 @@ from leapkit.stepfiles import (
     scaled_down,
     write_split,
 )
-from leapkit.world import WORLD_FILES, RawData, world_receipt
+from leapkit.data import csv_stream, inference_set, kaggle_csv, submission
+from leapkit.data.scaling import FAMILIES, load_scaling
+from leapkit.data.step_reader import StepReader
+from leapkit.worlds import make_world
+from leapkit.worlds.make_world import PublishedScaling
 
 MONTHS = {"0008-01": 3, "0008-02": 2, "0008-07": 3, "0008-08": 2}
 
@@ -50,7 +51,7 @@ def rows_of(pairs: List[StepPair]) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def read_csv(path: Path, columns: Tuple[str, ...]) -> Tuple[List[str], np.ndarray]:
-    parts = list(kaggle.stream(path, columns))
+    parts = list(kaggle_csv.stream(path, columns))
     return [name for ids, _ in parts for name in ids], np.concatenate([values for _, values in parts])
 
 
@@ -68,7 +69,7 @@ def real_world(real_steps: Path, published: Path, tmp_path_factory: pytest.TempP
         for pair in list_pairs(real_steps, [month])[:count]:
             for path in (pair.mli, pair.mlo):
                 (steps / month / path.name).symlink_to(path)
-    assert split.main(["--steps", str(steps), "--to", str(to), "--train", "0008-01:0008-02,0008-07", "--validation",
+    assert make_world.main(["--steps", str(steps), "--to", str(to), "--train", "0008-01:0008-02,0008-07", "--validation",
                        "0008-07", "--validation-stride", "2", "--test", "0008-08", "--statistics", str(published),
                        "--csv-stride", "3", "--seed", "5"]) == 0
     return steps, to
@@ -97,7 +98,7 @@ def test_test_csv_and_the_withheld_truth_are_the_step_files_bit_for_bit(world: t
     ids, found = read_csv(raw.test_csv, INPUTS)
     truth_ids, truth = read_truth(raw.truth)
     assert (bits(found) == bits(x)).all() and (bits(truth) == bits(y)).all()
-    assert ids == truth_ids == kaggle.read_ids(raw.sample_submission)
+    assert ids == truth_ids == kaggle_csv.read_ids(raw.sample_submission)
 
 
 def test_the_withheld_truth_s_linear_columns_are_the_formula_of_test_csv(world: tuple) -> None:
@@ -107,7 +108,7 @@ def test_the_withheld_truth_s_linear_columns_are_the_formula_of_test_csv(world: 
 
 
 def test_ids_are_a_permutation_and_not_in_order(world: tuple) -> None:
-    ids = kaggle.read_ids(world[0].sample_submission)
+    ids = kaggle_csv.read_ids(world[0].sample_submission)
     assert sorted(int(name[len("test_"):]) for name in ids) == list(range(len(ids)))
     assert ids != ["test_%d" % k for k in range(len(ids))]
 
@@ -129,7 +130,7 @@ def test_headers_are_kaggle_s(world: tuple, name: str, columns: Tuple[str, ...])
 
 def test_sample_submission_holds_the_integers_1_and_0_as_kaggle_s(world: tuple) -> None:
     expected = ["0" if name in ZERO else "1" for name in TARGETS]
-    ids = kaggle.read_ids(world[0].test_csv.with_name("sample_submission.csv"))
+    ids = kaggle_csv.read_ids(world[0].test_csv.with_name("sample_submission.csv"))
     text = world[0].sample_submission.read_text()
     assert text.endswith("\n") and "\r" not in text
     lines = text.split("\n")[1:-1]
@@ -139,8 +140,8 @@ def test_sample_submission_holds_the_integers_1_and_0_as_kaggle_s(world: tuple) 
 
 def test_every_row_of_old_weights_is_the_same_and_its_ids_are_the_test_s(world: tuple) -> None:
     ids, weights = read_csv(world[0].old_weights, TARGETS)
-    assert ids == kaggle.read_ids(world[0].sample_submission)
-    assert (weights == weights[0]).all() and (weights[0] == kaggle.read_old_weights(world[0].old_weights)).all()
+    assert ids == kaggle_csv.read_ids(world[0].sample_submission)
+    assert (weights == weights[0]).all() and (weights[0] == kaggle_csv.read_old_weights(world[0].old_weights)).all()
 
 
 def test_given_statistics_are_taken_byte_for_byte(real_world: Tuple[Path, Path], published: Path) -> None:
@@ -148,8 +149,8 @@ def test_given_statistics_are_taken_byte_for_byte(real_world: Tuple[Path, Path],
     for family in FAMILIES:
         for name in ("mean.json", "std.json"):
             assert sha256(raw.statistics(family) / name) == sha256(published / family / name)
-    assert (bits(kaggle.read_old_weights(raw.old_weights))
-            == bits(kaggle.read_old_weights(published / "kaggle-data" / "sample_submission_old.csv"))).all()
+    assert (bits(kaggle_csv.read_old_weights(raw.old_weights))
+            == bits(kaggle_csv.read_old_weights(published / "kaggle-data" / "sample_submission_old.csv"))).all()
 
 
 def test_the_world_holds_the_steps_themselves_and_no_links_to_elsewhere(real_world: Tuple[Path, Path]) -> None:
@@ -216,10 +217,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_ids(tiny_world: Pa
     steps = tiny_world / "ClimSim_low-res" / "train"
     kind = Split(("0008-01",), ("0008-04",), 3, ("0008-07",))
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        split.make_world(steps, steps, tmp_path / name, kind, None, seed, 3)
+        make_world.make_world(steps, steps, tmp_path / name, kind, None, seed, 3)
     for name in WORLD_FILES:
         assert sha256(tmp_path / "a" / name) == sha256(tmp_path / "b" / name), name
-    ids = [kaggle.read_ids(RawData(tmp_path / name).sample_submission) for name in "ac"]
+    ids = [kaggle_csv.read_ids(RawData(tmp_path / name).sample_submission) for name in "ac"]
     assert ids[0] != ids[1] and sorted(ids[0]) == sorted(ids[1])
 
 
@@ -238,7 +239,7 @@ def test_what_is_no_month_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         months_of(text)
     with refused("--train", "mend the months"):
-        split.main(["--steps", str(tmp_path), "--to", str(tmp_path / "w"), "--train", text, "--validation", "0008-01",
+        make_world.main(["--steps", str(tmp_path), "--to", str(tmp_path / "w"), "--train", text, "--validation", "0008-01",
                     "--test", "0008-02"])
 
 
@@ -282,20 +283,20 @@ def test_an_occupied_folder_is_refused_and_stays_as_it_was(steps: Path, tmp_path
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / "mine.txt").write_text("mine")
     with refused(tmp_path / "w", "already holds something"):
-        split.main(command(steps, tmp_path / "w"))
+        make_world.main(command(steps, tmp_path / "w"))
     assert [p.name for p in (tmp_path / "w").iterdir()] == ["mine.txt"]
 
 
 def test_a_file_in_the_place_of_the_world_is_refused(steps: Path, tmp_path: Path) -> None:
     (tmp_path / "w").write_text("mine")
     with refused(tmp_path / "w"):
-        split.main(command(steps, tmp_path / "w"))
+        make_world.main(command(steps, tmp_path / "w"))
     assert (tmp_path / "w").read_text() == "mine"
 
 
 def test_an_empty_folder_is_filled(steps: Path, tmp_path: Path) -> None:
     (tmp_path / "w").mkdir()
-    split.main(command(steps, tmp_path / "w"))
+    make_world.main(command(steps, tmp_path / "w"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["w"]
     receipt = json.loads(world_receipt(tmp_path / "w").read_text())
     assert set(WORLD_FILES) < set(receipt["files"])
@@ -308,9 +309,9 @@ def test_a_world_that_fails_half_way_leaves_nothing(steps: Path, tmp_path: Path,
                                                     where: str, failure: BaseException) -> None:
     def fail(*_: object) -> None:
         raise failure
-    monkeypatch.setattr(split, where, fail)
+    monkeypatch.setattr(make_world, where, fail)
     with pytest.raises(type(failure)):
-        split.main(command(steps, tmp_path / "w"))
+        make_world.main(command(steps, tmp_path / "w"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -321,13 +322,13 @@ def test_a_killed_split_leaves_nothing_under_the_final_name_and_the_next_one_suc
     done = subprocess.run([sys.executable, "-c", code, shared] + command(steps, tmp_path / "w"), capture_output=True)
     assert done.returncode == -9, done.stderr
     assert not (tmp_path / "w").exists()
-    split.main(command(steps, tmp_path / "w"))
+    make_world.main(command(steps, tmp_path / "w"))
     assert [p.name for p in tmp_path.iterdir()] == ["w"]
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(steps: Path, small_disk: Path) -> None:
     with refused(small_disk, "the disk is full"):
-        split.main(command(steps, small_disk / "w"))
+        make_world.main(command(steps, small_disk / "w"))
     assert list(small_disk.iterdir()) == []
 
 
@@ -335,7 +336,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(steps: Path, small_disk:
     ({"csv_stride": "0"}, "stride"), ({"validation_stride": "0"}, "stride"), ({"csv_stride": "-1"}, "stride")])
 def test_an_impossible_stride_is_refused(steps: Path, tmp_path: Path, options: Dict[str, str], words: str) -> None:
     with refused("--", words):
-        split.main(command(steps, tmp_path / "w", **options))
+        make_world.main(command(steps, tmp_path / "w", **options))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -343,18 +344,18 @@ def test_months_that_are_not_there_are_refused(steps: Path, tmp_path: Path) -> N
     options = command(steps, tmp_path / "w")
     options[options.index("0008-07")] = "0011-01"
     with refused(steps / "0011-01", "the month is missing"):
-        split.main(options)
+        make_world.main(options)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_statistics_are_found_as_the_team_lays_them_out(published: Path, tmp_path: Path) -> None:
-    found = Published.find(published)
+    found = PublishedScaling.find(published)
     assert set(found.families) == {"adam", "fdzm"} and found.old_weights.exists()
     with refused(tmp_path, "old weights"):
-        Published.find(tmp_path)
+        PublishedScaling.find(tmp_path)
 
 
-# --- prepared.prepare ------------------------------------------------------------------------------------------------
+# --- inference_set.prepare ------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def raw(tiny_world: Path, tmp_path: Path) -> RawData:
@@ -364,42 +365,42 @@ def raw(tiny_world: Path, tmp_path: Path) -> RawData:
 
 
 def loaded(raw: RawData, family: str = "fdzm"):  # type: ignore[no-untyped-def]
-    return load(raw.statistics(family), family, raw.old_weights)
+    return load_scaling(raw.statistics(family), family, raw.old_weights)
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_the_prepared_test_set_is_that_of_the_whole_file_at_once(raw: RawData, tmp_path: Path, family: str,
                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvstream, "_BLOCK", 50_000)  # a few rows
+    monkeypatch.setattr(csv_stream, "_BLOCK", 50_000)  # a few rows
     ids, x = read_csv(raw.test_csv, INPUTS)
-    found = prepared.prepare(raw, loaded(raw, family), tmp_path / "cache", "k" * 64)
+    found = inference_set.prepare(raw, loaded(raw, family), tmp_path / "cache", "k" * 64)
     inputs, q0002 = found.inputs[:], found.q0002[:]
     assert found.ids == ids and inputs.dtype == np.float32 and q0002.dtype == np.float64
-    assert inputs.tobytes() == loaded(raw, family).test_inputs(x).tobytes()
+    assert inputs.tobytes() == loaded(raw, family).scaled_test_inputs(x).tobytes()
     assert q0002.tobytes() == x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]].tobytes()
     assert len(found.inputs) == 144 and found.inputs[30:50].tobytes() == inputs[30:50].tobytes()
     assert found.q0002[140:200].tobytes() == q0002[140:].tobytes() and found.inputs[144:].shape == (0, 556)
 
 
 def test_both_families_share_one_parse(raw: RawData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared.prepare(raw, loaded(raw, "adam"), tmp_path / "cache", "k" * 64)
-    monkeypatch.setattr(kaggle, "test_rows", lambda path: pytest.fail("parsed again"))
-    found = prepared.prepare(raw, loaded(raw, "fdzm"), tmp_path / "cache", "k" * 64)
-    assert found.inputs[:].tobytes() == loaded(raw, "fdzm").test_inputs(read_csv(raw.test_csv, INPUTS)[1]).tobytes()
+    inference_set.prepare(raw, loaded(raw, "adam"), tmp_path / "cache", "k" * 64)
+    monkeypatch.setattr(kaggle_csv, "test_rows", lambda path: pytest.fail("parsed again"))
+    found = inference_set.prepare(raw, loaded(raw, "fdzm"), tmp_path / "cache", "k" * 64)
+    assert found.inputs[:].tobytes() == loaded(raw, "fdzm").scaled_test_inputs(read_csv(raw.test_csv, INPUTS)[1]).tobytes()
 
 
 def test_the_second_time_test_csv_is_not_parsed_and_the_content_is_the_same(raw: RawData, tmp_path: Path,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    first = prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+    first = inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     kept = first.inputs[:].tobytes(), first.q0002[:].tobytes(), list(first.ids)
-    monkeypatch.setattr(kaggle, "test_rows", lambda path: pytest.fail("parsed again"))
-    again = prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+    monkeypatch.setattr(kaggle_csv, "test_rows", lambda path: pytest.fail("parsed again"))
+    again = inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     assert (again.inputs[:].tobytes(), again.q0002[:].tobytes(), list(again.ids)) == kept
 
 
 def test_another_key_is_made_anew_and_the_old_one_removed(raw: RawData, tmp_path: Path) -> None:
-    prepared.prepare(raw, loaded(raw), tmp_path / "cache", "a" * 64)
-    prepared.prepare(raw, loaded(raw), tmp_path / "cache", "b" * 64)
+    inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "a" * 64)
+    inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "b" * 64)
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["test-" + "b" * 16]
 
 
@@ -412,10 +413,10 @@ def swap_rows(path: Path, first: int, second: int) -> None:
 @pytest.mark.parametrize("block", [8 << 20, 50_000])
 def test_rows_in_another_order_than_sample_submission_are_refused(raw: RawData, tmp_path: Path, block: int,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvstream, "_BLOCK", block)
+    monkeypatch.setattr(csv_stream, "_BLOCK", block)
     swap_rows(raw.test_csv, 100, 101)
     with refused(raw.test_csv, "row 100 has the sample_id", "same order"):
-        prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+        inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -425,36 +426,36 @@ def test_a_row_missing_from_either_file_is_refused(raw: RawData, tmp_path: Path,
     path: Path = getattr(raw, file)
     path.write_text("\n".join(path.read_text().split("\n")[:-2]) + "\n")
     with refused(raw.test_csv, words):
-        prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+        inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_cut_test_csv_leaves_no_half_made_test_set(raw: RawData, tmp_path: Path) -> None:
     raw.test_csv.write_bytes(raw.test_csv.read_bytes()[:-9])
     with refused(raw.test_csv, "cut off"):
-        prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+        inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 @pytest.mark.parametrize("size", [-1, -8, 0, None])
 def test_a_damaged_cache_is_refused_with_the_remedy(raw: RawData, tmp_path: Path, size: int) -> None:
-    prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+    inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     path = next((tmp_path / "cache").iterdir()) / "rows.f64"
     if size is None:
         path.unlink()
     else:
         os.truncate(str(path), path.stat().st_size + size if size else 0)
     with refused(path.parent, "remove this folder"):
-        prepared.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
+        inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
 
 
 def test_a_full_disk_while_preparing_is_one_sentence_and_leaves_nothing(raw: RawData, small_disk: Path,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     with refused(small_disk, "the test set needs", "free some space"):
-        prepared.prepare(raw, loaded(raw), small_disk / "cache", "k" * 64)
-    monkeypatch.setattr(prepared, "require_free", lambda *_: None)  # someone else fills the disk meanwhile
+        inference_set.prepare(raw, loaded(raw), small_disk / "cache", "k" * 64)
+    monkeypatch.setattr(inference_set, "require_free", lambda *_: None)  # someone else fills the disk meanwhile
     with refused(small_disk, "the disk is full"):
-        prepared.prepare(raw, loaded(raw), small_disk / "cache", "k" * 64)
+        inference_set.prepare(raw, loaded(raw), small_disk / "cache", "k" * 64)
     assert [p.name for p in small_disk.iterdir()] == ["cache"] and list((small_disk / "cache").iterdir()) == []
 
 

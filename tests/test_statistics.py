@@ -14,9 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import statistics
-from leapkit.climsim import StepReader
-from leapkit.columns import (
+from leapkit.core.columns import (
     INPUTS,
     LINEAR,
     LINEAR_INPUTS,
@@ -27,8 +25,10 @@ from leapkit.columns import (
     ZERO,
     kaggle_positions,
 )
-from leapkit.statistics import FAMILIES, Family, Moments, Statistics, linear_tendency, load
-from leapkit.stepfiles import list_pairs
+from leapkit.core.step_files import list_pairs
+from leapkit.data import scaling
+from leapkit.data.scaling import FAMILIES, Family, Moments, Scaling, linear_tendency, load_scaling
+from leapkit.data.step_reader import StepReader
 
 EPS32, EPS64 = 2.0 ** -24, 2.0 ** -53  # largest relative error of one rounding
 
@@ -72,7 +72,7 @@ def tables(folders: Dict[str, Path], family: str) -> tuple:
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_training_inputs_equal_the_published_arithmetic(folders: Dict[str, Path], rows: tuple, family: str) -> None:
     mean, std, _ = tables(folders, family)
-    found = load(folders[family], family, folders[""]).train_inputs(rows[0])
+    found = load_scaling(folders[family], family, folders[""]).scaled_inputs(rows[0])
     assert found.dtype == np.float32 and found.shape == (48, 556)
     for k, name in enumerate(NETWORK_INPUTS):
         m, s = mean[name], std[name]
@@ -88,7 +88,7 @@ def test_test_inputs_are_rounded_to_float32_first_but_for_the_tiny_columns(
     mean, std, _ = tables(folders, family)
     x = rows[0].copy()
     x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]] *= 1e-20  # below what float32 holds
-    found = load(folders[family], family, folders[""]).test_inputs(x)
+    found = load_scaling(folders[family], family, folders[""]).scaled_test_inputs(x)
     kept = ["state_q0002_%d" % k for k in range(12, last_kept + 1)]
     for k, name in enumerate(NETWORK_INPUTS):
         m, s = mean[name], std[name]
@@ -103,22 +103,22 @@ def test_test_inputs_are_rounded_to_float32_first_but_for_the_tiny_columns(
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_the_rounding_of_test_inputs_really_differs_and_really_spares_the_tiny_columns(
         folders: Dict[str, Path], family: str) -> None:
-    kind = load(folders[family], family, folders[""])
+    kind = load_scaling(folders[family], family, folders[""])
     x = np.full((1, 556), 1e-60)
     x[0, INPUTS.index("state_ps")] = 98765.4321987
-    train, test = kind.train_inputs(x - 1e-60), kind.test_inputs(x)
+    train, test = kind.scaled_inputs(x - 1e-60), kind.scaled_test_inputs(x)
     assert train[0, NETWORK_INPUTS.index("state_ps")] != test[0, NETWORK_INPUTS.index("state_ps")]
     kept = [INPUTS.index(n) for n in kind.family.kept_float64]
     scaled = x.copy()
     scaled[:, kept] = kind.input_mean[kept] + kind.input_std[kept] * (1 + 2.0 ** -20)
     positions = [NETWORK_INPUTS.index(n) for n in kind.family.kept_float64]
-    assert (kind.test_inputs(scaled)[:, positions] == kind.train_inputs(scaled)[:, positions]).all()
+    assert (kind.scaled_test_inputs(scaled)[:, positions] == kind.scaled_inputs(scaled)[:, positions]).all()
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_targets_equal_the_published_arithmetic(folders: Dict[str, Path], rows: tuple, family: str) -> None:
     mean, std, weights = tables(folders, family)
-    found = load(folders[family], family, folders[""]).targets(rows[1])
+    found = load_scaling(folders[family], family, folders[""]).targets(rows[1])
     assert found.dtype == np.float32 and found.shape == (48, 368)
     for k, name in enumerate(NETWORK_TARGETS):
         m, s, w = mean[name], std[name], float(weights[name].iloc[0])
@@ -132,7 +132,7 @@ def test_raw_values_equal_the_published_post_processing(folders: Dict[str, Path]
     z = np.random.RandomState(2).randn(48, 368).astype(np.float32)
     q = rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]]
     with np.errstate(divide="raise", invalid="raise"):  # 63 old weights are 0 and must not divide
-        found = load(folders[family], family, folders[""]).raw(z, q)
+        found = load_scaling(folders[family], family, folders[""]).raw(z, q)
     assert found.dtype == np.float64 and found.shape == (48, 368)
     for k, name in enumerate(TARGETS):
         if name in ZERO:
@@ -147,7 +147,7 @@ def test_raw_values_equal_the_published_post_processing(folders: Dict[str, Path]
 
 def test_raw_leaves_the_network_s_output_as_it_was(folders: Dict[str, Path]) -> None:
     z = np.ones((3, 368), dtype=np.float32)
-    load(folders["adam"], "adam", folders[""]).raw(z, np.ones((3, 16)))
+    load_scaling(folders["adam"], "adam", folders[""]).raw(z, np.ones((3, 16)))
     assert (z == 1).all()
 
 
@@ -155,7 +155,7 @@ def test_raw_leaves_the_network_s_output_as_it_was(folders: Dict[str, Path]) -> 
 def test_raw_undoes_targets_on_predicted_columns(folders: Dict[str, Path], rows: tuple, family: str) -> None:
     # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a few float64
     # roundings of y * weight and of the mean that is taken off and put back.
-    kind = load(folders[family], family, folders[""])
+    kind = load_scaling(folders[family], family, folders[""])
     y = rows[1]
     back = kind.raw(kind.targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
     z = (y * kind.weight - kind.target_mean) / kind.target_std
@@ -167,7 +167,7 @@ def test_raw_undoes_targets_on_predicted_columns(folders: Dict[str, Path], rows:
 
 
 def test_linear_columns_and_zero_columns_do_not_hear_the_network(folders: Dict[str, Path], rows: tuple) -> None:
-    kind = load(folders["fdzm"], "fdzm", folders[""])
+    kind = load_scaling(folders["fdzm"], "fdzm", folders[""])
     q = rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]]
     special = kaggle_positions(ZERO + LINEAR)
     loud = np.full((48, 368), np.nan, dtype=np.float32)
@@ -178,7 +178,7 @@ def test_linear_columns_and_zero_columns_do_not_hear_the_network(folders: Dict[s
 
 
 def test_the_weighted_unit_is_raw_times_weight_where_the_weight_is_not_zero(folders: Dict[str, Path]) -> None:
-    kind = load(folders["adam"], "adam", folders[""])
+    kind = load_scaling(folders["adam"], "adam", folders[""])
     z = np.random.RandomState(0).randn(5, 368).astype(np.float32)
     where = kaggle_positions(PREDICTED)
     assert (bits((kind.weighted(z) / np.where(kind.weight == 0, 1, kind.weight))[:, where])
@@ -204,7 +204,7 @@ def test_families_differ_by_their_floor_their_cast_and_one_kept_level() -> None:
 @pytest.mark.parametrize("family, floored_inputs", [("adam", 101), ("fdzm", 113)])
 def test_the_published_statistics_stand_at_their_family_s_floor(published: Path, family: str,
                                                                 floored_inputs: int) -> None:
-    kind = load(published / family, family, published / "adam" / "old_sample_weight.csv")
+    kind = load_scaling(published / family, family, published / "adam" / "old_sample_weight.csv")
     raw = json.loads((published / family / "std.json").read_text())
     assert sum(raw[n] == kind.family.std_floor for n in INPUTS) == floored_inputs
     assert sum(raw[n] == kind.family.std_floor for n in TARGETS) == 72
@@ -222,7 +222,7 @@ def test_made_statistics_differ_by_the_floor_alone(tiny_world: Path) -> None:
 
 def test_float32_statistics_of_inputs_are_fdzm_s_alone(published: Path) -> None:
     weights = published / "adam" / "old_sample_weight.csv"
-    adam, fdzm = (load(published / f, f, weights) for f in ("adam", "fdzm"))
+    adam, fdzm = (load_scaling(published / f, f, weights) for f in ("adam", "fdzm"))
     for values in (fdzm.input_mean, fdzm.input_std):
         assert (values.astype(np.float32).astype(np.float64) == values).all()
     assert (adam.input_std.astype(np.float32).astype(np.float64) != adam.input_std).any()
@@ -235,7 +235,7 @@ def test_float32_statistics_of_inputs_are_fdzm_s_alone(published: Path) -> None:
 
 def test_one_family_s_files_give_other_numbers_under_the_other_s_name(published: Path, rows: tuple) -> None:
     weights = published / "adam" / "old_sample_weight.csv"
-    own, other = (load(published / "fdzm", f, weights).train_inputs(rows[0]) for f in ("fdzm", "adam"))
+    own, other = (load_scaling(published / "fdzm", f, weights).scaled_inputs(rows[0]) for f in ("fdzm", "adam"))
     assert (bits(own) != bits(other)).any()
 
 
@@ -339,7 +339,7 @@ def test_statistics_of_the_split_equal_pandas_on_train_csv(tiny_world: Path) -> 
 def test_the_weights_of_flat_targets_stop_at_the_floor_and_ablated_ones_are_zero() -> None:
     moments = Moments(368)
     moments.add(np.zeros((3, 368)))
-    weight = statistics.old_weights(moments)
+    weight = scaling.old_weights(moments)
     assert (weight == 0).sum() == 63
     np.testing.assert_allclose(weight[weight > 0], 1e15, rtol=1e-15)
 
@@ -367,20 +367,20 @@ def test_damaged_statistics_are_refused_by_file(copied: Path, name: str, value: 
         del table["state_t_7"]
     (copied / name).write_text(json.dumps(table))
     with refused(copied / name, words, "split maker"):
-        load(copied, "fdzm", copied / "old.csv")
+        load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", "null", '"text"'])
 def test_statistics_that_are_no_table_are_refused(copied: Path, content: str) -> None:
     (copied / "std.json").write_text(content)
     with refused(copied / "std.json", "split maker"):
-        load(copied, "fdzm", copied / "old.csv")
+        load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 def test_missing_statistics_are_refused(copied: Path) -> None:
     (copied / "mean.json").unlink()
     with refused(copied / "mean.json", "missing", "split maker"):
-        load(copied, "fdzm", copied / "old.csv")
+        load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 def test_a_zero_weight_where_a_network_predicts_is_refused(copied: Path) -> None:
@@ -389,14 +389,14 @@ def test_a_zero_weight_where_a_network_predicts_is_refused(copied: Path) -> None
     cells[1 + TARGETS.index("cam_out_PRECC")] = "0.0"
     (copied / "old.csv").write_text("\n".join([lines[0], ",".join(cells), ""]))
     with refused(copied / "old.csv", "the weight of cam_out_PRECC is 0"):
-        load(copied, "fdzm", copied / "old.csv")
+        load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 def test_written_statistics_are_loaded_exactly(tmp_path: Path, copied: Path) -> None:
-    moments = statistics.moments_of(np.random.RandomState(k).randn(9, 924) for k in range(3))
-    weight = statistics.old_weights(moments_of_parts(np.random.RandomState(9).randn(9, 368), []))
-    statistics.write(tmp_path / "new", "adam", moments, weight)
-    found: Statistics = load(tmp_path / "new", "adam", copied / "old.csv")
+    moments = scaling.moments_of(np.random.RandomState(k).randn(9, 924) for k in range(3))
+    weight = scaling.old_weights(moments_of_parts(np.random.RandomState(9).randn(9, 368), []))
+    scaling.write_scaling(tmp_path / "new", "adam", moments, weight)
+    found: Scaling = load_scaling(tmp_path / "new", "adam", copied / "old.csv")
     assert found.family is FAMILIES["adam"]
     assert (bits(found.input_mean) == bits(moments.mean[:556])).all()
     assert (bits(found.target_std) == bits(np.maximum(moments.std()[556:] * weight, 1e-10))).all()

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from refusals import refused
 
-from leapkit import store
-from leapkit.cdf5 import Cdf5Reader
-from leapkit.climsim import StepReader
-from leapkit.columns import INPUTS
-from leapkit.errors import KitError
-from leapkit.files import read_json, sha256
-from leapkit.stepfiles import list_months, list_pairs
+from leapkit.core.columns import INPUTS
+from leapkit.core.errors import KitError
+from leapkit.core.files import read_json, sha256
+from leapkit.core.step_files import list_months, list_pairs
+from leapkit.data.cdf5 import Cdf5Reader
+from leapkit.data.step_reader import StepReader
+from leapkit.worlds import month_arrays
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +36,7 @@ def made(folder: Path) -> dict:
 
 
 def run(steps: Path, to: Path, *more: str) -> int:
-    return store.main(["--steps", str(steps), "--to", str(to), "--jobs", "2", *more])
+    return month_arrays.main(["--steps", str(steps), "--to", str(to), "--jobs", "2", *more])
 
 
 def test_a_month_holds_every_row_of_its_steps_in_order(steps: Path, tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_a_missing_twin_is_named(steps: Path, tmp_path: Path, capsys: pytest.Cap
 def test_a_full_disk_keeps_the_months_that_are_made(steps: Path, tmp_path: Path, small_disk: Path,
                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     with refused(small_disk, "the rows of 0008-01 needs", "free some space"):
-        store.write_month(steps, small_disk, "0008-01")
-    monkeypatch.setattr(store, "require_free", lambda *_: None)  # someone else fills it meanwhile
+        month_arrays.write_month(steps, small_disk, "0008-01")
+    monkeypatch.setattr(month_arrays, "require_free", lambda *_: None)  # someone else fills it meanwhile
     with refused(small_disk, "the disk is full"):
-        store.write_month(steps, small_disk, "0008-01")
+        month_arrays.write_month(steps, small_disk, "0008-01")
     assert not made(small_disk)
 
 
@@ -147,7 +147,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(steps: Path, tmp_path:
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(steps: Path, tmp_path: Path) -> None:
     run(steps, tmp_path / "whole")
     env = dict(os.environ, PYTHONPATH=str(ROOT / "shared"))
-    command = [sys.executable, "-m", "leapkit.store", "--steps", str(steps), "--to", str(tmp_path / "rows"), "--jobs", "1"]
+    command = [sys.executable, "-m", "leapkit.worlds.month_arrays", "--steps", str(steps), "--to", str(tmp_path / "rows"), "--jobs", "1"]
     for pause in (0.2, 0.05, 0.1):
         child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                  start_new_session=True)

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from refusals import refused
 
-from leapkit import submission
-from leapkit.columns import LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
-from leapkit.errors import KitError
-from leapkit.files import atomic
-from leapkit.submission import SCHEMA, blocks, verify, write
+from leapkit.core.columns import LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
+from leapkit.core.errors import KitError
+from leapkit.core.files import atomic
+from leapkit.data import submission
+from leapkit.data.submission import SCHEMA, blocks, verify, write
 
 ROWS = 50
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -16,11 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blend import pickled, plan, scores_text, tables
-from leapkit.columns import GROUP_NAMES
-from leapkit.errors import KitError
+from leapkit.core.columns import GROUP_NAMES
+from leapkit.core.errors import KitError
 from tests import crafted
 from tests.conftest import REPOSITORY
-from tests.crafted import BUILD, EMPTY_DICT, EMPTY_TUPLE, FALSE, PROTOCOL, REDUCE, STOP, call, group, name, text
+from tests.crafted import (
+    BUILD,
+    EMPTY_DICT,
+    EMPTY_TUPLE,
+    FALSE,
+    PROTOCOL,
+    REDUCE,
+    STOP,
+    call,
+    group,
+    name,
+    text,
+)
 from tests.refusals import refused
 
 V10 = tables.find("v10").rows

@@ -21,13 +21,15 @@ from hypothesis import strategies as st
 from refusals import refused
 
 import leapkit
-from leapkit import csvstream, kaggle, receipts, split, statistics, train_statistics
-from leapkit.columns import INPUTS, TARGETS
-from leapkit.errors import EXIT_INTERRUPTED, KitError
-from leapkit.kaggle import CsvWriter
-from leapkit.statistics import ABLATED, FAMILIES, Moments, TrainMoments, load
-from leapkit.train_statistics import SCRATCH, main
-from leapkit.world import RawData
+from leapkit.core import receipts
+from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.errors import EXIT_INTERRUPTED, KitError
+from leapkit.core.layout import RawData
+from leapkit.data import csv_stream, kaggle_csv, scaling
+from leapkit.data.kaggle_csv import CsvWriter
+from leapkit.data.scaling import ABLATED, FAMILIES, Moments, TrainMoments, load_scaling
+from leapkit.worlds import make_world, train_statistics
+from leapkit.worlds.train_statistics import SCRATCH, main
 
 COLUMNS = INPUTS + TARGETS
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,7 +78,7 @@ def raw(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RawData:
 
 
 def small_parts(monkeypatch: pytest.MonkeyPatch, part: int = 7, first_rows: Optional[int] = 35) -> None:
-    monkeypatch.setattr(statistics, "PART", part)
+    monkeypatch.setattr(scaling, "PART", part)
     monkeypatch.setitem(FAMILIES, "fdzm", replace(FAMILIES["fdzm"], first_rows=first_rows))
 
 
@@ -114,7 +116,7 @@ def test_the_statistics_of_a_split_s_train_csv_are_those_of_the_split_maker_byte
     run(raw, "--jobs", "2")
     for family, name, path in train_statistics.products(raw):
         assert path.read_bytes() == (tiny_world / "statistics" / family / name).read_bytes(), path
-        load(path.parent, family, raw.old_weights)
+        load_scaling(path.parent, family, raw.old_weights)
     assert left(raw) == WHOLE
 
 
@@ -175,9 +177,9 @@ def test_dead_targets_have_mean_zero_and_std_at_the_floor(raw: RawData) -> None:
 
 def test_fdzm_s_rows_are_fifteen_whole_chunks_of_the_team_s_and_whole_parts() -> None:
     assert FAMILIES["adam"].first_rows is None and FAMILIES["fdzm"].first_rows == 9_375_000
-    assert 625_000 % statistics.PART == 0
+    assert 625_000 % scaling.PART == 0
     with pytest.raises(ValueError, match="no whole number of parts"):
-        replace(FAMILIES["fdzm"], first_rows=statistics.PART + 1)
+        replace(FAMILIES["fdzm"], first_rows=scaling.PART + 1)
 
 
 # --- the grid --------------------------------------------------------------------------------------------------------
@@ -188,8 +190,8 @@ def bits(moments: Moments) -> List[Any]:
 
 def on_the_grid(blocks: Iterable[np.ndarray]) -> TrainMoments:
     found = TrainMoments()
-    for part in statistics.in_parts(blocks):
-        found = found.then(statistics.part_moments(part))
+    for part in scaling.in_parts(blocks):
+        found = found.then(scaling.part_moments(part))
     return found
 
 
@@ -224,7 +226,7 @@ def test_moments_of_any_parts_equal_the_grid_s_to_rounding(cuts: List[int]) -> N
 def test_an_interrupted_merge_leaves_what_was_there() -> None:
     first = on_the_grid([values_of(9)])
     before = bits(first.families["adam"])
-    second = first.then(statistics.part_moments(values_of(5, 1)))
+    second = first.then(scaling.part_moments(values_of(5, 1)))
     assert bits(first.families["adam"]) == before != bits(second.families["adam"])
 
 
@@ -235,24 +237,24 @@ class Killed(BaseException):
 
 
 def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseException) -> None:
-    original = csvstream.in_order
+    original = csv_stream.in_order
 
     def in_order(*arguments: Any) -> Iterator[Any]:
         for k, part in enumerate(original(*arguments)):
             if k == parts:
                 raise how
             yield part
-    monkeypatch.setattr(csvstream, "in_order", in_order)
+    monkeypatch.setattr(csv_stream, "in_order", in_order)
 
 
 def delayed(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Parts are ready in another order than the file's."""
-    original = csvstream.Parser.__call__
+    original = csv_stream.Parser.__call__
 
-    def parse(parser: csvstream.Parser, part: csvstream.Lines) -> csvstream.Rows:
+    def parse(parser: csv_stream.Parser, part: csv_stream.Lines) -> csv_stream.Rows:
         time.sleep(random.Random(seed * 1000 + part.row).random() / 100)
         return original(parser, part)
-    monkeypatch.setattr(csvstream.Parser, "__call__", parse)
+    monkeypatch.setattr(csv_stream.Parser, "__call__", parse)
 
 
 @pytest.fixture(scope="module")
@@ -293,12 +295,12 @@ def test_what_was_measured_before_an_interruption_is_not_read_again(
         stopping_after(4, once, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(raw)
-    original, begun = csvstream.cut, []
+    original, begun = csv_stream.cut, []
 
     def cut(path: Path, columns: Any, rows: int, after: Any) -> Any:
         begun.append(after)
         return original(path, columns, rows, after)
-    monkeypatch.setattr(csvstream, "cut", cut)
+    monkeypatch.setattr(csv_stream, "cut", cut)
     run(raw)
     lines = (raw.root / "kaggle-data" / "train.csv").read_bytes().split(b"\n")
     assert begun == [(28, sum(len(line) + 1 for line in lines[:29]))]
@@ -309,16 +311,19 @@ SLOW = """
 import sys, time
 sys.path[:0] = [{shared!r}]
 from dataclasses import replace
-from leapkit import csvstream, kaggle, statistics, train_statistics
-from leapkit.errors import run_cli
-statistics.PART = 7
-statistics.FAMILIES["fdzm"] = replace(statistics.FAMILIES["fdzm"], first_rows=35)
+from leapkit.data import csv_stream
+from leapkit.data import kaggle_csv
+from leapkit.data import scaling
+from leapkit.worlds import train_statistics
+from leapkit.core.errors import run_cli
+scaling.PART = 7
+scaling.FAMILIES["fdzm"] = replace(scaling.FAMILIES["fdzm"], first_rows=35)
 train_statistics._SAVE_EVERY = 0.0
-parse = csvstream.Parser.__call__
+parse = csv_stream.Parser.__call__
 def slow(parser, part):
     time.sleep({seconds})
     return parse(parser, part)
-csvstream.Parser.__call__ = slow
+csv_stream.Parser.__call__ = slow
 run_cli(train_statistics.main, ["--raw-data", {raw!r}, "--jobs", "{jobs}"])
 """
 
@@ -524,7 +529,7 @@ def test_a_damaged_row_is_refused_by_its_number_and_what_was_before_it_is_kept(
     lines[41] = line
     path.write_text("\n".join(lines))
     for _ in range(2):  # the second time from where the first one stopped
-        with refused(path, words, kaggle.REMEDY):
+        with refused(path, words, kaggle_csv.REMEDY):
             run(raw, "--jobs", jobs)
         assert left(raw) == [SCRATCH]
         assert json.loads((raw.root / "statistics" / SCRATCH).read_text())["state"]["rows"] == 35
@@ -536,7 +541,7 @@ def test_a_damaged_row_is_refused_by_its_number_and_what_was_before_it_is_kept(
     (lambda data: data[:data.index(b"\n") + 1], "holds no rows")])
 def test_a_damaged_train_csv_is_refused_before_the_pass(raw: RawData, damage: Callable[[bytes], bytes], words: str) -> None:
     rewrite(raw, damage)
-    with refused(raw.root / "kaggle-data" / "train.csv", words, kaggle.REMEDY):
+    with refused(raw.root / "kaggle-data" / "train.csv", words, kaggle_csv.REMEDY):
         run(raw)
     assert left(raw) in ([], [SCRATCH])
 
@@ -545,10 +550,10 @@ def test_missing_files_and_odd_options_are_refused(raw: RawData, tmp_path: Path)
     with refused("--jobs", "not negative"):
         run(raw, "--jobs", "-1")
     (raw.root / "kaggle-data" / "train.csv").unlink()
-    with refused(raw.root / "kaggle-data" / "train.csv", "missing", kaggle.REMEDY):
+    with refused(raw.root / "kaggle-data" / "train.csv", "missing", kaggle_csv.REMEDY):
         run(raw)
     raw.old_weights.unlink()
-    with refused(raw.old_weights, "missing", kaggle.REMEDY):
+    with refused(raw.old_weights, "missing", kaggle_csv.REMEDY):
         run(raw)
     assert not (raw.root / "statistics").exists()
 
@@ -593,16 +598,16 @@ def test_a_disk_that_fills_up_while_the_results_are_written_leaves_no_half_file(
 def test_the_split_maker_s_worlds_are_made_on_the_same_grid(tiny_world: Path, tmp_path: Path) -> None:
     """More rows than one part, so that the order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
-    found = split.write_train_csv(tmp_path / "train.csv", pairs)
-    assert found.families["adam"].count == 288 > statistics.PART
-    values = [values for _, values in kaggle.train_rows(tmp_path / "train.csv")]
+    found = make_world.write_train_csv(tmp_path / "train.csv", pairs)
+    assert found.families["adam"].count == 288 > scaling.PART
+    values = [values for _, values in kaggle_csv.train_rows(tmp_path / "train.csv")]
     assert bits(on_the_grid(values).families["adam"]) == bits(found.families["adam"])
-    assert bits(statistics.moments_of(values)) != bits(found.families["adam"])
+    assert bits(scaling.moments_of(values)) != bits(found.families["adam"])
 
 
 def test_a_failure_is_a_kit_error_through_threads(raw: RawData, monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(*_: Any) -> None:
         raise KitError("is broken", "here", "mend it")
-    monkeypatch.setattr(csvstream.Parser, "__call__", parse)
+    monkeypatch.setattr(csv_stream.Parser, "__call__", parse)
     with refused("here", "is broken"):
         run(raw)

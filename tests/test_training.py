@@ -19,14 +19,19 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from leapkit import inference, statistics, training, training_state  # noqa: E402
-from leapkit.columns import ZERO, network_positions  # noqa: E402
-from leapkit.errors import KitError  # noqa: E402
-from leapkit.experiments import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
-from leapkit.loader import Loader  # noqa: E402
-from leapkit.optimisation import Schedule  # noqa: E402
-from leapkit.rows import StepRows  # noqa: E402
-from leapkit.world import RawData, RunFiles  # noqa: E402
+from leapkit.core.columns import ZERO, network_positions  # noqa: E402
+from leapkit.core.errors import KitError  # noqa: E402
+from leapkit.core.experiments import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
+from leapkit.core.layout import RawData, RunFiles  # noqa: E402
+from leapkit.data import scaling  # noqa: E402
+from leapkit.data.loader import Loader  # noqa: E402
+from leapkit.data.step_rows import StepRows  # noqa: E402
+from leapkit.run import (
+    inference,
+    training,
+    training_state,
+)
+from leapkit.run.optimisation import Schedule  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
 torch.set_num_threads(1)
@@ -39,7 +44,7 @@ EVALUATIONS = RECIPE.epochs * RECIPE.evaluations_per_epoch
 def data(tiny_world):
     """(training rows, validation rows, statistics) of the tiny world: 576 and 96 rows."""
     raw = RawData(tiny_world)
-    scale = statistics.load(raw.statistics("adam"), "adam", raw.old_weights)
+    scale = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
     return (Loader(StepRows(raw.training_pairs(), scale), POOL), Loader(StepRows(raw.validation_pairs(), scale), POOL),
             scale)
 
@@ -227,7 +232,7 @@ def test_the_score_told_is_that_of_the_file_left(data, tmp_path):
     best = max(float(line.split("R2 ")[1].split()[0]) for line in (tmp_path / "log.txt").read_text().splitlines()
                if line.endswith("*"))
     assert done.score.all_columns == pytest.approx(best, abs=6e-6)
-    from leapkit.checkpoints import load_into, read_tensors
+    from leapkit.data.checkpoints import load_into, read_tensors
     network = build(small_run.NETWORK)
     load_into(network, read_tensors(tmp_path / "200.pt"), "200.pt")
     inputs = small_run.InMemory(data[1]).inputs

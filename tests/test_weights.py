@@ -13,8 +13,8 @@ from blend import climb, forms, gram, optimum
 from blend.gram import COLUMNS, FoldedGram, Gram
 from blend.plan import FORMS, SCOPES, Search
 from blend.tables import COLUMNS_OF
-from leapkit.columns import PREDICTED, TARGETS
-from leapkit.errors import KitError
+from leapkit.core.columns import PREDICTED, TARGETS
+from leapkit.core.errors import KitError
 from tests.refusals import refused
 
 T = len(PREDICTED)

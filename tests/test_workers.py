@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from leapkit.errors import EXIT_INTERRUPTED
-from leapkit.workers import Job, Slots, run
+from leapkit.core.errors import EXIT_INTERRUPTED
+from leapkit.core.job_runner import Job, Slots, run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,7 +65,7 @@ def test_a_job_after_one_that_is_not_there_starts(capsys):
 def other_process(script, *arguments):
     """Python in a process of its own, which can be killed."""
     env = dict(os.environ, PYTHONPATH=str(ROOT / "shared"))
-    head = "import sys, threading, time\nfrom pathlib import Path\nfrom leapkit.workers import Job, Slots, run\n"
+    head = "import sys, threading, time\nfrom pathlib import Path\nfrom leapkit.core.job_runner import Job, Slots, run\n"
     return subprocess.Popen([sys.executable, "-c", head + script] + [str(a) for a in arguments], env=env,
                             stdout=subprocess.PIPE, universal_newlines=True)
 
@@ -125,7 +125,7 @@ def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path):
     process = other_process("""
 jobs = [Job("j%d" % k, ["sh", "-c", "echo $$ >$0/pid%d; exec sleep 60" % k, sys.argv[1]]) for k in range(3)]
 jobs.append(Job("after", ["touch", sys.argv[1] + "/after"], ["j0"]))
-from leapkit.errors import run_cli
+from leapkit.core.errors import run_cli
 run_cli(lambda argv: run(jobs, Slots(Path(sys.argv[1]) / "slots", 2)), [])
 """, tmp_path)
     pids = [tmp_path / ("pid%d" % k) for k in range(3)]

@@ -4,7 +4,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
-from leapkit.experiments import Experiment, PlateauSchedule, Published, Recipe, TrainingRows
+from leapkit.core.experiments import (
+    Experiment,
+    PlateauSchedule,
+    PublishedCheckpoints,
+    Recipe,
+    RowSelection,
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,8 @@ NETWORK_200 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "transformer", (256, 
 
 # v3 of the training set is 65 % of each month's rows (the team's own choice of them where the user has its file), v4
 # every row from 0004-01 on.
-V3 = TrainingRows("0001-02", 0.65, seed=1103, index="v3_index.pt")
-V4 = TrainingRows("0004-01")
+V3 = RowSelection("0001-02", 0.65, seed=1103, index="v3_index.pt")
+V4 = RowSelection("0004-01")
 
 RECIPE_195 = Recipe(lr=1e-3, optimiser="adam", weight_decay=0.0, schedule=PlateauSchedule(), epochs=25, early_stop=True,
                     batch=2048, validation_batch=4096, clip=1000, evaluations_per_epoch=4, seed=47, rows=V3)
@@ -71,7 +77,7 @@ def _row(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Ex
     return Experiment("adam", number, artifact, "adam",
                       network={"full": network, "sample": _sample_network(network)},
                       recipe={"full": recipe, "sample": _sample_recipe(recipe)}, batch=4096,
-                      published=Published((number,), "module."), blended=True)
+                      published=PublishedCheckpoints((number,), "module."), blended=True)
 
 
 # The artifacts keep the stray ".oof" of the published blend table.

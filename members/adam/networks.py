@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from leapkit.columns import LEVELS
-from leapkit.networks import CHANNELS, OUTPUTS, head_mean, initialise_by_name, to_sequence
+from leapkit.core.columns import LEVELS
+from leapkit.nets.blocks import CHANNELS, OUTPUTS, head_mean, initialise_by_name, to_sequence
 from members.adam.experiments import AdamNetwork
 
 TABLE_WIDTH = CHANNELS + 1  # the sine/cosine table is made of pairs, so one channel too many

@@ -8,10 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple
 
-from leapkit.architectures import ResidualStack
-from leapkit.experiments import CosineRestarts, Experiment, GroupRule, Published, Recipe, at_sample_size
+from leapkit.core.architectures import ResidualStack
+from leapkit.core.experiments import (
+    CosineRestarts,
+    Experiment,
+    GroupRule,
+    PublishedCheckpoints,
+    Recipe,
+    at_sample_size,
+)
 
-CHANNELS = 25  # of the network's input (leapkit.networks, which needs torch)
+CHANNELS = 25  # of the network's input (leapkit.nets.blocks, which needs torch)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def _narrow(network: Any) -> Any:
 
 def _row(number: str, artifact: str, network: Any, recipe: Recipe, batch: int, **more: Any) -> Experiment:
     names = ((artifact,) if artifact else ()) + tuple(more.pop("also", ()))
-    published = Published(names, "module.", more.pop("twin", "")) if artifact else None
+    published = PublishedCheckpoints(names, "module.", more.pop("twin", "")) if artifact else None
     return Experiment("forcewithme", number, artifact, "fdzm",
                       network={"full": network, "sample": _narrow(network)},
                       recipe={"full": recipe, "sample": at_sample_size(recipe)}, batch=batch, published=published, **more)
@@ -112,9 +119,9 @@ def _first(number: str, network: Any, recipe: Recipe, **more: Any) -> Experiment
 EXPERIMENTS = (
     # The competition's first upload under this name was another file; the released one is named 0.7890 / 0.7863.
     _row("18", "forcewithme_reslstm_cv0.7890_lb0.7863", RESLSTM, RESLSTM_RECIPE, 8192, blended=True,
-         also=("forcewithme_reslstm_cv0.789_lb0.783",), twin="max2020/014-stage1"),
+         also=("forcewithme_reslstm_cv0.789_lb0.783",), indistinguishable_from="max2020/014-stage1"),
     _row("32", "forcewithme_gf_reslstm_cv0.790_lb0.785", RESLSTM, TUNING, 2048, blended=True, parent="18",
-         groups=GroupRule(), twin="max2020/014"),
+         groups=GroupRule(), indistinguishable_from="max2020/014"),
     _first("37-stage1", LSTM_MAMBA_PAIRS, STAGE_1),
     _row("37", "forcewithme_gf037_1LSTM1mamba-5_state16_cv0.7896_LBunknown", LSTM_MAMBA_PAIRS,
          replace(TUNING, lr=1.6e-4, batch=4032), 4032, blended=True, parent="37-stage1", groups=GroupRule()),

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from leapkit.architectures import ResidualStack
-from leapkit.mamba import Mamba
-from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, LstmBlock, gelu, head_mean, to_sequence
-from leapkit.residual import ResidualLstm
+from leapkit.core.architectures import ResidualStack
+from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, LstmBlock, gelu, head_mean, to_sequence
+from leapkit.nets.mamba import Mamba
+from leapkit.nets.residual_lstm import ResidualLstm
 from members.forcewithme.experiments import CnnLstm, LstmMamba
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple
 
-from leapkit.experiments import Augmentation, CosineRestarts, Experiment, GroupRule, Published, Recipe, at_sample_size
+from leapkit.core.experiments import (
+    Augmentation,
+    CosineRestarts,
+    Experiment,
+    GroupRule,
+    PublishedCheckpoints,
+    Recipe,
+    at_sample_size,
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def _row(number: str, artifact: str, network: Any, recipe: Recipe, batch: int, n
     return Experiment("joseph", number, artifact, "fdzm", network={"full": network, "sample": _narrow(network)},
                       # Attention without a skip around it learns slowly: larger steps than the other members' stacks bear.
                       recipe={"full": recipe, "sample": at_sample_size(recipe, faster=20)}, batch=batch,
-                      published=Published(names), **more)
+                      published=PublishedCheckpoints(names), **more)
 
 
 EXPERIMENTS = (

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_mean, to_sequence
+from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_mean, to_sequence
 from members.joseph.experiments import ConvLstm, LstmChain
 
 

@@ -1,8 +1,8 @@
 """python -m members.max2020 reproduce|infer-only: max2020's networks on their own, in a container or without one."""
 from functools import partial
 
-from leapkit.errors import run_cli
-from leapkit.member import main
+from leapkit.core.errors import run_cli
+from leapkit.run.member import main
 from members.max2020.experiments import EXPERIMENTS
 from members.max2020.networks import build
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple
 
-from leapkit.architectures import ResidualStack
-from leapkit.experiments import CosineRestarts, Experiment, GroupRule, Published, Recipe, at_sample_size
+from leapkit.core.architectures import ResidualStack
+from leapkit.core.experiments import (
+    CosineRestarts,
+    Experiment,
+    GroupRule,
+    PublishedCheckpoints,
+    Recipe,
+    at_sample_size,
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,8 @@ def _row(number: str, network: Any, recipe: Recipe, artifact: str = "", **more: 
                       recipe={"full": recipe, "sample": at_sample_size(recipe, faster=faster)}, batch=4096, **more)
 
 
-def _tuned(number: str, parent: str, network: Any, recipe: Recipe, artifact: str, file: str, twin: str = "") -> Experiment:
-    return _row(number, network, recipe, artifact, parent=parent, groups=GroupRule(), published=Published((file,), "", twin),
+def _tuned(number: str, parent: str, network: Any, recipe: Recipe, artifact: str, file: str, indistinguishable_from: str = "") -> Experiment:
+    return _row(number, network, recipe, artifact, parent=parent, groups=GroupRule(), published=PublishedCheckpoints((file,), "", indistinguishable_from),
                 blended=True)
 
 
@@ -69,7 +76,7 @@ EXPERIMENTS = (
     _tuned("010", "007", NETWORK_007, RECIPE_010, "max_010_gf_cv7888_lb7861", "010_group_finetune"),
     _row("014-stage1", NETWORK_014, STAGE_1),
     _tuned("014", "014-stage1", NETWORK_014, replace(TUNING, lr=1.6e-4), "max_014_gf_cv7905_lb7873", "014_group_finetune",
-           twin="forcewithme/32"),
+           indistinguishable_from="forcewithme/32"),
     _row("015-stage1", NETWORK_015, STAGE_1),
     _tuned("015", "015-stage1", NETWORK_015, TUNING, "max_015_gf_cv7905_lb7878", "015_group_finetune"),
     _row("021-stage1", NETWORK_021, replace(STAGE_1, seed=1997)),

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from leapkit.architectures import ResidualStack
-from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_last, to_sequence
-from leapkit.residual import ResidualLstm
+from leapkit.core.architectures import ResidualStack
+from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_last, to_sequence
+from leapkit.nets.residual_lstm import ResidualLstm
 from members.max2020.experiments import TwoLstms
 
 

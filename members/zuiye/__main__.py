@@ -1,8 +1,8 @@
 """python -m members.zuiye reproduce|infer-only: zuiye's networks on their own, in a container or without one."""
 from functools import partial
 
-from leapkit.errors import run_cli
-from leapkit.member import main
+from leapkit.core.errors import run_cli
+from leapkit.run.member import main
 from members.zuiye.experiments import EXPERIMENTS
 from members.zuiye.networks import build
 

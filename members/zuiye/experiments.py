@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
-from leapkit.experiments import CosineRestarts, Experiment, Recipe, at_sample_size
+from leapkit.core.experiments import CosineRestarts, Experiment, Recipe, at_sample_size
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from leapkit.networks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_mean, to_sequence
+from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_mean, to_sequence
 from members.zuiye.experiments import LstmAttention
 
 

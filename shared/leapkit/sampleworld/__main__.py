@@ -13,15 +13,15 @@ from typing import List, Sequence
 
 import numpy as np
 
-from leapkit import receipts
-from leapkit.errors import KitError, explain_os_errors, run_cli
-from leapkit.files import TEMPORARY
-from leapkit.sampleworld.plan import judge_world, sample_inputs
+from leapkit.core import receipts
+from leapkit.core.errors import KitError, explain_os_errors, run_cli
+from leapkit.core.files import TEMPORARY
+from leapkit.core.layout import world_receipt
+from leapkit.core.sample_world import judge_world, sample_inputs
+from leapkit.core.step_files import Split, months_between
 from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
 from leapkit.sampleworld.write import write_steps
-from leapkit.split import make_world, write_world_receipt
-from leapkit.stepfiles import Split, months_between
-from leapkit.world import world_receipt
+from leapkit.worlds.make_world import make_world, write_world_receipt
 
 SPLIT = Split(train=months_between("0007-07", "0008-06"), validation=months_between("0008-07", "0009-01"),
               validation_stride=1, test=months_between("0009-02", "0009-08"))

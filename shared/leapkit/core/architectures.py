@@ -1,0 +1,47 @@
+"""The numbers of networks that several members built (standard library only); leapkit.nets.residual_lstm builds them."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Tuple
+
+
+@dataclass(frozen=True)
+class ResidualStack:
+    """K bidirectional LSTMs in series, each followed by a LayerNorm, some with a skip (reference/models.md section 3).
+
+    layers       K
+    hidden       LSTM units per direction
+    gelu         layers whose LayerNorm is followed by GELU
+    residual     layers that mix: x = GELU(keep * x + carry * last), and last = x
+    saved        layers without a mix whose output becomes `last`
+    keep, carry  of the mix
+    mamba_state  states of a Mamba layer after every LSTM; 0 for none
+    named_init   initialisation by parameter name (leapkit.nets.blocks.initialise_by_name), else torch's default
+    """
+
+    layers: int
+    hidden: int
+    gelu: Tuple[int, ...]
+    residual: Tuple[int, ...]
+    saved: Tuple[int, ...]
+    keep: float
+    carry: float
+    mamba_state: int = 0
+    named_init: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.layers, self.hidden) < 1 or self.mamba_state < 0:
+            raise ValueError("%s: widths are at least 1" % (self,))
+        if not set(self.gelu) | set(self.residual) | set(self.saved) <= set(range(self.layers)):
+            raise ValueError("%s: a layer that is not there" % (self,))
+        if set(self.residual) & set(self.saved) or (self.residual and not self.saved):
+            raise ValueError("%s: a layer is mixed or saved, and something is saved before the first mix" % (self,))
+        if self.residual and min(self.saved) > min(self.residual):
+            raise ValueError("%s: nothing is saved before the first mix" % (self,))
+
+    def narrower(self, layers: int, hidden: int) -> ResidualStack:
+        """The same network with fewer and narrower layers, for small worlds."""
+        def kept(chosen: Tuple[int, ...]) -> Tuple[int, ...]:
+            return tuple(i for i in chosen if i < layers)
+        return replace(self, layers=layers, hidden=hidden, gelu=kept(self.gelu), residual=kept(self.residual),
+                       saved=kept(self.saved), mamba_state=min(self.mamba_state, 8))

@@ -1,0 +1,100 @@
+"""Receipts: what made a file, and whether that still holds (standard library only).
+
+A step is done when its receipt names exactly the inputs that it would use now, by sha256, and the product's bytes are
+the ones it names. What cannot change the result (stack, device, time, code) is recorded and never decides.
+"""
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional
+
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex, read_json, sha256, write_json
+
+# Raise when a change of the code changes results: every receipt of the number before is then stale.
+NUMERICS = 1
+SUFFIX = ".receipt.json"
+
+
+def receipt_path(product: Path) -> Path:
+    """x.parquet -> x.receipt.json, whatever dots x holds."""
+    return product.with_name(product.stem + SUFFIX)
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a step is done, and why (or why not)."""
+
+    done: bool
+    reason: str
+
+
+def judge(product: Path, wanted: Mapping[str, str], index: HashIndex) -> Verdict:
+    """Compares the receipt of `product` with the inputs wanted now ({role: sha256}) and with the product's bytes."""
+    receipt_file = receipt_path(product)
+    if not product.exists():
+        return Verdict(False, "not made yet")
+    if not receipt_file.exists():
+        return Verdict(False, "it has no receipt")
+    try:
+        receipt = read_json(receipt_file)
+        inputs, recorded = dict(receipt["inputs"]), receipt["sha256"]
+    except (KitError, KeyError, TypeError, ValueError):
+        return Verdict(False, "its receipt cannot be read")
+    if receipt.get("numerics") != NUMERICS:
+        return Verdict(False, "it was made by another version of the arithmetic")
+    for role in sorted(set(wanted) | set(inputs)):
+        if role not in inputs:
+            return Verdict(False, "%s is new" % role)
+        if role not in wanted:
+            return Verdict(False, "%s is no longer used" % role)
+        if inputs[role] != wanted[role]:
+            return Verdict(False, "%s has changed" % role)
+    if index.of(product) != recorded:
+        return Verdict(False, "its bytes are not those of its receipt")
+    return Verdict(True, "its receipt proves it")
+
+
+def environment() -> Dict[str, Any]:
+    """What the step ran on: recorded, never decisive."""
+    versions = {name: str(getattr(sys.modules[name], "__version__", "?"))
+                for name in ("torch", "numpy", "pyarrow", "pandas") if name in sys.modules}
+    return {"python": platform.python_version(), "packages": versions, "platform": platform.platform(),
+            "stack": os.environ.get("LEAP_STACK", ""), "image": os.environ.get("LEAP_IMAGE", ""),
+            "code": os.environ.get("LEAP_CODE", "")}
+
+
+def write(product: Path, kind: str, inputs: Mapping[str, str], started: str,
+          details: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+    """Writes the receipt of a product that lies under its final name; the receipt is what makes it count."""
+    receipt = {"kind": kind, "product": product.name, "sha256": sha256(product), "bytes": product.stat().st_size,
+               "numerics": NUMERICS, "inputs": dict(inputs), "started": started, "finished": now(),
+               "environment": environment(), "details": dict(details or {})}
+    write_json(receipt_path(product), receipt)
+    return receipt
+
+
+def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any]:
+    """The receipt of a product that is there and unchanged since. Raises KitError naming the remedy."""
+    if not product.exists():
+        raise KitError("is missing", product, remedy)
+    receipt_file = receipt_path(product)
+    if not receipt_file.exists():
+        raise KitError("has no receipt, so nothing says what made it", product, remedy)
+    receipt = read_json(receipt_file, remedy)
+    if not isinstance(receipt, dict) or not isinstance(receipt.get("inputs"), dict):
+        raise KitError("is no receipt", receipt_file, remedy)
+    if receipt.get("numerics") != NUMERICS:
+        raise KitError("was made by another version of the arithmetic", product, remedy)
+    if receipt.get("sha256") != index.of(product):
+        raise KitError("its bytes are not those of its receipt: it was changed or cut off", product, remedy)
+    return receipt

@@ -1,0 +1,31 @@
+"""Whether the sample world has to be made (standard library only, as the launcher asks it too)."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, Mapping, Optional
+
+from leapkit.core.errors import KitError
+from leapkit.core.files import HashIndex, read_json, sha256_json
+from leapkit.core.layout import world_files, world_receipt
+from leapkit.core.receipts import Verdict
+
+# Raise when the generator writes other numbers: worlds of the number before are then made again.
+VERSION = 2
+
+
+def sample_inputs(seed: int = 0) -> Dict[str, str]:
+    return {"sample world": sha256_json([VERSION, seed])}
+
+
+def judge_world(root: Path, inputs: Mapping[str, str], index: Optional[HashIndex] = None) -> Verdict:
+    """A world is done when its receipt names these inputs and the bytes of all its files."""
+    if not world_receipt(root).exists():
+        return Verdict(False, "not made yet")
+    try:
+        receipt = read_json(world_receipt(root))
+        if receipt["inputs"] != dict(inputs):
+            return Verdict(False, "it was made by another version or seed of the generator")
+        changed = [n for n, h in world_files(root, index or HashIndex()).items() if receipt["files"].get(n) != h]
+    except (KitError, KeyError, TypeError, AttributeError) as error:
+        return Verdict(False, "it is not whole (%s)" % error)
+    return Verdict(False, "%s has changed" % changed[0]) if changed else Verdict(True, "its receipt proves it")

@@ -1,0 +1,100 @@
+"""Kaggle's CSV files: test.csv, train.csv, sample_submission.csv and sample_submission_old.csv.
+
+ptend_q0002_13 and its neighbours reach 1e-58, which float32 cannot hold: every number is read as float64.
+"""
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Iterator, List, Sequence, Tuple
+
+import numpy as np
+
+from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
+from leapkit.core.errors import KitError
+from leapkit.core.files import atomic
+from leapkit.data.csv_stream import (
+    REMEDY,
+    explained,
+    require_header,
+    require_last_line_whole,
+    stream,
+)
+
+
+def read_ids(path: Path) -> List[str]:
+    """The sample ids of sample_submission.csv, in order. Raises KitError for a duplicate."""
+    require_header(path, [SAMPLE_ID] + list(TARGETS))
+    require_last_line_whole(path)
+    ids: List[str] = []
+    with explained(path), open(path, encoding="utf-8") as handle:
+        next(handle)
+        for line in handle:
+            name, comma, _ = line.partition(",")
+            if not comma:
+                raise KitError("line %d has no comma" % (len(ids) + 2), path, REMEDY)
+            ids.append(name)
+    if len(set(ids)) != len(ids):
+        twice = next(name for name, count in Counter(ids).items() if count > 1)
+        raise KitError("the sample_id %s stands there twice" % twice, path, REMEDY)
+    if not ids:
+        raise KitError("holds no rows", path, REMEDY)
+    return ids
+
+
+def read_old_weights(path: Path) -> np.ndarray:
+    """The 368 weights of the first row (all rows are equal), float64, Kaggle order.
+
+    Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id column.
+    """
+    require_last_line_whole(path)
+    with explained(path), open(path, encoding="utf-8", newline="") as handle:
+        rows = csv.reader(handle)
+        names, first = next(rows, []), next(rows, [])
+    if names[:1] == [SAMPLE_ID]:
+        names, first = names[1:], first[1:]
+    if names != list(TARGETS):
+        raise KitError("its header is not the 368 target columns in Kaggle order", path, REMEDY)
+    try:
+        weights = np.array([float(value) for value in first])
+    except ValueError as error:
+        raise KitError("its first row holds a value that is no number (%s)" % error, path, REMEDY) from error
+    if weights.shape != (len(TARGETS),) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise KitError("its first row is not 368 finite weights >= 0", path, REMEDY)
+    return weights
+
+
+class CsvWriter:
+    """Writes a CSV in Kaggle's format: shortest decimals that read back to the same float64."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._columns, self._path = list(columns), path
+
+    def __enter__(self) -> CsvWriter:
+        # The stack tells atomic when closing, which writes the last buffer, finds the disk full.
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(atomic(self._path))
+            self._handle = stack.enter_context(open(temporary, "w", encoding="utf-8", newline=""))
+            self._handle.write(",".join([SAMPLE_ID] + self._columns) + "\n")
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, ids: Sequence[str], values: np.ndarray) -> None:
+        """ids of n rows and their values (n, columns): float64 as decimals, integers as integers."""
+        self._handle.writelines(
+            "%s,%s\n" % (name, ",".join(map(repr, row))) for name, row in zip(ids, values.tolist()))
+
+    def __exit__(self, *failure: object) -> None:
+        self._stack.__exit__(*failure)  # type: ignore[arg-type]
+
+
+def read_test_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
+    """test.csv: (ids, inputs (n, 556) float64 in Kaggle order and physical units)."""
+    return stream(path, INPUTS)
+
+
+def train_rows(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
+    """train.csv: (ids, inputs and targets (n, 924) float64 in Kaggle order and physical units)."""
+    return stream(path, INPUTS + TARGETS)

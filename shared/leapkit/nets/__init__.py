@@ -1,0 +1,1 @@
+"""The building blocks of networks that several members share: PyTorch and nothing of the data."""

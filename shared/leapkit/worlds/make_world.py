@@ -1,0 +1,199 @@
+"""Step files -> a world in Kaggle's format, with the truth that Kaggle withheld kept beside it.
+
+    <to>/kaggle-data/{train,test,sample_submission,sample_submission_old}.csv   as on Kaggle
+    <to>/ClimSim_low-res/train/YYYY-MM/    the steps of the training and validation months (linked or copied)
+    <to>/statistics/{adam,fdzm}/           mean.json and std.json: given ones, or computed from train.csv
+    <to>/withheld/test_truth.parquet       the 368 targets of test.csv
+    <to>/split.json, world.receipt.json    what was done
+
+Anyone can so score locally, on the built-in sample world as on real step files.
+"""
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from leapkit.core import receipts
+from leapkit.core.columns import INPUTS, TARGETS, ZERO, kaggle_positions
+from leapkit.core.errors import KitError, explain_os_errors, run_cli
+from leapkit.core.files import HashIndex, atomic, publish_copy, sha256_json, write_json
+from leapkit.core.layout import RawData, world_files, world_receipt
+from leapkit.core.step_files import (
+    Split,
+    StepPair,
+    list_pairs,
+    months_of,
+    training_pairs,
+    validation_pairs,
+    write_split,
+)
+from leapkit.data import kaggle_csv, scaling, submission
+from leapkit.data.progress import progress
+from leapkit.data.step_reader import StepReader
+
+CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
+
+
+@dataclass(frozen=True)
+class PublishedScaling:
+    """The team's statistics and Kaggle's old weights, where the user has them."""
+
+    families: Dict[str, Path]  # family -> folder of mean.json and std.json
+    old_weights: Path
+
+    @staticmethod
+    def find(root: Path) -> PublishedScaling:
+        """In a folder laid out as the team's: <family>/{mean,std}.json and a file of old weights."""
+        families = {name: root / name for name in scaling.FAMILIES if (root / name / "mean.json").exists()}
+        candidates = [root / "kaggle-data" / "sample_submission_old.csv", root / "sample_submission_old.csv",
+                      root / "adam" / "old_sample_weight.csv"]
+        weights = [path for path in candidates if path.exists()]
+        if not families or not weights:
+            raise KitError("holds no adam/mean.json or fdzm/mean.json, or no old weights", root,
+                           "give the folder of the team's published statistics")
+        return PublishedScaling(families, weights[0])
+
+
+def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yields (inputs (C, 556), targets (C, 368)) float64 of each pair, with progress."""
+    reader = StepReader()
+    for pair in progress(pairs, desc=what, unit="step"):
+        yield reader.read(pair)
+
+
+def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMoments:
+    """train.csv of the pairs; returns the moments of its 924 columns, as train_statistics takes them from the file."""
+    def written() -> Iterator[np.ndarray]:
+        count = 0
+        for x, y in rows_of(pairs, "writing train.csv"):
+            both = np.concatenate([x, y], axis=1)
+            out.write(["train_%d" % (count + k) for k in range(len(both))], both)
+            count += len(both)
+            yield both
+
+    moments = scaling.TrainMoments()
+    with kaggle_csv.CsvWriter(path, INPUTS + TARGETS) as out:
+        for part in scaling.in_parts(written()):
+            moments = moments.then(scaling.part_moments(part))
+    return moments
+
+
+def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
+    """test.csv, sample_submission.csv and the withheld truth; returns the ids, a seeded permutation as on Kaggle."""
+    total = len(pairs) * _columns(pairs)
+    ids = ["test_%d" % k for k in np.random.RandomState(seed).permutation(total)]
+    with kaggle_csv.CsvWriter(raw.test_csv, INPUTS) as out:
+        at = 0
+        for x, _ in rows_of(pairs, "writing test.csv"):
+            out.write(ids[at:at + len(x)], x)
+            at += len(x)
+    scored = np.ones((1, len(TARGETS)), dtype=np.int64)
+    scored[0, kaggle_positions(ZERO)] = 0
+    write_constant_rows(raw.sample_submission, ids, scored)
+    # The steps are read twice: it takes a second, and memory does not grow with them.
+    with atomic(raw.truth) as temporary:
+        submission.write(temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth")))
+    return ids
+
+
+def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None:
+    """A CSV of the 368 targets in which every id has the same values (1, 368)."""
+    with kaggle_csv.CsvWriter(path, TARGETS) as out:
+        for at in range(0, len(ids), 4096):
+            own = ids[at:at + 4096]
+            out.write(own, np.repeat(row, len(own), axis=0))
+
+
+def write_scaling(raw: RawData, ids: Sequence[str], moments: scaling.TrainMoments,
+                  published: Optional[PublishedScaling]) -> None:
+    """Old weights and both families' statistics: the published ones, or those of train.csv."""
+    inputs, whole = len(INPUTS), moments.families["adam"]
+    targets = scaling.Moments(len(TARGETS))
+    targets.count, targets.mean, targets.m2 = whole.count, whole.mean[inputs:], whole.m2[inputs:]
+    weight = (kaggle_csv.read_old_weights(published.old_weights) if published else scaling.old_weights(targets))
+    write_constant_rows(raw.old_weights, ids, weight[None, :])
+    for family in scaling.FAMILIES:
+        if published and family in published.families:
+            for name in ("mean.json", "std.json"):
+                publish_copy(published.families[family] / name, raw.statistics(family) / name)
+        else:
+            scaling.write_scaling(raw.statistics(family), family, moments.families[family], weight)
+
+
+def place_steps(raw: RawData, pairs: Sequence[StepPair]) -> None:
+    """Gives the steps their place below <to> without a second copy where the file system can."""
+    for pair in pairs:
+        for path in (pair.mli, pair.mlo):
+            target = raw.steps / pair.month / path.name
+            if path.resolve() != target.resolve():
+                publish_copy(path, target)
+
+
+def make_world(steps: Path, test_steps: Path, to: Path, split: Split, published: Optional[PublishedScaling], seed: int,
+               csv_stride: int) -> None:
+    """Writes the whole world below `to`. `test_steps` holds the test months and may be `steps` itself."""
+    raw = RawData(to)
+    training, validation = training_pairs(steps, split), validation_pairs(steps, split)
+    place_steps(raw, list_pairs(steps, sorted(set(split.train + split.validation))))
+    moments = write_train_csv(to / "kaggle-data" / "train.csv", training[::csv_stride])
+    ids = write_test(raw, list_pairs(test_steps, split.test), seed)
+    write_scaling(raw, ids, moments, published)
+    write_split(to / "split.json", split)
+    print("%s: %d training, %d validation and %d test rows" % (
+        to, len(training) * _columns(training), len(validation) * _columns(training), len(ids)), flush=True)
+
+
+def _columns(pairs: Sequence[StepPair]) -> int:
+    return StepReader().columns(pairs[0])
+
+
+def write_world_receipt(to: Path, inputs: Dict[str, str], started: str, details: Dict[str, Any]) -> None:
+    write_json(world_receipt(to), {"inputs": inputs, "files": world_files(to, HashIndex()), "started": started,
+                                   "finished": receipts.now(), "details": details,
+                                   "environment": receipts.environment()})
+
+
+def main(argv: List[str]) -> int:
+    parser = argparse.ArgumentParser(prog="leapkit.worlds.make_world", description="Makes a scored world from ClimSim step files.")
+    parser.add_argument("--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files")
+    parser.add_argument("--to", type=Path, required=True, help="the new world: use it as RAW_DATA=")
+    parser.add_argument("--train", required=True, help="months, as 0008-01:0008-06 or a comma list")
+    parser.add_argument("--validation", required=True, help="months; steps that validate are not trained on")
+    parser.add_argument("--validation-stride", type=int, default=CSV_STRIDE)
+    parser.add_argument("--test", required=True, help="months whose truth is withheld")
+    parser.add_argument("--statistics", type=Path, help="folder of published statistics (else computed from train.csv)")
+    parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    if options.to.exists() and not (options.to.is_dir() and not any(options.to.iterdir())):
+        raise KitError("already holds something", options.to, "remove it or choose another folder")
+    try:
+        split = Split(months_of(options.train), months_of(options.validation), options.validation_stride,
+                      months_of(options.test))
+    except ValueError as error:
+        raise KitError(str(error), "--train, --validation, --test", "mend the months") from error
+    if options.csv_stride < 1:
+        raise KitError("a stride is at least 1", "--csv-stride", "give 1 for every step")
+    published = PublishedScaling.find(options.statistics) if options.statistics else None
+    started, partial = receipts.now(), options.to.with_name(".partial-" + options.to.name)
+    shutil.rmtree(str(partial), ignore_errors=True)
+    try:
+        make_world(options.steps, options.steps, partial, split, published, options.seed, options.csv_stride)
+        write_world_receipt(partial, {"arguments": sha256_json(asdict(split))}, started,
+                            {"statistics": "published" if published else "of train.csv"})
+        with explain_os_errors(options.to):
+            if options.to.exists():
+                options.to.rmdir()
+            partial.rename(options.to)
+    finally:
+        shutil.rmtree(str(partial), ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,4 +1,5 @@
 """`python -m benchmarks`: every hot step against the published way of doing it, one table, one JSON file."""
+
 from __future__ import annotations
 
 import argparse
@@ -24,17 +25,36 @@ WORLD_PACKAGES = ("numpy", "netCDF4")
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("only", nargs="*", help="steps to run (%s); all when none is named" % ", ".join(measure.STEPS))
-    parser.add_argument("--steps", metavar="DIR", default="", help="real step files (YYYY-MM folders; else made)")
-    parser.add_argument("--pairs", type=int, default=0,
-                        help="step pairs to read, over and over where it takes more (all of DIR, or 16 made)")
-    parser.add_argument("--rows", type=int, default=16384, help="rows of test.csv and of each parquet")
-    parser.add_argument("--search-rows", type=int, default=0, help="rows of the weight search (default: rows / 32)")
-    parser.add_argument("--json", type=Path, default=None, help="where the numbers go (default: benchmarks/results/)")
+    parser.add_argument(
+        "only",
+        nargs="*",
+        help="steps to run ({}); all when none is named".format(", ".join(measure.STEPS)),
+    )
+    parser.add_argument(
+        "--steps", metavar="DIR", default="", help="real step files (YYYY-MM folders; else made)"
+    )
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=0,
+        help="step pairs to read, over and over where it takes more (all of DIR, or 16 made)",
+    )
+    parser.add_argument(
+        "--rows", type=int, default=16384, help="rows of test.csv and of each parquet"
+    )
+    parser.add_argument(
+        "--search-rows", type=int, default=0, help="rows of the weight search (default: rows / 32)"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        default=None,
+        help="where the numbers go (default: benchmarks/results/)",
+    )
     found = parser.parse_args(argv)
     for name in found.only:
         if name not in measure.STEPS:
-            parser.error("%s is none of the steps %s" % (name, ", ".join(measure.STEPS)))
+            parser.error("{} is none of the steps {}".format(name, ", ".join(measure.STEPS)))
     if found.rows < 1 or found.pairs < 0 or found.search_rows < 0:
         parser.error("--rows, --pairs and --search-rows count rows and pairs")
     return found
@@ -43,40 +63,76 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 def measure_step(name: str, case: measure.Case) -> Dict[str, Any]:
     """Makes the files, runs every side, compares. A missing package gives {"skipped": reason}."""
     step = measure.load(name)
-    missing = measure.missing_packages(tuple(p for side in step.sides.values() for p in side.packages))
+    missing = measure.missing_packages(
+        tuple(p for side in step.sides.values() for p in side.packages)
+    )
     if missing:
-        return {"title": step.title, "skipped": "no %s here (pip install %s)" % (missing[0], " ".join(missing))}
+        return {
+            "title": step.title,
+            "skipped": "no {} here (pip install {})".format(missing[0], " ".join(missing)),
+        }
     size = measure.call("make", name, "", case)["size"]
     sides = {side: measure.call("run", name, side, case) for side in step.sides}
     note = measure.call("compare", name, "", case)["note"]
     for side in sides.values():
         del side["evidence"]
-    return {"title": step.title, "size": size, "goal": step.goal, "cores": step.cores or len(os.sched_getaffinity(0)),
-            "equal": note, "sides": sides}
+    return {
+        "title": step.title,
+        "size": size,
+        "goal": step.goal,
+        "cores": step.cores or len(os.sched_getaffinity(0)),
+        "equal": note,
+        "sides": sides,
+    }
 
 
 def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
     """Lines of one table: a line per step and way of ours."""
-    head = ("step", "size", "published s", "ours s", "ratio", "published MB", "ours MB", "goal", "results")
+    head = (
+        "step",
+        "size",
+        "published s",
+        "ours s",
+        "ratio",
+        "published MB",
+        "ours MB",
+        "goal",
+        "results",
+    )
     lines: List[Tuple[str, ...]] = [head]
     for result in results.values():
         if "sides" not in result:
-            lines.append((result["title"], "skipped" if "skipped" in result else "FAILED") + ("-",) * 6
-                         + (result.get("skipped") or result["failed"],))
+            lines.append(
+                (result["title"], "skipped" if "skipped" in result else "FAILED")
+                + ("-",) * 6
+                + (result.get("skipped") or result["failed"],)
+            )
             continue
         published = result["sides"]["published"]
         for name, side in result["sides"].items():
             if name != "published":
                 ratio = side["work"] / side["seconds"] * published["seconds"] / published["work"]
-                lines.append((result["title"] + name[len("ours"):], result["size"], "%.3f" % published["seconds"],
-                              "%.3f" % side["seconds"], "%.1fx" % ratio, _memory(published), _memory(side),
-                              result["goal"], result["equal"]))
+                lines.append(
+                    (
+                        result["title"] + name[len("ours") :],
+                        result["size"],
+                        "{:.3f}".format(published["seconds"]),
+                        "{:.3f}".format(side["seconds"]),
+                        f"{ratio:.1f}x",
+                        _memory(published),
+                        _memory(side),
+                        result["goal"],
+                        result["equal"],
+                    )
+                )
     widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
+    ]
 
 
 def _memory(side: Dict[str, Any]) -> str:
-    return "%.0f (%.0f)" % (side["peak_mb"] - side["base_mb"], side["peak_mb"])
+    return "{:.0f} ({:.0f})".format(side["peak_mb"] - side["base_mb"], side["peak_mb"])
 
 
 def environment() -> Dict[str, Any]:
@@ -86,8 +142,13 @@ def environment() -> Dict[str, Any]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "missing"
-    return {"python": platform.python_version(), "packages": versions, "platform": platform.platform(),
-            "cores": len(os.sched_getaffinity(0)), "when": datetime.datetime.now(datetime.timezone.utc).isoformat()}
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "platform": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)),
+        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+    }
 
 
 def run(options: argparse.Namespace, folder: str) -> Dict[str, Dict[str, Any]]:
@@ -96,18 +157,24 @@ def run(options: argparse.Namespace, folder: str) -> Dict[str, Dict[str, Any]]:
     chosen = [name for name in measure.STEPS if not options.only or name in options.only]
     missing = measure.missing_packages(("numpy",) if options.steps else WORLD_PACKAGES)
     if missing:
-        reason = "no %s here, so no step files can be made (--steps DIR)" % missing[0]
+        reason = f"no {missing[0]} here, so no step files can be made (--steps DIR)"
         return {name: {"title": measure.load(name).title, "skipped": reason} for name in chosen}
-    case = measure.Case(folder, steps, options.pairs, options.rows, options.search_rows or max(384, options.rows // 32))
+    case = measure.Case(
+        folder,
+        steps,
+        options.pairs,
+        options.rows,
+        options.search_rows or max(384, options.rows // 32),
+    )
     if not options.steps:
         measure.call("world", chosen[0], "", case)
     for name in chosen:
-        print("measuring %s ..." % name, file=sys.stderr, flush=True)
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
         try:
             results[name] = measure_step(name, case)
         except (measure.SideError, measure.UnequalError) as error:
             kind = "results differ: " if isinstance(error, measure.UnequalError) else ""
-            results[name] = {"title": measure.load(name).title, "failed": "%s%s" % (kind, error)}
+            results[name] = {"title": measure.load(name).title, "failed": f"{kind}{error}"}
         source.forget(case, name)  # the next step's files need the disk
     return results
 
@@ -117,17 +184,29 @@ def main(argv: Sequence[str]) -> int:
     # A plain kill must remove the temporary files as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.steps and not Path(options.steps).is_dir():
-        raise KitError("the folder of step files is missing", options.steps, "give --steps a folder of YYYY-MM folders")
+        raise KitError(
+            "the folder of step files is missing",
+            options.steps,
+            "give --steps a folder of YYYY-MM folders",
+        )
     with tempfile.TemporaryDirectory(prefix="leap-bench-") as folder:
         results = run(options, folder)
     print("\n".join(table(results)))
-    print("\ns: the fastest of up to %d runs. MB: peak above the bare imports (whole process in brackets)."
-          % measure.RUNS)
-    report = {"environment": environment(), "steps": options.steps or "sample world", "results": results}
-    target = options.json or RESULTS / ("%s.json" % datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
+    print(
+        "\ns: the fastest of up to %d runs. MB: peak above the bare imports (whole process in brackets)."
+        % measure.RUNS
+    )
+    report = {
+        "environment": environment(),
+        "steps": options.steps or "sample world",
+        "results": results,
+    }
+    target = options.json or RESULTS / (
+        "{}.json".format(datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(report, indent=1) + "\n")
-    print("numbers: %s" % target)
+    print(f"numbers: {target}")
     return 1 if any("failed" in result for result in results.values()) else 0
 
 

@@ -1,4 +1,5 @@
 """The selective scan of one Mamba layer at published width on one thread: all states at once against one at a time."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,6 +14,7 @@ ROWS, LEVELS, INNER, STATES = 64, 60, 1024, 16
 def make(case: Case) -> None:
     """Inputs of the size that a trained layer sees: steps in [1e-3, 0.1], decays -1 to -16."""
     import numpy as np
+
     random = np.random.RandomState(5)
     u, z = random.standard_normal((2, ROWS, LEVELS, INNER)).astype(np.float32)
     b, c = random.standard_normal((2, ROWS, LEVELS, STATES)).astype(np.float32)
@@ -27,9 +29,13 @@ def _inputs(case: Case) -> Path:
 def _scanned(case: Case, side: str, scan: Callable[..., Any]) -> None:
     import numpy as np
     import torch
+
     torch.set_num_threads(1)
     held = np.load(_inputs(case))
-    tensors: List[Any] = [torch.from_numpy(held[name].astype(np.float32)) for name in ("u", "delta", "A", "B", "C", "D")]
+    tensors: List[Any] = [
+        torch.from_numpy(held[name].astype(np.float32))
+        for name in ("u", "delta", "A", "B", "C", "D")
+    ]
     with torch.no_grad():
         np.save(case.place(NAME, side) / "y.npy", scan(*tensors).numpy())
 
@@ -37,26 +43,36 @@ def _scanned(case: Case, side: str, scan: Callable[..., Any]) -> None:
 def published(case: Case) -> None:
     """reference/models.md 3: exp(delta A) and delta B u for all levels, then the recurrence over them."""
     from leapkit.nets.mamba import scan_reference
+
     _scanned(case, "published", scan_reference)
 
 
 def ours(case: Case) -> None:
     from leapkit.nets.mamba import scan
+
     _scanned(case, "ours", scan)
 
 
 def compare(case: Case, found: Mapping[str, Any]) -> str:
     import numpy as np
+
     expected, own = (np.load(case.place(NAME, side) / "y.npy") for side in ("published", "ours"))
     worst = float(np.abs(own - expected).max() / np.abs(expected).max())
     if worst > 1e-5:  # float32: sixty steps of rounding, relative to the largest output
-        raise UnequalError("outputs differ by %.1e of the largest" % worst)
-    return "within %.0e of the largest output" % max(worst, 1e-9)
+        raise UnequalError(f"outputs differ by {worst:.1e} of the largest")
+    return f"within {max(worst, 1e-9):.0e} of the largest output"
 
 
 STEP = Step(
-    title="Mamba scan, one layer, one thread", goal=">= 3x", cores=1,
-    sides={"published": Side(("numpy", "torch", "leapkit.nets.mamba"), published),
-           "ours": Side(("numpy", "torch", "leapkit.nets.mamba"), ours)},
-    size=lambda case: "%d x %d x %d x %d" % (ROWS, LEVELS, INNER, STATES), make=make,
-    evidence=lambda case, side, result: None, compare=compare)
+    title="Mamba scan, one layer, one thread",
+    goal=">= 3x",
+    cores=1,
+    sides={
+        "published": Side(("numpy", "torch", "leapkit.nets.mamba"), published),
+        "ours": Side(("numpy", "torch", "leapkit.nets.mamba"), ours),
+    },
+    size=lambda case: "%d x %d x %d x %d" % (ROWS, LEVELS, INNER, STATES),
+    make=make,
+    evidence=lambda case, side, result: None,
+    compare=compare,
+)

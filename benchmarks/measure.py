@@ -2,6 +2,7 @@
 
 The parent stays small and imports the standard library only: Linux hands a parent's ru_maxrss down to what it starts.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -16,7 +17,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-STEPS = ("steps", "loader", "test_csv", "train_statistics", "parquet", "blend_apply", "weight_search", "mamba_scan")
+STEPS = (
+    "steps",
+    "loader",
+    "test_csv",
+    "train_statistics",
+    "parquet",
+    "blend_apply",
+    "weight_search",
+    "mamba_scan",
+)
 MADE_PAIRS = 16  # step pairs of the sample world when none are given
 # A side is run again until it has had three runs or this many seconds; the fastest counts, for both sides alike.
 RUNS, ENOUGH_SECONDS = 3, 4.0
@@ -91,20 +101,41 @@ def load(step: str) -> Step:
 
 
 def missing_packages(packages: Tuple[str, ...]) -> List[str]:
-    return sorted({name for name in (p.split(".")[0] for p in packages) if importlib.util.find_spec(name) is None})
+    return sorted(
+        {
+            name
+            for name in (p.split(".")[0] for p in packages)
+            if importlib.util.find_spec(name) is None
+        }
+    )
 
 
 def call(action: str, step: str, side: str, case: Case) -> Any:
     """Runs one action in a new interpreter and returns its JSON result. Raises SideError or UnequalError."""
     place = Path(case.folder) / "calls"
     place.mkdir(exist_ok=True)
-    question, answer = place / "case.json", place / ("%s-%s-%s.json" % (action, step, side))
+    question, answer = place / "case.json", place / (f"{action}-{step}-{side}.json")
     question.write_text(json.dumps(asdict(case)))
-    process = subprocess.run([sys.executable, "-m", "benchmarks.measure", action, step, side, str(question),
-                              str(answer)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.measure",
+            action,
+            step,
+            side,
+            str(question),
+            str(answer),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     if process.returncode != 0 or not answer.exists():
         lines = process.stderr.strip().splitlines() or ["killed, perhaps for memory"]
-        raise SideError("%s of %s (%s) ended with %d: %s" % (action, step, side, process.returncode, lines[-1]))
+        raise SideError(
+            "%s of %s (%s) ended with %d: %s" % (action, step, side, process.returncode, lines[-1])
+        )
     result = json.loads(answer.read_text())
     if action == "compare" and not result["equal"]:
         raise UnequalError(result["note"])
@@ -129,13 +160,23 @@ def _run(step: Step, name: str, case: Case) -> Dict[str, Any]:
         result = side.work(case)
         seconds.append(time.perf_counter() - started)
     peak = peak_mb()
-    return {"seconds": min(seconds), "runs": seconds, "base_mb": base, "peak_mb": peak,
-            "work": step.work(case, name), "evidence": step.evidence(case, name, result)}
+    return {
+        "seconds": min(seconds),
+        "runs": seconds,
+        "base_mb": base,
+        "peak_mb": peak,
+        "work": step.work(case, name),
+        "evidence": step.evidence(case, name, result),
+    }
 
 
 def _compare(step: Step, name: str, case: Case) -> Dict[str, Any]:
-    evidence = {side: json.loads(Path(case.folder, "calls", "run-%s-%s.json" % (name, side)).read_text())["evidence"]
-                for side in step.sides}
+    evidence = {
+        side: json.loads(Path(case.folder, "calls", f"run-{name}-{side}.json").read_text())[
+            "evidence"
+        ]
+        for side in step.sides
+    }
     try:
         return {"equal": True, "note": step.compare(case, evidence)}
     except UnequalError as error:
@@ -148,6 +189,7 @@ def main(argv: List[str]) -> None:
     result: Dict[str, Any] = {}
     if action == "world":
         from benchmarks import source
+
         source.make_step_files(Path(case.steps), case.pairs or MADE_PAIRS)
     elif action == "make":
         step.make(case)
@@ -162,4 +204,5 @@ def main(argv: List[str]) -> None:
 if __name__ == "__main__":
     # `python -m` runs this file as __main__; the step modules know its classes as benchmarks.measure's.
     from benchmarks import measure
+
     measure.main(sys.argv[1:])

@@ -1,4 +1,5 @@
 """One submission parquet: pandas.to_parquet as it comes against the kit's stream without dictionaries."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,6 +23,7 @@ def make(case: Case) -> None:
 def _row_bytes(values: np.ndarray) -> bytes:
     """(n, 368) float64 -> its bytes row by row; indexing by column order may have left it column by column."""
     import numpy as np
+
     return np.ascontiguousarray(values).tobytes()
 
 
@@ -30,6 +32,7 @@ def published(case: Case) -> None:
     import pandas as pd
 
     from leapkit.core.columns import TARGETS
+
     values = np.fromfile(case.place(NAME) / "values.f64").reshape(-1, len(TARGETS))
     frame = pd.DataFrame(values, columns=list(TARGETS))
     frame.insert(0, "sample_id", source.ids(case.rows))
@@ -41,6 +44,7 @@ def _blocks(case: Case, size: int = 2048) -> Iterator[np.ndarray]:
     import numpy as np
 
     from leapkit.core.columns import TARGETS
+
     with open(case.place(NAME) / "values.f64", "rb") as file:
         while len(block := np.fromfile(file, count=size * len(TARGETS))):
             yield block.reshape(-1, len(TARGETS))
@@ -48,12 +52,14 @@ def _blocks(case: Case, size: int = 2048) -> Iterator[np.ndarray]:
 
 def ours(case: Case) -> None:
     from leapkit.data import submission
+
     submission.write(_path(case, "ours"), source.ids(case.rows), _blocks(case))
 
 
 def ours_verified(case: Case) -> None:
     """As the kit finishes every file: written, then read back and held against its contract."""
     from leapkit.data import submission
+
     ours(case)
     submission.verify(_path(case, "ours"), source.ids(case.rows), None)
 
@@ -71,24 +77,35 @@ def require_equal_tables(published: Path, ours: Path) -> None:
     """Raises UnequalError unless two submission parquets hold the same ids and the same bits, column by column."""
     import numpy as np
     import pyarrow.parquet as pq
+
     first, second = pq.ParquetFile(published), pq.ParquetFile(ours)
     if first.schema_arrow.names != second.schema_arrow.names:
         raise UnequalError("the columns differ")
     for name in first.schema_arrow.names:
         a, b = (np.asarray(file.read([name]).column(0)) for file in (first, second))
         if (a.tobytes() != b.tobytes()) if a.dtype == np.float64 else list(a) != list(b):
-            raise UnequalError("the column %s differs" % name)
+            raise UnequalError(f"the column {name} differs")
 
 
 def compare(case: Case, found: Mapping[str, Any]) -> str:
     require_equal_tables(_path(case, "published"), _path(case, "ours"))
     sizes = [found[side]["bytes"] for side in ("published", "ours")]
-    return "bit-identical, %.2fx the bytes (%.1f -> %.1f MB)" % (sizes[1] / sizes[0], sizes[0] / 1e6, sizes[1] / 1e6)
+    return f"bit-identical, {sizes[1] / sizes[0]:.2f}x the bytes ({sizes[0] / 1e6:.1f} -> {sizes[1] / 1e6:.1f} MB)"
 
 
 STEP = Step(
-    title="one submission parquet", goal=">= 4x, <= 0.6x the bytes", cores=0,
-    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.core.columns"), published),
-           "ours": Side(("numpy", "leapkit.data.submission"), ours),
-           "ours, verified": Side(("numpy", "leapkit.data.submission"), ours_verified)},
-    size=lambda case: "%d x 368 float64" % case.rows, make=make, evidence=evidence, compare=compare)
+    title="one submission parquet",
+    goal=">= 4x, <= 0.6x the bytes",
+    cores=0,
+    sides={
+        "published": Side(
+            ("numpy", "pandas", "pyarrow.parquet", "leapkit.core.columns"), published
+        ),
+        "ours": Side(("numpy", "leapkit.data.submission"), ours),
+        "ours, verified": Side(("numpy", "leapkit.data.submission"), ours_verified),
+    },
+    size=lambda case: "%d x 368 float64" % case.rows,
+    make=make,
+    evidence=evidence,
+    compare=compare,
+)

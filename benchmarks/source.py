@@ -1,4 +1,5 @@
 """Rows that the tables of the benchmark are made of: those of the step files, over and over, never twice the same."""
+
 from __future__ import annotations
 
 import shutil
@@ -21,6 +22,7 @@ def ids(count: int) -> List[str]:
 def pairs(case: Case, most: int = 0) -> List[StepPair]:
     """The step pairs of the case, or the first `most` of them."""
     from leapkit.core.step_files import list_pairs
+
     found = list_pairs(Path(case.steps))
     count = min(case.pairs or len(found), most or case.pairs or len(found))
     return (found * (1 + count // len(found)))[:count]
@@ -33,6 +35,7 @@ def rows(case: Case, count: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     do on real predictions. Inputs and targets alike, so that ptend_q0002_12..27 stays -state_q0002/1200 to rounding.
     """
     from leapkit.data.step_reader import StepReader
+
     reader, sources, done, turn = StepReader(), pairs(case), 0, 0
     while done < count:
         x, y = reader.read(sources[turn % len(sources)])
@@ -48,6 +51,7 @@ def _moments(case: Case) -> Tuple[Moments, Moments]:
     from leapkit.core.columns import INPUTS
     from leapkit.data.scaling import Moments, moments_of
     from leapkit.data.step_reader import StepReader
+
     reader, cut = StepReader(), len(INPUTS)
     whole = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case, 99))
     parts = []
@@ -63,19 +67,32 @@ def statistics(case: Case, family: str) -> Scaling:
     import numpy as np
 
     from leapkit.data.scaling import FAMILIES, Scaling, old_weights
+
     (inputs, targets), kind = _moments(case), FAMILIES[family]
     weight, cast = old_weights(targets), np.dtype(kind.cast_inputs)
-    return Scaling(kind, inputs.mean.astype(cast).astype(np.float64),
-                      np.maximum(inputs.std(), kind.std_floor).astype(cast).astype(np.float64),
-                      targets.mean * weight, np.maximum(targets.std() * weight, kind.std_floor), weight)
+    return Scaling(
+        kind,
+        inputs.mean.astype(cast).astype(np.float64),
+        np.maximum(inputs.std(), kind.std_floor).astype(cast).astype(np.float64),
+        targets.mean * weight,
+        np.maximum(targets.std() * weight, kind.std_floor),
+        weight,
+    )
 
 
 def keep_statistics(case: Case, step: str, family: str) -> Scaling:
     """A family's statistics, left for the sides of a step, which are processes of their own."""
     import numpy as np
+
     s = statistics(case, family)
-    np.savez(case.place(step) / (family + ".npz"), mean=s.input_mean, std=s.input_std, target_mean=s.target_mean,
-             target_std=s.target_std, weight=s.weight)
+    np.savez(
+        case.place(step) / (family + ".npz"),
+        mean=s.input_mean,
+        std=s.input_std,
+        target_mean=s.target_mean,
+        target_std=s.target_std,
+        weight=s.weight,
+    )
     return s
 
 
@@ -83,8 +100,11 @@ def kept_statistics(case: Case, step: str, family: str) -> Scaling:
     import numpy as np
 
     from leapkit.data.scaling import FAMILIES, Scaling
+
     with np.load(case.place(step) / (family + ".npz")) as s:
-        return Scaling(FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"])
+        return Scaling(
+            FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"]
+        )
 
 
 def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
@@ -96,6 +116,7 @@ def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray
     import numpy as np
 
     from leapkit.core.columns import TARGETS_TO_NETWORK
+
     scale = statistics(case, "fdzm")
     wide = spread(case, scale)[list(TARGETS_TO_NETWORK)]
     own, shared = np.random.default_rng(model + 1), np.random.default_rng(0)
@@ -109,18 +130,26 @@ def spread(case: Case, scale: Scaling) -> np.ndarray:
     return _moments(case)[1].std() * scale.weight / scale.target_std
 
 
-def with_errors(truth: np.ndarray, spread: np.ndarray, model: int, own: np.random.Generator, shared: np.random.Generator
-                ) -> np.ndarray:
+def with_errors(
+    truth: np.ndarray,
+    spread: np.ndarray,
+    model: int,
+    own: np.random.Generator,
+    shared: np.random.Generator,
+) -> np.ndarray:
     """truth (n, 368) -> a model's predictions (n, 368) float32; spread (368,) in the same order."""
     import numpy as np
+
     noise = (2 / 3) ** 0.5 * own.standard_normal(truth.shape, np.float32) + (
-        1 / 3) ** 0.5 * shared.standard_normal(truth.shape, np.float32)
+        1 / 3
+    ) ** 0.5 * shared.standard_normal(truth.shape, np.float32)
     return (truth + (0.4 + model / 50) * spread * noise).astype(np.float32)
 
 
 def submissions(case: Case, count: int, model: int) -> Iterator[np.ndarray]:
     """Yields (n, 368) float64 in raw units, Kaggle order: what a member writes, by the kit's own post-processing."""
     from leapkit.core.columns import INPUTS, LINEAR_INPUTS
+
     scale, columns = statistics(case, "fdzm"), [INPUTS.index(name) for name in LINEAR_INPUTS]
     for (_, z), (x, _) in zip(predictions(case, count, model), rows(case, count)):
         yield scale.raw(z, x[:, columns])
@@ -130,7 +159,12 @@ def make_step_files(root: Path, count: int) -> None:
     """Writes `count` step pairs of the sample world, spread over a year. Needs netCDF4."""
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
-    write_steps(root, [StepTime(8, 1 + k % 12, 1 + k // 12 % 28, 1200 * (7 * k % 72)) for k in range(count)], 1)
+
+    write_steps(
+        root,
+        [StepTime(8, 1 + k % 12, 1 + k // 12 % 28, 1200 * (7 * k % 72)) for k in range(count)],
+        1,
+    )
 
 
 def forget(case: Case, step: str) -> None:

@@ -3,6 +3,7 @@
 Both sides hand out one pair's rows at a time and keep none: the published script then concatenates all of them, which
 doubles its memory and is not held against it here.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -32,6 +33,7 @@ def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         STATE_PROFILES,
         STEP_SECONDS,
     )
+
     states, scalars = [n for n, _ in STATE_PROFILES], [n for n, _ in INPUT_SCALARS]
     scalars.insert(scalars.index("cam_in_SNOWHLAND"), "cam_in_SNOWHICE")
     inputs = states + scalars + [n for n, _ in GAS_PROFILES]
@@ -66,6 +68,7 @@ def our_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
 
     from leapkit.core.columns import INPUTS, TARGETS
     from leapkit.data.step_reader import StepReader
+
     reader, sources = StepReader(), source.pairs(case, MOST)
     columns = reader.columns(sources[0])
     x, y = np.empty((columns, len(INPUTS))), np.empty((columns, len(TARGETS)))
@@ -90,21 +93,39 @@ def make(case: Case) -> None:
 def evidence(case: Case, side: str, result: Any) -> Dict[str, Any]:
     """One hash of each pair's rows, from a pass of its own: hashing costs more time than reading."""
     import numpy as np
-    digests = [hashlib.sha256(np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y).tobytes()).hexdigest()
-               for x, y in WAYS[side](case)]
+
+    digests = [
+        hashlib.sha256(
+            np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y).tobytes()
+        ).hexdigest()
+        for x, y in WAYS[side](case)
+    ]
     return {"rows": result, "digests": digests}
 
 
 def compare(case: Case, found: Mapping[str, Any]) -> str:
     published, ours = found["published"], found["ours"]
     if published["rows"] != ours["rows"] or published["digests"] != ours["digests"]:
-        differ = [k for k, (a, b) in enumerate(zip(published["digests"], ours["digests"])) if a != b]
-        raise UnequalError("rows %d and %d; pairs with other bytes: %s" % (published["rows"], ours["rows"], differ[:5]))
+        differ = [
+            k for k, (a, b) in enumerate(zip(published["digests"], ours["digests"])) if a != b
+        ]
+        raise UnequalError(
+            "rows %d and %d; pairs with other bytes: %s"
+            % (published["rows"], ours["rows"], differ[:5])
+        )
     return "bit-identical (%d rows x 924)" % ours["rows"]
 
 
 STEP = Step(
-    title="step files to rows", goal=">= 100x, <= 300 MB", cores=1,
-    sides={"published": Side(("numpy", "xarray", "netCDF4"), lambda case: consume("published", case)),
-           "ours": Side(("numpy", "leapkit.data.step_reader"), lambda case: consume("ours", case))},
-    size=lambda case: "%d pairs" % len(source.pairs(case, MOST)), make=make, evidence=evidence, compare=compare)
+    title="step files to rows",
+    goal=">= 100x, <= 300 MB",
+    cores=1,
+    sides={
+        "published": Side(("numpy", "xarray", "netCDF4"), lambda case: consume("published", case)),
+        "ours": Side(("numpy", "leapkit.data.step_reader"), lambda case: consume("ours", case)),
+    },
+    size=lambda case: "%d pairs" % len(source.pairs(case, MOST)),
+    make=make,
+    evidence=evidence,
+    compare=compare,
+)

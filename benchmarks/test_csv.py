@@ -1,4 +1,5 @@
 """test.csv to the networks' inputs of both families: two pandas parses with parquet copies against one stream."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -16,10 +17,11 @@ NAME = "test_csv"
 def make(case: Case) -> None:
     from leapkit.core.columns import INPUTS
     from leapkit.data.kaggle_csv import CsvWriter
+
     names, at = source.ids(case.rows), 0
     with CsvWriter(case.place(NAME) / "test.csv", INPUTS) as writer:
         for x, _ in source.rows(case, case.rows):
-            writer.write(names[at:at + len(x)], x)
+            writer.write(names[at : at + len(x)], x)
             at += len(x)
     for family in ("adam", "fdzm"):
         source.keep_statistics(case, NAME, family)
@@ -32,6 +34,7 @@ def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequ
     import pandas as pd
 
     from leapkit.core.columns import INPUTS, INPUTS_TO_NETWORK
+
     out = case.place(NAME, "published")
     frame = pd.read_csv(case.place(NAME) / "test.csv")
     frame["sample_id"] = frame["sample_id"].str.split("_").str[1].astype("int32")
@@ -55,6 +58,7 @@ def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequ
 def published(case: Case) -> None:
     from leapkit.core.columns import LINEAR_INPUTS
     from leapkit.data.scaling import FAMILIES
+
     for family in ("adam", "fdzm"):
         _published_family(case, family, FAMILIES[family].kept_float64, LINEAR_INPUTS)
 
@@ -67,6 +71,7 @@ def _ours(case: Case, side: str, families: Sequence[str]) -> None:
 
     from leapkit.core.columns import INPUTS, LINEAR_INPUTS
     from leapkit.data import kaggle_csv
+
     out, linear = case.place(NAME, side), [INPUTS.index(name) for name in LINEAR_INPUTS]
     scales = [source.kept_statistics(case, NAME, family) for family in families]
     with contextlib.ExitStack() as stack:
@@ -91,17 +96,19 @@ def ours_twice(case: Case) -> None:
 def _exact_parser() -> bool:
     """Older pandas do not round decimals correctly by default (reference/performance.md (b))."""
     import pandas as pd
+
     return tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
 
 
 def _require_close(what: str, published: np.ndarray, ours: np.ndarray, rtol: float) -> None:
     import numpy as np
+
     if published.shape != ours.shape:
-        raise UnequalError("%s: shape %s instead of %s" % (what, ours.shape, published.shape))
+        raise UnequalError(f"{what}: shape {ours.shape} instead of {published.shape}")
     if rtol == 0 and published.tobytes() != ours.tobytes():
         raise UnequalError("%s: %d values differ" % (what, int((published != ours).sum())))
     if not np.allclose(published, ours, rtol=rtol, atol=1e-4 if rtol else 0):
-        raise UnequalError("%s: differs by up to %g" % (what, float(np.abs(published - ours).max())))
+        raise UnequalError(f"{what}: differs by up to {float(np.abs(published - ours).max()):g}")
 
 
 def _compare_side(case: Case, side: str, exact: bool) -> None:
@@ -110,17 +117,26 @@ def _compare_side(case: Case, side: str, exact: bool) -> None:
 
     from leapkit.core.columns import INPUTS
     from leapkit.data.scaling import linear_tendency
+
     theirs, own = case.place(NAME, "published"), case.place(NAME, side)
     q0002 = np.fromfile(own / "q0002.f64").reshape(-1, 16)
     for family in ("adam", "fdzm"):
         published = np.load(theirs / (family + ".npy"), mmap_mode="r")
         ours = np.memmap(own / (family + ".f32"), np.float32, "r").reshape(-1, len(INPUTS))
-        for at in range(0, max(len(published), len(ours)), 8192):  # blocks: the files may be larger than memory
-            _require_close("%s inputs of %s" % (side, family), np.ascontiguousarray(published[at:at + 8192]),
-                           np.ascontiguousarray(ours[at:at + 8192]), 0 if exact else 1e-4)
-        linear = np.ascontiguousarray(pd.read_parquet(theirs / (family + "_linear.parquet")).to_numpy())
+        for at in range(
+            0, max(len(published), len(ours)), 8192
+        ):  # blocks: the files may be larger than memory
+            _require_close(
+                f"{side} inputs of {family}",
+                np.ascontiguousarray(published[at : at + 8192]),
+                np.ascontiguousarray(ours[at : at + 8192]),
+                0 if exact else 1e-4,
+            )
+        linear = np.ascontiguousarray(
+            pd.read_parquet(theirs / (family + "_linear.parquet")).to_numpy()
+        )
         if not np.allclose(linear, linear_tendency(q0002), rtol=0 if exact else 1e-12, atol=0):
-            raise UnequalError("%s: the linear columns of %s differ" % (side, family))
+            raise UnequalError(f"{side}: the linear columns of {family} differ")
 
 
 def compare(case: Case, found: Mapping[str, Any]) -> str:
@@ -128,7 +144,9 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
     for side in found:
         if side != "published":
             _compare_side(case, side, exact)
-    return "bit-identical (2 families)" if exact else "within 1e-4: this pandas' parser is not exact"
+    return (
+        "bit-identical (2 families)" if exact else "within 1e-4: this pandas' parser is not exact"
+    )
 
 
 def _side(work: Callable[[Case], None]) -> Side:
@@ -136,11 +154,25 @@ def _side(work: Callable[[Case], None]) -> Side:
 
 
 def _size(case: Case) -> str:
-    return "%d rows, %.0f MB" % (case.rows, Path(case.place(NAME) / "test.csv").stat().st_size / 1e6)
+    return "%d rows, %.0f MB" % (
+        case.rows,
+        Path(case.place(NAME) / "test.csv").stat().st_size / 1e6,
+    )
 
 
 STEP = Step(
-    title="test.csv to both families", goal=">= 4x, <= 600 MB", cores=0,
-    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.data.scaling"), published),
-           "ours": _side(ours), "ours, a parse per family": _side(ours_twice)},
-    size=_size, make=make, evidence=lambda case, side, result: None, compare=compare)
+    title="test.csv to both families",
+    goal=">= 4x, <= 600 MB",
+    cores=0,
+    sides={
+        "published": Side(
+            ("numpy", "pandas", "pyarrow.parquet", "leapkit.data.scaling"), published
+        ),
+        "ours": _side(ours),
+        "ours, a parse per family": _side(ours_twice),
+    },
+    size=_size,
+    make=make,
+    evidence=lambda case, side, result: None,
+    compare=compare,
+)

@@ -1,4 +1,5 @@
 """Statistics of train.csv: chunks to parquet, all of them in one frame, mean and std; against one stream of the CSV."""
+
 from __future__ import annotations
 
 import json
@@ -22,10 +23,13 @@ def make(case: Case) -> None:
 
     from leapkit.core.columns import INPUTS, TARGETS
     from leapkit.data.kaggle_csv import CsvWriter
+
     at, data = 0, _raw(case) / "kaggle-data"
     with CsvWriter(data / "train.csv", INPUTS + TARGETS) as writer:
         for x, y in source.rows(case, case.rows):
-            writer.write(["train_%d" % (at + k) for k in range(len(x))], np.concatenate([x, y], axis=1))
+            writer.write(
+                ["train_%d" % (at + k) for k in range(len(x))], np.concatenate([x, y], axis=1)
+            )
             at += len(x)
     with CsvWriter(data / "sample_submission_old.csv", TARGETS) as writer:
         writer.write(["test_0"], source.statistics(case, "fdzm").weight[None, :])
@@ -40,6 +44,7 @@ def published(case: Case) -> None:
 
     from leapkit.core.columns import INPUTS, TARGETS
     from leapkit.data.scaling import FAMILIES
+
     out, data, family = case.place(NAME, "published"), _raw(case) / "kaggle-data", FAMILIES["fdzm"]
     inputs = [name for name in INPUTS if name not in family.kept_float64]
     parts = []
@@ -53,15 +58,20 @@ def published(case: Case) -> None:
     frame[list(TARGETS)] = frame[list(TARGETS)].to_numpy() * weight
     mean, std = frame.mean(), np.maximum(frame.std(), family.std_floor)
     for name, values in (("mean", mean), ("std", std)):
-        (out / (name + ".json")).write_text(json.dumps({column: float(values[column]) for column in INPUTS + TARGETS}))
+        (out / (name + ".json")).write_text(
+            json.dumps({column: float(values[column]) for column in INPUTS + TARGETS})
+        )
 
 
 def ours(case: Case) -> None:
     from leapkit.core.layout import RawData
     from leapkit.data import csv_stream
     from leapkit.worlds import train_statistics
+
     raw = RawData(_raw(case))
-    shutil.rmtree(str(raw.root / "statistics"), ignore_errors=True)  # or the receipts of the run before would prove them
+    shutil.rmtree(
+        str(raw.root / "statistics"), ignore_errors=True
+    )  # or the receipts of the run before would prove them
     train_statistics.run(raw, csv_stream.threads())
 
 
@@ -71,26 +81,47 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
 
     from leapkit.core.columns import INPUTS, TARGETS
     from leapkit.core.layout import RawData
+
     columns, worst = INPUTS + TARGETS, 0.0
-    theirs, own = ({name: np.array([json.loads((folder / (name + ".json")).read_text())[c] for c in columns])
-                    for name in ("mean", "std")}
-                   for folder in (case.place(NAME, "published"), RawData(_raw(case)).statistics("fdzm")))
+    theirs, own = (
+        {
+            name: np.array(
+                [json.loads((folder / (name + ".json")).read_text())[c] for c in columns]
+            )
+            for name in ("mean", "std")
+        }
+        for folder in (case.place(NAME, "published"), RawData(_raw(case)).statistics("fdzm"))
+    )
     size = np.abs(own["mean"]) + own["std"]
     for name in ("mean", "std"):
         difference = np.abs(theirs[name] - own[name]) / size
         worst = max(worst, float(difference.max()))
         if not (difference < 1e-4).all():
-            raise UnequalError("%s of %s differs by %g of its size" % (
-                name, columns[int(np.nanargmax(difference))], difference.max()))
-    return "within %.0e of |mean| + std (fdzm; ours gives both families)" % worst
+            raise UnequalError(
+                f"{name} of {columns[int(np.nanargmax(difference))]} differs by {difference.max():g} of its size"
+            )
+    return f"within {worst:.0e} of |mean| + std (fdzm; ours gives both families)"
 
 
 def _size(case: Case) -> str:
-    return "%d rows, %.0f MB" % (case.rows, (_raw(case) / "kaggle-data" / "train.csv").stat().st_size / 1e6)
+    return "%d rows, %.0f MB" % (
+        case.rows,
+        (_raw(case) / "kaggle-data" / "train.csv").stat().st_size / 1e6,
+    )
 
 
 STEP = Step(
-    title="statistics of train.csv", goal="<= 300 MB", cores=0,
-    sides={"published": Side(("numpy", "pandas", "pyarrow.parquet", "leapkit.data.scaling"), published),
-           "ours": Side(("numpy", "leapkit.worlds.train_statistics"), ours)},
-    size=_size, make=make, evidence=lambda case, side, result: None, compare=compare)
+    title="statistics of train.csv",
+    goal="<= 300 MB",
+    cores=0,
+    sides={
+        "published": Side(
+            ("numpy", "pandas", "pyarrow.parquet", "leapkit.data.scaling"), published
+        ),
+        "ours": Side(("numpy", "leapkit.worlds.train_statistics"), ours),
+    },
+    size=_size,
+    make=make,
+    evidence=lambda case, side, result: None,
+    compare=compare,
+)

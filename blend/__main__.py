@@ -1,4 +1,5 @@
 """python -m blend run|verify: one blend after the other, or a check of the parquets that they are made of."""
+
 from __future__ import annotations
 
 import argparse
@@ -14,21 +15,38 @@ from leapkit.core.layout import RawData, Results
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(prog="blend", description="Blends verified submission parquets.")
+    parser = argparse.ArgumentParser(
+        prog="blend", description="Blends verified submission parquets."
+    )
     parser.add_argument("command", choices=("run", "verify"))
     parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
     parser.add_argument("--submission", type=Path, default=Path("submission"))
-    parser.add_argument("--table", default="v10", help="shipped tables, files, `searched`, `searched-<group>` (comma list)")
-    parser.add_argument("--artifacts", default="", help="run: what each search may use (searched=a,b;searched-<group>=c,d); "
-                                                        "verify: what to check (comma list)")
-    parser.add_argument("--postprocess", default="", help="run: beside the published post-processing (%s)"
-                                                          % ", ".join(plan.OPTIONS))
+    parser.add_argument(
+        "--table",
+        default="v10",
+        help="shipped tables, files, `searched`, `searched-<group>` (comma list)",
+    )
+    parser.add_argument(
+        "--artifacts",
+        default="",
+        help="run: what each search may use (searched=a,b;searched-<group>=c,d); "
+        "verify: what to check (comma list)",
+    )
+    parser.add_argument(
+        "--postprocess",
+        default="",
+        help="run: beside the published post-processing ({})".format(", ".join(plan.OPTIONS)),
+    )
     options = parser.parse_args(argv)
     raw, results = RawData(options.raw_data), Results(options.submission)
     index = HashIndex(results.blend / ".cache" / "hashes.json")
     try:
         if options.command == "verify":
-            found = [p.stem for p in sorted(results.subs.glob("*.parquet")) if not p.name.startswith(TEMPORARY)]
+            found = [
+                p.stem
+                for p in sorted(results.subs.glob("*.parquet"))
+                if not p.name.startswith(TEMPORARY)
+            ]
             verify(raw, results, _names(options.artifacts) or found)
         else:
             choices = _choices(options.artifacts)
@@ -50,8 +68,11 @@ def _choices(text: str) -> Dict[str, List[str]]:
     for entry in filter(None, text.split(";")):
         name, _, names = entry.partition("=")
         if "=" not in entry or plan.search_of(name) is None:
-            raise KitError("%r does not say which search it is for" % entry, "--artifacts",
-                           "write searched=a,b or searched-<group>=a,b, joined by ;")
+            raise KitError(
+                f"{entry!r} does not say which search it is for",
+                "--artifacts",
+                "write searched=a,b or searched-<group>=a,b, joined by ;",
+            )
         found[name] = _names(names)
     return found
 

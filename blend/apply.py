@@ -1,4 +1,5 @@
 """Applies a weight table to verified parquets, row group by row group (memory does not grow with the rows)."""
+
 from __future__ import annotations
 
 import os
@@ -26,8 +27,9 @@ _ZERO, _LINEAR = set(kaggle_positions(ZERO)), set(kaggle_positions(LINEAR))
 Finish = Callable[[Sequence[str], np.ndarray], None]  # changes rows (n, 368) of these ids in place
 
 
-def require_inputs(table: Table, results: Results, raw: RawData, index: HashIndex, known: Sequence[str] = ()
-                   ) -> Dict[str, str]:
+def require_inputs(
+    table: Table, results: Results, raw: RawData, index: HashIndex, known: Sequence[str] = ()
+) -> Dict[str, str]:
     """{file name: sha256} of the table's parquets. Raises KitError unless each has a valid receipt of this test set.
 
     known  artifacts beside those of the shipped tables that members make
@@ -40,8 +42,11 @@ def require_inputs(table: Table, results: Results, raw: RawData, index: HashInde
         receipt = receipts.require_valid(path, index, plan.mend(artifact))
         for role, file in raw.test_files().items():
             if receipt["inputs"].get(role) != index.of(file):
-                raise KitError("its receipt is stale: it was made for another %s than %s" % (role, file), path,
-                               plan.mend(artifact))
+                raise KitError(
+                    f"its receipt is stale: it was made for another {role} than {file}",
+                    path,
+                    plan.mend(artifact),
+                )
         found[path.name] = receipt["sha256"]
     return found
 
@@ -49,26 +54,37 @@ def require_inputs(table: Table, results: Results, raw: RawData, index: HashInde
 def _refuse_missing(artifact: str, table: Table, results: Results, known: Sequence[str]) -> None:
     path, other = results.parquet(artifact), plan.misnamed(results, artifact)
     if other:
-        raise KitError("is missing, but %s lies there, which is another name of it" % other, path,
-                       "rename that file, then run `make verify`")
+        raise KitError(
+            f"is missing, but {other} lies there, which is another name of it",
+            path,
+            "rename that file, then run `make verify`",
+        )
     if tables.is_known(artifact) or artifact in known:
         raise KitError("is missing", path, plan.mend(artifact))
-    raise KitError("names the artifact %s, of which there is no parquet: %s" % (artifact, plan.unknown(artifact)),
-                   table.source or "table " + table.name,
-                   "mend the name, or put the file into %s and run `make verify`" % results.subs)
+    raise KitError(
+        f"names the artifact {artifact}, of which there is no parquet: {plan.unknown(artifact)}",
+        table.source or "table " + table.name,
+        f"mend the name, or put the file into {results.subs} and run `make verify`",
+    )
 
 
 def weights_of(table: Table) -> np.ndarray:
     """(M, 368) float64, Kaggle order: the weight of every artifact for every target."""
     held = np.array([row[1:] for row in table.rows], dtype=np.float64)
     if table.columns == COLUMNS_OF["group"]:
-        held = np.concatenate([np.repeat(held[:, [g]], group.stop - group.start, axis=1)
-                               for g, group in enumerate(GROUPS)], axis=1)[:, TARGETS_TO_KAGGLE]
+        held = np.concatenate(
+            [
+                np.repeat(held[:, [g]], group.stop - group.start, axis=1)
+                for g, group in enumerate(GROUPS)
+            ],
+            axis=1,
+        )[:, TARGETS_TO_KAGGLE]
     return np.ascontiguousarray(np.broadcast_to(held, (len(held), len(TARGETS))))
 
 
-def blended(table: Table, results: Results, ids: Sequence[str], finish: Optional[Finish] = None
-            ) -> Iterator[np.ndarray]:
+def blended(
+    table: Table, results: Results, ids: Sequence[str], finish: Optional[Finish] = None
+) -> Iterator[np.ndarray]:
     """Yields (n, 368) float64: sum of weight * value in the table's order, starting from 0, as published.
 
     Rows are joined by sample_id: every parquet must list the ids of sample_submission.csv in that order. A linear column
@@ -79,14 +95,21 @@ def blended(table: Table, results: Results, ids: Sequence[str], finish: Optional
     caller writes this one; memory does not grow with the rows, nor with the number of parquets.
     """
     weights = weights_of(table)
-    sources = [(artifact, results.parquet(artifact), submission.open_checked(results.parquet(artifact)))
-               for artifact in table.artifacts]
+    sources = [
+        (artifact, results.parquet(artifact), submission.open_checked(results.parquet(artifact)))
+        for artifact in table.artifacts
+    ]
     cores = len(os.sched_getaffinity(0))
-    workers = [_Columns(list(map(int, part)), sources, weights) for part in np.array_split(np.arange(len(TARGETS)), cores)]
-    with ThreadPoolExecutor(cores) as pool, progress(total=len(ids), desc="blending %d parquets" % len(sources),
-                                                     unit="row") as bar:
+    workers = [
+        _Columns(list(map(int, part)), sources, weights)
+        for part in np.array_split(np.arange(len(TARGETS)), cores)
+    ]
+    with ThreadPoolExecutor(cores) as pool, progress(
+        total=len(ids), desc="blending %d parquets" % len(sources), unit="row"
+    ) as bar:
+
         def start(at: int) -> Tuple[np.ndarray, List[Future[None]]]:
-            expected = pa.array(ids[at:at + submission.ROW_GROUP], pa.string())
+            expected = pa.array(ids[at : at + submission.ROW_GROUP], pa.string())
             total = np.zeros((len(TARGETS), len(expected)))
             return total, [pool.submit(worker.add, expected, at, total) for worker in workers]
 
@@ -100,7 +123,7 @@ def blended(table: Table, results: Results, ids: Sequence[str], finish: Optional
             if at + total.shape[1] < len(ids):
                 coming = start(at + total.shape[1])
             if finish:
-                finish(ids[at:at + total.shape[1]], total.T)
+                finish(ids[at : at + total.shape[1]], total.T)
             bar.update(total.shape[1])
             yield total.T
     workers[0].require_end(len(ids))
@@ -115,11 +138,20 @@ class _Columns:
     def __init__(self, columns: List[int], sources: Sequence[Source], weights: np.ndarray) -> None:
         self._columns, self._sources, self._weights = columns, sources, weights
         with np.errstate(over="ignore"):
-            self._kept = {k for k in columns if k in _LINEAR and abs(weights[:, k].sum() - 1.0) > 1e-9}
+            self._kept = {
+                k for k in columns if k in _LINEAR and abs(weights[:, k].sum() - 1.0) > 1e-9
+            }
         names = [TARGETS[k] for k in columns]
         # A reader of its own, as one must not be used by two threads; what is known of the file is shared.
-        self._streams = [submission.column_blocks(pq.ParquetFile(str(path), metadata=opened.metadata, pre_buffer=False),
-                                                  path, names, threads=False) for _, path, opened in sources]
+        self._streams = [
+            submission.column_blocks(
+                pq.ParquetFile(str(path), metadata=opened.metadata, pre_buffer=False),
+                path,
+                names,
+                threads=False,
+            )
+            for _, path, opened in sources
+        ]
 
     def add(self, expected: pa.Array, at: int, total: np.ndarray) -> None:
         """Adds the next rows, whose ids are expected, to the worker's columns of total (368, n)."""
@@ -128,16 +160,23 @@ class _Columns:
         for (artifact, path, _), stream, own in zip(self._sources, self._streams, self._weights):
             ids, values = next(stream, (pa.array([], pa.string()), []))
             if not ids.cast(pa.string()).equals(expected):
-                submission.require_ids(ids.to_pylist(), expected.to_pylist(), at, path, plan.mend(artifact))
+                submission.require_ids(
+                    ids.to_pylist(), expected.to_pylist(), at, path, plan.mend(artifact)
+                )
             for k, value in zip(self._columns, values):  # each fits in a core's cache
                 if k in _ZERO and value.any():
-                    raise KitError("%s is not 0 throughout" % TARGETS[k], path, plan.mend(artifact))
+                    raise KitError(f"{TARGETS[k]} is not 0 throughout", path, plan.mend(artifact))
                 if k in _LINEAR:
                     formula = formulas.setdefault(k, value)
                     if (np.abs(value - formula) > _LINEAR_RTOL * np.abs(formula)).any():
-                        raise KitError("its linear column %s is not that of %s: one of them was made from another test.csv"
-                                       % (TARGETS[k], self._sources[0][1].name), path, plan.mend(artifact))
-                with np.errstate(over="ignore", invalid="ignore"):  # seen, and said, when the block is whole
+                        raise KitError(
+                            f"its linear column {TARGETS[k]} is not that of {self._sources[0][1].name}: one of them was made from another test.csv",
+                            path,
+                            plan.mend(artifact),
+                        )
+                with np.errstate(
+                    over="ignore", invalid="ignore"
+                ):  # seen, and said, when the block is whole
                     np.multiply(value, own[k], out=term)
                     total[k] += term
         for k in self._kept:
@@ -146,7 +185,11 @@ class _Columns:
     def require_end(self, count: int) -> None:
         for (artifact, path, _), stream in zip(self._sources, self._streams):
             if next(stream, None) is not None:
-                raise KitError("has more rows than sample_submission.csv (%d)" % count, path, plan.mend(artifact))
+                raise KitError(
+                    "has more rows than sample_submission.csv (%d)" % count,
+                    path,
+                    plan.mend(artifact),
+                )
 
 
 def _refuse_non_finite(sources: Sequence[Source], table: Table) -> None:
@@ -155,22 +198,48 @@ def _refuse_non_finite(sources: Sequence[Source], table: Table) -> None:
         for ids, values in submission.blocks(path):
             if not np.isfinite(values).all():
                 row, k = np.argwhere(~np.isfinite(values))[0]
-                raise KitError("%s of %s is NaN or infinite" % (TARGETS[int(k)], ids[int(row)]), path, plan.mend(artifact))
-    raise KitError("the sum is not finite, though all values are", table.source or "table " + table.name,
-                   "use smaller weights")
+                raise KitError(
+                    f"{TARGETS[int(k)]} of {ids[int(row)]} is NaN or infinite",
+                    path,
+                    plan.mend(artifact),
+                )
+    raise KitError(
+        "the sum is not finite, though all values are",
+        table.source or "table " + table.name,
+        "use smaller weights",
+    )
 
 
-def write_blend(table: Table, results: Results, ids: Sequence[str], inputs: Dict[str, str], started: str,
-                options: Sequence[str] = (), finish: Optional[Finish] = None,
-                effect: Callable[[], Dict[str, object]] = dict) -> Path:
+def write_blend(
+    table: Table,
+    results: Results,
+    ids: Sequence[str],
+    inputs: Dict[str, str],
+    started: str,
+    options: Sequence[str] = (),
+    finish: Optional[Finish] = None,
+    effect: Callable[[], Dict[str, object]] = dict,
+) -> Path:
     """Writes, verifies and receipts submission/blend/final_blend_<table>[+<options>].parquet."""
     target = plan.final_path(results, plan.title(table.name, options))
     with atomic(target) as temporary:
         submission.write(temporary, ids, blended(table, results, ids, finish))
         submission.verify(temporary, ids, None, name=target)
-    receipts.write(target, "blend", inputs, started, {
-        "table": table.name, "read from": table.source or "the search", "weights for": _scope(table), "rows": len(ids),
-        "weights": [_recorded(row, results, inputs) for row in table.rows], "post-processing": list(options), **effect()})
+    receipts.write(
+        target,
+        "blend",
+        inputs,
+        started,
+        {
+            "table": table.name,
+            "read from": table.source or "the search",
+            "weights for": _scope(table),
+            "rows": len(ids),
+            "weights": [_recorded(row, results, inputs) for row in table.rows],
+            "post-processing": list(options),
+            **effect(),
+        },
+    )
     return target
 
 
@@ -178,7 +247,12 @@ def _scope(table: Table) -> str:
     return next(scope for scope, columns in COLUMNS_OF.items() if columns == table.columns)
 
 
-def _recorded(row: Tuple[object, ...], results: Results, inputs: Dict[str, str]) -> Dict[str, object]:
+def _recorded(
+    row: Tuple[object, ...], results: Results, inputs: Dict[str, str]
+) -> Dict[str, object]:
     """An artifact with the bytes and the weight, or weights, that it went in with."""
-    return {"artifact": row[0], "sha256": inputs[results.parquet(str(row[0])).name],
-            "weight": row[1] if len(row) == 2 else list(row[1:])}
+    return {
+        "artifact": row[0],
+        "sha256": inputs[results.parquet(str(row[0])).name],
+        "weight": row[1] if len(row) == 2 else list(row[1:]),
+    }

@@ -1,4 +1,5 @@
 """A ridge regression on the same rows as the networks: what a network has to beat."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -55,7 +56,9 @@ def fit(raw: RawData, scale: Scaling) -> Ridge:
     return best[1]
 
 
-def _standardised(raw: RawData, scale: Scaling, role: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+def _standardised(
+    raw: RawData, scale: Scaling, role: str
+) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     reader = StepReader()
     pairs = raw.training_pairs() if role == "training" else raw.validation_pairs()
     for pair in pairs:

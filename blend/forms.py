@@ -1,4 +1,5 @@
 """The forms of blend weights: how they are found, for which targets one vector holds, and what they score out of fold."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -15,12 +16,18 @@ from leapkit.core.columns import GROUP_NAMES, PREDICTED, TARGETS
 # Shrinkage of `ridge` in units of the mean squared error of an artifact: the best on folds held out is taken.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1)
 _ROUNDS = 50  # of counting targets and solving again; two or three do
-_GROUP = {name: "scalars" if name.startswith("cam_out") else name.rsplit("_", 1)[0] for name in PREDICTED}
+_GROUP = {
+    name: "scalars" if name.startswith("cam_out") else name.rsplit("_", 1)[0] for name in PREDICTED
+}
 
 
 def _starts(scope: str) -> np.ndarray:
     """(P,) the first of the predicted targets (Kaggle order) of every part that has weights of its own."""
-    labels = {"all": [""] * len(PREDICTED), "group": [_GROUP[name] for name in PREDICTED], "target": list(PREDICTED)}[scope]
+    labels = {
+        "all": [""] * len(PREDICTED),
+        "group": [_GROUP[name] for name in PREDICTED],
+        "target": list(PREDICTED),
+    }[scope]
     return np.array([k for k, label in enumerate(labels) if not k or label != labels[k - 1]])
 
 
@@ -40,38 +47,57 @@ def fit(folded: FoldedGram, form: str, scope: str = "all") -> np.ndarray:
     """
     if form == "climb":
         whole, weights = folded.whole, climb.hill_climb(folded.whole, STARTS[scope])[0]
-        lost = ~np.logical_or.reduceat(whole.counted(whole.errors(by_target(weights, scope))), STARTS[scope])
+        lost = ~np.logical_or.reduceat(
+            whole.counted(whole.errors(by_target(weights, scope))), STARTS[scope]
+        )
         if scope != "all" and lost.any():
             weights[lost] = fit(folded, form)
         return weights
     if form == "ridge":
         penalty = PENALTIES[len(PENALTIES) // 2]
         if len(folded.folds) > 1:
-            totals = [_mean(folded, out_of_fold(folded, _ridge(p, scope), scope)) for p in PENALTIES]
+            totals = [
+                _mean(folded, out_of_fold(folded, _ridge(p, scope), scope)) for p in PENALTIES
+            ]
             penalty = PENALTIES[int(np.argmax(totals))]
         return _ridge(penalty, scope)(folded)
-    if form == "sum-one":  # of two local optima the better one: never below the climb, from which it starts
+    if (
+        form == "sum-one"
+    ):  # of two local optima the better one: never below the climb, from which it starts
         climbed = fit(folded, "climb", scope)
         exact = _exact(folded.whole, lambda s: optimum.sum_one(s[:, :-1, :-1]), scope, climbed)
         better = _by_part(folded.whole, exact, scope) >= _by_part(folded.whole, climbed, scope)
         return np.where(better[:, None], exact, climbed)
-    return _exact(folded.whole, {
-        "simplex": lambda s: np.stack([optimum.simplex(each[:-1, :-1]) for each in s]),
-        "non-negative": lambda s: np.stack([optimum.non_negative(each) for each in s])}[form], scope)
+    return _exact(
+        folded.whole,
+        {
+            "simplex": lambda s: np.stack([optimum.simplex(each[:-1, :-1]) for each in s]),
+            "non-negative": lambda s: np.stack([optimum.non_negative(each) for each in s]),
+        }[form],
+        scope,
+    )
 
 
 def _by_part(whole: Gram, weights: np.ndarray, scope: str) -> np.ndarray:
     """(P,) summed R2 of every part."""
-    found: np.ndarray = np.add.reduceat(whole.metric(whole.errors(by_target(weights, scope))), STARTS[scope])
+    found: np.ndarray = np.add.reduceat(
+        whole.metric(whole.errors(by_target(weights, scope))), STARTS[scope]
+    )
     return found
 
 
 def _ridge(penalty: float, scope: str) -> Callable[[FoldedGram], np.ndarray]:
-    return lambda folded: _exact(folded.whole, lambda s: optimum.sum_one(s[:, :-1, :-1], penalty), scope)
+    return lambda folded: _exact(
+        folded.whole, lambda s: optimum.sum_one(s[:, :-1, :-1], penalty), scope
+    )
 
 
-def _exact(whole: Gram, solve: Callable[[np.ndarray], np.ndarray], scope: str, first: Optional[np.ndarray] = None
-           ) -> np.ndarray:
+def _exact(
+    whole: Gram,
+    solve: Callable[[np.ndarray], np.ndarray],
+    scope: str,
+    first: Optional[np.ndarray] = None,
+) -> np.ndarray:
     """The optimum of a form over the targets that count at it: P sums of S (A, A) -> weights (P, M) by `solve`.
 
     A target at its floor (Gram.metric) adds nothing to the slope of the score, so which targets count depends on the
@@ -82,21 +108,28 @@ def _exact(whole: Gram, solve: Callable[[np.ndarray], np.ndarray], scope: str, f
     weights = np.array(climb.best_artifact(whole, starts) if first is None else first)
     counted = whole.counted(whole.errors(by_target(weights, scope)))
     for _ in range(_ROUNDS):
-        counts = np.logical_or.reduceat(counted, starts)                                     # (P,)
+        counts = np.logical_or.reduceat(counted, starts)  # (P,)
         if counts.any():
-            sums = np.add.reduceat(np.where(counted[:, None, None], whole.scaled, 0.0), starts)  # (P, A, A)
+            sums = np.add.reduceat(
+                np.where(counted[:, None, None], whole.scaled, 0.0), starts
+            )  # (P, A, A)
             weights[counts] = solve(sums[counts])
         if scope != "all" and not counts.all():
             weights[~counts] = _exact(whole, solve, "all", None if first is None else first[:1])
         before = counted
         # A part that has been given up stays so.
-        counted = whole.counted(whole.errors(by_target(weights, scope))) & by_target(counts[:, None], scope)[:, 0]
+        counted = (
+            whole.counted(whole.errors(by_target(weights, scope)))
+            & by_target(counts[:, None], scope)[:, 0]
+        )
         if (counted == before).all():
             break
     return weights
 
 
-def out_of_fold(folded: FoldedGram, find: Callable[[FoldedGram], np.ndarray], scope: str) -> np.ndarray:
+def out_of_fold(
+    folded: FoldedGram, find: Callable[[FoldedGram], np.ndarray], scope: str
+) -> np.ndarray:
     """(T,) squared error sums of weights (P, M) that were found, for every fold, on all other folds."""
     total = np.zeros(len(PREDICTED))
     for k, part in enumerate(folded.parts):
@@ -129,7 +162,9 @@ def fitted(folded: FoldedGram, search: Search) -> Fitted:
     weights = fit(folded, search.form, search.scope)
     held_out = None
     if len(folded.folds) > 1:
-        held_out = out_of_fold(folded, lambda rest: fit(rest, search.form, search.scope), search.scope)
+        held_out = out_of_fold(
+            folded, lambda rest: fit(rest, search.form, search.scope), search.scope
+        )
     return Fitted(search, weights, folded.whole.errors(by_target(weights, search.scope)), held_out)
 
 
@@ -145,14 +180,14 @@ def table_of(search: Search, folded: FoldedGram, weights: np.ndarray) -> Table:
     if search.scope == "target":
         own = dict(zip(PREDICTED, weights))
         rest = fit(folded, search.form)[0]
-        columns = np.stack([own.get(name, rest) for name in TARGETS])                        # (368, M)
+        columns = np.stack([own.get(name, rest) for name in TARGETS])  # (368, M)
     elif search.scope == "group":
         of_group = dict(zip((_GROUP[PREDICTED[k]] for k in STARTS["group"]), weights))
-        columns = np.stack([of_group[name] for name in GROUP_NAMES])                          # (7, M)
+        columns = np.stack([of_group[name] for name in GROUP_NAMES])  # (7, M)
     else:
         columns = weights
     order = sorted(np.flatnonzero(columns.any(axis=0)), key=lambda k: -float(columns[:, k].mean()))
-    rows: List[Tuple[object, ...]] = [(folded.artifacts[k],) + tuple(map(float, columns[:, k])) for k in order]
+    rows: List[Tuple[object, ...]] = [
+        (folded.artifacts[k],) + tuple(map(float, columns[:, k])) for k in order
+    ]
     return Table(search.name, tuple(rows), COLUMNS_OF[search.scope])
-
-

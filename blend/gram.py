@@ -5,6 +5,7 @@ predictions: exact for weights that sum to one, one pass over the rows, float64,
 errors that are multiplied. The last of the A = M + 1 predictions is always 0 in raw units and takes 1 - sum(w), so
 weights of any sum are covered. R2 does not change under a scale per target, so any unit will do in which 0 is raw 0.
 """
+
 from __future__ import annotations
 
 import functools
@@ -21,7 +22,9 @@ from leapkit.core.files import atomic
 from leapkit.data.scaling import Moments
 from leapkit.data.score import Score, score_network_order
 
-COLUMNS = kaggle_positions(PREDICTED)  # the T = 292 targets that networks predict; the other 76 are formulas
+COLUMNS = kaggle_positions(
+    PREDICTED
+)  # the T = 292 targets that networks predict; the other 76 are formulas
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class Gram:
 
     def errors(self, weights: np.ndarray) -> np.ndarray:
         """weights (M,), or (T, M) of its own for each target -> (T,) squared error sums of the blend."""
-        every = with_zero(np.broadcast_to(weights, (len(self.products), self.products.shape[1] - 1)))
+        every = with_zero(
+            np.broadcast_to(weights, (len(self.products), self.products.shape[1] - 1))
+        )
         return np.einsum("ti,tij,tj->t", every, self.products, every)
 
     def metric(self, errors: np.ndarray) -> np.ndarray:
@@ -60,7 +65,11 @@ class Gram:
 
     def _r2(self, errors: np.ndarray) -> np.ndarray:
         constant = self.truth.m2 == 0
-        return np.where(constant, np.where(errors == 0, 1.0, 0.0), 1.0 - errors / np.where(constant, 1.0, self.truth.m2))
+        return np.where(
+            constant,
+            np.where(errors == 0, 1.0, 0.0),
+            1.0 - errors / np.where(constant, 1.0, self.truth.m2),
+        )
 
     def counted(self, errors: np.ndarray) -> np.ndarray:
         """(T,) whether a target's score depends on the weights at these errors: neither constant nor at the floor."""
@@ -86,7 +95,9 @@ class FoldedGram:
 
     def without(self, fold: int) -> FoldedGram:
         keep = [k for k in range(len(self.folds)) if k != fold]
-        return FoldedGram(self.artifacts, tuple(self.folds[k] for k in keep), tuple(self.parts[k] for k in keep))
+        return FoldedGram(
+            self.artifacts, tuple(self.folds[k] for k in keep), tuple(self.parts[k] for k in keep)
+        )
 
     def choosing(self, artifacts: Sequence[int]) -> FoldedGram:
         """Of some of the artifacts, in the order in which they are named."""
@@ -96,11 +107,16 @@ class FoldedGram:
 
     def save(self, path: Path) -> None:
         with atomic(path) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, artifacts=np.array(self.artifacts), folds=np.array(self.folds), targets=np.array(PREDICTED),
-                     products=np.stack([part.products for part in self.parts]),
-                     count=np.array([part.truth.count for part in self.parts]),
-                     mean=np.stack([part.truth.mean for part in self.parts]),
-                     m2=np.stack([part.truth.m2 for part in self.parts]))
+            np.savez(
+                handle,
+                artifacts=np.array(self.artifacts),
+                folds=np.array(self.folds),
+                targets=np.array(PREDICTED),
+                products=np.stack([part.products for part in self.parts]),
+                count=np.array([part.truth.count for part in self.parts]),
+                mean=np.stack([part.truth.mean for part in self.parts]),
+                m2=np.stack([part.truth.m2 for part in self.parts]),
+            )
 
 
 def load(path: Path) -> FoldedGram:
@@ -109,10 +125,23 @@ def load(path: Path) -> FoldedGram:
     with explain_os_errors(path, remedy):
         try:
             with np.load(str(path), allow_pickle=False) as held:
-                parts = [Gram(products, _moments(int(count), mean, m2)) for products, count, mean, m2 in zip(
-                    held["products"], held["count"], held["mean"], held["m2"])]
-                found = FoldedGram(tuple(map(str, held["artifacts"])), tuple(map(str, held["folds"])), tuple(parts))
-        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+                parts = [
+                    Gram(products, _moments(int(count), mean, m2))
+                    for products, count, mean, m2 in zip(
+                        held["products"], held["count"], held["mean"], held["m2"]
+                    )
+                ]
+                found = FoldedGram(
+                    tuple(map(str, held["artifacts"])), tuple(map(str, held["folds"])), tuple(parts)
+                )
+        except (
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            AttributeError,
+            zipfile.BadZipFile,
+        ) as error:
             raise KitError("is cut off, or no Gram matrices", path, remedy) from error
     return found
 
@@ -123,8 +152,12 @@ def _moments(count: int, mean: np.ndarray, m2: np.ndarray) -> Moments:
     return found
 
 
-def of_rows(truth: np.ndarray, errors: np.ndarray, artifacts: Sequence[object], targets: Sequence[str] = PREDICTED
-            ) -> Gram:
+def of_rows(
+    truth: np.ndarray,
+    errors: np.ndarray,
+    artifacts: Sequence[object],
+    targets: Sequence[str] = PREDICTED,
+) -> Gram:
     """truth (T, n), errors (T, A, n), of which the last are set here -> their Gram. Raises KitError for a NaN.
 
     artifacts, targets  what the errors are of, for the sentence
@@ -135,7 +168,11 @@ def of_rows(truth: np.ndarray, errors: np.ndarray, artifacts: Sequence[object], 
     if not np.isfinite(diagonal).all():
         t, m = np.argwhere(~np.isfinite(diagonal))[0]
         where = artifacts[m] if m < len(artifacts) else "the truth"
-        raise KitError("%s holds a NaN or an infinity" % targets[int(t)], where, "make it again (`make plan` says how)")
+        raise KitError(
+            f"{targets[int(t)]} holds a NaN or an infinity",
+            where,
+            "make it again (`make plan` says how)",
+        )
     moments = Moments(len(truth))
     moments.add(truth.T)
     return Gram(products, moments)
@@ -143,14 +180,21 @@ def of_rows(truth: np.ndarray, errors: np.ndarray, artifacts: Sequence[object], 
 
 def side_by_side(grams: Sequence[Gram]) -> Gram:
     """Of the same rows and other targets -> of all targets."""
-    moments = _moments(grams[0].truth.count, np.concatenate([one.truth.mean for one in grams]),
-                       np.concatenate([one.truth.m2 for one in grams]))
+    moments = _moments(
+        grams[0].truth.count,
+        np.concatenate([one.truth.mean for one in grams]),
+        np.concatenate([one.truth.m2 for one in grams]),
+    )
     return Gram(np.concatenate([one.products for one in grams]), moments)
 
 
-def folded(artifacts: Sequence[str], folds: Sequence[str], found: Iterable[Tuple[int, Gram]]) -> FoldedGram:
+def folded(
+    artifacts: Sequence[str], folds: Sequence[str], found: Iterable[Tuple[int, Gram]]
+) -> FoldedGram:
     """Adds up (fold, Gram) in the order in which they come."""
-    nothing = Gram(np.zeros((len(COLUMNS), len(artifacts) + 1, len(artifacts) + 1)), Moments(len(COLUMNS)))
+    nothing = Gram(
+        np.zeros((len(COLUMNS), len(artifacts) + 1, len(artifacts) + 1)), Moments(len(COLUMNS))
+    )
     parts = [nothing for _ in folds]
     for fold, gram in found:
         parts[fold] = parts[fold] + gram

@@ -3,6 +3,7 @@
 Members of two families standardise differently; R2 does not change under a scale per column, so everything is brought
 to y * old weight, which is of order one.
 """
+
 from __future__ import annotations
 
 import os
@@ -25,7 +26,9 @@ from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader
 
 _AGAIN = "run `make reproduce` again"
-_STEPS_AT_ONCE = 8  # of one worker: their sums are added up in the order of time, whatever the number of workers
+_STEPS_AT_ONCE = (
+    8  # of one worker: their sums are added up in the order of time, whatever the number of workers
+)
 
 
 def _runs() -> List[Tuple[slice, slice]]:
@@ -47,7 +50,12 @@ class ValidationPredictions:
     def __init__(self, artifact: str, path: Path, scale: scaling.Scaling, sha256: str = "") -> None:
         self.artifact, self.path, self.scale, self.sha256 = artifact, path, scale, sha256
         z = validation_predictions.read(path)
-        if z.ndim != 2 or z.shape[1] != len(TARGETS) or z.dtype != np.float32 or not z.flags.c_contiguous:
+        if (
+            z.ndim != 2
+            or z.shape[1] != len(TARGETS)
+            or z.dtype != np.float32
+            or not z.flags.c_contiguous
+        ):
             raise KitError("is no (rows, 368) array of float32", path, _AGAIN)
         self._count, self._offset = len(z), int(getattr(z, "offset", 0))
 
@@ -80,7 +88,9 @@ def has_all(results: Results, raw: RawData, artifacts: Sequence[str]) -> bool:
     return all(path.exists() and read_json(path).get("details", {}).get("oof") for path in found)
 
 
-def of_artifacts(artifacts: Sequence[str], results: Results, raw: RawData, index: HashIndex) -> List[ValidationPredictions]:
+def of_artifacts(
+    artifacts: Sequence[str], results: Results, raw: RawData, index: HashIndex
+) -> List[ValidationPredictions]:
     """Raises KitError where one has none, or others than its receipt names."""
     found = []
     for artifact in artifacts:
@@ -88,27 +98,43 @@ def of_artifacts(artifacts: Sequence[str], results: Results, raw: RawData, index
         receipt = receipts.require_valid(parquet, index, mend(artifact))
         recorded = receipt.get("details", {}).get("oof")
         if not recorded:
-            raise KitError("was made from a published checkpoint, which comes without out-of-fold predictions", parquet,
-                           "train it (`make reproduce EXPERIMENTS=%s`), or blend with a table (TABLE=)" % artifact)
+            raise KitError(
+                "was made from a published checkpoint, which comes without out-of-fold predictions",
+                parquet,
+                f"train it (`make reproduce EXPERIMENTS={artifact}`), or blend with a table (TABLE=)",
+            )
         if not path.exists() or index.of(path) != recorded["sha256"]:
-            raise KitError("is missing or not what its receipt names", path,
-                           "run `make reproduce EXPERIMENTS=%s` again" % artifact)
-        scale = scaling.load_scaling(raw.statistics(recorded["family"]), recorded["family"], raw.old_weights)
+            raise KitError(
+                "is missing or not what its receipt names",
+                path,
+                f"run `make reproduce EXPERIMENTS={artifact}` again",
+            )
+        scale = scaling.load_scaling(
+            raw.statistics(recorded["family"]), recorded["family"], raw.old_weights
+        )
         found.append(ValidationPredictions(artifact, path, scale, recorded["sha256"]))
     return found
 
 
-def reading(pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]) -> Iterator[Tuple[StepPair, slice]]:
+def reading(
+    pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]
+) -> Iterator[Tuple[StepPair, slice]]:
     """The validation steps and their rows. Raises KitError where an artifact has another number of rows."""
     columns = StepReader().columns(pairs[0]) if pairs else 0
     for member in members:
         if len(member) != columns * len(pairs):
-            raise KitError("has %d rows for %d validation rows" % (len(member), columns * len(pairs)), member.path, _AGAIN)
+            raise KitError(
+                "has %d rows for %d validation rows" % (len(member), columns * len(pairs)),
+                member.path,
+                _AGAIN,
+            )
     for k, pair in enumerate(pairs):
         yield pair, slice(k * columns, (k + 1) * columns)
 
 
-def validation_gram(pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]) -> gram.FoldedGram:
+def validation_gram(
+    pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]
+) -> gram.FoldedGram:
     """One streamed pass over the validation steps and all out-of-fold predictions, on all cores, float64.
 
     Memory: some 60 MB a core, whatever the number of rows.
@@ -119,42 +145,56 @@ def validation_gram(pairs: Sequence[StepPair], members: Sequence[ValidationPredi
     work: List[List[Tuple[StepPair, slice]]] = []
     for fold in folds:
         own = [step for step, label in zip(steps, labels) if label == fold]
-        work += [own[at:at + _STEPS_AT_ONCE] for at in range(0, len(own), _STEPS_AT_ONCE)]
-    of_work = [label for fold in folds for label in [folds.index(fold)] * -(-labels.count(fold) // _STEPS_AT_ONCE)]
+        work += [own[at : at + _STEPS_AT_ONCE] for at in range(0, len(own), _STEPS_AT_ONCE)]
+    of_work = [
+        label
+        for fold in folds
+        for label in [folds.index(fold)] * -(-labels.count(fold) // _STEPS_AT_ONCE)
+    ]
 
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     try:
-        with progress(total=len(steps), desc="errors of %d artifacts on validation" % len(members), unit="step") as bar:
+        with progress(
+            total=len(steps),
+            desc="errors of %d artifacts on validation" % len(members),
+            unit="step",
+        ) as bar:
+
             def counted(found: Iterator[gram.Gram]) -> Iterator[Tuple[int, gram.Gram]]:
                 for fold, steps_of, one in zip(of_work, work, found):
                     bar.update(len(steps_of))
                     yield fold, one
+
             grams = pool.map(lambda own: _gram_of(own, members), work)
             return gram.folded([member.artifact for member in members], folds, counted(grams))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[ValidationPredictions]) -> gram.Gram:
+def _gram_of(
+    steps: Sequence[Tuple[StepPair, slice]], members: Sequence[ValidationPredictions]
+) -> gram.Gram:
     """The Gram matrices of some steps, in units of the first member's standard deviations: its family's predictions then
     need no scaling, and a scale per target does not change R2."""
     reader, columns = StepReader(), gram.COLUMNS
     first = members[0].scale
-    unit = first.target_std[columns, None]                                                   # (292, 1)
+    unit = first.target_std[columns, None]  # (292, 1)
     length = steps[0][1].stop - steps[0][1].start
-    errors = np.empty((len(columns), len(members) + 1, length))                              # (292, A, C)
+    errors = np.empty((len(columns), len(members) + 1, length))  # (292, A, C)
     z = np.empty((length, len(TARGETS)), np.float32)
     total = None
     for pair, rows in steps:
-        _, y = reader.levels(pair, length)                                                   # (368, C)
-        truth = y[columns] * first.weight[columns, None] / unit                              # (292, C)
-        expected: Dict[str, np.ndarray] = {}  # what a family's z must be to be right, in its own units
+        _, y = reader.levels(pair, length)  # (368, C)
+        truth = y[columns] * first.weight[columns, None] / unit  # (292, C)
+        expected: Dict[
+            str, np.ndarray
+        ] = {}  # what a family's z must be to be right, in its own units
         for m, member in enumerate(members):
             scale, name = member.scale, member.scale.family.name
             own = scale.target_std[columns, None] / unit
             if name not in expected:
                 expected[name] = (truth - scale.target_mean[columns, None] / unit) / own
-            by_target = member.z(rows, z).T                                                  # (368, C)
+            by_target = member.z(rows, z).T  # (368, C)
             for network, predicted in RUNS:
                 np.subtract(by_target[network], expected[name][predicted], out=errors[predicted, m])
             if name != first.family.name:
@@ -165,8 +205,12 @@ def _gram_of(steps: Sequence[Tuple[StepPair, slice]], members: Sequence[Validati
     return total
 
 
-def search_inputs(raw: RawData, members: Sequence[ValidationPredictions], index: HashIndex) -> Dict[str, str]:
+def search_inputs(
+    raw: RawData, members: Sequence[ValidationPredictions], index: HashIndex
+) -> Dict[str, str]:
     """{role: sha256} of what searched weights depend on."""
-    inputs = {"%s.npy" % member.artifact: member.sha256 for member in members}
-    inputs["validation steps"] = index.of_many([f for p in raw.validation_pairs() for f in (p.mli, p.mlo)], raw.steps)
+    inputs = {f"{member.artifact}.npy": member.sha256 for member in members}
+    inputs["validation steps"] = index.of_many(
+        [f for p in raw.validation_pairs() for f in (p.mli, p.mlo)], raw.steps
+    )
     return inputs

@@ -1,4 +1,5 @@
 """Exact optima of w' S w over weights: closed forms, and SciPy's non-negative least squares (Lawson and Hanson)."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -39,7 +40,7 @@ def simplex(s: np.ndarray) -> np.ndarray:
 
 def non_negative(s: np.ndarray) -> np.ndarray:
     """S (A, A), the last row of predicting 0 -> (M,): the minimum over non-negative weights of any sum."""
-    root = _root(s)                                                                          # |root @ w|^2 = w'Sw
+    root = _root(s)  # |root @ w|^2 = w'Sw
     found, _ = nnls(root[:, :-1] - root[:, -1:], -root[:, -1])
     return found
 

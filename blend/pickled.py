@@ -4,6 +4,7 @@ The published table is a pandas DataFrame saved by torch.save: a zip archive who
 and to call. Here a closed list of opcodes is interpreted and a closed list of names is recorded instead of called; the
 record must then be that of a frame of two columns, model and weight, as pandas 1.4 to 2.x pickle one.
 """
+
 from __future__ import annotations
 
 import io
@@ -19,17 +20,59 @@ from leapkit.core.opcodes import forbidden
 REMEDY = "use the team's own file, or a text file with one artifact,weight line per parquet under that header"
 _LARGEST_PICKLE = 1 << 18  # the team's: two kilobytes
 # What torch.save (pickle protocol 2) makes a frame of names and floats of.
-_OPCODES = frozenset((
-    "PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "NEWOBJ", "BUILD", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
-    "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM",
-    "SETITEMS", "BINUNICODE", "BININT", "BININT1", "BININT2", "NEWTRUE", "NEWFALSE", "NONE"))
-_NAMES = frozenset((
-    ("pandas.core.frame", "DataFrame"), ("pandas.core.internals.managers", "BlockManager"),
-    ("pandas._libs.internals", "_unpickle_block"), ("pandas.core.indexes.base", "_new_Index"),
-    ("pandas.core.indexes.base", "Index"), ("pandas.core.indexes.range", "RangeIndex"),
-    ("pandas.core.indexes.numeric", "Int64Index"),  # the row numbers of a sorted frame, before pandas 2
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),  # before and since numpy 2
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"), ("__builtin__", "slice")))
+_OPCODES = frozenset(
+    (
+        "PROTO",
+        "STOP",
+        "MARK",
+        "GLOBAL",
+        "REDUCE",
+        "NEWOBJ",
+        "BUILD",
+        "BINPUT",
+        "LONG_BINPUT",
+        "BINGET",
+        "LONG_BINGET",
+        "EMPTY_TUPLE",
+        "TUPLE",
+        "TUPLE1",
+        "TUPLE2",
+        "TUPLE3",
+        "EMPTY_LIST",
+        "APPEND",
+        "APPENDS",
+        "EMPTY_DICT",
+        "SETITEM",
+        "SETITEMS",
+        "BINUNICODE",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "NEWTRUE",
+        "NEWFALSE",
+        "NONE",
+    )
+)
+_NAMES = frozenset(
+    (
+        ("pandas.core.frame", "DataFrame"),
+        ("pandas.core.internals.managers", "BlockManager"),
+        ("pandas._libs.internals", "_unpickle_block"),
+        ("pandas.core.indexes.base", "_new_Index"),
+        ("pandas.core.indexes.base", "Index"),
+        ("pandas.core.indexes.range", "RangeIndex"),
+        (
+            "pandas.core.indexes.numeric",
+            "Int64Index",
+        ),  # the row numbers of a sorted frame, before pandas 2
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),  # before and since numpy 2
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+        ("__builtin__", "slice"),
+    )
+)
 _DTYPES = {"names": ("O8", "|"), "weights": ("f8", "<")}
 
 
@@ -65,7 +108,9 @@ class _Recorder(pickle.Unpickler):
         try:
             return self._known[(module, name)]
         except KeyError:
-            raise _Refused("the name %s.%s, which a weight table has no use for" % (module, name)) from None
+            raise _Refused(
+                f"the name {module}.{name}, which a weight table has no use for"
+            ) from None
 
     def persistent_load(self, pid: Any) -> Any:
         raise _Refused("a reference to something outside its table of contents")
@@ -81,20 +126,31 @@ def read_rows(path: Path) -> List[Tuple[str, float]]:
             with zipfile.ZipFile(str(path)) as archive:
                 contents = [name for name in archive.namelist() if name.endswith("data.pkl")]
                 if len(contents) != 1:
-                    raise _Refused("%d tables of contents (data.pkl) instead of one" % len(contents))
+                    raise _Refused(
+                        "%d tables of contents (data.pkl) instead of one" % len(contents)
+                    )
                 entry = archive.getinfo(contents[0])
                 if entry.file_size > _LARGEST_PICKLE:
                     raise _Refused("a table of contents of %d bytes" % entry.file_size)
                 return _rows(_recorded(archive.read(entry)))
         except zipfile.BadZipFile as error:
-            raise KitError("is truncated, or no table in PyTorch's zip format", path, REMEDY) from error
+            raise KitError(
+                "is truncated, or no table in PyTorch's zip format", path, REMEDY
+            ) from error
         except _Refused as error:
-            raise KitError("refused, nothing was executed: it holds %s" % error, path, REMEDY) from error
+            raise KitError(
+                f"refused, nothing was executed: it holds {error}", path, REMEDY
+            ) from error
         except OSError:
             raise
-        except Exception as error:  # whatever malformed bytes, or a record of another form, make Python say
-            raise KitError("is damaged, or no frame of model and weight as pandas 1.4 to 2 saves it", path,
-                           REMEDY) from error
+        except (
+            Exception
+        ) as error:  # whatever malformed bytes, or a record of another form, make Python say
+            raise KitError(
+                "is damaged, or no frame of model and weight as pandas 1.4 to 2 saves it",
+                path,
+                REMEDY,
+            ) from error
 
 
 def _recorded(pickled: bytes) -> Any:
@@ -106,7 +162,9 @@ def _recorded(pickled: bytes) -> Any:
 
 def _rows(frame: Any) -> List[Tuple[str, float]]:
     """The record of a frame -> its rows: DataFrame() <- {"_mgr": BlockManager(blocks, [columns, row numbers])}."""
-    blocks, (columns, _) = _called(_called(frame, "DataFrame").state["_mgr"], "BlockManager").arguments
+    blocks, (columns, _) = _called(
+        _called(frame, "DataFrame").state["_mgr"], "BlockManager"
+    ).arguments
     _, index = _called(columns, "_new_Index").arguments
     names = _array(index["data"], "names", (2,))
     if sorted(names) != ["model", "weight"]:
@@ -129,7 +187,7 @@ def _rows(frame: Any) -> List[Tuple[str, float]]:
 def _called(value: Any, name: str) -> _Call:
     """The record of a call, of that name and no other."""
     if not isinstance(value, _Call) or type(value).__name__ != name:
-        raise _Refused("something else where a pickled frame has its %s" % name)
+        raise _Refused(f"something else where a pickled frame has its {name}")
     return value
 
 
@@ -141,9 +199,13 @@ def _array(value: Any, kind: str, shape: Tuple[int, ...]) -> Any:
     _, found, dtype, _, content = _called(value, "_reconstruct").state
     number = _called(dtype, "dtype")
     if (number.arguments[0], number.state[1]) != _DTYPES[kind]:
-        raise _Refused("%s that are not %s" % (kind, "float64" if kind == "weights" else "Python strings"))
-    if kind == "names" and not (type(content) is list and all(type(n) is str and n.isprintable() for n in content)):
+        raise _Refused(
+            "{} that are not {}".format(kind, "float64" if kind == "weights" else "Python strings")
+        )
+    if kind == "names" and not (
+        type(content) is list and all(type(n) is str and n.isprintable() for n in content)
+    ):
         raise _Refused("names that are no text")
     if found != (shape or (1, len(content))):
-        raise _Refused("%s of another shape than a table's" % kind)
+        raise _Refused(f"{kind} of another shape than a table's")
     return content

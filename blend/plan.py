@@ -1,4 +1,5 @@
 """What the blend would do, and why (standard library only)."""
+
 from __future__ import annotations
 
 import re
@@ -17,7 +18,9 @@ FORMS = ("climb", "sum-one", "simplex", "non-negative", "ridge")
 SCOPES = tuple(tables.COLUMNS_OF)
 # Post-processing beside the published one (blend.postprocess): off unless asked for.
 OPTIONS = ("positivity", "fluxes")
-_SEARCH = re.compile(r"(searched(?:-\w+)?)(?:\.(%s))?(?:\.(%s))?" % ("|".join(FORMS), "|".join(SCOPES)))
+_SEARCH = re.compile(
+    r"(searched(?:-\w+)?)(?:\.({}))?(?:\.({}))?".format("|".join(FORMS), "|".join(SCOPES))
+)
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,19 @@ class Search:
 
     @property
     def name(self) -> str:
-        return self.among + "".join("." + part for part in (self.form, self.scope) if part not in (FORMS[0], SCOPES[0]))
+        return self.among + "".join(
+            "." + part for part in (self.form, self.scope) if part not in (FORMS[0], SCOPES[0])
+        )
 
 
 def search_of(name: str) -> Optional[Search]:
     """The search that a table's name asks for; None where it is a shipped table or a file, which has a suffix."""
     found = _SEARCH.fullmatch(name)
-    return Search(found.group(1), found.group(2) or FORMS[0], found.group(3) or SCOPES[0]) if found else None
+    return (
+        Search(found.group(1), found.group(2) or FORMS[0], found.group(3) or SCOPES[0])
+        if found
+        else None
+    )
 
 
 def requested(names: str) -> List[str]:
@@ -47,8 +56,11 @@ def requested(names: str) -> List[str]:
     found = [name.strip() for name in names.split(",") if name.strip()]
     titles = [table_name(name) for name in found]
     if not found or len(set(titles)) != len(titles):
-        raise KitError("two tables have the same name" if found else "names no table", "the tables %r" % names,
-                       "give each table once, and files of different names")
+        raise KitError(
+            "two tables have the same name" if found else "names no table",
+            f"the tables {names!r}",
+            "give each table once, and files of different names",
+        )
     return found
 
 
@@ -57,7 +69,11 @@ def options_of(names: str) -> Tuple[str, ...]:
     asked = [name for name in re.split(r"[,\s]+", names) if name]
     unknown = [name for name in asked if name not in OPTIONS]
     if unknown:
-        raise KitError("%r is no post-processing option" % unknown[0], "POSTPROCESS", "choose from " + ", ".join(OPTIONS))
+        raise KitError(
+            f"{unknown[0]!r} is no post-processing option",
+            "POSTPROCESS",
+            "choose from " + ", ".join(OPTIONS),
+        )
     return tuple(name for name in OPTIONS if name in asked)
 
 
@@ -71,7 +87,9 @@ def table_name(name: str) -> str:
         return search.name
     found = tables.find(name).name
     if search_of(found):
-        raise KitError("has the name of a search, whose files it would write over", name, "rename it")
+        raise KitError(
+            "has the name of a search, whose files it would write over", name, "rename it"
+        )
     return found
 
 
@@ -81,28 +99,33 @@ def title(table: str, options: Sequence[str]) -> str:
 
 
 def final_path(results: Results, title: str) -> Path:
-    return results.blend / ("final_blend_%s.parquet" % title)
+    return results.blend / (f"final_blend_{title}.parquet")
 
 
 def searched_path(results: Results, name: str) -> Path:
-    return results.blend / ("weights_%s.csv" % name)
+    return results.blend / (f"weights_{name}.csv")
 
 
 def scores_path(results: Results, title: str) -> Path:
-    return results.blend / ("scores_%s.json" % title)
+    return results.blend / (f"scores_{title}.json")
 
 
 def report_path(results: Results, table: str) -> Path:
-    return results.blend / ("report_%s.html" % table)
+    return results.blend / (f"report_{table}.html")
 
 
 def gram_path(results: Results, name: str) -> Path:
     """What the searches among the same artifacts, and the reports on them, all start from."""
-    return results.blend / ("gram_%s.npz" % name)
+    return results.blend / (f"gram_{name}.npz")
 
 
-def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequence[str], raw: Optional[RawData],
-              index: HashIndex) -> Dict[str, str]:
+def inputs_of(
+    table: tables.Table,
+    parquets: Mapping[str, str],
+    options: Sequence[str],
+    raw: Optional[RawData],
+    index: HashIndex,
+) -> Dict[str, str]:
     """{role: sha256} of all that a final parquet is made from; parquets by file name."""
     inputs = {"weights": table.sha256, **parquets}
     if options:
@@ -112,8 +135,15 @@ def inputs_of(table: tables.Table, parquets: Mapping[str, str], options: Sequenc
     return inputs
 
 
-def judge_blend(name: str, results: Results, index: HashIndex, coming: Sequence[str], mine: Sequence[str],
-                options: Sequence[str] = (), raw: Optional[RawData] = None) -> Verdict:
+def judge_blend(
+    name: str,
+    results: Results,
+    index: HashIndex,
+    coming: Sequence[str],
+    mine: Sequence[str],
+    options: Sequence[str] = (),
+    raw: Optional[RawData] = None,
+) -> Verdict:
     """Whether the final blend holds.
 
     coming  artifacts that this run is about to make
@@ -131,18 +161,32 @@ def judge_blend(name: str, results: Results, index: HashIndex, coming: Sequence[
         table = tables.find(name)
     missing = missing_artifacts(table, results, coming)
     if missing:
-        raise KitError("%d of %d parquets are missing or without receipt: %s" % (
-            len(missing), len(table.rows), _some(missing, mine, results)), "table " + name,
-            "make them, or put your own into %s and run `make verify`" % results.subs)
+        raise KitError(
+            "%d of %d parquets are missing or without receipt: %s"
+            % (len(missing), len(table.rows), _some(missing, mine, results)),
+            "table " + name,
+            f"make them, or put your own into {results.subs} and run `make verify`",
+        )
     if coming:
         return Verdict(False, "%d of its parquets are about to be made" % len(coming))
     parquets = {results.parquet(a).name: index.of(results.parquet(a)) for a in table.artifacts}
-    return judge(final_path(results, title(table.name, options)), inputs_of(table, parquets, options, raw, index), index)
+    return judge(
+        final_path(results, title(table.name, options)),
+        inputs_of(table, parquets, options, raw, index),
+        index,
+    )
 
 
 def missing_artifacts(table: tables.Table, results: Results, coming: Sequence[str]) -> List[str]:
-    return [artifact for artifact in table.artifacts if artifact not in coming and not (
-        results.parquet(artifact).exists() and (results.subs / (artifact + ".receipt.json")).exists())]
+    return [
+        artifact
+        for artifact in table.artifacts
+        if artifact not in coming
+        and not (
+            results.parquet(artifact).exists()
+            and (results.subs / (artifact + ".receipt.json")).exists()
+        )
+    ]
 
 
 def misnamed(results: Results, artifact: str) -> str:
@@ -155,18 +199,22 @@ def _some(missing: Sequence[str], mine: Sequence[str], results: Results) -> str:
     shown = []
     for name in missing[:3]:
         other = misnamed(results, name)
-        remark = "%s lies there: rename it" % other if other else "" if name in mine else unknown(name)
-        shown.append(name + (" (%s)" % remark if remark else ""))
+        remark = (
+            f"{other} lies there: rename it" if other else "" if name in mine else unknown(name)
+        )
+        shown.append(name + (f" ({remark})" if remark else ""))
     return ", ".join(shown) + (" and %d more" % (len(missing) - 3) if len(missing) > 3 else "")
 
 
 def unknown(artifact: str) -> str:
     """What to say of an artifact that no member makes."""
     close = tables.resembling(artifact)
-    return "no member of this kit makes it" + (", is %s meant?" % close if close else "")
+    return "no member of this kit makes it" + (f", is {close} meant?" if close else "")
 
 
 def mend(artifact: str) -> str:
     """The command that makes an artifact, or makes it count."""
-    return ("run `make infer-only EXPERIMENTS=%s` (published checkpoint) or `make reproduce EXPERIMENTS=%s` (training); "
-            "`make verify` admits a file of your own" % (artifact, artifact))
+    return (
+        f"run `make infer-only EXPERIMENTS={artifact}` (published checkpoint) or `make reproduce EXPERIMENTS={artifact}` (training); "
+        "`make verify` admits a file of your own"
+    )

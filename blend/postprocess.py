@@ -4,6 +4,7 @@ positivity  max(ptend_q, -q / 1200) for vapour, cloud liquid and cloud ice: the 
             (68 real steps: the truth goes 7e-21 below at most). The 5th place did it, the 2nd did not.
 fluxes      max(cam_out, 0) for the eight scalars, radiation and precipitation: never negative in the truth (68 real steps)
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,8 +32,10 @@ Numbers = Dict[str, Any]
 _WATER = tuple(name for name in PREDICTED if name.startswith("ptend_q"))
 STATES = [INPUTS.index(name.replace("ptend", "state")) for name in _WATER]
 # The columns that an option may move; no column is two options', so their effects add up.
-COLUMNS: Dict[str, List[int]] = {"positivity": kaggle_positions(_WATER),
-                                 "fluxes": kaggle_positions(tuple(name for name, _ in OUTPUT_SCALARS))}
+COLUMNS: Dict[str, List[int]] = {
+    "positivity": kaggle_positions(_WATER),
+    "fluxes": kaggle_positions(tuple(name for name, _ in OUTPUT_SCALARS)),
+}
 
 
 def bound(values: np.ndarray, states: Optional[np.ndarray], options: Sequence[str]) -> np.ndarray:
@@ -66,9 +69,13 @@ class Rows:
             if not self._ids:
                 self._ids, self._held = next(self._blocks, ([], self._held))
                 if not self._ids:
-                    raise KitError("has fewer rows than sample_submission.csv", self._path, kaggle_csv.REMEDY)
+                    raise KitError(
+                        "has fewer rows than sample_submission.csv", self._path, kaggle_csv.REMEDY
+                    )
             count = min(len(ids) - at, len(self._ids))
-            submission.require_ids(self._ids[:count], list(ids[at:at + count]), at, self._path, kaggle_csv.REMEDY)
+            submission.require_ids(
+                self._ids[:count], list(ids[at : at + count]), at, self._path, kaggle_csv.REMEDY
+            )
             found.append(self._held[:count])
             self._ids, self._held, at = self._ids[count:], self._held[count:], at + count
         return np.concatenate(found)
@@ -79,8 +86,14 @@ class Effect:
 
     def __init__(self, options: Sequence[str], raw: RawData) -> None:
         self.options, self._rows = tuple(options), 0
-        self._states = Rows(raw.test_csv, ((ids, x[:, STATES]) for ids, x in kaggle_csv.read_test_csv(raw.test_csv))
-                            ) if "positivity" in options else None
+        self._states = (
+            Rows(
+                raw.test_csv,
+                ((ids, x[:, STATES]) for ids, x in kaggle_csv.read_test_csv(raw.test_csv)),
+            )
+            if "positivity" in options
+            else None
+        )
         self._truth = Rows(raw.truth, submission.blocks(raw.truth)) if raw.truth.exists() else None
         self._moved = np.zeros(len(TARGETS))
         self._before, self._after = R2(), R2()
@@ -100,15 +113,23 @@ class Effect:
         for option in self.options:
             shares: Dict[str, List[float]] = {}
             for column in COLUMNS[option]:
-                shares.setdefault(_variable(column), []).append(self._moved[column] / max(self._rows, 1))
-            effect[option] = {"moved": {name: float(np.mean(each)) for name, each in shares.items()}}
+                shares.setdefault(_variable(column), []).append(
+                    self._moved[column] / max(self._rows, 1)
+                )
+            effect[option] = {
+                "moved": {name: float(np.mean(each)) for name, each in shares.items()}
+            }
             if self._truth:
                 effect[option]["test R2"] = _pair(self._before, self._after, option)
         return effect
 
 
-def on_validation(raw: RawData, members: Sequence[ValidationPredictions], weights: np.ndarray, options: Sequence[str]
-                  ) -> Dict[str, List[float]]:
+def on_validation(
+    raw: RawData,
+    members: Sequence[ValidationPredictions],
+    weights: np.ndarray,
+    options: Sequence[str],
+) -> Dict[str, List[float]]:
     """{option: R2 before and after} on the validation rows, of the blend with weights (M, 368)."""
     before, after, reader = R2(), R2(), StepReader()
     for pair, rows in reading(raw.validation_pairs(), members):
@@ -126,13 +147,15 @@ def on_validation(raw: RawData, members: Sequence[ValidationPredictions], weight
 def lines(effect: Mapping[str, Numbers]) -> Iterator[str]:
     """The effect in words."""
     for option, found in effect.items():
-        yield "%s: moved %s" % (option, ", ".join("%.3f %% of %s" % (100 * v, k) for k, v in found["moved"].items()))
+        yield "{}: moved {}".format(
+            option, ", ".join(f"{100 * v:.3f} % of {k}" for k, v in found["moved"].items())
+        )
         for what in ("validation R2", "test R2"):
             if what in found:
                 before, after = found[what]
-                yield "%s: %s over the 292 columns %.6f -> %.6f (%+.6f)" % (option, what, before, after, after - before)
+                yield f"{option}: {what} over the 292 columns {before:.6f} -> {after:.6f} ({after - before:+.6f})"
         if "validation R2" not in found and "test R2" not in found:
-            yield "%s: its effect on R2 is not known, as there is no truth here to hold it against" % option
+            yield f"{option}: its effect on R2 is not known, as there is no truth here to hold it against"
 
 
 def _variable(column: int) -> str:

@@ -1,4 +1,5 @@
 """Scores where the truth is known: every artifact, the blend, and a ridge regression beside them."""
+
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -22,9 +23,13 @@ _AT_ONCE = 24  # columns of all artifacts that are in memory together: 60 MB for
 def of_parquet(path: Path, truth: Path) -> Score:
     """Streams a submission against the withheld truth, both in the order of sample_submission.csv."""
     sums = R2()
-    for (ids, values), (true_ids, expected) in zip(submission.blocks(path), submission.blocks(truth)):
+    for (ids, values), (true_ids, expected) in zip(
+        submission.blocks(path), submission.blocks(truth)
+    ):
         if ids != true_ids:
-            raise KitError("its sample_ids are not those of the withheld truth", path, submission.REMEDY)
+            raise KitError(
+                "its sample_ids are not those of the withheld truth", path, submission.REMEDY
+            )
         sums.add(expected, values)
     return submission_score(sums)
 
@@ -36,7 +41,10 @@ def of_ridge(raw: RawData, family: str) -> Score:
     linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
     sums, truth = R2(), Rows(raw.truth, submission.blocks(raw.truth))
     for ids, x in kaggle_csv.read_test_csv(raw.test_csv):
-        sums.add(truth.take(ids), scale.raw(ridge.predict(scale.scaled_test_inputs(x).astype(np.float64)), x[:, linear]))
+        sums.add(
+            truth.take(ids),
+            scale.raw(ridge.predict(scale.scaled_test_inputs(x).astype(np.float64)), x[:, linear]),
+        )
     return submission_score(sums)
 
 
@@ -49,13 +57,19 @@ def holdout_gram(artifacts: Sequence[str], parquets: Sequence[Path], truth: Path
 
     def of_columns(names: Sequence[str]) -> gram.Gram:
         total = None
-        for rows in zip_longest(*(submission.column_blocks(opened, path, names) for path, opened in sources)):
+        for rows in zip_longest(
+            *(submission.column_blocks(opened, path, names) for path, opened in sources)
+        ):
             ids, columns = rows[-1] or ([], [])
-            wanted = np.stack(columns)                                                       # (t, n)
+            wanted = np.stack(columns)  # (t, n)
             errors = np.empty((len(names), len(parquets) + 1, len(ids)))
             for m, (row, path) in enumerate(zip(rows[:-1], parquets)):
                 if row is None or not row[0].equals(ids):
-                    raise KitError("its sample_ids are not those of the withheld truth", path, submission.REMEDY)
+                    raise KitError(
+                        "its sample_ids are not those of the withheld truth",
+                        path,
+                        submission.REMEDY,
+                    )
                 for k, column in enumerate(row[1]):
                     np.subtract(column, wanted[k], out=errors[k, m])
             one = gram.of_rows(wanted, errors, parquets, names)
@@ -63,7 +77,9 @@ def holdout_gram(artifacts: Sequence[str], parquets: Sequence[Path], truth: Path
         assert total is not None
         return total
 
-    return gram.side_by_side([of_columns(PREDICTED[at:at + _AT_ONCE]) for at in range(0, len(PREDICTED), _AT_ONCE)])
+    return gram.side_by_side(
+        [of_columns(PREDICTED[at : at + _AT_ONCE]) for at in range(0, len(PREDICTED), _AT_ONCE)]
+    )
 
 
 def as_rows(scores: Dict[str, Score]) -> List[Dict[str, Any]]:

@@ -1,4 +1,5 @@
 """The score table as text (standard library only, as the launcher prints it too)."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, Sequence
@@ -11,9 +12,21 @@ def table(rows: Sequence[Dict[str, Any]]) -> str:
     groups = [name.replace("ptend_", "") for name in GROUP_NAMES]
     head = "R2 on the test rows"
     width = max([len(head)] + [len(row["name"]) for row in rows])
-    lines = ["%-*s %8s %9s %9s  %s" % (width, head, "weight", "all 368", "292 nets'", " ".join("%8s" % n for n in groups))]
+    lines = [
+        "%-*s %8s %9s %9s  %s"
+        % (width, head, "weight", "all 368", "292 nets'", " ".join("%8s" % n for n in groups))
+    ]
     for row in rows:
-        weight = "%8.4f" % row["weight"] if row.get("weight") else " " * 8
-        lines.append("%-*s %s %9.5f %9.5f  %s" % (width, row["name"], weight, row["all_columns"], row["predicted"],
-                                                " ".join("%8.4f" % value for value in row["groups"])))
+        weight = "{:8.4f}".format(row["weight"]) if row.get("weight") else " " * 8
+        lines.append(
+            "%-*s %s %9.5f %9.5f  %s"
+            % (
+                width,
+                row["name"],
+                weight,
+                row["all_columns"],
+                row["predicted"],
+                " ".join(f"{value:8.4f}" for value in row["groups"]),
+            )
+        )
     return "\n".join(lines)

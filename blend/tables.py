@@ -3,6 +3,7 @@ that artifacts have in the team's README and files (standard library only).
 
 A table may hold a weight for each of the seven groups of targets, or for each of the 368 targets, instead of one.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -24,7 +25,11 @@ SHIPPED = Path(__file__).resolve().parent / "tables"
 ALIASES = SHIPPED / "aliases.csv"
 ARTIFACT = "artifact"
 # What the weights of a table are for: all targets, each group, each target.
-COLUMNS_OF: Dict[str, Tuple[str, ...]] = {"all": ("weight",), "group": GROUP_NAMES, "target": TARGETS}
+COLUMNS_OF: Dict[str, Tuple[str, ...]] = {
+    "all": ("weight",),
+    "group": GROUP_NAMES,
+    "target": TARGETS,
+}
 _FORMAT = "its header is `artifact,weight`, or artifact and the seven groups, or artifact and the 368 targets"
 
 
@@ -42,18 +47,25 @@ class Table:
     source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        where, remedy = self.source or "table " + self.name, "mend it, or blend with TABLE=v10, the published weights"
+        where, remedy = (
+            self.source or "table " + self.name,
+            "mend it, or blend with TABLE=v10, the published weights",
+        )
         if not self.rows:
             raise KitError("holds no weights", where, remedy)
         for k, artifact in enumerate(self.artifacts):
             if artifact in self.artifacts[:k]:
-                raise KitError("names the artifact %s twice" % artifact, where, remedy)
+                raise KitError(f"names the artifact {artifact} twice", where, remedy)
         for artifact, *weights in self.rows:
             if not all(math.isfinite(weight) for weight in weights):
-                raise KitError("the weight of %s is not finite" % artifact, where, remedy)
+                raise KitError(f"the weight of {artifact} is not finite", where, remedy)
         for column, of_column in zip(self.columns, zip(*(row[1:] for row in self.rows))):
             if not any(of_column):
-                raise KitError("holds only zeros%s" % (" for " + column if len(self.columns) > 1 else ""), where, remedy)
+                raise KitError(
+                    "holds only zeros%s" % (" for " + column if len(self.columns) > 1 else ""),
+                    where,
+                    remedy,
+                )
 
     @property
     def artifacts(self) -> Tuple[str, ...]:
@@ -61,14 +73,18 @@ class Table:
 
     @property
     def sha256(self) -> str:
-        rows = [[artifact] + [repr(weight) for weight in weights] for artifact, *weights in self.rows]
+        rows = [
+            [artifact] + [repr(weight) for weight in weights] for artifact, *weights in self.rows
+        ]
         return sha256_json(rows if len(self.columns) == 1 else [list(self.columns)] + rows)
 
     def write(self, path: Path) -> None:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([ARTIFACT, *self.columns])
-        writer.writerows([artifact] + [repr(weight) for weight in weights] for artifact, *weights in self.rows)
+        writer.writerows(
+            [artifact] + [repr(weight) for weight in weights] for artifact, *weights in self.rows
+        )
         write_text(path, out.getvalue())
 
 
@@ -82,23 +98,40 @@ def read(path: Path) -> Table:
 
     Raises KitError for a missing file, a wrong header or a weight that is no number.
     """
-    columns, rows = (COLUMNS_OF["all"], pickled.read_rows(path)) if path.suffix == ".pt" else _text_rows(path)
-    return Table(path.stem, tuple((canonical(name),) + tuple(weights) for name, *weights in rows), columns, str(path))
+    columns, rows = (
+        (COLUMNS_OF["all"], pickled.read_rows(path)) if path.suffix == ".pt" else _text_rows(path)
+    )
+    return Table(
+        path.stem,
+        tuple((canonical(name),) + tuple(weights) for name, *weights in rows),
+        columns,
+        str(path),
+    )
 
 
 def _text_rows(path: Path) -> Tuple[Tuple[str, ...], List[Tuple[Any, ...]]]:
     """-> (columns, rows)."""
     lines: List[List[str]] = []
-    with explain_os_errors(path, "give the name of a shipped table (%s) or a file" % ", ".join(shipped())):
-        with contextlib.suppress(UnicodeDecodeError, csv.Error):  # no text at all has no lines either
-            lines = [row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) if row]
-    columns = next((own for own in COLUMNS_OF.values() if lines and lines[0] == [ARTIFACT, *own]), ())
+    with explain_os_errors(
+        path, "give the name of a shipped table ({}) or a file".format(", ".join(shipped()))
+    ):
+        with contextlib.suppress(
+            UnicodeDecodeError, csv.Error
+        ):  # no text at all has no lines either
+            lines = [
+                row for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))) if row
+            ]
+    columns = next(
+        (own for own in COLUMNS_OF.values() if lines and lines[0] == [ARTIFACT, *own]), ()
+    )
     if not columns or any(len(row) != len(lines[0]) for row in lines):
         raise KitError("is no weight table", path, _FORMAT + ", and every line has as many values")
     try:
         return columns, [(row[0],) + tuple(map(float, row[1:])) for row in lines[1:]]
     except ValueError as error:
-        raise KitError("holds a weight that is no number (%s)" % error, path, "mend the weight") from error
+        raise KitError(
+            f"holds a weight that is no number ({error})", path, "mend the weight"
+        ) from error
 
 
 def find(name: str) -> Table:
@@ -116,7 +149,7 @@ def canonical(name: str) -> str:
     """The artifact that a name of the team's README, scripts or table stands for; an unknown name less its suffix."""
     for suffix in (".parquet", ".npy"):
         if name.endswith(suffix):
-            name = name[:-len(suffix)]
+            name = name[: -len(suffix)]
     return _aliases().get(name, name)
 
 
@@ -135,4 +168,6 @@ def resembling(name: str) -> str:
 
 def is_known(artifact: str) -> bool:
     """Whether a shipped table or an alias names the artifact."""
-    return artifact in _aliases().values() or any(artifact in find(table).artifacts for table in shipped())
+    return artifact in _aliases().values() or any(
+        artifact in find(table).artifacts for table in shipped()
+    )

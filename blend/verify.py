@@ -1,4 +1,5 @@
 """Checks parquets against the contract and admits those from elsewhere."""
+
 from __future__ import annotations
 
 from typing import List
@@ -30,21 +31,35 @@ def verify(raw: RawData, results: Results, artifacts: List[str]) -> None:
         own = receipts.receipt_path(path).exists()
         try:
             if alias != path and alias.exists():
-                raise KitError("is another name of %s, which is the one that tables know" % artifact, alias,
-                               "rename it to %s, or remove it where you have both" % path.name)
+                raise KitError(
+                    f"is another name of {artifact}, which is the one that tables know",
+                    alias,
+                    f"rename it to {path.name}, or remove it where you have both",
+                )
             if own:
                 receipts.require_valid(path, index, plan.mend(artifact))
             submission.verify(path, ids, q0002, linear_rtol=0.0 if own else FOREIGN_RTOL)
         except KitError as error:
             refused.append(artifact)
-            print("refused: %s" % error, flush=True)
+            print(f"refused: {error}", flush=True)
             continue
         if not own:
-            receipts.write(path, ADMITTED, {
-                "sample_submission.csv": index.of(raw.sample_submission), "test.csv": index.of(raw.test_csv)},
-                started, {"linear columns within": FOREIGN_RTOL})
-        print("verified: %s%s" % (path, "" if own else ", receipt written"), flush=True)
+            receipts.write(
+                path,
+                ADMITTED,
+                {
+                    "sample_submission.csv": index.of(raw.sample_submission),
+                    "test.csv": index.of(raw.test_csv),
+                },
+                started,
+                {"linear columns within": FOREIGN_RTOL},
+            )
+        print("verified: {}{}".format(path, "" if own else ", receipt written"), flush=True)
     if refused or not artifacts:
-        raise KitError("%d of %d parquets were refused" % (len(refused), len(artifacts)) if artifacts
-                       else "there are no parquets to verify", results.subs, "see the lines above" if artifacts
-                       else "put the parquets there")
+        raise KitError(
+            "%d of %d parquets were refused" % (len(refused), len(artifacts))
+            if artifacts
+            else "there are no parquets to verify",
+            results.subs,
+            "see the lines above" if artifacts else "put the parquets there",
+        )

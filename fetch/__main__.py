@@ -1,4 +1,5 @@
 """python -m fetch: what `make fetch` runs in its own environment. Without --what it only looks."""
+
 from __future__ import annotations
 
 import argparse
@@ -44,8 +45,11 @@ def main(argv: List[str]) -> int:
             say(line)
         return 0
     if "steps" in what and not months:
-        raise KitError("which months?", "MONTHS", "write MONTHS=0008-01:0008-03,0009-01; all published ones are "
-                                                  "0001-02:0009-01, 637 GB")
+        raise KitError(
+            "which months?",
+            "MONTHS",
+            "write MONTHS=0008-01:0008-03,0009-01; all published ones are 0001-02:0009-01, 637 GB",
+        )
     if not places.drop.is_dir() and (options.drop or "drop" in what):
         raise KitError("the drop folder is missing", places.drop, "check DROP")
     outcome = Outcome()
@@ -63,25 +67,33 @@ def _options(argv: List[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _fetch(places: Places, what: List[str], months: Tuple[str, ...], address: str, outcome: Outcome) -> None:
+def _fetch(
+    places: Places, what: List[str], months: Tuple[str, ...], address: str, outcome: Outcome
+) -> None:
     """What came by hand first: it need not be fetched."""
     from fetch.network import trust_the_users_certificates
+
     trust_the_users_certificates()
     if places.drop.is_dir():
         from fetch.drop import take
+
         take(places.drop, places, outcome)
     if "statistics" in what:
         from fetch import team
+
         team.fetch(places, outcome)
     if "kaggle" in what or TRAIN in what:
         from fetch import competition
+
         names = [name for name in KAGGLE_SIZES if (TRAIN if name == TRAIN else "kaggle") in what]
         competition.fetch(places, names, outcome)
     if "weights" in what:
         from fetch import drive
+
         drive.fetch(places, address, outcome)
     if "steps" in what:
         from fetch import hub
+
         hub.fetch(places, months, outcome)
 
 
@@ -90,7 +102,7 @@ def _end(places: Places, what: List[str], months: Tuple[str, ...], outcome: Outc
     asked = [row for row in inventory.rows(places, months) if row.what in what and row.missing]
     lacking = [row for row in asked if row.needed or row.what in ("steps", TRAIN)]
     for row in lacking:
-        say("still missing: %s (%s)" % (row.name, row.state))
+        say(f"still missing: {row.name} ({row.state})")
     if outcome.refused:
         say("%d refusals, told above" % len(outcome.refused))
     if not lacking:
@@ -111,7 +123,9 @@ def _alone(places: Places) -> Iterator[None]:
             with contextlib.suppress(OSError):  # something unfinished lies there
                 os.rmdir(folder)
     except BlockingIOError as error:
-        raise KitError("another `make fetch` is at work there", places.raw.root, "wait for it to end") from error
+        raise KitError(
+            "another `make fetch` is at work there", places.raw.root, "wait for it to end"
+        ) from error
     finally:
         os.close(handle)
 
@@ -125,4 +139,6 @@ if __name__ == "__main__":
             code = end.code if isinstance(end.code, int) else 1
             sys.stdout.flush()
             sys.stderr.flush()
-    os._exit(code)  # Python would wait for transfers whose server is silent; what is unfinished may be cut anywhere
+    os._exit(
+        code
+    )  # Python would wait for transfers whose server is silent; what is unfinished may be cut anywhere

@@ -1,4 +1,5 @@
 """Whether a file is whole and what its name says: each check raises Damaged, a KitError, with the reason."""
+
 from __future__ import annotations
 
 import contextlib
@@ -34,8 +35,12 @@ def require_csv(path: Path, columns: Sequence[str]) -> None:
     with explain_os_errors(path), open(path, "rb") as handle:
         header = handle.readline(1 << 20).decode("utf-8", "replace").rstrip("\r\n").split(",")
         if header != list(columns):
-            raise Damaged("its first line is not the %d columns from %s to %s" % (len(columns), columns[0], columns[-1]),
-                           path, REMEDY)
+            raise Damaged(
+                "its first line is not the %d columns from %s to %s"
+                % (len(columns), columns[0], columns[-1]),
+                path,
+                REMEDY,
+            )
         if not handle.read(1):
             raise Damaged("holds no rows", path, REMEDY)
         handle.seek(-1, 2)
@@ -50,9 +55,16 @@ def require_statistics(path: Path) -> None:
             found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise Damaged("is no JSON file", path, REMEDY) from error
-    if not isinstance(found, dict) or set(found) != set(INPUTS + TARGETS) or not all(
-            isinstance(value, (int, float)) for value in found.values()):
-        raise Damaged("does not hold a number for each of the %d columns" % len(INPUTS + TARGETS), path, REMEDY)
+    if (
+        not isinstance(found, dict)
+        or set(found) != set(INPUTS + TARGETS)
+        or not all(isinstance(value, (int, float)) for value in found.values())
+    ):
+        raise Damaged(
+            "does not hold a number for each of the %d columns" % len(INPUTS + TARGETS),
+            path,
+            REMEDY,
+        )
 
 
 def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -64,8 +76,13 @@ def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with _refusals():
         prefix, _ = read_state(path)
     if prefix != checkpoint.row.published.prefix:
-        raise Damaged("the names of its tensors begin %s `module.`, unlike those of the team's %s" % (
-            "with" if prefix else "without", checkpoint.row.name), path, "put this network's own checkpoint there")
+        raise Damaged(
+            "the names of its tensors begin {} `module.`, unlike those of the team's {}".format(
+                "with" if prefix else "without", checkpoint.row.name
+            ),
+            path,
+            "put this network's own checkpoint there",
+        )
 
 
 def require_row_index(path: Path) -> None:
@@ -78,4 +95,4 @@ def require_sha256(path: Path, expected: str) -> None:
     """The file's content is the expected one; where it is not, the file is removed."""
     if sha256(path) != expected:
         path.unlink()
-        raise Damaged("had another sha256 than %s... and was removed" % expected[:12], path, REMEDY)
+        raise Damaged(f"had another sha256 than {expected[:12]}... and was removed", path, REMEDY)

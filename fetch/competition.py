@@ -1,4 +1,5 @@
 """The competition's CSV files, by Kaggle's own client: resumed, unzipped as a stream, checked, then named."""
+
 from __future__ import annotations
 
 import base64
@@ -22,16 +23,24 @@ from leapkit.core.files import require_free
 
 COMPETITION = "leap-atmospheric-physics-ai-climsim"
 PAGE = "https://www.kaggle.com/competitions/" + COMPETITION
-BY_HAND = "download it from %s/data into the drop folder" % PAGE
-_CREDENTIALS = ("make a token on https://www.kaggle.com/settings (API) and save it as ~/.kaggle/kaggle.json, or set "
-                "KAGGLE_USERNAME and KAGGLE_KEY, or " + BY_HAND)
+BY_HAND = f"download it from {PAGE}/data into the drop folder"
+_CREDENTIALS = (
+    "make a token on https://www.kaggle.com/settings (API) and save it as ~/.kaggle/kaggle.json, or set "
+    "KAGGLE_USERNAME and KAGGLE_KEY, or " + BY_HAND
+)
 SILENCE = 120.0  # seconds without a byte, after which Kaggle is asked again
-ANSWERS = {401: ("Kaggle does not accept these credentials", _CREDENTIALS),
-           403: ("Kaggle refuses, most likely as this account has not accepted the competition's rules",
-                 "accept them on %s/rules and run the same command again" % PAGE),
-           404: ("Kaggle does not have this file of " + COMPETITION, "see what %s/data lists" % PAGE)}
-_OLD = ("Kaggle does not have this file of " + COMPETITION,
-        "copy statistics/adam/old_sample_weight.csv there, which the kit reads as well (make fetch WHAT=statistics)")
+ANSWERS = {
+    401: ("Kaggle does not accept these credentials", _CREDENTIALS),
+    403: (
+        "Kaggle refuses, most likely as this account has not accepted the competition's rules",
+        f"accept them on {PAGE}/rules and run the same command again",
+    ),
+    404: ("Kaggle does not have this file of " + COMPETITION, f"see what {PAGE}/data lists"),
+}
+_OLD = (
+    "Kaggle does not have this file of " + COMPETITION,
+    "copy statistics/adam/old_sample_weight.csv there, which the kit reads as well (make fetch WHAT=statistics)",
+)
 
 
 def fetch(places: Places, names: Sequence[str], outcome: Outcome) -> None:
@@ -42,7 +51,7 @@ def fetch(places: Places, names: Sequence[str], outcome: Outcome) -> None:
         if target.exists():
             with outcome.attempt():
                 require_csv(target, KAGGLE_COLUMNS[name])
-                say("%s is there" % target)
+                say(f"{target} is there")
         else:
             missing.append(name)
     if not missing:
@@ -66,6 +75,7 @@ def _client() -> Any:
             from kaggle import (
                 api,  # signs in when it is imported, prints pages of help where it cannot
             )
+
             api.authenticate()
         except SystemExit as error:
             raise KitError("there are no credentials", "Kaggle", _CREDENTIALS) from error
@@ -78,34 +88,50 @@ def _client() -> Any:
 def _one(api: Any, name: str, places: Places) -> None:
     target, part = places.kaggle(name), places.staging / (name + ".download")
     require_free(target, KAGGLE_SIZES[name] - length(part), name)
-    say("%s: about %s, and its zip beside it until it is unpacked" % (name, size_text(KAGGLE_SIZES[name])))
+    say(
+        f"{name}: about {size_text(KAGGLE_SIZES[name])}, and its zip beside it until it is unpacked"
+    )
     with explained(name, BY_HAND, {**ANSWERS, 404: _OLD} if "old" in name else ANSWERS):
         part.parent.mkdir(parents=True, exist_ok=True)
         patiently(partial(_download, api, name, part), lambda: length(part))
     _place(part, target, KAGGLE_COLUMNS[name])
-    say("%s: there, %s" % (target, size_text(target.stat().st_size)))
+    say(f"{target}: there, {size_text(target.stat().st_size)}")
 
 
 def _download(api: Any, name: str, part: Path) -> None:
     """One attempt: asks Kaggle for a link, then goes on where `part` ends if the content is still the same."""
     from kagglesdk.competitions.types.competition_api_service import ApiDownloadDataFileRequest
+
     request = ApiDownloadDataFileRequest()
     request.competition_name, request.file_name = COMPETITION, name
     with impatient(lambda: length(part), SILENCE), api.build_kaggle_client() as client:
         with client.competitions.competition_api_client.download_data_file(request) as response:
             announced = int(response.headers.get("Content-Length") or 0)
             zipped = response.url.split("?")[0].endswith(".zip")
-            require_free(part, announced - length(part) + (KAGGLE_SIZES[name] if zipped else 0),
-                         name + (" with its zip" if zipped else ""))
+            require_free(
+                part,
+                announced - length(part) + (KAGGLE_SIZES[name] if zipped else 0),
+                name + (" with its zip" if zipped else ""),
+            )
             try:
                 if api.download_needed(response, str(part)):
                     # No retries in there: they would write a server's error page over what was fetched.
                     with watched(name, announced or None, lambda: length(part)):
-                        api.download_file(response, str(part), client.http_client(), quiet=True, resume=True, max_retries=0)
+                        api.download_file(
+                            response,
+                            str(part),
+                            client.http_client(),
+                            quiet=True,
+                            resume=True,
+                            max_retries=0,
+                        )
             except ValueError as error:
                 part.unlink(missing_ok=True)
-                raise KitError("what came is not as long as Kaggle announced, and was removed", name,
-                               "run the same command again") from error
+                raise KitError(
+                    "what came is not as long as Kaggle announced, and was removed",
+                    name,
+                    "run the same command again",
+                ) from error
     _require_md5(part, response.headers.get("x-goog-hash", ""))
 
 
@@ -120,7 +146,11 @@ def _require_md5(part: Path, stated: str) -> None:
             digest.update(block)
     if base64.b64encode(digest.digest()).decode("ascii") != match[1]:
         part.unlink()
-        raise KitError("had another MD5 than its server states, and was removed", part, "run the same command again")
+        raise KitError(
+            "had another MD5 than its server states, and was removed",
+            part,
+            "run the same command again",
+        )
 
 
 def _place(part: Path, target: Path, columns: Sequence[str]) -> None:
@@ -132,7 +162,7 @@ def _place(part: Path, target: Path, columns: Sequence[str]) -> None:
         if zipped:
             member = _member(part, target.name)
             require_free(target, member.file_size, target.name)
-            say("%s: unpacking %s" % (target.name, size_text(member.file_size)))
+            say(f"{target.name}: unpacking {size_text(member.file_size)}")
             unzip(part, member, target, check)
             part.unlink()
         else:
@@ -140,15 +170,23 @@ def _place(part: Path, target: Path, columns: Sequence[str]) -> None:
             publish(part, target)
     except Damaged as error:
         part.unlink()
-        raise KitError("%s; the download was removed" % error.what, error.where, "run the same command again") from error
+        raise KitError(
+            f"{error.what}; the download was removed", error.where, "run the same command again"
+        ) from error
 
 
 def _member(archive: Path, name: str) -> zipfile.ZipInfo:
     try:
         with explain_os_errors(archive), zipfile.ZipFile(str(archive)) as opened:
-            found = [info for info in opened.infolist() if Path(info.filename).name == name and not info.is_dir()]
+            found = [
+                info
+                for info in opened.infolist()
+                if Path(info.filename).name == name and not info.is_dir()
+            ]
     except zipfile.BadZipFile as error:
-        raise Damaged("is a truncated or damaged zip", archive, "run the same command again") from error
+        raise Damaged(
+            "is a truncated or damaged zip", archive, "run the same command again"
+        ) from error
     if len(found) != 1:
-        raise Damaged("holds no %s" % name, archive, "run the same command again")
+        raise Damaged(f"holds no {name}", archive, "run the same command again")
     return found[0]

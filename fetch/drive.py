@@ -1,4 +1,5 @@
 """The team's checkpoints from Google Drive, by gdown: only what is missing, resumed, checked, given its place."""
+
 from __future__ import annotations
 
 import os
@@ -35,8 +36,11 @@ def fetch(places: Places, address: str, outcome: Outcome) -> None:
         return
     with outcome.attempt():
         if not address:
-            raise KitError("nothing says where the team's download lies", "DRIVE",
-                           "give it as DRIVE=<address or id>: %s; or put its files into the drop folder" % _README)
+            raise KitError(
+                "nothing says where the team's download lies",
+                "DRIVE",
+                f"give it as DRIVE=<address or id>: {_README}; or put its files into the drop folder",
+            )
         size = CHECKPOINTS_SIZE * len(missing) // CHECKPOINTS
         say("weights: %d checkpoints are missing, about %s" % (len(missing), size_text(size)))
         require_free(places.staging, size, "%d checkpoints" % len(missing))
@@ -73,7 +77,7 @@ def _folder(folder: Path, address: str, places: Places, outcome: Outcome) -> Non
                 drop.take(folder / identity, places, outcome)
                 shutil.rmtree(str(folder / identity))
     for name in unknown:
-        say("not recognised on the drive: %s" % name)
+        say(f"not recognised on the drive: {name}")
 
 
 def _listed(address: str) -> Iterator[Tuple[str, str]]:
@@ -93,7 +97,7 @@ def _one(part: Path, identity: str, claim: Claim, index: HashIndex, outcome: Out
             part.unlink()
             raise
         part.unlink()  # it has a second name, or was copied to another disk
-        say("%s: there, %s" % (claim.target, size_text(claim.target.stat().st_size)))
+        say(f"{claim.target}: there, {size_text(claim.target.stat().st_size)}")
     except KitError as error:
         if ends_all(error):
             raise
@@ -104,16 +108,30 @@ def _get(identity: str, part: Path) -> None:
     with explained(part.name, BY_HAND, ANSWERS):
         part.parent.mkdir(parents=True, exist_ok=True)
         with watched(part.name, None, lambda: sum(length(path) for path in part.parent.iterdir())):
-            gdown.download(id=identity, output=str(part), quiet=True, resume=True, timeout=TIMEOUT, retries=5)
+            gdown.download(
+                id=identity, output=str(part), quiet=True, resume=True, timeout=TIMEOUT, retries=5
+            )
 
 
 def _download(address: str, folder: Path) -> Path:
     """A single file: on Google Drive it is called as its answer says, elsewhere as its address does."""
     url = urllib.parse.urlsplit(address)
     own = folder / "file"
-    name = os.path.basename(url.path) if url.hostname not in ("drive.google.com", "docs.google.com") else ""
+    name = (
+        os.path.basename(url.path)
+        if url.hostname not in ("drive.google.com", "docs.google.com")
+        else ""
+    )
     with explained("DRIVE", BY_HAND, ANSWERS):
         own.mkdir(parents=True, exist_ok=True)
         with watched(name or "a file", None, lambda: sum(length(path) for path in own.iterdir())):
-            return Path(gdown.download(url=address, output=str(own / name) + ("" if name else os.sep), quiet=True,
-                                       resume=True, timeout=TIMEOUT, retries=5))
+            return Path(
+                gdown.download(
+                    url=address,
+                    output=str(own / name) + ("" if name else os.sep),
+                    quiet=True,
+                    resume=True,
+                    timeout=TIMEOUT,
+                    retries=5,
+                )
+            )

@@ -1,4 +1,5 @@
 """Files that came by hand: recognised in a folder and in zip archives, checked, given their place."""
+
 from __future__ import annotations
 
 import hashlib
@@ -30,7 +31,7 @@ class Found:
 
     @property
     def name(self) -> str:
-        return "%s in %s" % (self.member.filename, self.path) if self.member else str(self.path)
+        return f"{self.member.filename} in {self.path}" if self.member else str(self.path)
 
     @property
     def size(self) -> int:
@@ -40,7 +41,9 @@ class Found:
         """Folders and name, those inside the archive in the end."""
         parts = self.path.relative_to(root).parts
         if self.member:
-            parts = parts[:-1] + tuple(part for part in self.member.filename.replace("\\", "/").split("/") if part)
+            parts = parts[:-1] + tuple(
+                part for part in self.member.filename.replace("\\", "/").split("/") if part
+            )
         return parts
 
     def digest(self) -> str:
@@ -57,7 +60,8 @@ class Found:
         if self.member:
             return other.stat().st_size == self.size and _crc(other) == self.member.CRC
         return os.path.samefile(str(self.path), str(other)) or (
-            other.stat().st_size == self.size and index.of(other) == index.of(self.path))
+            other.stat().st_size == self.size and index.of(other) == index.of(self.path)
+        )
 
 
 def _crc(path: Path) -> int:
@@ -84,14 +88,22 @@ def take(root: Path, places: Places, outcome: Outcome) -> None:
                     placed += 1
                 else:
                     there += 1
-        except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # a password, a method that Python does not know
-            outcome.refuse(KitError("cannot be read (%s)" % type(error).__name__, found.name, "unpack it by hand"))
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+        ) as error:  # a password, a method that Python does not know
+            outcome.refuse(
+                KitError(
+                    f"cannot be read ({type(error).__name__})", found.name, "unpack it by hand"
+                )
+            )
         except KitError as error:
             outcome.refuse(error)
     index.save()
     say("%s: %d files given their place, %d already there" % (root, placed, there))
     for name in unknown:
-        say("not recognised: %s" % name)
+        say(f"not recognised: {name}")
 
 
 def _files(root: Path, outcome: Outcome) -> Iterator[Found]:
@@ -109,13 +121,17 @@ def _files(root: Path, outcome: Outcome) -> Iterator[Found]:
                 with explain_os_errors(path), zipfile.ZipFile(str(path)) as archive:
                     members = [info for info in archive.infolist() if not info.is_dir()]
             except zipfile.BadZipFile:
-                outcome.refuse(KitError("is truncated, or no zip archive", path, "download it again"))
+                outcome.refuse(
+                    KitError("is truncated, or no zip archive", path, "download it again")
+                )
                 continue
             except KitError as error:
                 outcome.refuse(error)
                 continue
             for member in members:
-                if Path(member.filename).name not in _JUNK and not member.filename.startswith("__MACOSX/"):
+                if Path(member.filename).name not in _JUNK and not member.filename.startswith(
+                    "__MACOSX/"
+                ):
                     yield Found(path, member)
 
 
@@ -124,7 +140,7 @@ def place(found: Found, claim: Claim, index: HashIndex) -> bool:
     there = claim.found
     if there:
         if not found.is_same(there, index):
-            raise KitError("is another file than %s" % there, found.name, _CONFLICT)
+            raise KitError(f"is another file than {there}", found.name, _CONFLICT)
         return False
     if found.member:
         require_free(claim.target, found.size, claim.target.name)

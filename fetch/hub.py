@@ -1,4 +1,5 @@
 """Step files from LEAP/ClimSim_low-res on Hugging Face, by its own client: listed, resumed, compared with their sha256."""
+
 from __future__ import annotations
 
 import hashlib
@@ -24,10 +25,15 @@ from leapkit.data.progress import progress
 
 DATASET = "LEAP/ClimSim_low-res"
 PAGE = "https://huggingface.co/datasets/" + DATASET
-BY_HAND = "download the month from %s into the drop folder" % PAGE
-ANSWERS = {401: ("the hub does not accept HF_TOKEN", "unset it or make a new one: this data set needs none"),
-           403: ("the hub refuses", "see %s, and set HF_TOKEN where it asks for one" % PAGE),
-           404: ("the hub does not have it", "see what %s lists under train" % PAGE)}
+BY_HAND = f"download the month from {PAGE} into the drop folder"
+ANSWERS = {
+    401: (
+        "the hub does not accept HF_TOKEN",
+        "unset it or make a new one: this data set needs none",
+    ),
+    403: ("the hub refuses", f"see {PAGE}, and set HF_TOKEN where it asks for one"),
+    404: ("the hub does not have it", f"see what {PAGE} lists under train"),
+}
 AT_ONCE = 8  # transfers
 # Bytes that a killed transfer loses: the client's own 10 MB are more than a whole file.
 constants.DOWNLOAD_CHUNK_SIZE = 1 << 17
@@ -49,7 +55,13 @@ def fetch(places: Places, months: Sequence[str], outcome: Outcome) -> None:
     for name in months:
         month = survey.of(places.raw.steps, name)
         for file, problem in sorted(month.damaged.items()):
-            outcome.refuse(KitError(problem, places.raw.steps / name / file, "remove it and run the same command again"))
+            outcome.refuse(
+                KitError(
+                    problem,
+                    places.raw.steps / name / file,
+                    "remove it and run the same command again",
+                )
+            )
         if month.missing():
             found.append(month)
         elif not month.damaged:
@@ -57,7 +69,10 @@ def fetch(places: Places, months: Sequence[str], outcome: Outcome) -> None:
     files = sum(len(month.missing()) for month in found)
     if not files:
         return
-    say("steps: %d files to fetch in %d months, about %s" % (files, len(found), size_text(files * PAIR_BYTES / 2)))
+    say(
+        "steps: %d files to fetch in %d months, about %s"
+        % (files, len(found), size_text(files * PAIR_BYTES / 2))
+    )
     with outcome.attempt():
         require_free(places.raw.steps, files * PAIR_BYTES // 2, "%d step files" % files)
         huggingface_hub.utils.disable_progress_bars()
@@ -74,7 +89,7 @@ def fetch(places: Places, months: Sequence[str], outcome: Outcome) -> None:
 def listed(month: str) -> Dict[str, Remote]:
     """{file name: what the hub says} of a month."""
     found = {}
-    with explained("train/%s of %s" % (month, DATASET), BY_HAND, ANSWERS):
+    with explained(f"train/{month} of {DATASET}", BY_HAND, ANSWERS):
         for entry in huggingface_hub.list_repo_tree(DATASET, "train/" + month, repo_type="dataset"):
             if isinstance(entry, huggingface_hub.RepoFile):
                 digest = entry.lfs.sha256 if entry.lfs else entry.blob_id
@@ -88,15 +103,26 @@ def _month(folder: Path, month: Month, outcome: Outcome) -> None:
     absent = len(month.missing()) - len(names)
     if absent:
         example = next(name for name in month.missing() if name not in there)
-        outcome.refuse(KitError("the hub does not list %d of its files, such as %s" % (absent, example), month.name,
-                                BY_HAND))
-    require_free(folder, sum(there[name].size - length(part_of(folder / name)) for name in names), month.name)
+        outcome.refuse(
+            KitError(
+                "the hub does not list %d of its files, such as %s" % (absent, example),
+                month.name,
+                BY_HAND,
+            )
+        )
+    require_free(
+        folder, sum(there[name].size - length(part_of(folder / name)) for name in names), month.name
+    )
     failures = _transfers([(folder / name, there[name]) for name in names], month.name)
     say("%s: %d files fetched" % (month.name, len(names) - len(failures)))
     for error in failures[:3]:
         outcome.refuse(error)
     if failures[3:]:
-        outcome.refuse(KitError("%d more files failed" % len(failures[3:]), month.name, "run the same command again"))
+        outcome.refuse(
+            KitError(
+                "%d more files failed" % len(failures[3:]), month.name, "run the same command again"
+            )
+        )
 
 
 def _transfers(wanted: Sequence[Tuple[Path, Remote]], name: str) -> List[KitError]:
@@ -114,7 +140,9 @@ def _transfers(wanted: Sequence[Tuple[Path, Remote]], name: str) -> List[KitErro
                 failures.append(error)
     except BaseException as error:
         stop.set()
-        pool.shutdown(wait=isinstance(error, KitError), cancel_futures=True)  # on Ctrl-C a silent server is not waited for
+        pool.shutdown(
+            wait=isinstance(error, KitError), cancel_futures=True
+        )  # on Ctrl-C a silent server is not waited for
         raise
     pool.shutdown()
     return failures
@@ -133,8 +161,13 @@ def _one(target: Path, remote: Remote, stop: threading.Event) -> None:
         if length(part) > remote.size:
             part.unlink()
         with open(part, "ab") as handle:
-            http_get(huggingface_hub.hf_hub_url(DATASET, remote.path, repo_type="dataset"), handle,
-                     resume_size=length(part), headers=huggingface_hub.utils.build_hf_headers(), expected_size=remote.size)
+            http_get(
+                huggingface_hub.hf_hub_url(DATASET, remote.path, repo_type="dataset"),
+                handle,
+                resume_size=length(part),
+                headers=huggingface_hub.utils.build_hf_headers(),
+                expected_size=remote.size,
+            )
 
     with explained(target.name, BY_HAND, ANSWERS):
         resumed = length(part) > 0
@@ -144,13 +177,18 @@ def _one(target: Path, remote: Remote, stop: threading.Event) -> None:
             patiently(transfer, lambda: length(part))
         if _digest(part, remote) != remote.digest:
             part.unlink()
-            raise KitError("had another sha256 than the hub states, and was removed", target.name,
-                           "run the same command again")
+            raise KitError(
+                "had another sha256 than the hub states, and was removed",
+                target.name,
+                "run the same command again",
+            )
     try:
         require_step(part, target.name)
     except KitError as error:
         part.unlink()
-        raise KitError("the hub's file is no such step: " + error.what, target.name, BY_HAND) from error
+        raise KitError(
+            "the hub's file is no such step: " + error.what, target.name, BY_HAND
+        ) from error
     publish(part, target)
 
 

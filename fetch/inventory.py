@@ -1,4 +1,5 @@
 """What is there, what is missing, how large that is, where it comes from and by which command: a table."""
+
 from __future__ import annotations
 
 import shutil
@@ -48,7 +49,11 @@ class Row:
     def lines(self) -> Iterator[str]:
         text = "  %-46s %-22s" % (self.name, self.state)
         if self.missing:
-            text += " %9s  %s: %s" % (size_text(self.size) if self.size else "", self.source, self.command)
+            text += " %9s  %s: %s" % (
+                size_text(self.size) if self.size else "",
+                self.source,
+                self.command,
+            )
         yield text.rstrip()
         for note in self.notes:
             yield "      " + note
@@ -56,21 +61,60 @@ class Row:
 
 def rows(places: Places, months: Sequence[str]) -> List[Row]:
     """Everything that can be fetched; of step files these months (all of the split, and those that are there, without)."""
-    found = [_file("train.csv" if name == TRAIN else "kaggle", places.kaggle(name), places, name != TRAIN,
-                   KAGGLE_SIZES[name], "Kaggle") for name in KAGGLE_SIZES]
+    found = [
+        _file(
+            "train.csv" if name == TRAIN else "kaggle",
+            places.kaggle(name),
+            places,
+            name != TRAIN,
+            KAGGLE_SIZES[name],
+            "Kaggle",
+        )
+        for name in KAGGLE_SIZES
+    ]
     for family, name in STATISTICS:
-        found.append(_file("statistics", places.statistics(family, name), places, name != OLD_WEIGHTS, 3e4, "GitHub"))
+        found.append(
+            _file(
+                "statistics",
+                places.statistics(family, name),
+                places,
+                name != OLD_WEIGHTS,
+                3e4,
+                "GitHub",
+            )
+        )
     found += _steps(places, months)
     found += _weights(places)
     index = places.row_index
-    found.append(_file("weights", index, places, False, 0, "Google Drive, for adam's rows", "DRIVE=<%s>" % "address or id"))
+    found.append(
+        _file(
+            "weights",
+            index,
+            places,
+            False,
+            0,
+            "Google Drive, for adam's rows",
+            "DRIVE=<{}>".format("address or id"),
+        )
+    )
     return found
 
 
-def _file(what: str, path: Path, places: Places, needed: bool, size: float, source: str, *more: str) -> Row:
+def _file(
+    what: str, path: Path, places: Places, needed: bool, size: float, source: str, *more: str
+) -> Row:
     there = path.exists()
     state = "there" if there else "missing" if needed else "missing, optional"
-    return Row(what, str(path.relative_to(places.raw.root)), state, not there, needed, size, source, command(what, *more))
+    return Row(
+        what,
+        str(path.relative_to(places.raw.root)),
+        state,
+        not there,
+        needed,
+        size,
+        source,
+        command(what, *more),
+    )
 
 
 def _steps(places: Places, months: Sequence[str]) -> Iterator[Row]:
@@ -79,7 +123,9 @@ def _steps(places: Places, months: Sequence[str]) -> Iterator[Row]:
     run: List[Month] = []
     for name in months or wanted_months(places):
         month = survey.of(places.raw.steps, name)
-        if run and not (_plain(month) and _plain(month) == _plain(run[-1]) and name == _next(run[-1].name)):
+        if run and not (
+            _plain(month) and _plain(month) == _plain(run[-1]) and name == _next(run[-1].name)
+        ):
             yield _row_of(run)
             run = []
         run.append(month)
@@ -101,18 +147,34 @@ def _next(name: str) -> str:
 
 def _row_of(months: Sequence[Month]) -> Row:
     first, last = months[0].name, months[-1].name
-    steps, pairs = sum(steps_of(month.name) for month in months), sum(month.pairs for month in months)
+    steps, pairs = (
+        sum(steps_of(month.name) for month in months),
+        sum(month.pairs for month in months),
+    )
     files = sum(len(month.missing()) for month in months)
     notes = []
     for month in months:
         notes += ["odd name: " + name for name in month.odd]
-        notes += ["%s: %s" % item for item in sorted(month.damaged.items())]
+        notes += ["{}: {}".format(*item) for item in sorted(month.damaged.items())]
         if month.unfinished:
             notes.append("%d files are being fetched, or were" % month.unfinished)
-    name = "ClimSim_low-res/train/" + (first if first == last else "%s to %s" % (first, last))
-    text = "whole, %d steps" % steps if pairs == steps else _plain(months[0]) or "%d of %d steps" % (pairs, steps)
-    return Row("steps", name, text, pairs < steps, False, files * PAIR_BYTES / 2, "Hugging Face",
-               command("steps", "MONTHS=" + (first if first == last else "%s:%s" % (first, last))), tuple(notes))
+    name = "ClimSim_low-res/train/" + (first if first == last else f"{first} to {last}")
+    text = (
+        "whole, %d steps" % steps
+        if pairs == steps
+        else _plain(months[0]) or "%d of %d steps" % (pairs, steps)
+    )
+    return Row(
+        "steps",
+        name,
+        text,
+        pairs < steps,
+        False,
+        files * PAIR_BYTES / 2,
+        "Hugging Face",
+        command("steps", "MONTHS=" + (first if first == last else f"{first}:{last}")),
+        tuple(notes),
+    )
 
 
 def wanted_months(places: Places) -> List[str]:
@@ -126,19 +188,37 @@ def wanted_months(places: Places) -> List[str]:
 def _weights(places: Places) -> Iterator[Row]:
     """A line per member that published something, those of the blend and the others apart."""
     for (member, blended), group in groupby(
-            sorted(checkpoints(), key=lambda c: (not c.row.blended, c.row.member)), lambda c: (c.row.member, c.row.blended)):
+        sorted(checkpoints(), key=lambda c: (not c.row.blended, c.row.member)),
+        lambda c: (c.row.member, c.row.blended),
+    ):
         own = list(group)
         missing = [c.stems[0] + ".pt" for c in own if not c.found(places.weights[member])]
-        state = "%d of %d there" % (len(own) - len(missing), len(own)) if missing else "there, %d" % len(own)
-        notes = ["missing: " + ", ".join(missing[:4]) + (" and %d more" % len(missing[4:]) if missing[4:] else "")]
-        yield Row("weights", "%s's checkpoints%s" % (member, "" if blended else " outside the blend"), state, bool(missing),
-                  blended, CHECKPOINTS_SIZE / CHECKPOINTS * len(missing), "Google Drive",
-                  command("weights", "DRIVE=<address or id>"), tuple(notes) if missing else ())
+        state = (
+            "%d of %d there" % (len(own) - len(missing), len(own))
+            if missing
+            else "there, %d" % len(own)
+        )
+        notes = [
+            "missing: "
+            + ", ".join(missing[:4])
+            + (" and %d more" % len(missing[4:]) if missing[4:] else "")
+        ]
+        yield Row(
+            "weights",
+            "{}'s checkpoints{}".format(member, "" if blended else " outside the blend"),
+            state,
+            bool(missing),
+            blended,
+            CHECKPOINTS_SIZE / CHECKPOINTS * len(missing),
+            "Google Drive",
+            command("weights", "DRIVE=<address or id>"),
+            tuple(notes) if missing else (),
+        )
 
 
 def show(places: Places, months: Sequence[str]) -> Iterator[str]:
     """The table and how to go on."""
-    yield "RAW_DATA %s, checkpoints in %s" % (places.raw.root, _common(places))
+    yield f"RAW_DATA {places.raw.root}, checkpoints in {_common(places)}"
     found = rows(places, months)
     for row in found:
         yield from row.lines()
@@ -146,11 +226,13 @@ def show(places: Places, months: Sequence[str]) -> Iterator[str]:
     while not free.exists():
         free = free.parent
     needed = [row for row in found if row.missing and row.needed]
-    yield "missing: %s for inference, %s of step files for training; %s are free" % (
-        size_text(sum(row.size for row in needed)), size_text(sum(row.size for row in found if row.what == "steps")),
-        size_text(shutil.disk_usage(str(free)).free))
+    yield "missing: {} for inference, {} of step files for training; {} are free".format(
+        size_text(sum(row.size for row in needed)),
+        size_text(sum(row.size for row in found if row.what == "steps")),
+        size_text(shutil.disk_usage(str(free)).free),
+    )
     yield "DRIVE: the address that the README of the team's repository, ChunhanLi/2nd-kaggle-LEAP, gives for its checkpoints"
-    yield "by hand: put files, also zipped, into %s, then %s" % (places.drop, command("drop"))
+    yield "by hand: put files, also zipped, into {}, then {}".format(places.drop, command("drop"))
 
 
 def _common(places: Places) -> str:
@@ -161,4 +243,8 @@ def _common(places: Places) -> str:
 def require_known(what: Sequence[str], known: Sequence[str]) -> None:
     for word in what:
         if word not in known:
-            raise KitError("%r is nothing that can be fetched" % word, "WHAT", "choose from " + ", ".join(known))
+            raise KitError(
+                f"{word!r} is nothing that can be fetched",
+                "WHAT",
+                "choose from " + ", ".join(known),
+            )

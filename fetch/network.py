@@ -1,4 +1,5 @@
 """What a failing network looks like: every client's exceptions as one sentence, none of their texts (URLs hold tokens)."""
+
 from __future__ import annotations
 
 import contextlib
@@ -19,13 +20,30 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from leapkit.core.errors import KitError, explain_os_errors
 
 # requests' and the hub's errors of HTTP are OSErrors as well, so these are asked for before the disk's.
-NETWORK_ERRORS = (requests.exceptions.RequestException, httpx2.HTTPError, urllib3.exceptions.HTTPError, ssl.SSLError,
-                  gdown.exceptions.DownloadError, ConnectionError, TimeoutError, socket.gaierror)
-_TLS_ERRORS = (ssl.SSLCertVerificationError, requests.exceptions.SSLError, urllib3.exceptions.SSLError)
+NETWORK_ERRORS = (
+    requests.exceptions.RequestException,
+    httpx2.HTTPError,
+    urllib3.exceptions.HTTPError,
+    ssl.SSLError,
+    gdown.exceptions.DownloadError,
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
+)
+_TLS_ERRORS = (
+    ssl.SSLCertVerificationError,
+    requests.exceptions.SSLError,
+    urllib3.exceptions.SSLError,
+)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 ATTEMPTS = 4  # in a row that bring no byte
-_GENERAL = {401: "the server does not know who asks", 403: "the server refuses", 404: "the server does not have it",
-            416: "the server refuses to go on where the transfer ended", 429: "the server was asked too often"}
+_GENERAL = {
+    401: "the server does not know who asks",
+    403: "the server refuses",
+    404: "the server does not have it",
+    416: "the server refuses to go on where the transfer ended",
+    429: "the server was asked too often",
+}
 Answers = Mapping[int, Tuple[str, str]]  # HTTP status -> what is wrong, what to do about it
 
 
@@ -48,22 +66,42 @@ def explained(where: object, by_hand: str, answers: Optional[Answers] = None) ->
                 raise _as_kit_error(error, where, by_hand, answers or {}) from error
     except KitError:
         raise
-    except (ValueError, AttributeError, LookupError, TypeError) as error:  # an answer that the client cannot read
-        raise KitError("the answer is not what the client %s expects (%s)" % (
-            type(error).__module__.split(".")[0], type(error).__name__), where, by_hand) from error
+    except (
+        ValueError,
+        AttributeError,
+        LookupError,
+        TypeError,
+    ) as error:  # an answer that the client cannot read
+        raise KitError(
+            "the answer is not what the client {} expects ({})".format(
+                type(error).__module__.split(".")[0], type(error).__name__
+            ),
+            where,
+            by_hand,
+        ) from error
 
 
 def _as_kit_error(error: Exception, where: object, by_hand: str, answers: Answers) -> KitError:
     status = status_of(error)
     if status:
-        what, remedy = answers.get(status, (_GENERAL.get(status, "the server fails"), "try again later, or " + by_hand))
+        what, remedy = answers.get(
+            status, (_GENERAL.get(status, "the server fails"), "try again later, or " + by_hand)
+        )
         kind = Unreachable if status in (401, 403, 429) or status >= 500 else KitError
         return kind("%s (HTTP %d)" % (what, status), where, remedy)
-    if isinstance(error, gdown.exceptions.DownloadError) and not isinstance(error.__cause__, NETWORK_ERRORS):
-        return KitError("Google Drive does not hand it out: it is not there, not shared, or was fetched too often today",
-                        where, "check DRIVE, try again tomorrow, or " + by_hand)
-    return Unreachable("the network does not answer: " + _reason(error), where,
-                       "check the network and its proxy and run the same command again, or " + by_hand)
+    if isinstance(error, gdown.exceptions.DownloadError) and not isinstance(
+        error.__cause__, NETWORK_ERRORS
+    ):
+        return KitError(
+            "Google Drive does not hand it out: it is not there, not shared, or was fetched too often today",
+            where,
+            "check DRIVE, try again tomorrow, or " + by_hand,
+        )
+    return Unreachable(
+        "the network does not answer: " + _reason(error),
+        where,
+        "check the network and its proxy and run the same command again, or " + by_hand,
+    )
 
 
 def status_of(error: Optional[BaseException]) -> int:
@@ -88,7 +126,9 @@ def _reason(error: Optional[BaseException]) -> str:
             found = "the server's name is not known"
         elif isinstance(error, ConnectionRefusedError):
             found = "the connection is refused"
-        elif isinstance(error, (TimeoutError, requests.exceptions.Timeout, httpx2.TimeoutException)):
+        elif isinstance(
+            error, (TimeoutError, requests.exceptions.Timeout, httpx2.TimeoutException)
+        ):
             found = "there is no answer in time"
         elif isinstance(error, (requests.exceptions.ProxyError, httpx2.ProxyError)):
             found = "the proxy refuses"
@@ -99,14 +139,19 @@ def _reason(error: Optional[BaseException]) -> str:
 def ends_all(error: KitError) -> bool:
     """Whether the next file of the same server would meet the same."""
     cause = error.__cause__
-    return isinstance(error, Unreachable) or (isinstance(cause, OSError) and cause.errno in _DISK_ERRORS)
+    return isinstance(error, Unreachable) or (
+        isinstance(cause, OSError) and cause.errno in _DISK_ERRORS
+    )
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed a moment later."""
     status = status_of(error)
-    return (isinstance(error, NETWORK_ERRORS) and not isinstance(error, _TLS_ERRORS)
-            and (not status or status == 429 or status >= 500))
+    return (
+        isinstance(error, NETWORK_ERRORS)
+        and not isinstance(error, _TLS_ERRORS)
+        and (not status or status == 429 or status >= 500)
+    )
 
 
 def patiently(step: Callable[[], None], progress: Callable[[], int]) -> None:
@@ -125,7 +170,7 @@ def patiently(step: Callable[[], None], progress: Callable[[], int]) -> None:
             failures, before = (0 if now > before else failures) + 1, now
             if failures >= ATTEMPTS:
                 raise
-            time.sleep(min(2.0 ** failures / 2, 30.0))
+            time.sleep(min(2.0**failures / 2, 30.0))
 
 
 @contextlib.contextmanager
@@ -137,7 +182,7 @@ def impatient(done: Callable[[], int], seconds: float) -> Iterator[None]:
         nonlocal before
         now = done()
         if now == before:
-            raise TimeoutError("nothing came for %.0f s" % seconds)
+            raise TimeoutError(f"nothing came for {seconds:.0f} s")
         before = now
 
     previous = signal.signal(signal.SIGALRM, look)
@@ -151,7 +196,11 @@ def impatient(done: Callable[[], int], seconds: float) -> Iterator[None]:
 
 def trust_the_users_certificates() -> None:
     """One variable for all clients: requests reads REQUESTS_CA_BUNDLE, httpx SSL_CERT_FILE, pip PIP_CERT."""
-    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE")
+    named = (
+        os.environ.get("SSL_CERT_FILE")
+        or os.environ.get("PIP_CERT")
+        or os.environ.get("REQUESTS_CA_BUNDLE")
+    )
     if named:
         os.environ.setdefault("SSL_CERT_FILE", named)
         os.environ.setdefault("REQUESTS_CA_BUNDLE", named)

@@ -1,4 +1,5 @@
 """What a run tells: what it does, how far a transfer is, and what it refused, which is never in the way of the rest."""
+
 from __future__ import annotations
 
 import contextlib
@@ -18,7 +19,7 @@ class Outcome:
 
     def refuse(self, error: KitError) -> None:
         self.refused.append(str(error))
-        print("error: %s" % error, file=sys.stderr, flush=True)
+        print(f"error: {error}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
@@ -62,5 +63,5 @@ def size_text(size: float) -> str:
     """Decimal units, as disks are sold."""
     for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= length / 20:
-            return "%.1f %s" % (size / length, unit)
+            return f"{size / length:.1f} {unit}"
     return "%d bytes" % size

@@ -1,4 +1,5 @@
 """What can be fetched and where it belongs: leapkit.core.layout's layout and the members' rows as one list of files."""
+
 from __future__ import annotations
 
 import importlib
@@ -20,26 +21,43 @@ OLD_WEIGHTS = "old_sample_weight.csv"
 
 # Bytes, about: 625,000 rows of the competition's test set (test.csv from 38,016 real rows, the others by arithmetic),
 # the competition's own figure for train.csv, the team's checkpoints.
-KAGGLE_SIZES = {"test.csv": 6_900_000_000, "sample_submission.csv": 470_000_000,
-                "sample_submission_old.csv": 3_600_000_000, TRAIN: 182_000_000_000}
+KAGGLE_SIZES = {
+    "test.csv": 6_900_000_000,
+    "sample_submission.csv": 470_000_000,
+    "sample_submission_old.csv": 3_600_000_000,
+    TRAIN: 182_000_000_000,
+}
 CHECKPOINTS_SIZE, CHECKPOINTS = 4_600_000_000, 82
 KAGGLE_COLUMNS: Dict[str, Tuple[str, ...]] = {
-    "test.csv": (SAMPLE_ID,) + INPUTS, "sample_submission.csv": (SAMPLE_ID,) + TARGETS,
-    "sample_submission_old.csv": (SAMPLE_ID,) + TARGETS, TRAIN: (SAMPLE_ID,) + INPUTS + TARGETS}
+    "test.csv": (SAMPLE_ID,) + INPUTS,
+    "sample_submission.csv": (SAMPLE_ID,) + TARGETS,
+    "sample_submission_old.csv": (SAMPLE_ID,) + TARGETS,
+    TRAIN: (SAMPLE_ID,) + INPUTS + TARGETS,
+}
 
 # The team's figures: (family, name) -> path in their repository at the commit that was read, sha256 of that file.
 COMMIT = "df6df33"
 STATISTICS: Dict[Tuple[str, str], Tuple[str, str]] = {
-    ("adam", "mean.json"): ("adam_part/data/middle_result/mean.json",
-                            "0b96b08a8d46f4b8bb85489c2264f2b073ca22214575df53bc76037fe7bc1c4b"),
-    ("adam", "std.json"): ("adam_part/data/middle_result/std.json",
-                           "c49a3f06fc0e28b4930690136e8f70a905840674e1fe20b629636cdfe3b3d5c3"),
-    ("adam", OLD_WEIGHTS): ("adam_part/data/middle_result/old_sample_weight.csv",
-                            "004ce3b366eb7bc471a06f6d043c712658e237484cd25672dad2e64d517abbae"),
-    ("fdzm", "mean.json"): ("fdzm_part/data/mean.json",
-                            "fdfc95a4759ee3ce58f83d3897516467f91e21c32c66b5b283828bc44a1c60d9"),
-    ("fdzm", "std.json"): ("fdzm_part/data/std.json",
-                           "ef59d1bae9e08f2518d9663427cffc4ef8b0af18df97e09ea90504ee6f78bd0c"),
+    ("adam", "mean.json"): (
+        "adam_part/data/middle_result/mean.json",
+        "0b96b08a8d46f4b8bb85489c2264f2b073ca22214575df53bc76037fe7bc1c4b",
+    ),
+    ("adam", "std.json"): (
+        "adam_part/data/middle_result/std.json",
+        "c49a3f06fc0e28b4930690136e8f70a905840674e1fe20b629636cdfe3b3d5c3",
+    ),
+    ("adam", OLD_WEIGHTS): (
+        "adam_part/data/middle_result/old_sample_weight.csv",
+        "004ce3b366eb7bc471a06f6d043c712658e237484cd25672dad2e64d517abbae",
+    ),
+    ("fdzm", "mean.json"): (
+        "fdzm_part/data/mean.json",
+        "fdfc95a4759ee3ce58f83d3897516467f91e21c32c66b5b283828bc44a1c60d9",
+    ),
+    ("fdzm", "std.json"): (
+        "fdzm_part/data/std.json",
+        "ef59d1bae9e08f2518d9663427cffc4ef8b0af18df97e09ea90504ee6f78bd0c",
+    ),
 }
 assert {family for family, _ in STATISTICS} == set(FAMILIES)
 
@@ -82,7 +100,9 @@ class Checkpoint:
     def stems(self) -> Tuple[str, ...]:
         """The names that it goes by, the usual one first."""
         assert self.row.published is not None
-        return tuple(group_stem(name, self.group) for name in self.row.published.names + (self.row.id,))
+        return tuple(
+            group_stem(name, self.group) for name in self.row.published.names + (self.row.id,)
+        )
 
     def candidates(self, weights: Path) -> List[Path]:
         """Where leapkit.core.plan looks for it; the first is where it is put: a folder of its own where there are seven."""
@@ -100,13 +120,18 @@ def checkpoints() -> List[Checkpoint]:
     """All files that the team released, by the members' rows."""
     found = []
     for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
-        rows = importlib.import_module("members.%s.experiments" % path.parent.name).EXPERIMENTS
-        found += [Checkpoint(row, group) for row in rows if row.published for group in row.checkpoint_groups]
+        rows = importlib.import_module(f"members.{path.parent.name}.experiments").EXPERIMENTS
+        found += [
+            Checkpoint(row, group)
+            for row in rows
+            if row.published
+            for group in row.checkpoint_groups
+        ]
     return found
 
 
 def command(what: str, *variables: str) -> str:
     """The command that fetches `what`, with what the user gave of where things lie; `variables` follow as they are."""
     given = [name for name in ("RAW_DATA", "WEIGHTS", "DROP") if os.environ.get(name)]
-    words = ["%s=%s" % (name, shlex.quote(os.environ[name])) for name in given] + list(variables)
-    return " ".join(["make fetch WHAT=%s" % what] + words)
+    words = [f"{name}={shlex.quote(os.environ[name])}" for name in given] + list(variables)
+    return " ".join([f"make fetch WHAT={what}"] + words)

@@ -1,4 +1,5 @@
 """A checked file under its final name: never over another one, never half."""
+
 from __future__ import annotations
 
 import os
@@ -45,7 +46,9 @@ def publish(part: Path, target: Path) -> None:
 
 def require_free_name(target: Path) -> None:
     if os.path.lexists(str(target)):
-        raise KitError("another file came to lie there meanwhile", target, "move one of the two away")
+        raise KitError(
+            "another file came to lie there meanwhile", target, "move one of the two away"
+        )
 
 
 def unzip(archive: Path, member: zipfile.ZipInfo, target: Path, check: Check) -> None:
@@ -57,14 +60,22 @@ def unzip(archive: Path, member: zipfile.ZipInfo, target: Path, check: Check) ->
     require_free_name(target)
     with atomic(target) as temporary:
         try:
-            with zipfile.ZipFile(str(archive)) as opened, opened.open(member) as source, open(temporary, "wb") as sink:
+            with zipfile.ZipFile(str(archive)) as opened, opened.open(member) as source, open(
+                temporary, "wb"
+            ) as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise Damaged("its part %s is damaged" % member.filename, archive, remedy) from error
-        except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python does not know
-            raise KitError("its part %s cannot be unpacked here" % member.filename, archive,
-                           "unpack it by hand into the drop folder") from error
+            raise Damaged(f"its part {member.filename} is damaged", archive, remedy) from error
+        except (
+            RuntimeError,
+            NotImplementedError,
+        ) as error:  # a password, or a method that Python does not know
+            raise KitError(
+                f"its part {member.filename} cannot be unpacked here",
+                archive,
+                "unpack it by hand into the drop folder",
+            ) from error
         try:
             check(temporary)
         except Damaged as error:  # named as the user knows it
-            raise Damaged(error.what, "%s in %s" % (member.filename, archive), error.remedy) from error
+            raise Damaged(error.what, f"{member.filename} in {archive}", error.remedy) from error

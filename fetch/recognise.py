@@ -1,4 +1,5 @@
 """What a file is by its name and folders, and where it belongs."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Recogniser:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._checkpoints: Dict[str, Checkpoint] = {
-            stem + ".pt": checkpoint for checkpoint in checkpoints() for stem in checkpoint.stems}
+            stem + ".pt": checkpoint for checkpoint in checkpoints() for stem in checkpoint.stems
+        }
         self._digests = {digest: key for key, (_, digest) in STATISTICS.items()}
 
     def claim(self, parts: Sequence[str], digest: Callable[[], str]) -> Optional[Claim]:
@@ -80,7 +82,9 @@ class Recogniser:
 
     def checkpoint(self, checkpoint: Checkpoint) -> Claim:
         candidates = checkpoint.candidates(self._places.weights[checkpoint.row.member])
-        return Claim(candidates[0], tuple(candidates), partial(require_checkpoint, checkpoint=checkpoint))
+        return Claim(
+            candidates[0], tuple(candidates), partial(require_checkpoint, checkpoint=checkpoint)
+        )
 
     def _family(self, parts: Sequence[str], digest: Callable[[], str]) -> str:
         """adam or fdzm: by the content, which is known, else by the nearest folder that is called so."""

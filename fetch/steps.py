@@ -1,4 +1,5 @@
 """ClimSim's step files: which ones a month has, and which of them lie there whole."""
+
 from __future__ import annotations
 
 import os
@@ -27,7 +28,9 @@ def months_of(text: str) -> Tuple[str, ...]:
         try:
             found.update(step_files.months_of(part))
         except ValueError as error:
-            raise KitError("%r is no month and no range of months" % part, "MONTHS", _EXAMPLE) from error
+            raise KitError(
+                f"{part!r} is no month and no range of months", "MONTHS", _EXAMPLE
+            ) from error
     return tuple(sorted(found))
 
 
@@ -54,17 +57,26 @@ def require_step(path: Path, name: str) -> None:
         size = os.fstat(handle.fileno()).st_size
         header = _header(path, handle.read(_HEADER))
         if size != header.file_size:
-            raise KitError("is %s: %d bytes instead of %d" % (
-                "truncated" if size < header.file_size else "too long", size, header.file_size), path, remedy)
-        if _OF_ITS_KIND[kind] not in header.variables or not {"ymd", "tod"} <= set(header.variables):
-            raise KitError("is no %s file of ClimSim" % kind, path, remedy)
+            raise KitError(
+                "is %s: %d bytes instead of %d"
+                % ("truncated" if size < header.file_size else "too long", size, header.file_size),
+                path,
+                remedy,
+            )
+        if _OF_ITS_KIND[kind] not in header.variables or not {"ymd", "tod"} <= set(
+            header.variables
+        ):
+            raise KitError(f"is no {kind} file of ClimSim", path, remedy)
         instant = []
         for variable in ("ymd", "tod"):
             handle.seek(header.variables[variable].begin)
             instant.append(struct.unpack(">i", handle.read(4))[0])
     if instant != [int(stamp[:10].replace("-", "")), int(stamp[11:])]:
-        raise KitError("holds the step %08d-%05d, and its name is %s" % (instant[0], instant[1], name), path,
-                       "give it the name of the step that it holds")
+        raise KitError(
+            "holds the step %08d-%05d, and its name is %s" % (instant[0], instant[1], name),
+            path,
+            "give it the name of the step that it holds",
+        )
 
 
 def _header(path: Path, start: bytes) -> Header:
@@ -93,14 +105,20 @@ class Month:
     @property
     def pairs(self) -> int:
         """Steps whose two files are whole."""
-        return sum(name.replace(".mli.", ".mlo.") in self.whole for name in self.whole if ".mli." in name)
+        return sum(
+            name.replace(".mli.", ".mlo.") in self.whole for name in self.whole if ".mli." in name
+        )
 
     @property
     def is_whole(self) -> bool:
         return len(self.whole) == 2 * steps_of(self.name)
 
     def missing(self) -> List[str]:
-        return [name for name in names_of(self.name) if name not in self.whole and name not in self.damaged]
+        return [
+            name
+            for name in names_of(self.name)
+            if name not in self.whole and name not in self.damaged
+        ]
 
 
 class Survey:
@@ -115,7 +133,9 @@ class Survey:
         if not folder.is_dir():
             return found
         with explain_os_errors(folder):
-            entries = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(str(folder)))
+            entries = sorted(
+                (entry.name, entry.stat().st_size) for entry in os.scandir(str(folder))
+            )
         for name, size in entries:
             if name.startswith(TEMPORARY):
                 found.unfinished += 1

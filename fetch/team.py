@@ -1,4 +1,5 @@
 """The team's statistics from their public repository at one commit, each compared with its known sha256."""
+
 from __future__ import annotations
 
 import requests
@@ -12,8 +13,13 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import require_free, sha256
 
 REPOSITORY = "ChunhanLi/2nd-kaggle-LEAP"
-BY_HAND = "download it from https://github.com/%s/tree/%s into the drop folder" % (REPOSITORY, COMMIT)
-ANSWERS = {404: ("the team's repository does not have it any more", "find a copy of it and put it into the drop folder")}
+BY_HAND = f"download it from https://github.com/{REPOSITORY}/tree/{COMMIT} into the drop folder"
+ANSWERS = {
+    404: (
+        "the team's repository does not have it any more",
+        "find a copy of it and put it into the drop folder",
+    )
+}
 
 
 def fetch(places: Places, outcome: Outcome) -> None:
@@ -23,7 +29,12 @@ def fetch(places: Places, outcome: Outcome) -> None:
         try:
             if target.exists():
                 published = sha256(target) == digest
-                say("%s is there%s" % (target, "" if published else ", and is not the published one: it is left alone"))
+                say(
+                    "{} is there{}".format(
+                        target,
+                        "" if published else ", and is not the published one: it is left alone",
+                    )
+                )
             else:
                 _one(places, family, name, path, digest)
         except KitError as error:
@@ -38,7 +49,9 @@ def _one(places: Places, family: str, name: str, path: str, digest: str) -> None
     part = part_of(target)
 
     def transfer() -> None:
-        with requests.get("https://raw.githubusercontent.com/%s/%s/%s" % (REPOSITORY, COMMIT, path), timeout=60) as answer:
+        with requests.get(
+            f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/{path}", timeout=60
+        ) as answer:
             answer.raise_for_status()
             part.write_bytes(answer.content)
 

@@ -1,4 +1,5 @@
 """python3 -m launch COMMAND: what `make COMMAND` calls."""
+
 from __future__ import annotations
 
 import argparse
@@ -28,12 +29,26 @@ def main(argv: List[str]) -> int:
     if command in members:
         return run(choose(given("MODE") or "reproduce"), command)
     commands: Dict[str, Callable[[], int]] = {
-        "plan": plan, "blend": blend, "verify": verify, "world": world, "fetch": fetch, "statistics": train_statistics,
-        "split": lambda: split(rest), "store": lambda: store(rest), "doctor": doctor.main,
-        "test": lambda: testing.main(rest), "lint": testing.lint, "bench": testing.bench}
+        "plan": plan,
+        "blend": blend,
+        "verify": verify,
+        "world": world,
+        "fetch": fetch,
+        "statistics": train_statistics,
+        "split": lambda: split(rest),
+        "store": lambda: store(rest),
+        "doctor": doctor.main,
+        "test": lambda: testing.main(rest),
+        "lint": testing.lint,
+        "bench": testing.bench,
+    }
     if command not in commands:
-        raise KitError("unknown command %r" % command, "launch",
-                       "choose from " + ", ".join(sorted(list(commands) + list(members) + ["reproduce", "infer-only"])))
+        raise KitError(
+            f"unknown command {command!r}",
+            "launch",
+            "choose from "
+            + ", ".join(sorted(list(commands) + list(members) + ["reproduce", "infer-only"])),
+        )
     return commands[command]()
 
 
@@ -57,17 +72,26 @@ def run(settings: Settings, only: str) -> int:
     started = time.monotonic()
     code = run_members(settings, decided.members_to_run, table)
     if code and decided.blends:
-        print("the blend was not started: it blends only what all members have finished", flush=True)
+        print(
+            "the blend was not started: it blends only what all members have finished", flush=True
+        )
     elif decided.blends and not code:
         code = run_blend(settings, table)
-    print("%s in %.0f s" % ("done" if code == 0 else "ended with code %d" % code, time.monotonic() - started), flush=True)
+    print(
+        "{} in {:.0f} s".format(
+            "done" if code == 0 else "ended with code %d" % code, time.monotonic() - started
+        ),
+        flush=True,
+    )
     if code == 0 and decided.blend_problem:
-        print("the blend did not run: %s" % decided.blend_problem, flush=True)
+        print(f"the blend did not run: {decided.blend_problem}", flush=True)
     return code
 
 
 def rows_of(settings: Settings, only: str = "") -> registry.Table:
-    return registry.chosen(settings["EXPERIMENTS"], only, settings.mode, settings.everything or bool(only))
+    return registry.chosen(
+        settings["EXPERIMENTS"], only, settings.mode, settings.everything or bool(only)
+    )
 
 
 def run_members(settings: Settings, members: Sequence[str], table: registry.Table) -> int:
@@ -83,20 +107,53 @@ def run_members(settings: Settings, members: Sequence[str], table: registry.Tabl
     commands = {}
     for member in members:
         python = environments.member_python(member, settings["STACK"], settings["ACCELERATOR"])
-        commands[member] = python, ["members." + member, settings.mode, "--profile", settings["PROFILE"],
-                                    "--device", settings["DEVICE"], "--experiments", ids_of(table[member]),
-                                    "--raw-data", str(settings.raw.root), "--submission", str(settings.results.root),
-                                    "--weights", str(settings.weights(member))]
+        commands[member] = (
+            python,
+            [
+                "members." + member,
+                settings.mode,
+                "--profile",
+                settings["PROFILE"],
+                "--device",
+                settings["DEVICE"],
+                "--experiments",
+                ids_of(table[member]),
+                "--raw-data",
+                str(settings.raw.root),
+                "--submission",
+                str(settings.results.root),
+                "--weights",
+                str(settings.weights(member)),
+            ],
+        )
     if len(commands) == 1:
         return environments.run(*commands[members[0]], extra)
-    return job_runner.run([job_runner.Job(member, [str(python), "-m"] + arguments, env=environments.environment(extra))
-                        for member, (python, arguments) in commands.items()])
+    return job_runner.run(
+        [
+            job_runner.Job(
+                member, [str(python), "-m"] + arguments, env=environments.environment(extra)
+            )
+            for member, (python, arguments) in commands.items()
+        ]
+    )
 
 
 def run_blend(settings: Settings, table: registry.Table) -> int:
     artifacts = artifacts_of(registry.searches(table))
-    code = tool(settings, "blend", ["blend", "run", "--table", settings["TABLE"], "--artifacts", artifacts,
-                                    "--postprocess", settings["POSTPROCESS"]])
+    code = tool(
+        settings,
+        "blend",
+        [
+            "blend",
+            "run",
+            "--table",
+            settings["TABLE"],
+            "--artifacts",
+            artifacts,
+            "--postprocess",
+            settings["POSTPROCESS"],
+        ],
+    )
     if code == 0:
         show_made(settings)
     return code
@@ -106,12 +163,14 @@ def show_made(settings: Settings) -> None:
     """Where the blends and their reports lie: a container knows them by other paths."""
     for name in settings.tables:
         own = table_name(name)
-        print("blend: %s\nreport: %s" % (final_path(settings.results, title(own, settings.options)),
-                                        report_path(settings.results, own)), flush=True)
+        print(
+            f"blend: {final_path(settings.results, title(own, settings.options))}\nreport: {report_path(settings.results, own)}",
+            flush=True,
+        )
 
 
 def artifacts_of(searches: Mapping[str, Sequence[str]]) -> str:
-    return ";".join("%s=%s" % (name, ",".join(own)) for name, own in searches.items())
+    return ";".join("{}={}".format(name, ",".join(own)) for name, own in searches.items())
 
 
 def ids_of(experiments: Sequence[Experiment]) -> str:
@@ -120,7 +179,9 @@ def ids_of(experiments: Sequence[Experiment]) -> str:
 
 def container_variables(settings: Settings, table: registry.Table) -> Dict[str, str]:
     env = containers.variables(settings, code_version())
-    env.update(("LEAP_EXPERIMENTS_" + member.upper(), ids_of(rows)) for member, rows in table.items())
+    env.update(
+        ("LEAP_EXPERIMENTS_" + member.upper(), ids_of(rows)) for member, rows in table.items()
+    )
     return env
 
 
@@ -150,13 +211,19 @@ def verify() -> int:
 def tool(settings: Settings, service: str, arguments: List[str]) -> int:
     """Runs one of the blend's commands, in its container or environment."""
     if settings["RUNTIME"] == "docker":
-        env = dict(container_variables(settings, {}),
-                   LEAP_ARTIFACTS=arguments[arguments.index("--artifacts") + 1])
+        env = dict(
+            container_variables(settings, {}),
+            LEAP_ARTIFACTS=arguments[arguments.index("--artifacts") + 1],
+        )
         containers.make_folders(settings, [])
         containers.build(settings, ["blend"], env)
         return containers.run_one(settings, service, [], env)
-    return environments.run(environments.blend_python(), arguments + [
-        "--raw-data", str(settings.raw.root), "--submission", str(settings.results.root)], {"LEAP_CODE": code_version()})
+    return environments.run(
+        environments.blend_python(),
+        arguments
+        + ["--raw-data", str(settings.raw.root), "--submission", str(settings.results.root)],
+        {"LEAP_CODE": code_version()},
+    )
 
 
 def fetch() -> int:
@@ -164,10 +231,12 @@ def fetch() -> int:
     settings = choose("infer-only", needs_runtime=False)
     arguments = ["fetch", "--raw-data", str(settings.raw.root)]
     for member in registry.members():
-        arguments += ["--weights", "%s=%s" % (member, settings.weights(member))]
+        arguments += ["--weights", f"{member}={settings.weights(member)}"]
     for name in ("WHAT", "MONTHS", "DRIVE", "DROP"):
-        arguments.append("--%s=%s" % (name.lower(), given(name)))
-    python = environments.ready("fetch", stacks.BLEND_PYTHON, [registry.REPOSITORY / "fetch" / "locks" / "cpu.txt"])
+        arguments.append(f"--{name.lower()}={given(name)}")
+    python = environments.ready(
+        "fetch", stacks.BLEND_PYTHON, [registry.REPOSITORY / "fetch" / "locks" / "cpu.txt"]
+    )
     return environments.run(python, arguments, {})
 
 
@@ -182,13 +251,22 @@ def make_world(settings: Settings) -> None:
     """Makes the sample world. Raises KitError when its maker fails."""
     sample_world().parent.mkdir(parents=True, exist_ok=True)
     if settings["RUNTIME"] == "docker":
-        code = in_world_container(settings, [], LEAP_RAW_DATA_PARENT=sample_world().parent,
-                                  LEAP_RAW_DATA_NAME=sample_world().name)
+        code = in_world_container(
+            settings,
+            [],
+            LEAP_RAW_DATA_PARENT=sample_world().parent,
+            LEAP_RAW_DATA_NAME=sample_world().name,
+        )
     else:
-        code = environments.run(environments.blend_python(),
-                                ["leapkit.sampleworld", "--to", str(sample_world())], {})
+        code = environments.run(
+            environments.blend_python(), ["leapkit.sampleworld", "--to", str(sample_world())], {}
+        )
     if code:
-        raise KitError("could not be made (the lines above say why)", "the sample world", "run the same command again")
+        raise KitError(
+            "could not be made (the lines above say why)",
+            "the sample world",
+            "run the same command again",
+        )
 
 
 def train_statistics() -> int:
@@ -197,9 +275,16 @@ def train_statistics() -> int:
     show(settings.lines())
     root = settings.raw.root.resolve()
     if settings["RUNTIME"] == "venv":
-        return environments.run(environments.blend_python(), ["leapkit.worlds.train_statistics", "--raw-data", str(root)], {})
-    return in_world_container(settings, ["-m", "leapkit.worlds.train_statistics", "--raw-data", "/world/" + root.name],
-                              LEAP_RAW_DATA_PARENT=root.parent)
+        return environments.run(
+            environments.blend_python(),
+            ["leapkit.worlds.train_statistics", "--raw-data", str(root)],
+            {},
+        )
+    return in_world_container(
+        settings,
+        ["-m", "leapkit.worlds.train_statistics", "--raw-data", "/world/" + root.name],
+        LEAP_RAW_DATA_PARENT=root.parent,
+    )
 
 
 def split(arguments: List[str]) -> int:
@@ -213,11 +298,21 @@ def store(arguments: List[str]) -> int:
         arguments = ["--steps", str(choose("reproduce", needs_runtime=False).raw.steps)] + arguments
     if "--scheduler" in arguments:
         # A cluster's Dask and this one must be of the same version, so it is the caller's own Python that has it.
-        missing = [name for name in ("numpy", "tqdm", "distributed") if importlib.util.find_spec(name) is None]
+        missing = [
+            name
+            for name in ("numpy", "tqdm", "distributed")
+            if importlib.util.find_spec(name) is None
+        ]
         if missing:
-            raise KitError("has no %s" % ", no ".join(missing), sys.executable,
-                           "pip install ./shared distributed, or name the cluster's Python with PYTHON=")
-        return subprocess.call([sys.executable, "-m", "leapkit.worlds.month_arrays"] + arguments, env=environments.environment({}))
+            raise KitError(
+                "has no {}".format(", no ".join(missing)),
+                sys.executable,
+                "pip install ./shared distributed, or name the cluster's Python with PYTHON=",
+            )
+        return subprocess.call(
+            [sys.executable, "-m", "leapkit.worlds.month_arrays"] + arguments,
+            env=environments.environment({}),
+        )
     return on_steps("leapkit.worlds.month_arrays", arguments, "STORE=")
 
 
@@ -246,7 +341,9 @@ def on_steps(module: str, arguments: List[str], variable: str) -> int:
 
 def in_world_container(settings: Settings, inside: List[str], **variables: object) -> int:
     """Runs the blend's image as the service that may write below LEAP_RAW_DATA_PARENT, which it sees as /world."""
-    env = dict(container_variables(settings, {}), **{name: str(value) for name, value in variables.items()})
+    env = dict(
+        container_variables(settings, {}), **{name: str(value) for name, value in variables.items()}
+    )
     containers.build(settings, ["blend"], env)
     return containers.run_one(settings, "world", inside, env)
 
@@ -267,7 +364,9 @@ def show_scores(settings: Settings, only: str) -> None:
 
 def code_version() -> str:
     """The commit that runs, with a mark for uncommitted changes: recorded in receipts, never decisive."""
-    return (output_of(["git", "-C", str(registry.REPOSITORY), "describe", "--always", "--dirty"]) or "").strip()
+    return (
+        output_of(["git", "-C", str(registry.REPOSITORY), "describe", "--always", "--dirty"]) or ""
+    ).strip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The docker runtime: images by `docker compose build`, runs by `up` (all) or `run --no-deps` (one room)."""
+
 from __future__ import annotations
 
 import os
@@ -29,13 +30,21 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
     """What compose.yaml is filled with."""
     stack, raw = settings["STACK"], settings.raw.root
     own = {
-        "LEAP_UID": str(os.getuid()), "LEAP_GID": str(os.getgid()), "LEAP_STACK": stack,
-        "LEAP_ACCELERATOR": settings["ACCELERATOR"], "LEAP_MODE": settings.mode,
+        "LEAP_UID": str(os.getuid()),
+        "LEAP_GID": str(os.getgid()),
+        "LEAP_STACK": stack,
+        "LEAP_ACCELERATOR": settings["ACCELERATOR"],
+        "LEAP_MODE": settings.mode,
         "LEAP_PROFILE": settings["PROFILE"],
         "LEAP_POSTPROCESS": settings["POSTPROCESS"],
-        "LEAP_DEVICE": settings["DEVICE"], "LEAP_RAW_DATA": str(raw), "LEAP_RAW_DATA_PARENT": str(raw.parent),
-        "LEAP_RAW_DATA_NAME": raw.name, "LEAP_SUBMISSION": str(settings.results.root), "LEAP_CODE": code,
-        "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON), "DOCKER_BUILDKIT": "1",
+        "LEAP_DEVICE": settings["DEVICE"],
+        "LEAP_RAW_DATA": str(raw),
+        "LEAP_RAW_DATA_PARENT": str(raw.parent),
+        "LEAP_RAW_DATA_NAME": raw.name,
+        "LEAP_SUBMISSION": str(settings.results.root),
+        "LEAP_CODE": code,
+        "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON),
+        "DOCKER_BUILDKIT": "1",
     }
     for member in registry.members():
         own["LEAP_WEIGHTS_" + member.upper()] = str(settings.weights(member))
@@ -59,8 +68,11 @@ def _table_variables(settings: Settings) -> Dict[str, str]:
             name = "/tables/" + Path(name).name
         inside.append(name)
     if len(folders) > 1:
-        raise KitError("its files lie in %d folders, and a container sees one" % len(folders), "TABLE=" + settings["TABLE"],
-                       "put them into one folder, or use RUNTIME=venv")
+        raise KitError(
+            "its files lie in %d folders, and a container sees one" % len(folders),
+            "TABLE=" + settings["TABLE"],
+            "put them into one folder, or use RUNTIME=venv",
+        )
     found = {"LEAP_TABLE": ",".join(inside)}
     found.update(("LEAP_TABLES", str(folder)) for folder in folders)
     return found
@@ -74,15 +86,23 @@ def make_folders(settings: Settings, members: Sequence[str]) -> None:
 
 
 def build(settings: Settings, services: Sequence[str], env: Dict[str, str]) -> None:
-    print("building the images of %s (cached layers are not built again)" % ", ".join(services), flush=True)
+    print(
+        "building the images of {} (cached layers are not built again)".format(", ".join(services)),
+        flush=True,
+    )
     if _call(compose(settings) + ["build", "--quiet"] + list(services), env):
-        raise KitError("an image could not be built (the lines above say why)", ", ".join(services),
-                       "see README, 'Containers', or use RUNTIME=venv")
+        raise KitError(
+            "an image could not be built (the lines above say why)",
+            ", ".join(services),
+            "see README, 'Containers', or use RUNTIME=venv",
+        )
 
 
 def run_one(settings: Settings, service: str, arguments: Sequence[str], env: Dict[str, str]) -> int:
     """One container and no other."""
-    return _call(compose(settings) + ["run", "--rm", "--no-deps", "-T", service] + list(arguments), env)
+    return _call(
+        compose(settings) + ["run", "--rm", "--no-deps", "-T", service] + list(arguments), env
+    )
 
 
 def up(settings: Settings, members: Sequence[str], env: Dict[str, str]) -> int:
@@ -95,25 +115,38 @@ def up(settings: Settings, members: Sequence[str], env: Dict[str, str]) -> int:
         _call(command + ["down", "--timeout", "60"], env, quiet=True)
     for member, code in codes.items():
         if code:
-            print("%s: its container ended with code %d; what the others made is kept" % (member, code), flush=True)
+            print(
+                "%s: its container ended with code %d; what the others made is kept"
+                % (member, code),
+                flush=True,
+            )
     return next((code if code is not None else 1 for code in codes.values() if code != 0), 0)
 
 
 def _exit_code(command: List[str], service: str, env: Dict[str, str]) -> int | None:
     """The exit code of a service's container, None when it was never started."""
-    done = subprocess.run(command + ["ps", "--all", "--quiet", service], env=env, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        command + ["ps", "--all", "--quiet", service], env=env, stdout=subprocess.PIPE, check=False
+    )
     identifier = done.stdout.decode().strip()
     if not identifier:
         return None
-    shown = machine.output_of(["docker", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", identifier])
+    shown = machine.output_of(
+        ["docker", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", identifier]
+    )
     state = (shown or "").split()
     return int(state[1]) if state and state[0] == "exited" else None
 
 
 def _call(command: List[str], env: Dict[str, str], quiet: bool = False) -> int:
-    process = subprocess.Popen(command, env=env, cwd=str(REPOSITORY), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL if quiet else None,
-                               stderr=subprocess.DEVNULL if quiet else None)
+    process = subprocess.Popen(
+        command,
+        env=env,
+        cwd=str(REPOSITORY),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
+        stderr=subprocess.DEVNULL if quiet else None,
+    )
     while True:
         try:
             return process.wait()

@@ -1,4 +1,5 @@
 """What this machine has: interpreters, a container engine, base images, a GPU. Every probe is bounded in time."""
+
 from __future__ import annotations
 
 import os
@@ -15,8 +16,14 @@ PUBLISHED_NEWEST_GPU = 8
 def output_of(command: List[str], seconds: float = 20.0) -> Optional[str]:
     """What a command prints, or None when it fails, is missing or takes longer."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-                              timeout=seconds, check=False)
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
@@ -25,12 +32,25 @@ def output_of(command: List[str], seconds: float = 20.0) -> Optional[str]:
 def interpreter(version: str) -> Optional[str]:
     """The path of a CPython of this version ("3.8"): PYTHON_3_8, the PATH, then pyenv's versions."""
     named = os.environ.get("PYTHON_" + version.replace(".", "_"))
-    roots = [Path(os.environ[name]) if name in os.environ else Path.home() / ".pyenv" for name in ("PYENV_ROOT",)]
-    installed = sorted((p for root in roots for p in (root / "versions").glob(version + ".*/bin/python" + version)),
-                       key=lambda p: [int(n) for n in re.findall(r"\d+", p.parts[-3])])
-    for candidate in [named, shutil.which("python" + version)] + [str(p) for p in reversed(installed)]:
+    roots = [
+        Path(os.environ[name]) if name in os.environ else Path.home() / ".pyenv"
+        for name in ("PYENV_ROOT",)
+    ]
+    installed = sorted(
+        (
+            p
+            for root in roots
+            for p in (root / "versions").glob(version + ".*/bin/python" + version)
+        ),
+        key=lambda p: [int(n) for n in re.findall(r"\d+", p.parts[-3])],
+    )
+    for candidate in [named, shutil.which("python" + version)] + [
+        str(p) for p in reversed(installed)
+    ]:
         # pyenv's shims exist for versions that are not active: only one that answers counts.
-        if candidate and (output_of([candidate, "-c", "import sys; print(sys.version)"]) or "").startswith(version):
+        if candidate and (
+            output_of([candidate, "-c", "import sys; print(sys.version)"]) or ""
+        ).startswith(version):
             return candidate
     return None
 

@@ -1,4 +1,5 @@
 """The members and their experiments, found from the folders below members/, and which of them a run is about."""
+
 from __future__ import annotations
 
 import importlib
@@ -19,7 +20,7 @@ def members() -> Table:
     found = {}
     for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
         name = path.parent.name
-        experiments = tuple(importlib.import_module("members.%s.experiments" % name).EXPERIMENTS)
+        experiments = tuple(importlib.import_module(f"members.{name}.experiments").EXPERIMENTS)
         by_id(experiments)
         found[name] = experiments
     return found
@@ -32,23 +33,42 @@ def chosen(names: str, only: str, mode: str, everything: bool) -> Table:
     """
     table = {only: members()[only]} if only else members()
     known = [tables.canonical(name) for name in re.split(r"[,\s]+", names) if name]
-    picked = select([experiment for experiments in table.values() for experiment in experiments], ",".join(known))
+    picked = select(
+        [experiment for experiments in table.values() for experiment in experiments],
+        ",".join(known),
+    )
     found: Table = {}
     for member, experiments in table.items():
-        own = ",".join(experiment.id for experiment in picked if experiment.member == member) if known else ""
-        if own or (not known and (only or mode == "reproduce" or any(experiment.blended for experiment in experiments))):
+        own = (
+            ",".join(experiment.id for experiment in picked if experiment.member == member)
+            if known
+            else ""
+        )
+        if own or (
+            not known
+            and (
+                only or mode == "reproduce" or any(experiment.blended for experiment in experiments)
+            )
+        ):
             found[member] = tuple(wanted(experiments, own, mode, everything))
     return {member: experiments for member, experiments in found.items() if experiments}
 
 
 def artifacts(table: Table) -> List[str]:
-    return [experiment.artifact for experiments in table.values() for experiment in experiments if experiment.artifact]
+    return [
+        experiment.artifact
+        for experiments in table.values()
+        for experiment in experiments
+        if experiment.artifact
+    ]
 
 
 def searches(table: Table) -> Dict[str, List[str]]:
     """{blend: artifacts that its search chooses from}: the published blend's among themselves (`searched`), and those of
     each member that it does not count (`searched-zuiye`)."""
-    experiments = [experiment for own in table.values() for experiment in own if experiment.artifact]
+    experiments = [
+        experiment for own in table.values() for experiment in own if experiment.artifact
+    ]
     found = {"searched": [experiment.artifact for experiment in experiments if experiment.blended]}
     for member in table:
         own = [experiment for experiment in experiments if experiment.member == member]

@@ -1,4 +1,5 @@
 """Every choice of a run, each with its reason: given by the user, or made from what the machine has."""
+
 from __future__ import annotations
 
 import os
@@ -12,8 +13,12 @@ from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
 
-ALLOWED = {"RUNTIME": ("docker", "venv"), "STACK": stacks.STACKS, "PROFILE": ("sample", "full"),
-           "DEVICE": ("auto", "cpu", "cuda")}
+ALLOWED = {
+    "RUNTIME": ("docker", "venv"),
+    "STACK": stacks.STACKS,
+    "PROFILE": ("sample", "full"),
+    "DEVICE": ("auto", "cpu", "cuda"),
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,11 @@ class Settings:
 
     def weights(self, member: str) -> Path:
         """Where a member's published checkpoints lie."""
-        return Path(self["WEIGHTS"]).resolve() if self["WEIGHTS"] else REPOSITORY / "members" / member / "weights"
+        return (
+            Path(self["WEIGHTS"]).resolve()
+            if self["WEIGHTS"]
+            else REPOSITORY / "members" / member / "weights"
+        )
 
     @property
     def is_sample_world(self) -> bool:
@@ -66,8 +75,11 @@ class Settings:
         return self.raw.root == sample_world()
 
     def lines(self) -> List[str]:
-        return ["%-12s %-22s %s" % (name, choice.value, choice.reason) for name, choice in self.choices.items()
-                if choice.value]
+        return [
+            "%-12s %-22s %s" % (name, choice.value, choice.reason)
+            for name, choice in self.choices.items()
+            if choice.value
+        ]
 
 
 def sample_world() -> Path:
@@ -78,7 +90,7 @@ def given(name: str) -> str:
     """The user's value of a variable ("" when not given). Raises KitError for one that is not allowed."""
     value = os.environ.get(name, "").strip()
     if value and value not in ALLOWED.get(name, (value,)):
-        raise KitError("%r is not allowed" % value, name, "choose " + " or ".join(ALLOWED[name]))
+        raise KitError(f"{value!r} is not allowed", name, "choose " + " or ".join(ALLOWED[name]))
     return value
 
 
@@ -87,7 +99,9 @@ def choose(mode: str, needs_runtime: bool = True) -> Settings:
     choices: Dict[str, Choice] = {}
     choices["PROFILE"] = _profile(mode)
     choices["RAW_DATA"] = _raw_data(mode, choices["PROFILE"].value)
-    choices["SUBMISSION"] = _or(given("SUBMISSION"), Choice(str(REPOSITORY / "submission"), "the default"))
+    choices["SUBMISSION"] = _or(
+        given("SUBMISSION"), Choice(str(REPOSITORY / "submission"), "the default")
+    )
     choices["EXPERIMENTS"] = _or(given("EXPERIMENTS"), Choice("", ""))
     choices["WEIGHTS"] = _or(given("WEIGHTS"), Choice("", ""))
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, choices["EXPERIMENTS"].value)
@@ -98,7 +112,9 @@ def choose(mode: str, needs_runtime: bool = True) -> Settings:
         docker = choices["RUNTIME"].value == "docker"
         choices["STACK"] = stack(docker)
         choices["ACCELERATOR"] = accelerator(docker)
-    choices["DEVICE"] = _or(given("DEVICE"), Choice("auto", "a GPU where torch sees one that it knows"))
+    choices["DEVICE"] = _or(
+        given("DEVICE"), Choice("auto", "a GPU where torch sees one that it knows")
+    )
     return Settings(mode, choices)
 
 
@@ -113,8 +129,8 @@ def _profile(mode: str) -> Choice:
         return Choice("full", "published checkpoints have the published size")
     raw = Path(given("RAW_DATA") or REPOSITORY / "raw_data")
     if RawData(raw).test_csv.exists():
-        return Choice("full", "%s is there" % RawData(raw).test_csv)
-    return Choice("sample", "%s is not there" % RawData(raw).test_csv)
+        return Choice("full", f"{RawData(raw).test_csv} is there")
+    return Choice("sample", f"{RawData(raw).test_csv} is not there")
 
 
 def _raw_data(mode: str, profile: str) -> Choice:
@@ -130,7 +146,10 @@ def _table(mode: str, profile: str, experiments: str) -> Choice:
         return Choice(given("TABLE"), "as you asked")
     if mode == "reproduce" and profile == "sample":
         names = registry.searches(registry.chosen(experiments, "", mode, everything=True))
-        return Choice(",".join(names), "sample networks need weights of their own, climbed on their validation predictions")
+        return Choice(
+            ",".join(names),
+            "sample networks need weights of their own, climbed on their validation predictions",
+        )
     return Choice("v10", "the published weights")
 
 
@@ -144,8 +163,11 @@ def runtime() -> Choice:
         problem = "there are no base images and no image registry answers (containers/make-bases makes them)"
     if wanted == "docker":
         if problem:
-            raise KitError(problem, "RUNTIME=docker",
-                           "see README, 'Containers' (containers/start-engine, containers/make-bases), or use RUNTIME=venv")
+            raise KitError(
+                problem,
+                "RUNTIME=docker",
+                "see README, 'Containers' (containers/start-engine, containers/make-bases), or use RUNTIME=venv",
+            )
         return Choice("docker", "as you asked")
     return Choice("venv", problem) if problem else Choice("docker", "a container engine answers")
 
@@ -158,14 +180,23 @@ def stack(docker: bool) -> Choice:
     if capability and capability[0] > machine.PUBLISHED_NEWEST_GPU:
         problem = "its CUDA 11.3 wheels do not know a GPU of compute capability %d.%d" % capability
     elif not docker:
-        absent = sorted({v for v in stacks.PYTHON["published"].values() if not machine.interpreter(v)})
-        problem = "python%s is not installed" % absent[0] if absent else ""
+        absent = sorted(
+            {v for v in stacks.PYTHON["published"].values() if not machine.interpreter(v)}
+        )
+        problem = f"python{absent[0]} is not installed" if absent else ""
     if wanted:
         if wanted == "published" and problem:
-            raise KitError(problem, "STACK=published", "use STACK=modern or install it (PYTHON_3_8=path names one)")
+            raise KitError(
+                problem,
+                "STACK=published",
+                "use STACK=modern or install it (PYTHON_3_8=path names one)",
+            )
         return Choice(wanted, "as you asked")
-    return Choice("modern", "not published: " + problem) if problem else Choice(
-        "published", "the team's own versions can be had here")
+    return (
+        Choice("modern", "not published: " + problem)
+        if problem
+        else Choice("published", "the team's own versions can be had here")
+    )
 
 
 def accelerator(docker: bool) -> Choice:

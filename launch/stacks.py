@@ -1,4 +1,5 @@
 """The two stacks: which Python each room has, which lock file, which base image."""
+
 from __future__ import annotations
 
 import os
@@ -11,8 +12,20 @@ from launch.registry import REPOSITORY
 STACKS = ("published", "modern")
 # The team's own Pythons; the blend has one stack.
 PYTHON: Dict[str, Dict[str, str]] = {
-    "published": {"adam": "3.8", "forcewithme": "3.10", "joseph": "3.10", "max2020": "3.10", "zuiye": "3.10"},
-    "modern": {"adam": "3.11", "forcewithme": "3.11", "joseph": "3.11", "max2020": "3.11", "zuiye": "3.11"},
+    "published": {
+        "adam": "3.8",
+        "forcewithme": "3.10",
+        "joseph": "3.10",
+        "max2020": "3.10",
+        "zuiye": "3.10",
+    },
+    "modern": {
+        "adam": "3.11",
+        "forcewithme": "3.11",
+        "joseph": "3.11",
+        "max2020": "3.11",
+        "zuiye": "3.11",
+    },
 }
 BLEND_PYTHON = "3.11"
 
@@ -39,7 +52,7 @@ def lock_of(room: str, stack: str, accelerator: str) -> Path:
     """The hash-locked requirements of a member or the blend."""
     if room == "blend":
         return REPOSITORY / "blend" / "locks" / "cpu.txt"
-    return REPOSITORY / "members" / room / "locks" / ("%s-%s.txt" % (stack, accelerator))
+    return REPOSITORY / "members" / room / "locks" / (f"{stack}-{accelerator}.txt")
 
 
 def base_image(version: str, probe: bool = False) -> str:

@@ -1,4 +1,5 @@
 """Where the tests find their data: what lies beside the project (skipped when absent) and a tiny world made once."""
+
 from __future__ import annotations
 
 import os
@@ -11,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from leapkit.core.layout import Results
-    from tests.small_blend import Maker
+    from tests.helpers.small_blend import Maker
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BESIDE = REPOSITORY.parent / "shared"
@@ -26,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def _beside(name: str) -> Path:
     path = BESIDE / name
     if not path.exists():
-        pytest.skip("%s is not beside the project" % path.name)
+        pytest.skip(f"{path.name} is not beside the project")
     return path
 
 
@@ -62,7 +63,11 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps = tmp_path_factory.mktemp("steps")
     split = Split(("0008-01", "0008-04"), ("0008-07",), 1, ("0009-02",))
     plan = {"0008-01": 6, "0008-04": 6, "0008-07": 2, "0009-02": 3}
-    times = [StepTime(int(m[:4]), int(m[5:]), 3 + 2 * k, (k * 17 % 72) * 1200) for m, n in plan.items() for k in range(n)]
+    times = [
+        StepTime(int(m[:4]), int(m[5:]), 3 + 2 * k, (k * 17 % 72) * 1200)
+        for m, n in plan.items()
+        for k in range(n)
+    ]
     write_steps(steps, times, seed=7, columns=48)
     make_world(steps, steps, root, split, None, seed=3, csv_stride=2)
     write_world_receipt(root, {"made for": "tests"}, now(), {})
@@ -72,14 +77,16 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def maker(tiny_world: Path) -> Maker:
     """Writes artifacts with receipts on the tiny world."""
-    from tests.small_blend import Maker
+    from tests.helpers.small_blend import Maker
+
     return Maker(tiny_world)
 
 
 @pytest.fixture(scope="session")
 def sixteen_once(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from leapkit.core.layout import Results
-    from tests.small_blend import TRAINED, V10
+    from tests.helpers.small_blend import TRAINED, V10
+
     root = tmp_path_factory.mktemp("sixteen") / "submission"
     maker.all(Results(root), V10, TRAINED)
     return root
@@ -89,6 +96,7 @@ def sixteen_once(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Path
 def sixteen(sixteen_once: Path, tmp_path: Path) -> Results:
     """A copy of a submission folder that holds all sixteen artifacts of the published table, five of them trained here."""
     from leapkit.core.layout import Results
+
     shutil.copytree(str(sixteen_once), str(tmp_path / "submission"))
     return Results(tmp_path / "submission")
 
@@ -99,7 +107,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small-disk"
     folder.mkdir()
     try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True
+        )
     except OSError:
         pytest.skip("there is no mount command here")
     if done.returncode:

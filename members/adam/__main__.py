@@ -1,4 +1,5 @@
 """python -m members.adam reproduce|infer-only: adam's networks on their own, in a container or without one."""
+
 from functools import partial
 
 from leapkit.core.errors import run_cli

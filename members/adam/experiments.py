@@ -1,4 +1,5 @@
 """ADAM's three rows (standard library only): published size and recipe, and the sample world's."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -38,16 +39,18 @@ class AdamNetwork:
 
     def __post_init__(self) -> None:
         if min(self.convolutions + (self.hidden, self.layers, self.heads) + self.tail_widths) < 1:
-            raise ValueError("%s: every width is at least 1" % (self,))
+            raise ValueError(f"{self}: every width is at least 1")
         if (2 * self.hidden) % self.heads or self.activation not in ("relu", "gelu"):
-            raise ValueError("%s: heads must divide 2 x hidden; activation is relu or gelu" % (self,))
+            raise ValueError(f"{self}: heads must divide 2 x hidden; activation is relu or gelu")
         if self.tail not in TAILS or not 0 <= self.dropout < 1:
-            raise ValueError("%s: the tail is one of %s" % (self, TAILS))
+            raise ValueError(f"{self}: the tail is one of {TAILS}")
 
 
 TAILS = ("lstm+transformer+front", "lstm+transformer", "transformer")
 
-NETWORK_195 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "lstm+transformer+front", (256,), dropout=0.1)
+NETWORK_195 = AdamNetwork(
+    (50, 75, 50), 256, 5, 8, "relu", "lstm+transformer+front", (256,), dropout=0.1
+)
 NETWORK_197 = AdamNetwork((75, 75, 75), 512, 6, 16, "gelu", "lstm+transformer", (1024, 256))
 NETWORK_200 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "transformer", (256, 128), silu=True)
 
@@ -56,28 +59,55 @@ NETWORK_200 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "transformer", (256, 
 V3 = RowSelection("0001-02", 0.65, seed=1103, index="v3_index.pt")
 V4 = RowSelection("0004-01")
 
-RECIPE_195 = Recipe(lr=1e-3, optimiser="adam", weight_decay=0.0, schedule=PlateauSchedule(), epochs=25, early_stop=True,
-                    batch=2048, validation_batch=4096, clip=1000, evaluations_per_epoch=4, seed=47, rows=V3)
+RECIPE_195 = Recipe(
+    lr=1e-3,
+    optimiser="adam",
+    weight_decay=0.0,
+    schedule=PlateauSchedule(),
+    epochs=25,
+    early_stop=True,
+    batch=2048,
+    validation_batch=4096,
+    clip=1000,
+    evaluations_per_epoch=4,
+    seed=47,
+    rows=V3,
+)
 RECIPE_197 = replace(RECIPE_195, seed=1103)
 RECIPE_200 = replace(RECIPE_195, seed=9, rows=V4)
 
 
 def _sample_network(network: AdamNetwork) -> AdamNetwork:
     """The same architecture, about a tenth as wide and one LSTM layer deep: a minute or two on one core."""
-    return replace(network, convolutions=(16, 16, 16), hidden=32, layers=1, heads=network.heads // 4,
-                   tail_widths=tuple(w // 4 for w in network.tail_widths))
+    return replace(
+        network,
+        convolutions=(16, 16, 16),
+        hidden=32,
+        layers=1,
+        heads=network.heads // 4,
+        tail_widths=tuple(w // 4 for w in network.tail_widths),
+    )
 
 
 def _sample_recipe(recipe: Recipe) -> Recipe:
     """The same recipe on few rows: small batches and few epochs, every row of the small training set."""
-    return replace(recipe, batch=48, validation_batch=512, epochs=3, rows=replace(recipe.rows, fraction=1.0))
+    return replace(
+        recipe, batch=48, validation_batch=512, epochs=3, rows=replace(recipe.rows, fraction=1.0)
+    )
 
 
 def _row(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Experiment:
-    return Experiment("adam", number, artifact, "adam",
-                      network={"full": network, "sample": _sample_network(network)},
-                      recipe={"full": recipe, "sample": _sample_recipe(recipe)}, batch=4096,
-                      published=PublishedCheckpoints((number,), "module."), blended=True)
+    return Experiment(
+        "adam",
+        number,
+        artifact,
+        "adam",
+        network={"full": network, "sample": _sample_network(network)},
+        recipe={"full": recipe, "sample": _sample_recipe(recipe)},
+        batch=4096,
+        published=PublishedCheckpoints((number,), "module."),
+        blended=True,
+    )
 
 
 # The artifacts keep the stray ".oof" of the published blend table.

@@ -5,6 +5,7 @@ LayerNorm, stacked bidirectional LSTMs, one post-norm transformer layer, a small
 Attribute names and their order are those of the published files (`con1d2` has kernel 2, `con1d3` kernel 4,
 `con1d4` kernel 6; `pos_encdoer` is spelled so).
 """
+
 from __future__ import annotations
 
 import math
@@ -26,8 +27,12 @@ class PositionTable(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         position = torch.arange(LEVELS, dtype=torch.float64)[:, None]
-        frequency = torch.exp(torch.arange(0, TABLE_WIDTH, 2, dtype=torch.float64) * (-math.log(1e4) / TABLE_WIDTH))
-        table = torch.stack([torch.sin(position * frequency), torch.cos(position * frequency)], dim=2)
+        frequency = torch.exp(
+            torch.arange(0, TABLE_WIDTH, 2, dtype=torch.float64) * (-math.log(1e4) / TABLE_WIDTH)
+        )
+        table = torch.stack(
+            [torch.sin(position * frequency), torch.cos(position * frequency)], dim=2
+        )
         self.register_buffer("pe", table.reshape(1, LEVELS, TABLE_WIDTH).float())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,12 +63,24 @@ class AdamNet(nn.Module):
         self.con1d3 = LevelConvolution(CHANNELS, k4, 4)
         self.con1d4 = LevelConvolution(CHANNELS, k6, 6)
         self.norm1 = nn.LayerNorm(front)
-        self.lstm1 = nn.LSTM(front, config.hidden, config.layers, batch_first=True, bidirectional=True)
+        self.lstm1 = nn.LSTM(
+            front, config.hidden, config.layers, batch_first=True, bidirectional=True
+        )
         self.pos_encdoer = PositionTable()
-        self.trans1 = nn.TransformerEncoderLayer(width, config.heads, 2 * width, dropout=0.0,
-                                                 activation=config.activation, batch_first=True)
+        self.trans1 = nn.TransformerEncoderLayer(
+            width,
+            config.heads,
+            2 * width,
+            dropout=0.0,
+            activation=config.activation,
+            batch_first=True,
+        )
         self.dropout = nn.Dropout(config.dropout)
-        sees = {"lstm+transformer+front": 2 * width + front, "lstm+transformer": 2 * width, "transformer": width}
+        sees = {
+            "lstm+transformer+front": 2 * width + front,
+            "lstm+transformer": 2 * width,
+            "transformer": width,
+        }
         widths = (sees[config.tail],) + config.tail_widths + (OUTPUTS,)
         self._tail = ["fc%d" % (k + 1) for k in range(len(widths) - 1)]
         for name, before, after in zip(self._tail, widths, widths[1:]):
@@ -72,22 +89,28 @@ class AdamNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         between = F.silu if self.config.silu else F.relu
-        x = self.pos_encdoer(to_sequence(x))                                                # (B, 60, 25)
-        levels_last = x.transpose(1, 2)                                                     # (B, 25, 60)
-        parallel = [F.relu(conv(levels_last)).transpose(1, 2) for conv in (self.con1d2, self.con1d3, self.con1d4)]
-        front = self.norm1(torch.cat([x] + parallel, dim=2))                                # (B, 60, front)
-        recurrent, _ = self.lstm1(front)                                                    # (B, 60, 2 hidden)
+        x = self.pos_encdoer(to_sequence(x))  # (B, 60, 25)
+        levels_last = x.transpose(1, 2)  # (B, 25, 60)
+        parallel = [
+            F.relu(conv(levels_last)).transpose(1, 2)
+            for conv in (self.con1d2, self.con1d3, self.con1d4)
+        ]
+        front = self.norm1(torch.cat([x] + parallel, dim=2))  # (B, 60, front)
+        recurrent, _ = self.lstm1(front)  # (B, 60, 2 hidden)
         if self.config.silu:
             recurrent = F.silu(recurrent)
-        attended = self.trans1(recurrent)                                                   # (B, 60, 2 hidden)
+        attended = self.trans1(recurrent)  # (B, 60, 2 hidden)
         if self.config.silu:
             attended = F.silu(attended)
-        seen = {"lstm+transformer+front": [recurrent, attended, front], "lstm+transformer": [recurrent, attended],
-                "transformer": [attended]}[self.config.tail]
+        seen = {
+            "lstm+transformer+front": [recurrent, attended, front],
+            "lstm+transformer": [recurrent, attended],
+            "transformer": [attended],
+        }[self.config.tail]
         y = self.dropout(torch.cat(seen, dim=2))
         for name in self._tail[:-1]:
             y = between(getattr(self, name)(y))
-        return head_mean(getattr(self, self._tail[-1])(y))                                  # (B, 368)
+        return head_mean(getattr(self, self._tail[-1])(y))  # (B, 368)
 
 
 def build(config: AdamNetwork) -> AdamNet:

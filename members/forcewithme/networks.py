@@ -3,6 +3,7 @@
 Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order. Attribute
 names and their order are those of the published files; where `enc_norm` is saved and never used, it is so here too.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -28,18 +29,21 @@ class CnnLstmNet(nn.Module):
         self.lstm_enc = BiLSTM(CHANNELS, config.encoder)
         width = CHANNELS + sum(width for _, width in config.convolutions) + 2 * config.encoder
         self.enc_norm = nn.LayerNorm(width)
-        self.lstm_layers = nn.ModuleDict({
-            "lstm%d" % (k + 1): LstmBlock(width, skip=k > 0) for k in range(config.blocks)})
+        self.lstm_layers = nn.ModuleDict(
+            {"lstm%d" % (k + 1): LstmBlock(width, skip=k > 0) for k in range(config.blocks)}
+        )
         self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = to_sequence(x)                                                             # (B, 60, 25)
+        x = to_sequence(x)  # (B, 60, 25)
         by_channel = x.transpose(1, 2)
-        parallel = [gelu(getattr(self, name)(by_channel)).transpose(1, 2) for name in self._convolutions]
-        x = self.enc_norm(torch.cat([x] + parallel + [self.lstm_enc(x)], dim=2))       # (B, 60, width)
+        parallel = [
+            gelu(getattr(self, name)(by_channel)).transpose(1, 2) for name in self._convolutions
+        ]
+        x = self.enc_norm(torch.cat([x] + parallel + [self.lstm_enc(x)], dim=2))  # (B, 60, width)
         for block in self.lstm_layers.values():
             x = block(x)
-        return head_mean(self.fc(x))                                                   # (B, 368)
+        return head_mean(self.fc(x))  # (B, 368)
 
 
 class LstmThenMamba(nn.Module):
@@ -49,13 +53,17 @@ class LstmThenMamba(nn.Module):
         super().__init__()
         self.config, width = config, 2 * config.hidden
         self.enc_norm = nn.LayerNorm(width)  # saved in the published files, never used
-        self.lstm_layers = nn.ModuleDict({"lstm%d" % (k + 1): LstmBlock(width) for k in range(config.blocks)})
+        self.lstm_layers = nn.ModuleDict(
+            {"lstm%d" % (k + 1): LstmBlock(width) for k in range(config.blocks)}
+        )
         self.lstm_enc = BiLSTM(CHANNELS, config.hidden)
-        self.mamba_layers = nn.ModuleDict({"mamba%d" % (k + 1): Mamba(width, config.state) for k in range(config.mambas)})
+        self.mamba_layers = nn.ModuleDict(
+            {"mamba%d" % (k + 1): Mamba(width, config.state) for k in range(config.mambas)}
+        )
         self.fc = nn.Sequential(nn.Linear(width * (1 + config.sees_blocks), OUTPUTS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.lstm_enc(to_sequence(x))                                              # (B, 60, width)
+        x = self.lstm_enc(to_sequence(x))  # (B, 60, width)
         for block in self.lstm_layers.values():
             x = block(x)
         y = x
@@ -71,13 +79,17 @@ class LstmMambaMixed(nn.Module):
         super().__init__()
         width = 2 * config.hidden
         self.enc_norm = nn.LayerNorm(width)  # saved in the published files, never used
-        self.lstm_layers = nn.ModuleDict({
-            "lstm%d" % (k + 1): nn.Sequential(LstmBlock(width), Mamba(width, config.state)) for k in range(config.blocks)})
+        self.lstm_layers = nn.ModuleDict(
+            {
+                "lstm%d" % (k + 1): nn.Sequential(LstmBlock(width), Mamba(width, config.state))
+                for k in range(config.blocks)
+            }
+        )
         self.lstm_enc = BiLSTM(CHANNELS, config.hidden)
         self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.lstm_enc(to_sequence(x))                                              # (B, 60, width)
+        x = self.lstm_enc(to_sequence(x))  # (B, 60, width)
         for pair in self.lstm_layers.values():
             x = pair(x)
         return head_mean(self.fc(x))

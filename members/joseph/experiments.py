@@ -1,4 +1,5 @@
 """Joseph's rows (standard library only): published size and recipe, and the sample world's (models.md sections 6, 8)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ class LstmChain:
 
     def __post_init__(self) -> None:
         if min(self.hidden, self.layers, self.heads) < 1 or 2 * self.hidden % self.heads:
-            raise ValueError("%s: widths are at least 1 and heads divide 2 x hidden" % (self,))
+            raise ValueError(f"{self}: widths are at least 1 and heads divide 2 x hidden")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class ConvLstm:
 
     def __post_init__(self) -> None:
         if min(self.width, self.blocks, self.kernel, self.heads) < 1 or self.width % self.heads:
-            raise ValueError("%s: widths are at least 1 and heads divide the width" % (self,))
+            raise ValueError(f"{self}: widths are at least 1 and heads divide the width")
         if not self.dropouts or not all(0 <= p < 1 for p in self.dropouts + (self.dropout,)):
-            raise ValueError("%s: dropouts are at least 0 and below 1" % (self,))
+            raise ValueError(f"{self}: dropouts are at least 0 and below 1")
 
 
 NETWORK_907 = LstmChain(256, layers=7, heads=4)
@@ -64,15 +65,41 @@ NETWORK_912 = ConvLstm(256, blocks=8, kernel=5, heads=4, dropout=0.1, dropouts=(
 
 _RATES_912 = {"lstm_layers": 6e-4, "attention": 4e-4, "final_fc": 8e-4}
 # layer_norm is not in the optimiser, and not in the forward pass either.
-RECIPE_907 = Recipe(lr={"lstm_0": 5e-4, "lstm_layers": 6e-4, "attention": 7e-4, "final_fc": 8e-4}, weight_decay=1e-3,
-                    schedule=CosineRestarts(4, 1, 1e-6), epochs=16, batch=2048, validation_batch=4096, clip=1e4, seed=315,
-                    evaluations_per_epoch=(2, 2, 2, 2, 2, 2, 5, 5, 2, 2, 5, 8, 2, 2, 5, 8), min_gain=3e-5,
-                    augmentation=Augmentation(flip=0.08, roll=0.08, shift=5))
-RECIPE_912 = Recipe(lr=_RATES_912, weight_decay=1e-3, schedule=CosineRestarts(3, 2, 1e-6), epochs=9, batch=3072,
-                    validation_batch=6144, clip=4, seed=315, evaluations_per_epoch=(2,) * 6 + (4, 4, 6), min_gain=2e-5)
+RECIPE_907 = Recipe(
+    lr={"lstm_0": 5e-4, "lstm_layers": 6e-4, "attention": 7e-4, "final_fc": 8e-4},
+    weight_decay=1e-3,
+    schedule=CosineRestarts(4, 1, 1e-6),
+    epochs=16,
+    batch=2048,
+    validation_batch=4096,
+    clip=1e4,
+    seed=315,
+    evaluations_per_epoch=(2, 2, 2, 2, 2, 2, 5, 5, 2, 2, 5, 8, 2, 2, 5, 8),
+    min_gain=3e-5,
+    augmentation=Augmentation(flip=0.08, roll=0.08, shift=5),
+)
+RECIPE_912 = Recipe(
+    lr=_RATES_912,
+    weight_decay=1e-3,
+    schedule=CosineRestarts(3, 2, 1e-6),
+    epochs=9,
+    batch=3072,
+    validation_batch=6144,
+    clip=4,
+    seed=315,
+    evaluations_per_epoch=(2,) * 6 + (4, 4, 6),
+    min_gain=2e-5,
+)
 # A fifth of the first stage's rates; evaluated after 6/8, 7/8 and the whole of the one epoch.
-RECIPE_912SEP = replace(RECIPE_912, lr={name: 0.2 * rate for name, rate in _RATES_912.items()}, epochs=1, min_gain=0.0,
-                        schedule=CosineRestarts(1, 1, 2e-7), evaluations_per_epoch=8, skipped_evaluations=5)
+RECIPE_912SEP = replace(
+    RECIPE_912,
+    lr={name: 0.2 * rate for name, rate in _RATES_912.items()},
+    epochs=1,
+    min_gain=0.0,
+    schedule=CosineRestarts(1, 1, 2e-7),
+    evaluations_per_epoch=8,
+    skipped_evaluations=5,
+)
 
 
 def _narrow(network: Any) -> Any:
@@ -81,18 +108,44 @@ def _narrow(network: Any) -> Any:
     return replace(network, width=32, blocks=3)
 
 
-def _row(number: str, artifact: str, network: Any, recipe: Recipe, batch: int, names: Tuple[str, ...], **more: Any
-         ) -> Experiment:
-    return Experiment("joseph", number, artifact, "fdzm", network={"full": network, "sample": _narrow(network)},
-                      # Attention without a skip around it learns slowly: larger steps than the other members' stacks bear.
-                      recipe={"full": recipe, "sample": at_sample_size(recipe, faster=20)}, batch=batch,
-                      published=PublishedCheckpoints(names), **more)
+def _row(
+    number: str,
+    artifact: str,
+    network: Any,
+    recipe: Recipe,
+    batch: int,
+    names: Tuple[str, ...],
+    **more: Any,
+) -> Experiment:
+    return Experiment(
+        "joseph",
+        number,
+        artifact,
+        "fdzm",
+        network={"full": network, "sample": _narrow(network)},
+        # Attention without a skip around it learns slowly: larger steps than the other members' stacks bear.
+        recipe={"full": recipe, "sample": at_sample_size(recipe, faster=20)},
+        batch=batch,
+        published=PublishedCheckpoints(names),
+        **more,
+    )
 
 
 EXPERIMENTS = (
-    _row("907", "Jo_ex907_cv7855", NETWORK_907, RECIPE_907, 4096, ("ex907", "exp907"), blended=True),
+    _row(
+        "907", "Jo_ex907_cv7855", NETWORK_907, RECIPE_907, 4096, ("ex907", "exp907"), blended=True
+    ),
     # Predicted by the team, counted by the blend only through 912sep.
     _row("912", "Jo_ex912_cv7885", NETWORK_912, RECIPE_912, 6144, ("ex912", "exp912")),
-    _row("912sep", "Jo_ex912sep2_cv78935", NETWORK_912, RECIPE_912SEP, 6144, ("ex912sep", "exp912sep"), blended=True,
-         parent="912", groups=GroupRule(keep_if_better=True)),
+    _row(
+        "912sep",
+        "Jo_ex912sep2_cv78935",
+        NETWORK_912,
+        RECIPE_912SEP,
+        6144,
+        ("ex912sep", "exp912sep"),
+        blended=True,
+        parent="912",
+        groups=GroupRule(keep_if_better=True),
+    ),
 )

@@ -2,6 +2,7 @@
 
 Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -21,17 +22,19 @@ class LstmChainNet(nn.Module):
         width = 2 * config.hidden
         self.layer_norm = nn.LayerNorm(width)  # saved in the published file, never used
         self.lstm_0 = BiLSTM(CHANNELS, config.hidden)
-        self.lstm_layers = nn.ModuleList([BiLSTM(width, config.hidden) for _ in range(config.layers)])
+        self.lstm_layers = nn.ModuleList(
+            [BiLSTM(width, config.hidden) for _ in range(config.layers)]
+        )
         self.attention = SelfAttention(width, config.heads)
         self.final_fc = nn.Linear(width, OUTPUTS)
         nn.init.kaiming_normal_(self.final_fc.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = before = out = self.lstm_0(to_sequence(x))                 # (B, 60, 2 hidden)
+        x = before = out = self.lstm_0(to_sequence(x))  # (B, 60, 2 hidden)
         for lstm in self.lstm_layers:
             out = lstm(x)
             x, before = out + before, out
-        return head_mean(self.final_fc(self.attention(out)))           # (B, 368)
+        return head_mean(self.final_fc(self.attention(out)))  # (B, 368)
 
 
 class PerLevel(nn.Module):
@@ -66,8 +69,9 @@ class ConvLstmNet(nn.Module):
 
     def __init__(self, config: ConvLstm) -> None:
         super().__init__()
-        self.lstm_layers = nn.ModuleList([
-            ConvLstmBlock(config.width if k else CHANNELS, config) for k in range(config.blocks)])
+        self.lstm_layers = nn.ModuleList(
+            [ConvLstmBlock(config.width if k else CHANNELS, config) for k in range(config.blocks)]
+        )
         self.attention = SelfAttention(config.width, config.heads)
         self.dropout = nn.Dropout(config.dropout)
         self.dropouts = nn.ModuleList([nn.Dropout(p) for p in config.dropouts])
@@ -84,14 +88,14 @@ class ConvLstmNet(nn.Module):
                     nn.init.zeros_(parameter)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = to_sequence(x)                                             # (B, 60, 25)
+        x = to_sequence(x)  # (B, 60, 25)
         for block in self.lstm_layers:
-            x = block(x)                                               # (B, 60, width)
+            x = block(x)  # (B, 60, width)
         x = self.dropout(self.attention(x))
-        if not self.training:                                          # equal heads: their mean is any of them
+        if not self.training:  # equal heads: their mean is any of them
             return head_mean(self.final_fc(x))
         heads = [self.final_fc(dropout(x)) for dropout in self.dropouts]
-        return head_mean(torch.stack(heads).mean(dim=0))               # (B, 368)
+        return head_mean(torch.stack(heads).mean(dim=0))  # (B, 368)
 
 
 def build(config: Any) -> nn.Module:

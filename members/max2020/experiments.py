@@ -1,4 +1,5 @@
 """Max2020's rows (standard library only): published size and recipe, and the sample world's (models.md 3, 7, 8)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -30,31 +31,56 @@ class TwoLstms:
 
     def __post_init__(self) -> None:
         if min(self.hidden + (self.layers, self.heads)) < 1 or 2 * self.hidden[1] % self.heads:
-            raise ValueError("%s: widths are at least 1 and heads divide 2 x hidden" % (self,))
+            raise ValueError(f"{self}: widths are at least 1 and heads divide 2 x hidden")
 
 
 NETWORK_007 = TwoLstms((400, 256), layers=3, heads=4)
 # 014 has the tensors of ForcewithMe's reslstm and another function: it mixes at every layer from the third on, and at
 # its even ones after a GELU.
-NETWORK_014 = ResidualStack(8, 256, gelu=(0, 2, 4, 6), residual=(2, 3, 4, 5, 6, 7), saved=(0,), keep=0.7, carry=0.3)
+NETWORK_014 = ResidualStack(
+    8, 256, gelu=(0, 2, 4, 6), residual=(2, 3, 4, 5, 6, 7), saved=(0,), keep=0.7, carry=0.3
+)
 NETWORK_015 = replace(NETWORK_014, gelu=(0, 1, 2), residual=(3, 4, 5, 6, 7), saved=(0, 1, 2))
-NETWORK_021 = replace(NETWORK_014, hidden=300, gelu=(0,), residual=(1, 2, 3, 4, 5, 6, 7), named_init=True)
+NETWORK_021 = replace(
+    NETWORK_014, hidden=300, gelu=(0,), residual=(1, 2, 3, 4, 5, 6, 7), named_init=True
+)
 NETWORK_022 = replace(NETWORK_021, layers=10, hidden=256, residual=(1, 2, 3, 4, 5, 6, 7, 8, 9))
 
-STAGE_1 = Recipe(lr=8e-4, schedule=CosineRestarts(3, 2, 1e-6), epochs=9, batch=2048, validation_batch=4096, clip=9,
-                 seed=1995, evaluations_per_epoch=2, smooth_l1_beta=0.5)
+STAGE_1 = Recipe(
+    lr=8e-4,
+    schedule=CosineRestarts(3, 2, 1e-6),
+    epochs=9,
+    batch=2048,
+    validation_batch=4096,
+    clip=9,
+    seed=1995,
+    evaluations_per_epoch=2,
+    smooth_l1_beta=0.5,
+)
 _RATES_007 = {"lstml": 8e-4, "lstm2": 1e-3, "attention": 1e-3, "fc": 1.2e-3}
 # Twelve epochs end in the middle of the third cycle, at 85 % of the first rate.
 RECIPE_007 = replace(STAGE_1, lr=_RATES_007, epochs=12, batch=3072, clip=1e5, seed=2024)
 
-TUNING = Recipe(lr=2.4e-4, schedule=CosineRestarts(1, 1, 1e-7), epochs=1, batch=2048, validation_batch=4096, clip=1e5,
-                seed=2024, evaluations_per_epoch=2)
-RECIPE_010 = replace(TUNING, lr={"lstml": 4e-5, "lstm2": 5e-5, "attention": 5e-5, "fc": 6e-5}, batch=3072)
+TUNING = Recipe(
+    lr=2.4e-4,
+    schedule=CosineRestarts(1, 1, 1e-7),
+    epochs=1,
+    batch=2048,
+    validation_batch=4096,
+    clip=1e5,
+    seed=2024,
+    evaluations_per_epoch=2,
+)
+RECIPE_010 = replace(
+    TUNING, lr={"lstml": 4e-5, "lstm2": 5e-5, "attention": 5e-5, "fc": 6e-5}, batch=3072
+)
 
 
 def _narrow(network: Any) -> Any:
     if isinstance(network, ResidualStack):
-        deeper = network.layers > 8 or len(network.saved) > 1  # 022, and 015, whose first mix is at layer 3
+        deeper = (
+            network.layers > 8 or len(network.saved) > 1
+        )  # 022, and 015, whose first mix is at layer 3
         return network.narrower(layers=4 if deeper else 3, hidden=network.hidden * 24 // 256)
     return replace(network, hidden=(32, 24), layers=1)
 
@@ -62,27 +88,72 @@ def _narrow(network: Any) -> Any:
 def _row(number: str, network: Any, recipe: Recipe, artifact: str = "", **more: Any) -> Experiment:
     # Attention without a skip around it learns slowly: larger steps than the stacks bear.
     faster = 20 if isinstance(network, TwoLstms) else 10
-    return Experiment("max2020", number, artifact, "fdzm", network={"full": network, "sample": _narrow(network)},
-                      recipe={"full": recipe, "sample": at_sample_size(recipe, faster=faster)}, batch=4096, **more)
+    return Experiment(
+        "max2020",
+        number,
+        artifact,
+        "fdzm",
+        network={"full": network, "sample": _narrow(network)},
+        recipe={"full": recipe, "sample": at_sample_size(recipe, faster=faster)},
+        batch=4096,
+        **more,
+    )
 
 
-def _tuned(number: str, parent: str, network: Any, recipe: Recipe, artifact: str, file: str, indistinguishable_from: str = "") -> Experiment:
-    return _row(number, network, recipe, artifact, parent=parent, groups=GroupRule(), published=PublishedCheckpoints((file,), "", indistinguishable_from),
-                blended=True)
+def _tuned(
+    number: str,
+    parent: str,
+    network: Any,
+    recipe: Recipe,
+    artifact: str,
+    file: str,
+    indistinguishable_from: str = "",
+) -> Experiment:
+    return _row(
+        number,
+        network,
+        recipe,
+        artifact,
+        parent=parent,
+        groups=GroupRule(),
+        published=PublishedCheckpoints((file,), "", indistinguishable_from),
+        blended=True,
+    )
 
 
 EXPERIMENTS = (
     _row("007", NETWORK_007, RECIPE_007),
     _tuned("010", "007", NETWORK_007, RECIPE_010, "max_010_gf_cv7888_lb7861", "010_group_finetune"),
     _row("014-stage1", NETWORK_014, STAGE_1),
-    _tuned("014", "014-stage1", NETWORK_014, replace(TUNING, lr=1.6e-4), "max_014_gf_cv7905_lb7873", "014_group_finetune",
-           indistinguishable_from="forcewithme/32"),
+    _tuned(
+        "014",
+        "014-stage1",
+        NETWORK_014,
+        replace(TUNING, lr=1.6e-4),
+        "max_014_gf_cv7905_lb7873",
+        "014_group_finetune",
+        indistinguishable_from="forcewithme/32",
+    ),
     _row("015-stage1", NETWORK_015, STAGE_1),
-    _tuned("015", "015-stage1", NETWORK_015, TUNING, "max_015_gf_cv7905_lb7878", "015_group_finetune"),
+    _tuned(
+        "015", "015-stage1", NETWORK_015, TUNING, "max_015_gf_cv7905_lb7878", "015_group_finetune"
+    ),
     _row("021-stage1", NETWORK_021, replace(STAGE_1, seed=1997)),
-    _tuned("021", "021-stage1", NETWORK_021, replace(TUNING, seed=1997), "max_021_moredim_gf_cv7904_lbUnknown",
-           "021_fork14_moredim_gf"),
+    _tuned(
+        "021",
+        "021-stage1",
+        NETWORK_021,
+        replace(TUNING, seed=1997),
+        "max_021_moredim_gf_cv7904_lbUnknown",
+        "021_fork14_moredim_gf",
+    ),
     _row("022-stage1", NETWORK_022, replace(STAGE_1, seed=1998)),
-    _tuned("022", "022-stage1", NETWORK_022, replace(TUNING, seed=1998), "max_022_deeper_gf_cv7908_lbUnknown",
-           "022_fork14_deeper_gf"),
+    _tuned(
+        "022",
+        "022-stage1",
+        NETWORK_022,
+        replace(TUNING, seed=1998),
+        "max_022_deeper_gf_cv7908_lbUnknown",
+        "022_fork14_deeper_gf",
+    ),
 )

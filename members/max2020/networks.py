@@ -2,6 +2,7 @@
 
 Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -27,8 +28,8 @@ class TwoLstmsNet(nn.Module):
         self.attention = SelfAttention(2 * second, config.heads)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.lstm2(self.lstml(to_sequence(x)))                     # (B, 60, 2 x second)
-        return head_last(self.fc(self.attention(x)))                   # (B, 368)
+        x = self.lstm2(self.lstml(to_sequence(x)))  # (B, 60, 2 x second)
+        return head_last(self.fc(self.attention(x)))  # (B, 368)
 
 
 def build(config: Any) -> nn.Module:

@@ -3,6 +3,7 @@
 The team describes them in two sentences (reference/models.md section 9) and published neither code nor weights, and
 its blend counts neither. The layers are its own words; every size, rate and seed below is this kit's choice.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -27,24 +28,50 @@ class LstmAttention:
     convolutions: Tuple[Tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if min([self.hidden, self.layers, self.heads] + [n for pair in self.convolutions for n in pair]) < 1:
-            raise ValueError("%s: widths are at least 1" % (self,))
+        if (
+            min(
+                [self.hidden, self.layers, self.heads]
+                + [n for pair in self.convolutions for n in pair]
+            )
+            < 1
+        ):
+            raise ValueError(f"{self}: widths are at least 1")
         if 2 * self.hidden % self.heads:
-            raise ValueError("%s: heads divide 2 x hidden" % (self,))
+            raise ValueError(f"{self}: heads divide 2 x hidden")
 
 
 NETWORK_A = LstmAttention(512, layers=2, heads=8)
 NETWORK_B = replace(NETWORK_A, convolutions=((3, 75), (5, 75), (7, 75)))
 
 # His difference loss is what all members train with; the rest is the habit of the other members' first stages.
-RECIPE = Recipe(lr=8e-4, schedule=CosineRestarts(3, 2, 1e-6), epochs=9, batch=2048, validation_batch=4096, clip=9, seed=2024,
-                evaluations_per_epoch=2)
+RECIPE = Recipe(
+    lr=8e-4,
+    schedule=CosineRestarts(3, 2, 1e-6),
+    epochs=9,
+    batch=2048,
+    validation_batch=4096,
+    clip=9,
+    seed=2024,
+    evaluations_per_epoch=2,
+)
 
 
 def _row(number: str, network: LstmAttention, recipe: Recipe) -> Experiment:
-    narrow = replace(network, hidden=24, heads=4, convolutions=tuple((kernel, 12) for kernel, _ in network.convolutions))
-    return Experiment("zuiye", number, "zuiye_" + number, "fdzm", network={"full": network, "sample": narrow},
-                      recipe={"full": recipe, "sample": at_sample_size(recipe, epochs=3, faster=20)}, batch=4096)
+    narrow = replace(
+        network,
+        hidden=24,
+        heads=4,
+        convolutions=tuple((kernel, 12) for kernel, _ in network.convolutions),
+    )
+    return Experiment(
+        "zuiye",
+        number,
+        "zuiye_" + number,
+        "fdzm",
+        network={"full": network, "sample": narrow},
+        recipe={"full": recipe, "sample": at_sample_size(recipe, epochs=3, faster=20)},
+        batch=4096,
+    )
 
 
 EXPERIMENTS = (_row("A", NETWORK_A, RECIPE), _row("B", NETWORK_B, replace(RECIPE, seed=2025)))

@@ -1,4 +1,5 @@
 """The numbers of networks that several members built (standard library only); leapkit.nets.residual_lstm builds them."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -31,17 +32,28 @@ class ResidualStack:
 
     def __post_init__(self) -> None:
         if min(self.layers, self.hidden) < 1 or self.mamba_state < 0:
-            raise ValueError("%s: widths are at least 1" % (self,))
+            raise ValueError(f"{self}: widths are at least 1")
         if not set(self.gelu) | set(self.residual) | set(self.saved) <= set(range(self.layers)):
-            raise ValueError("%s: a layer that is not there" % (self,))
+            raise ValueError(f"{self}: a layer that is not there")
         if set(self.residual) & set(self.saved) or (self.residual and not self.saved):
-            raise ValueError("%s: a layer is mixed or saved, and something is saved before the first mix" % (self,))
+            raise ValueError(
+                f"{self}: a layer is mixed or saved, and something is saved before the first mix"
+            )
         if self.residual and min(self.saved) > min(self.residual):
-            raise ValueError("%s: nothing is saved before the first mix" % (self,))
+            raise ValueError(f"{self}: nothing is saved before the first mix")
 
     def narrower(self, layers: int, hidden: int) -> ResidualStack:
         """The same network with fewer and narrower layers, for small worlds."""
+
         def kept(chosen: Tuple[int, ...]) -> Tuple[int, ...]:
             return tuple(i for i in chosen if i < layers)
-        return replace(self, layers=layers, hidden=hidden, gelu=kept(self.gelu), residual=kept(self.residual),
-                       saved=kept(self.saved), mamba_state=min(self.mamba_state, 8))
+
+        return replace(
+            self,
+            layers=layers,
+            hidden=hidden,
+            gelu=kept(self.gelu),
+            residual=kept(self.residual),
+            saved=kept(self.saved),
+            mamba_state=min(self.mamba_state, 8),
+        )

@@ -1,4 +1,5 @@
 """The one error a user should ever see, and how it reaches the terminal."""
+
 from __future__ import annotations
 
 import contextlib
@@ -23,11 +24,15 @@ class KitError(Exception):
 
     def __init__(self, what: str, where: object = "", remedy: str = "") -> None:
         self.what, self.where, self.remedy = what, str(where), remedy
-        head = "%s: %s" % (where, what) if self.where else what
+        head = f"{where}: {what}" if self.where else what
         super().__init__(head + ("; " + remedy if remedy else "") + ".")
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return KitError, (self.what, self.where, self.remedy)  # from another process it arrives as itself
+        return KitError, (
+            self.what,
+            self.where,
+            self.remedy,
+        )  # from another process it arrives as itself
 
 
 @contextlib.contextmanager
@@ -36,14 +41,23 @@ def explain_os_errors(where: object, remedy: str = "") -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise KitError("the file is missing", error.filename or where, remedy or "check the path") from error
+        raise KitError(
+            "the file is missing", error.filename or where, remedy or "check the path"
+        ) from error
     except PermissionError as error:
-        raise KitError("permission denied", error.filename or where, remedy or "check the owner and the mode") from error
+        raise KitError(
+            "permission denied", error.filename or where, remedy or "check the owner and the mode"
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise KitError("the disk is full", where, "free some space and run the same command again") from error
-        raise KitError(os.strerror(error.errno) if error.errno else " ".join(str(error).split()), where,
-                       remedy or "check the path and the disk") from error
+            raise KitError(
+                "the disk is full", where, "free some space and run the same command again"
+            ) from error
+        raise KitError(
+            os.strerror(error.errno) if error.errno else " ".join(str(error).split()),
+            where,
+            remedy or "check the path and the disk",
+        ) from error
 
 
 def _interrupt(*_: Any) -> None:
@@ -57,9 +71,13 @@ def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]
     try:
         code = main(sys.argv[1:] if argv is None else argv) or 0
     except KitError as error:
-        print("error: %s" % error, file=sys.stderr, flush=True)
+        print(f"error: {error}", file=sys.stderr, flush=True)
         code = EXIT_REFUSED
     except KeyboardInterrupt:
-        print("stopped: what was finished is kept; the same command goes on from there.", file=sys.stderr, flush=True)
+        print(
+            "stopped: what was finished is kept; the same command goes on from there.",
+            file=sys.stderr,
+            flush=True,
+        )
         code = EXIT_INTERRUPTED
     sys.exit(code)

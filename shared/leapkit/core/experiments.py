@@ -2,6 +2,7 @@
 
 The launcher reads the same experiments to plan, without torch; the members' code turns them into networks and runs.
 """
+
 from __future__ import annotations
 
 import re
@@ -13,14 +14,16 @@ from leapkit.core.errors import KitError
 
 FAMILIES = ("adam", "fdzm")
 PROFILES = ("sample", "full")
-SAMPLE_POOL = 1 << 13  # rows: less than there are, so that the sample world is read as the real data is
+SAMPLE_POOL = (
+    1 << 13
+)  # rows: less than there are, so that the sample world is read as the real data is
 OPTIMISERS = ("adam", "adamw")
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
 
 
 def _require(condition: bool, experiment: object, what: str) -> None:
     if not condition:
-        raise ValueError("%s: %s" % (experiment, what))
+        raise ValueError(f"{experiment}: {what}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,11 @@ class PlateauSchedule:
     min_lr: float = 1e-5
 
     def __post_init__(self) -> None:
-        _require(0 < self.factor < 1 and self.patience >= 0 and self.min_lr >= 0, self, "impossible schedule")
+        _require(
+            0 < self.factor < 1 and self.patience >= 0 and self.min_lr >= 0,
+            self,
+            "impossible schedule",
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,9 @@ class CosineRestarts:
     min_lr: float
 
     def __post_init__(self) -> None:
-        _require(self.first >= 1 and self.factor >= 1 and self.min_lr >= 0, self, "impossible schedule")
+        _require(
+            self.first >= 1 and self.factor >= 1 and self.min_lr >= 0, self, "impossible schedule"
+        )
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,11 @@ class Augmentation:
     shift: int
 
     def __post_init__(self) -> None:
-        _require(self.flip >= 0 and self.roll >= 0 and self.flip + self.roll <= 1 and self.shift >= 1, self,
-                 "two chances and a shift")
+        _require(
+            self.flip >= 0 and self.roll >= 0 and self.flip + self.roll <= 1 and self.shift >= 1,
+            self,
+            "two chances and a shift",
+        )
 
 
 @dataclass(frozen=True)
@@ -128,15 +140,27 @@ class Recipe:
     augmentation: Optional[Augmentation] = None
 
     def __post_init__(self) -> None:
-        _require(bool(self.rates) and min(self.rates.values()) > 0 and self.clip > 0 and self.smooth_l1_beta > 0, self,
-                 "lr, clip and beta are positive")
+        _require(
+            bool(self.rates)
+            and min(self.rates.values()) > 0
+            and self.clip > 0
+            and self.smooth_l1_beta > 0,
+            self,
+            "lr, clip and beta are positive",
+        )
         _require(all(rate == rate for rate in self.rates.values()), self, "lr is a number")
-        _require(self.optimiser in OPTIMISERS, self, "the optimiser is one of %s" % (OPTIMISERS,))
+        _require(self.optimiser in OPTIMISERS, self, f"the optimiser is one of {OPTIMISERS}")
         counts = [self.evaluations_in(epoch) for epoch in range(self.epochs)]
-        _require(min([self.epochs, self.batch, self.validation_batch] + counts) >= 1, self,
-                 "epochs, batches and evaluations are at least 1")
-        _require(0 <= self.skipped_evaluations < min(counts) and self.min_gain >= 0, self,
-                 "one evaluation an epoch at least, and no negative gain")
+        _require(
+            min([self.epochs, self.batch, self.validation_batch] + counts) >= 1,
+            self,
+            "epochs, batches and evaluations are at least 1",
+        )
+        _require(
+            0 <= self.skipped_evaluations < min(counts) and self.min_gain >= 0,
+            self,
+            "one evaluation an epoch at least, and no negative gain",
+        )
 
     @property
     def rates(self) -> Dict[str, float]:
@@ -152,8 +176,13 @@ class Recipe:
         return counts[epoch]
 
 
-def at_sample_size(recipe: Recipe, epochs: int = 0, batch: int = 64, faster: float = 10.0, tuning_rows: float = 0.125
-                   ) -> Recipe:
+def at_sample_size(
+    recipe: Recipe,
+    epochs: int = 0,
+    batch: int = 64,
+    faster: float = 10.0,
+    tuning_rows: float = 0.125,
+) -> Recipe:
     """The same recipe for narrow networks on a small world: small batches, larger steps, a fifth of the epochs.
 
     One epoch of fine-tuning stays one epoch, over an eighth of the rows.
@@ -162,10 +191,18 @@ def at_sample_size(recipe: Recipe, epochs: int = 0, batch: int = 64, faster: flo
     epochs = 1 if tunes else epochs or round(recipe.epochs / 5)
     if isinstance(schedule, CosineRestarts):
         schedule = replace(schedule, first=min(schedule.first, epochs))
-    return replace(recipe, lr={prefix: faster * rate for prefix, rate in recipe.rates.items()}, schedule=schedule,
-                   epochs=epochs, batch=batch, validation_batch=512,
-                   evaluations_per_epoch=recipe.evaluations_per_epoch if tunes else 1,
-                   rows=replace(recipe.rows, fraction=tuning_rows if tunes else 1.0, index="", pool=SAMPLE_POOL))
+    return replace(
+        recipe,
+        lr={prefix: faster * rate for prefix, rate in recipe.rates.items()},
+        schedule=schedule,
+        epochs=epochs,
+        batch=batch,
+        validation_batch=512,
+        evaluations_per_epoch=recipe.evaluations_per_epoch if tunes else 1,
+        rows=replace(
+            recipe.rows, fraction=tuning_rows if tunes else 1.0, index="", pool=SAMPLE_POOL
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -226,18 +263,33 @@ class Experiment:
     blended: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.family in FAMILIES, self.name, "unknown family %r" % self.family)
-        _require(bool(re.match(r"^[\w.-]*$", self.artifact)) and not self.artifact.endswith((".parquet", ".npy")),
-                 self.name, "the artifact is a file stem")
-        _require(set(self.network) == set(self.recipe) == set(PROFILES), self.name, "one network and recipe per profile")
+        _require(self.family in FAMILIES, self.name, f"unknown family {self.family!r}")
+        _require(
+            bool(re.match(r"^[\w.-]*$", self.artifact))
+            and not self.artifact.endswith((".parquet", ".npy")),
+            self.name,
+            "the artifact is a file stem",
+        )
+        _require(
+            set(self.network) == set(self.recipe) == set(PROFILES),
+            self.name,
+            "one network and recipe per profile",
+        )
         _require(self.batch >= 1, self.name, "batch is at least 1")
-        _require(bool(self.parent) or not (self.groups or self.fresh), self.name, "groups are tuned from a parent")
-        _require(bool(self.artifact and self.published) or not self.blended, self.name,
-                 "what the published blend counts has an artifact and checkpoints")
+        _require(
+            bool(self.parent) or not (self.groups or self.fresh),
+            self.name,
+            "groups are tuned from a parent",
+        )
+        _require(
+            bool(self.artifact and self.published) or not self.blended,
+            self.name,
+            "what the published blend counts has an artifact and checkpoints",
+        )
 
     @property
     def name(self) -> str:
-        return "%s/%s" % (self.member, self.id)
+        return f"{self.member}/{self.id}"
 
     @property
     def checkpoint_groups(self) -> Tuple[Optional[int], ...]:
@@ -258,7 +310,10 @@ class Experiment:
 
     def recipe_record(self, profile: str) -> Dict[str, Any]:
         recipe = self.recipe[profile]
-        return {**asdict(recipe), "schedule": {"class": type(recipe.schedule).__name__, **asdict(recipe.schedule)}}
+        return {
+            **asdict(recipe),
+            "schedule": {"class": type(recipe.schedule).__name__, **asdict(recipe.schedule)},
+        }
 
 
 def group_stem(name: str, group: Optional[int]) -> str:
@@ -269,9 +324,16 @@ def by_id(experiments: Sequence[Experiment]) -> Dict[str, Experiment]:
     """{id: experiment}; raises ValueError where an id or an artifact stands there twice, or a parent is not there."""
     table = {experiment.id: experiment for experiment in experiments}
     artifacts = [experiment.artifact for experiment in experiments if experiment.artifact]
-    _require(len(table) == len(experiments) and len(set(artifacts)) == len(artifacts), "registry",
-             "an id or an artifact stands there twice")
-    _require(all(experiment.parent in table for experiment in experiments if experiment.parent), "registry", "a parent is not there")
+    _require(
+        len(table) == len(experiments) and len(set(artifacts)) == len(artifacts),
+        "registry",
+        "an id or an artifact stands there twice",
+    )
+    _require(
+        all(experiment.parent in table for experiment in experiments if experiment.parent),
+        "registry",
+        "a parent is not there",
+    )
     return table
 
 
@@ -281,22 +343,37 @@ def select(experiments: Sequence[Experiment], wanted: str) -> Tuple[Experiment, 
     known = {alias for experiment in experiments for alias in _aliases(experiment)}
     for name in names:
         if name not in known:
-            raise KitError("unknown experiment %s" % name, "EXPERIMENTS",
-                           "choose from " + ", ".join(experiment.name for experiment in experiments))
-    return tuple(experiment for experiment in experiments if not names or set(_aliases(experiment)) & set(names))
+            raise KitError(
+                f"unknown experiment {name}",
+                "EXPERIMENTS",
+                "choose from " + ", ".join(experiment.name for experiment in experiments),
+            )
+    return tuple(
+        experiment
+        for experiment in experiments
+        if not names or set(_aliases(experiment)) & set(names)
+    )
 
 
 def _aliases(experiment: Experiment) -> List[str]:
     return [name for name in (experiment.id, experiment.name, experiment.artifact) if name]
 
 
-def lineage(experiments: Sequence[Experiment], chosen: Sequence[Experiment]) -> Tuple[Experiment, ...]:
+def lineage(
+    experiments: Sequence[Experiment], chosen: Sequence[Experiment]
+) -> Tuple[Experiment, ...]:
     """`chosen` and all that they start from, every parent before its children, else in the order of `experiments`."""
     ordered: List[Experiment] = []
 
     def add(experiment: Experiment) -> None:
         if experiment.parent:
-            add(next(r for r in experiments if (r.member, r.id) == (experiment.member, experiment.parent)))
+            add(
+                next(
+                    r
+                    for r in experiments
+                    if (r.member, r.id) == (experiment.member, experiment.parent)
+                )
+            )
         if experiment not in ordered:
             ordered.append(experiment)
 

@@ -1,4 +1,5 @@
 """Files that are either whole or absent: atomic writes, content hashes, free-disk checks (standard library only)."""
+
 from __future__ import annotations
 
 import contextlib
@@ -18,7 +19,10 @@ TEMPORARY = ".partial-"  # prefix of every unfinished file; nothing with this pr
 _BLOCK = 1 << 20
 # An edit within one tick of the file system's clock leaves all times as they were: 2 s on FAT, 4 ms on older kernels.
 _SETTLED_NS = 2 * 10**9
-_TELL_EVERY, _AT_ONCE = 15.0, 512  # seconds between two lines about hashing; files whose hashes are waited for together
+_TELL_EVERY, _AT_ONCE = (
+    15.0,
+    512,
+)  # seconds between two lines about hashing; files whose hashes are waited for together
 
 
 @contextlib.contextmanager
@@ -28,7 +32,7 @@ def atomic(path: Path) -> Iterator[Path]:
     The content is on disk (fsync) before the new name is, so a crash leaves the old file or the new one.
     """
     path = Path(path)
-    temporary = path.with_name("%s%s" % (TEMPORARY, path.name))
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
     try:
         with explain_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,14 +76,16 @@ def read_json(path: Path, remedy: str = "make the file again") -> Any:
         with explain_os_errors(path, remedy):
             return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # no JSON, or no text at all
-        raise KitError("is not valid JSON (%s)" % error, path, remedy) from error
+        raise KitError(f"is not valid JSON ({error})", path, remedy) from error
 
 
 def publish_copy(source: Path, target: Path) -> None:
     """Gives `source` a second name without a second copy where the file system can, else copies atomically."""
     with atomic(target) as temporary:
         try:
-            os.link(os.path.realpath(str(source)), str(temporary))  # of a symbolic link, the file and not the link
+            os.link(
+                os.path.realpath(str(source)), str(temporary)
+            )  # of a symbolic link, the file and not the link
         except OSError:  # another file system, or a bind mount of a container
             shutil.copyfile(str(source), str(temporary))
 
@@ -94,7 +100,9 @@ def sha256(path: Path) -> str:
 
 def sha256_json(value: Any) -> str:
     """The hash of a value by its canonical JSON text."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode("utf-8")).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, allow_nan=False).encode("utf-8")
+    ).hexdigest()
 
 
 class HashIndex:
@@ -124,27 +132,40 @@ class HashIndex:
         stamps = [self._stamp(name) for name in names]
         # Names of one file are read once. All four numbers: every disk has a file of every inode number.
         known = {tuple(stamp): self._known(stamp) for stamp in stamps}
-        unread = {tuple(stamp): (name, stamp) for name, stamp in zip(names, stamps) if not known[tuple(stamp)]}
+        unread = {
+            tuple(stamp): (name, stamp)
+            for name, stamp in zip(names, stamps)
+            if not known[tuple(stamp)]
+        }
         known.update(self._read(list(unread.values()), root))
-        return sha256_json({os.path.relpath(name, str(root)): known[tuple(stamp)] for name, stamp in zip(names, stamps)})
+        return sha256_json(
+            {
+                os.path.relpath(name, str(root)): known[tuple(stamp)]
+                for name, stamp in zip(names, stamps)
+            }
+        )
 
-    def _read(self, files: Sequence[Tuple[str, List[int]]], root: Path) -> Dict[Tuple[int, ...], str]:
+    def _read(
+        self, files: Sequence[Tuple[str, List[int]]], root: Path
+    ) -> Dict[Tuple[int, ...], str]:
         """{stamp: sha256} of files, some at a time."""
         found: Dict[Tuple[int, ...], str] = {}
         total, done = sum(stamp[0] for _, stamp in files), 0
         started = told = time.monotonic()
         with ThreadPoolExecutor() as threads:
             for at in range(0, len(files), _AT_ONCE):
-                part = files[at:at + _AT_ONCE]
+                part = files[at : at + _AT_ONCE]
                 digests = threads.map(lambda item: self._of(*item), part)
                 found.update((tuple(stamp), digest) for (_, stamp), digest in zip(part, digests))
                 done += sum(stamp[0] for _, stamp in part)
                 if time.monotonic() - told > _TELL_EVERY and done:
                     told = time.monotonic()
                     self.save()
-                    print("hashing %s: %.1f of %.1f GB, %.0f minutes left" % (
-                        root, done / 1e9, total / 1e9, (told - started) * (total / done - 1) / 60),
-                        file=sys.stderr, flush=True)
+                    print(
+                        f"hashing {root}: {done / 1e9:.1f} of {total / 1e9:.1f} GB, {(told - started) * (total / done - 1) / 60:.0f} minutes left",
+                        file=sys.stderr,
+                        flush=True,
+                    )
         return found
 
     def _of(self, path: str, stamp: List[int]) -> str:
@@ -160,7 +181,11 @@ class HashIndex:
 
     def _known(self, stamp: List[int]) -> str:
         known = self._entries.get(str(stamp[3]))
-        return str(known[4]) if isinstance(known, list) and len(known) == 5 and known[:4] == stamp else ""
+        return (
+            str(known[4])
+            if isinstance(known, list) and len(known) == 5 and known[:4] == stamp
+            else ""
+        )
 
     @staticmethod
     def _stamp(path: str) -> List[int]:
@@ -171,7 +196,9 @@ class HashIndex:
 
     def save(self) -> None:
         if self._path is not None and self._dirty:
-            with contextlib.suppress(KitError):  # an index that cannot be written costs time, not truth
+            with contextlib.suppress(
+                KitError
+            ):  # an index that cannot be written costs time, not truth
                 write_json(self._path, dict(self._entries))
             self._dirty = False
 
@@ -183,5 +210,8 @@ def require_free(path: Path, size: int, purpose: str) -> None:
         folder = folder.parent
     free = shutil.disk_usage(str(folder)).free
     if free < size:
-        raise KitError("the disk has %.2f GB free and %s needs %.2f GB" % (free / 1e9, purpose, size / 1e9),
-                       folder, "free some space and run the same command again")
+        raise KitError(
+            f"the disk has {free / 1e9:.2f} GB free and {purpose} needs {size / 1e9:.2f} GB",
+            folder,
+            "free some space and run the same command again",
+        )

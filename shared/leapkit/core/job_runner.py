@@ -1,4 +1,5 @@
 """Several commands side by side: their output line by line under their names, one's failure not the others'."""
+
 from __future__ import annotations
 
 import contextlib
@@ -44,7 +45,11 @@ class Slots:
                 handle = self._take(k)
                 if handle:
                     with handle:
-                        yield {"CUDA_VISIBLE_DEVICES": self.gpus[k % len(self.gpus)]} if self.gpus else {}
+                        yield (
+                            {"CUDA_VISIBLE_DEVICES": self.gpus[k % len(self.gpus)]}
+                            if self.gpus
+                            else {}
+                        )
                     return
             if stopping.wait(0.2):
                 yield {}
@@ -76,22 +81,30 @@ def run(jobs: Sequence[Job], slots: Optional[Slots] = None) -> int:
     def one(job: Job) -> int:
         failed = [name for name in job.after if name in futures and futures[name].result()]
         if failed and not stopping.is_set():
-            _say(write, "%s is not started: %s failed" % (job.name, failed[0]))
+            _say(write, f"{job.name} is not started: {failed[0]} failed")
             return futures[failed[0]].result()
-        slot: ContextManager[Dict[str, str]] = slots.one(stopping) if slots else contextlib.nullcontext({})
+        slot: ContextManager[Dict[str, str]] = (
+            slots.one(stopping) if slots else contextlib.nullcontext({})
+        )
         with slot as extra:
             with write:
                 if stopping.is_set():
                     return EXIT_INTERRUPTED
                 # In a session of its own: a terminal's Ctrl-C reaches it once, through the handler below.
                 process = running[job.name] = subprocess.Popen(
-                    job.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                    universal_newlines=True, start_new_session=True, env=dict(job.env, **extra))
+                    job.command,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    universal_newlines=True,
+                    start_new_session=True,
+                    env=dict(job.env, **extra),
+                )
             assert process.stdout is not None
             for line in process.stdout:
                 if line.strip():
-                    own = line.startswith("[%s" % job.name)  # of a job that runs jobs
-                    _say(write, line.rstrip() if own else "[%s] %s" % (job.name, line.rstrip()))
+                    own = line.startswith(f"[{job.name}")  # of a job that runs jobs
+                    _say(write, line.rstrip() if own else f"[{job.name}] {line.rstrip()}")
             return process.wait()
 
     with ThreadPoolExecutor(max_workers=len(jobs)) as pool:

@@ -1,4 +1,5 @@
 """Where everything of one world lies: the seed's layout below RAW_DATA and below submission (standard library only)."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -64,7 +65,9 @@ class RawData:
             return read_split(self.root / "split.json")
         there = list_months(self.steps)
         if not there:
-            raise KitError("holds no month (YYYY-MM) of step files", self.steps, "see README, 'Real data'")
+            raise KitError(
+                "holds no month (YYYY-MM) of step files", self.steps, "see README, 'Real data'"
+            )
         return scaled_down(PUBLISHED, there)
 
     def training_pairs(self, first_month: str = "") -> List[StepPair]:
@@ -81,7 +84,11 @@ class RawData:
     def scaling_files(self, family: str) -> Dict[str, Path]:
         """What the numbers of a family depend on, by role."""
         folder = self.statistics(family)
-        return {"mean.json": folder / "mean.json", "std.json": folder / "std.json", "old weights": self.old_weights}
+        return {
+            "mean.json": folder / "mean.json",
+            "std.json": folder / "std.json",
+            "old weights": self.old_weights,
+        }
 
     def test_files(self) -> Dict[str, Path]:
         return {"test.csv": self.test_csv, "sample_submission.csv": self.sample_submission}
@@ -154,10 +161,18 @@ class RunFiles:
 
 
 # What the split maker writes beside the step files.
-WORLD_FILES = ("kaggle-data/train.csv", "kaggle-data/test.csv", "kaggle-data/sample_submission.csv",
-               "kaggle-data/sample_submission_old.csv", "withheld/test_truth.parquet", "split.json",
-               "statistics/adam/mean.json", "statistics/adam/std.json", "statistics/fdzm/mean.json",
-               "statistics/fdzm/std.json")
+WORLD_FILES = (
+    "kaggle-data/train.csv",
+    "kaggle-data/test.csv",
+    "kaggle-data/sample_submission.csv",
+    "kaggle-data/sample_submission_old.csv",
+    "withheld/test_truth.parquet",
+    "split.json",
+    "statistics/adam/mean.json",
+    "statistics/adam/std.json",
+    "statistics/fdzm/mean.json",
+    "statistics/fdzm/std.json",
+)
 
 
 def world_receipt(root: Path) -> Path:
@@ -168,7 +183,9 @@ def world_files(root: Path, index: HashIndex) -> Dict[str, str]:
     """{name: sha256} of a world's files, its step files as one. Raises KitError where one is missing."""
     steps = RawData(root).steps
     files = {name: index.of(root / name) for name in WORLD_FILES}
-    files["steps"] = index.of_many([f for pair in list_pairs(steps) for f in (pair.mli, pair.mlo)], steps)
+    files["steps"] = index.of_many(
+        [f for pair in list_pairs(steps) for f in (pair.mli, pair.mlo)], steps
+    )
     return files
 
 

@@ -1,4 +1,5 @@
 """What a pickle from a stranger may be made of (standard library only)."""
+
 from __future__ import annotations
 
 import pickletools
@@ -13,7 +14,7 @@ def forbidden(pickled: bytes, allowed: FrozenSet[str]) -> str:
     """
     for opcode, argument, _ in pickletools.genops(pickled):
         if opcode.name not in allowed:
-            return "the pickle opcode %s, which such a file has no use for" % opcode.name
+            return f"the pickle opcode {opcode.name}, which such a file has no use for"
         if opcode.name == "LONG_BINPUT" and int(argument or 0) > len(pickled):
             return "more objects than it holds"
     return ""

@@ -3,6 +3,7 @@
 A step is done when its receipt names exactly the inputs that it would use now, by sha256, and the product's bytes are
 the ones it names. What cannot change the result (stack, device, time, code) is recorded and never decides.
 """
+
 from __future__ import annotations
 
 import datetime
@@ -54,11 +55,11 @@ def judge(product: Path, wanted: Mapping[str, str], index: HashIndex) -> Verdict
         return Verdict(False, "it was made by another version of the arithmetic")
     for role in sorted(set(wanted) | set(inputs)):
         if role not in inputs:
-            return Verdict(False, "%s is new" % role)
+            return Verdict(False, f"{role} is new")
         if role not in wanted:
-            return Verdict(False, "%s is no longer used" % role)
+            return Verdict(False, f"{role} is no longer used")
         if inputs[role] != wanted[role]:
-            return Verdict(False, "%s has changed" % role)
+            return Verdict(False, f"{role} has changed")
     if index.of(product) != recorded:
         return Verdict(False, "its bytes are not those of its receipt")
     return Verdict(True, "its receipt proves it")
@@ -66,19 +67,41 @@ def judge(product: Path, wanted: Mapping[str, str], index: HashIndex) -> Verdict
 
 def environment() -> Dict[str, Any]:
     """What the step ran on: recorded, never decisive."""
-    versions = {name: str(getattr(sys.modules[name], "__version__", "?"))
-                for name in ("torch", "numpy", "pyarrow", "pandas") if name in sys.modules}
-    return {"python": platform.python_version(), "packages": versions, "platform": platform.platform(),
-            "stack": os.environ.get("LEAP_STACK", ""), "image": os.environ.get("LEAP_IMAGE", ""),
-            "code": os.environ.get("LEAP_CODE", "")}
+    versions = {
+        name: str(getattr(sys.modules[name], "__version__", "?"))
+        for name in ("torch", "numpy", "pyarrow", "pandas")
+        if name in sys.modules
+    }
+    return {
+        "python": platform.python_version(),
+        "packages": versions,
+        "platform": platform.platform(),
+        "stack": os.environ.get("LEAP_STACK", ""),
+        "image": os.environ.get("LEAP_IMAGE", ""),
+        "code": os.environ.get("LEAP_CODE", ""),
+    }
 
 
-def write(product: Path, kind: str, inputs: Mapping[str, str], started: str,
-          details: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+def write(
+    product: Path,
+    kind: str,
+    inputs: Mapping[str, str],
+    started: str,
+    details: Optional[Mapping[str, Any]] = None,
+) -> Dict[str, Any]:
     """Writes the receipt of a product that lies under its final name; the receipt is what makes it count."""
-    receipt = {"kind": kind, "product": product.name, "sha256": sha256(product), "bytes": product.stat().st_size,
-               "numerics": NUMERICS, "inputs": dict(inputs), "started": started, "finished": now(),
-               "environment": environment(), "details": dict(details or {})}
+    receipt = {
+        "kind": kind,
+        "product": product.name,
+        "sha256": sha256(product),
+        "bytes": product.stat().st_size,
+        "numerics": NUMERICS,
+        "inputs": dict(inputs),
+        "started": started,
+        "finished": now(),
+        "environment": environment(),
+        "details": dict(details or {}),
+    }
     write_json(receipt_path(product), receipt)
     return receipt
 
@@ -96,5 +119,7 @@ def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any
     if receipt.get("numerics") != NUMERICS:
         raise KitError("was made by another version of the arithmetic", product, remedy)
     if receipt.get("sha256") != index.of(product):
-        raise KitError("its bytes are not those of its receipt: it was changed or cut off", product, remedy)
+        raise KitError(
+            "its bytes are not those of its receipt: it was changed or cut off", product, remedy
+        )
     return receipt

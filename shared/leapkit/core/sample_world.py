@@ -1,4 +1,5 @@
 """Whether the sample world has to be made (standard library only, as the launcher asks it too)."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -17,7 +18,9 @@ def sample_inputs(seed: int = 0) -> Dict[str, str]:
     return {"sample world": sha256_json([VERSION, seed])}
 
 
-def judge_world(root: Path, inputs: Mapping[str, str], index: Optional[HashIndex] = None) -> Verdict:
+def judge_world(
+    root: Path, inputs: Mapping[str, str], index: Optional[HashIndex] = None
+) -> Verdict:
     """A world is done when its receipt names these inputs and the bytes of all its files."""
     if not world_receipt(root).exists():
         return Verdict(False, "not made yet")
@@ -25,7 +28,15 @@ def judge_world(root: Path, inputs: Mapping[str, str], index: Optional[HashIndex
         receipt = read_json(world_receipt(root))
         if receipt["inputs"] != dict(inputs):
             return Verdict(False, "it was made by another version or seed of the generator")
-        changed = [n for n, h in world_files(root, index or HashIndex()).items() if receipt["files"].get(n) != h]
+        changed = [
+            n
+            for n, h in world_files(root, index or HashIndex()).items()
+            if receipt["files"].get(n) != h
+        ]
     except (KitError, KeyError, TypeError, AttributeError) as error:
-        return Verdict(False, "it is not whole (%s)" % error)
-    return Verdict(False, "%s has changed" % changed[0]) if changed else Verdict(True, "its receipt proves it")
+        return Verdict(False, f"it is not whole ({error})")
+    return (
+        Verdict(False, f"{changed[0]} has changed")
+        if changed
+        else Verdict(True, "its receipt proves it")
+    )

@@ -3,6 +3,7 @@
 Layout on disk: <root>/YYYY-MM/E3SM-MMF.{mli,mlo}.YYYY-MM-DD-SSSSS.nc; a pair of files is one model step of 1200 s,
 384 columns (reference/data_pipeline.md section 1.3).
 """
+
 from __future__ import annotations
 
 import os
@@ -24,7 +25,7 @@ class StepPair:
 
     __slots__ = ("folder", "stamp")
     folder: Path  # of the month
-    stamp: str    # YYYY-MM-DD-SSSSS
+    stamp: str  # YYYY-MM-DD-SSSSS
 
     @property
     def month(self) -> str:
@@ -32,11 +33,11 @@ class StepPair:
 
     @property
     def mli(self) -> Path:
-        return self.folder / ("E3SM-MMF.mli.%s.nc" % self.stamp)
+        return self.folder / (f"E3SM-MMF.mli.{self.stamp}.nc")
 
     @property
     def mlo(self) -> Path:
-        return self.folder / ("E3SM-MMF.mlo.%s.nc" % self.stamp)
+        return self.folder / (f"E3SM-MMF.mlo.{self.stamp}.nc")
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ class Split:
     def __post_init__(self) -> None:
         for month in self.train + self.validation + self.test:
             if not _MONTH.match(month):
-                raise ValueError("a month is YYYY-MM, not %r" % month)
+                raise ValueError(f"a month is YYYY-MM, not {month!r}")
         for months in (self.train, self.validation, self.test):
             if len(set(months)) != len(months):
                 raise ValueError("a month stands there twice")
         if self.validation_stride < 1 or not self.train or not self.validation:
-            raise ValueError("a split has training and validation months and a stride of at least 1")
+            raise ValueError(
+                "a split has training and validation months and a stride of at least 1"
+            )
         if set(self.test) & set(self.train + self.validation):
             raise ValueError("test months are neither trained on nor validated on")
 
@@ -68,7 +71,7 @@ class Split:
 def months_between(first: str, last: str) -> Tuple[str, ...]:
     """Calendar months from `first` to `last`, both included. Raises ValueError where these are no months in order."""
     if not (_MONTH.match(first) and _MONTH.match(last) and first <= last):
-        raise ValueError("months are YYYY-MM, the earlier one first, not %r to %r" % (first, last))
+        raise ValueError(f"months are YYYY-MM, the earlier one first, not {first!r} to {last!r}")
     start, end = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (first, last))
     return tuple("%04d-%02d" % (k // 12, k % 12 + 1) for k in range(start, end + 1))
 
@@ -116,8 +119,12 @@ class Month:
 
     def line(self) -> str:
         whole = steps_of(self.name)
-        text = "%s: %s" % (self.name, "whole, %d steps" % whole if len(self.pairs) == whole
-                           else "%d of %d steps" % (len(self.pairs), whole))
+        text = "{}: {}".format(
+            self.name,
+            "whole, %d steps" % whole
+            if len(self.pairs) == whole
+            else "%d of %d steps" % (len(self.pairs), whole),
+        )
         if self.lone:
             text += "; without their twin: " + _some(self.lone)
         return text + ("; no step files: " + _some(self.odd) if self.odd else "")
@@ -130,8 +137,12 @@ def _some(names: Sequence[str]) -> str:
 def parse_name(name: str) -> Optional[Tuple[str, str]]:
     """(mli or mlo, YYYY-MM-DD-SSSSS) of a step file's name; None where it is no step of the calendar."""
     match = _NAME.fullmatch(name)
-    if not match or not _MONTH.match(match[3]) or not 0 < int(match[4]) <= steps_of(match[3]) // 72 \
-            or int(match[5]) not in range(0, 86400, 1200):
+    if (
+        not match
+        or not _MONTH.match(match[3])
+        or not 0 < int(match[4]) <= steps_of(match[3]) // 72
+        or int(match[5]) not in range(0, 86400, 1200)
+    ):
         return None
     return match[1], match[2]
 
@@ -148,8 +159,11 @@ def read_month(folder: Path) -> Month:
             stamps[found[0] == "mlo"].add(found[1])
         else:
             odd.append(name)
-    lone = ["E3SM-MMF.%s.%s.nc" % (kind, stamp) for kind, own, other in (("mli",) + stamps, ("mlo",) + stamps[::-1])
-            for stamp in own - other]
+    lone = [
+        f"E3SM-MMF.{kind}.{stamp}.nc"
+        for kind, own, other in (("mli",) + stamps, ("mlo",) + stamps[::-1])
+        for stamp in own - other
+    ]
     pairs = tuple(StepPair(folder, stamp) for stamp in sorted(stamps[0] & stamps[1]))
     return Month(folder.name, pairs, tuple(sorted(lone)), tuple(sorted(odd)))
 
@@ -157,8 +171,11 @@ def read_month(folder: Path) -> Month:
 def list_months(root: Path) -> List[str]:
     """The months below `root` (folders named YYYY-MM), in calendar order."""
     if not root.is_dir():
-        raise KitError("the folder of step files is missing", root,
-                       "put ClimSim low-res months there (YYYY-MM folders) or give RAW_DATA=")
+        raise KitError(
+            "the folder of step files is missing",
+            root,
+            "put ClimSim low-res months there (YYYY-MM folders) or give RAW_DATA=",
+        )
     return sorted(p.name for p in root.iterdir() if p.is_dir() and _MONTH.match(p.name))
 
 
@@ -168,7 +185,7 @@ def list_pairs(root: Path, months: Optional[Sequence[str]] = None) -> List[StepP
     Raises KitError for a month that is missing or empty, or an mli file without its mlo twin (or the reverse).
     """
     found: List[StepPair] = []
-    for name in (list_months(root) if months is None else months):
+    for name in list_months(root) if months is None else months:
         found.extend(require_pairs(read_month(root / name), root / name))
     return found
 
@@ -177,10 +194,15 @@ def require_pairs(month: Month, folder: Path) -> Tuple[StepPair, ...]:
     """A month's pairs. Raises KitError where there is none, or a file without its twin."""
     if month.lone:
         more = " (and %d more are)" % (len(month.lone) - 1) if month.lone[1:] else ""
-        raise KitError("its twin %s is missing%s" % (_twin(month.lone[0]), more), folder / month.lone[0],
-                       "download the missing file")
+        raise KitError(
+            f"its twin {_twin(month.lone[0])} is missing{more}",
+            folder / month.lone[0],
+            "download the missing file",
+        )
     if not month.pairs:
-        raise KitError("the month holds no step files", folder, "download it, or leave it out of the split")
+        raise KitError(
+            "the month holds no step files", folder, "download it, or leave it out of the split"
+        )
     return month.pairs
 
 
@@ -190,14 +212,18 @@ def _twin(name: str) -> str:
 
 def validation_pairs(root: Path, split: Split) -> List[StepPair]:
     """Every stride-th pair of the sorted list over all validation months."""
-    return list_pairs(root, split.validation)[::split.validation_stride]
+    return list_pairs(root, split.validation)[:: split.validation_stride]
 
 
 def training_pairs(root: Path, split: Split, first_month: str = "") -> List[StepPair]:
     """The pairs of the training months from `first_month` on, without those that validate."""
     months = [m for m in split.train if m >= first_month]
     if not months:
-        raise KitError("no training month is as late as %s" % first_month, root, "add months or choose another row")
+        raise KitError(
+            f"no training month is as late as {first_month}",
+            root,
+            "add months or choose another row",
+        )
     held_out = set(validation_pairs(root, split))
     return [pair for pair in list_pairs(root, months) if pair not in held_out]
 
@@ -209,7 +235,13 @@ def write_split(path: Path, split: Split) -> None:
 def read_split(path: Path) -> Split:
     value: Dict[str, Any] = read_json(path, "make it again with the split maker")
     try:
-        return Split(tuple(value["train"]), tuple(value["validation"]), int(value["validation_stride"]),
-                     tuple(value["test"]))
+        return Split(
+            tuple(value["train"]),
+            tuple(value["validation"]),
+            int(value["validation_stride"]),
+            tuple(value["test"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
-        raise KitError("is no split (%s)" % error, path, "make it again with the split maker") from error
+        raise KitError(
+            f"is no split ({error})", path, "make it again with the split maker"
+        ) from error

@@ -4,6 +4,7 @@ h5py, h5netcdf and scipy cannot read this format and netCDF4 pays for generality
 step files are a header followed by contiguous big-endian arrays, so parsing the header once and viewing the bytes
 is enough. Format: Unidata "NetCDF Classic Format Specification", section "CDF-5". netCDF4 is the oracle in tests.
 """
+
 from __future__ import annotations
 
 import math
@@ -18,8 +19,19 @@ from leapkit.core.errors import KitError, explain_os_errors
 
 _DIMENSION, _VARIABLE, _ATTRIBUTE = 10, 11, 12
 # nc_type -> (numpy dtype, bytes): all types of the format, as attributes may use any of them
-_TYPES = {1: ("i1", 1), 2: ("S1", 1), 3: (">i2", 2), 4: (">i4", 4), 5: (">f4", 4), 6: (">f8", 8),
-          7: ("u1", 1), 8: (">u2", 2), 9: (">u4", 4), 10: (">i8", 8), 11: (">u8", 8)}
+_TYPES = {
+    1: ("i1", 1),
+    2: ("S1", 1),
+    3: (">i2", 2),
+    4: (">i4", 4),
+    5: (">f4", 4),
+    6: (">f8", 8),
+    7: ("u1", 1),
+    8: (">u2", 2),
+    9: (">u4", 4),
+    10: (">i8", 8),
+    11: (">u8", 8),
+}
 _LONGEST_HEADER = 1 << 20  # a step file's header has 2,200 bytes; more than this is damage
 REMEDY = "download this file again"
 
@@ -36,7 +48,9 @@ class Variable:
 
     @property
     def nbytes(self) -> int:
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize  # a damaged shape overflows 64 bits
+        return (
+            math.prod(self.shape) * np.dtype(self.dtype).itemsize
+        )  # a damaged shape overflows 64 bits
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ class _Cursor:
         if count < 0 or self.at + count > len(self.data):
             raise ValueError("the header ends early or is damaged at byte %d" % self.at)
         self.at += count
-        return self.data[self.at - count:self.at]
+        return self.data[self.at - count : self.at]
 
     def int32(self) -> int:
         return int(struct.unpack(">i", self.take(4))[0])
@@ -98,7 +112,7 @@ def _item(kind: int) -> int:
 def parse_header(data: bytes) -> Header:
     """Parses the first bytes of a file. Raises ValueError with the reason when they are no CDF-5 header."""
     if data[:4] != b"CDF\x05":
-        raise ValueError("is no CDF-5 file (it starts with %r)" % data[:4])
+        raise ValueError(f"is no CDF-5 file (it starts with {data[:4]!r})")
     cursor = _Cursor(data)
     cursor.take(4)
     cursor.int64()  # number of records: the step files have no record dimension
@@ -119,9 +133,14 @@ def parse_header(data: bytes) -> Header:
         cursor.int64()  # vsize: follows from shape and type
         begin = cursor.int64()
         if any(not 0 <= i < len(sizes) for i in ids):
-            raise ValueError("variable %s names an unknown dimension" % name)
-        variables[name] = Variable(name, tuple(sizes[i][0] for i in ids), tuple(sizes[i][1] for i in ids),
-                                   _TYPES[kind][0], begin)
+            raise ValueError(f"variable {name} names an unknown dimension")
+        variables[name] = Variable(
+            name,
+            tuple(sizes[i][0] for i in ids),
+            tuple(sizes[i][1] for i in ids),
+            _TYPES[kind][0],
+            begin,
+        )
     if not variables:
         raise ValueError("has no variables")
     if any(v.begin < cursor.at for v in variables.values()):
@@ -166,22 +185,28 @@ class Cdf5Reader:
                     break
                 got += count
         if got != size:
-            raise KitError("ended after %d of %d bytes while it was read" % (got, size), path, REMEDY)
+            raise KitError(
+                "ended after %d of %d bytes while it was read" % (got, size), path, REMEDY
+            )
         header = self._header
-        if header is None or view[:header.length] != self._header_bytes:
+        if header is None or view[: header.length] != self._header_bytes:
             try:
                 header = parse_header(bytes(view[:_LONGEST_HEADER]))
             except (ValueError, UnicodeDecodeError) as error:
                 raise KitError(str(error), path, REMEDY) from error
-            self._header, self._header_bytes = header, bytes(view[:header.length])
+            self._header, self._header_bytes = header, bytes(view[: header.length])
         if size != header.file_size:
             state = "is truncated" if size < header.file_size else "has trailing bytes"
-            raise KitError("%s: %d bytes instead of %d" % (state, size, header.file_size), path, REMEDY)
+            raise KitError(
+                "%s: %d bytes instead of %d" % (state, size, header.file_size), path, REMEDY
+            )
         return header, view
 
 
 def array(header: Header, view: memoryview, name: str) -> np.ndarray:
     """A big-endian view of one variable, shape as stored: (lev, ncol) or (ncol,) or ()."""
     variable = header.variables[name]
-    flat = np.frombuffer(view, dtype=variable.dtype, count=math.prod(variable.shape), offset=variable.begin)
+    flat = np.frombuffer(
+        view, dtype=variable.dtype, count=math.prod(variable.shape), offset=variable.begin
+    )
     return flat.reshape(variable.shape)

@@ -3,6 +3,7 @@
 The schema is given (inference of types from a first block of zeros kills a run hours later) and every number is correctly
 rounded to float64. Results come in file order, memory does not grow with the file, and damage is named by its row.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -36,7 +37,9 @@ from leapkit.core.columns import SAMPLE_ID
 from leapkit.core.errors import KitError, explain_os_errors
 
 _BLOCK = 2 << 20  # bytes of CSV that one thread parses at a time: about 190 rows of test.csv
-_LONGEST = 1 << 20  # bytes of a line: train.csv's take 18,000, a hole in a damaged file takes gigabytes
+_LONGEST = (
+    1 << 20
+)  # bytes of a line: train.csv's take 18,000, a hole in a damaged file takes gigabytes
 _MOST_THREADS = 8  # more would wait for the one that cuts
 REMEDY = "download the file again or make it again with the split maker"
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -51,7 +54,7 @@ def explained(path: Path) -> Iterator[None]:
         with explain_os_errors(path, REMEDY):
             yield
     except (UnicodeDecodeError, csv.Error) as error:
-        raise KitError("is no CSV file (%s)" % error, path, REMEDY) from error
+        raise KitError(f"is no CSV file ({error})", path, REMEDY) from error
 
 
 def require_header(path: Path, expected: Sequence[str]) -> int:
@@ -69,9 +72,9 @@ def require_header(path: Path, expected: Sequence[str]) -> int:
     elif missing:
         what = "the column %s is missing (%d of %d are)" % (missing[0], len(missing), len(expected))
     elif extra:
-        what = "has the unknown column %.40s" % extra[0]
+        what = f"has the unknown column {extra[0]:.40}"
     elif twice:
-        what = "has the column %s twice" % twice[0]
+        what = f"has the column {twice[0]} twice"
     else:
         what = "has the right columns in a wrong order"
     raise KitError(what, path, REMEDY)
@@ -90,6 +93,7 @@ def require_last_line_whole(path: Path) -> None:
 
 # --- cutting ---------------------------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Lines:
     """Whole lines of a CSV.
@@ -104,7 +108,9 @@ class Lines:
     end: int
 
 
-def cut(path: Path, columns: Sequence[str], rows: int = 0, after: Tuple[int, int] = (0, 0)) -> Iterator[Lines]:
+def cut(
+    path: Path, columns: Sequence[str], rows: int = 0, after: Tuple[int, int] = (0, 0)
+) -> Iterator[Lines]:
     """Yields a CSV of sample_id and `columns` as `rows` lines at a time, the last time as many as there are.
 
     rows   0 takes as many lines as come to about _BLOCK bytes
@@ -140,19 +146,26 @@ def _cut(handle: BinaryIO, size: int, rows: int, row: int, path: Path) -> Iterat
         lines = list(islice(iter(partial(handle.readline, _LONGEST), b""), rows))
         endless = next((k for k, line in enumerate(lines) if len(line) == _LONGEST), None)
         if endless is not None:
-            what = "holds NUL bytes" if b"\0" in lines[endless] else "has no line end within %d bytes" % _LONGEST
+            what = (
+                "holds NUL bytes"
+                if b"\0" in lines[endless]
+                else "has no line end within %d bytes" % _LONGEST
+            )
             raise KitError("row %d %s" % (row + endless + 1, what), path, REMEDY)
         at += sum(map(len, lines))
         if at > size:  # it has grown, which `cut` tells
             return
         if not lines or not lines[-1].endswith(b"\n"):
-            raise KitError("was cut off in row %d while it was read" % (row + max(1, len(lines))), path, REMEDY)
+            raise KitError(
+                "was cut off in row %d while it was read" % (row + max(1, len(lines))), path, REMEDY
+            )
         yield Lines(lines, row, at)
         row += len(lines)
         del lines  # or two blocks would lie in memory while the next is read
 
 
 # --- parsing ---------------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -173,9 +186,14 @@ class Parser:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path, self._columns = path, list(columns)
         self._options = dict(
-            read_options=pa.csv.ReadOptions(use_threads=False, column_names=["value"], block_size=1 << 30),
+            read_options=pa.csv.ReadOptions(
+                use_threads=False, column_names=["value"], block_size=1 << 30
+            ),
             parse_options=pa.csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
-            convert_options=pa.csv.ConvertOptions(column_types={"value": pa.float64()}, null_values=[]))
+            convert_options=pa.csv.ConvertOptions(
+                column_types={"value": pa.float64()}, null_values=[]
+            ),
+        )
 
     def __call__(self, part: Lines) -> Rows:
         """All rows of the lines, or those before the first damaged one and its damage."""
@@ -183,9 +201,12 @@ class Parser:
             ids, numbers = self._split(part.lines)
             if numbers is not None:
                 table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(numbers)), **self._options)
-                values = np.concatenate([  # pyarrow's to_numpy would import pandas, where there is one
-                    np.frombuffer(chunk.buffers()[1], np.float64, len(chunk), 8 * chunk.offset)
-                    for chunk in table.column(0).chunks])
+                values = np.concatenate(
+                    [  # pyarrow's to_numpy would import pandas, where there is one
+                        np.frombuffer(chunk.buffers()[1], np.float64, len(chunk), 8 * chunk.offset)
+                        for chunk in table.column(0).chunks
+                    ]
+                )
                 if values.size == len(ids) * len(self._columns) and np.isfinite(values).all():
                     return Rows(ids, values.reshape(len(ids), len(self._columns)))
             reason = "its fields are odd"
@@ -196,10 +217,14 @@ class Parser:
     def _split(self, lines: List[bytes]) -> Tuple[List[str], Optional[np.ndarray]]:
         """The ids, and the bytes of the numbers, each ending in a line end; None where ids or numbers of fields are odd."""
         begins = [line.find(b",") + 1 for line in lines]
-        ids = b"\n".join([line[:begin - 1] for line, begin in zip(lines, begins)])
-        text = np.frombuffer(b"".join([memoryview(line)[begin:] for line, begin in zip(lines, begins)]), np.uint8)
+        ids = b"\n".join([line[: begin - 1] for line, begin in zip(lines, begins)])
+        text = np.frombuffer(
+            b"".join([memoryview(line)[begin:] for line, begin in zip(lines, begins)]), np.uint8
+        )
         commas, at, whole = text == ord(","), 0, all(begin > 1 for begin in begins)
-        for line, begin in zip(lines, begins):  # one by one: a cell may have slipped from a line into the next
+        for line, begin in zip(
+            lines, begins
+        ):  # one by one: a cell may have slipped from a line into the next
             end = at + len(line) - begin
             whole, at = whole and np.count_nonzero(commas[at:end]) == len(self._columns) - 1, end
         if not whole or b'"' in ids or b"\0" in ids or b"\r" in ids:
@@ -215,10 +240,19 @@ class Parser:
             what = _damage(line, self._columns)
             if what:
                 before = self(Lines(part.lines[:k], part.row, 0)) if k else Rows([], nothing)
-                return Rows(before.ids, before.values, before.damage or KitError(
-                    "row %d%s" % (part.row + k + 1, what), self._path, REMEDY))
-        return Rows([], nothing, KitError(  # nothing that Python sees: pyarrow's own words
-            "cannot be read after row %d: %s" % (part.row, reason), self._path, REMEDY))
+                return Rows(
+                    before.ids,
+                    before.values,
+                    before.damage
+                    or KitError("row %d%s" % (part.row + k + 1, what), self._path, REMEDY),
+                )
+        return Rows(
+            [],
+            nothing,
+            KitError(  # nothing that Python sees: pyarrow's own words
+                "cannot be read after row %d: %s" % (part.row, reason), self._path, REMEDY
+            ),
+        )
 
 
 def _damage(line: bytes, columns: Sequence[str]) -> str:
@@ -226,7 +260,11 @@ def _damage(line: bytes, columns: Sequence[str]) -> str:
     line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
     if not line:
         return " is an empty line"
-    for byte, name in ((b"\0", "NUL bytes"), (b'"', "a quotation mark"), (b"\r", "a carriage return")):
+    for byte, name in (
+        (b"\0", "NUL bytes"),
+        (b'"', "a quotation mark"),
+        (b"\r", "a carriage return"),
+    ):
         if byte in line:
             return " holds " + name
     try:
@@ -238,19 +276,21 @@ def _damage(line: bytes, columns: Sequence[str]) -> str:
     for name, cell in zip([SAMPLE_ID] + list(columns), cells):
         text = cell.strip(" \t")  # as pyarrow does
         if not text:
-            return ", column %s is empty" % name
+            return f", column {name} is empty"
         if name != SAMPLE_ID and text.lstrip("+-").lower() in ("nan", "inf", "infinity"):
-            return ", column %s is NaN or infinite" % name
+            return f", column {name} is NaN or infinite"
         if name != SAMPLE_ID and not _NUMBER.fullmatch(text):
-            return ", column %s holds %r, which is no number" % (name, cell[:40])
+            return f", column {name} holds {cell[:40]!r}, which is no number"
         if name != SAMPLE_ID and not np.isfinite(float(text)):
-            return ", column %s is NaN or infinite" % name
+            return f", column {name} is NaN or infinite"
     return ""
 
 
 def threads() -> int:
     """Threads that parse: one for each core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(cores, _MOST_THREADS)
 
 

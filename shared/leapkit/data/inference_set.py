@@ -5,6 +5,7 @@
 Standardising a stretch of it for a network costs a fraction of what predicting it does, and nothing of the file depends
 on a member or on statistics. It lies in the folder that all members share and is keyed by the content it was made from.
 """
+
 from __future__ import annotations
 
 import os
@@ -61,15 +62,23 @@ def prepare(raw: RawData, statistics: Scaling, cache: Path, key: str) -> Inferen
         _build(raw, folder, ids)
     path, linear = folder / "rows.f64", [INPUTS.index(name) for name in LINEAR_INPUTS]
     if not path.exists() or path.stat().st_size != len(ids) * _ROW:
-        raise KitError("does not hold the %d rows that it should" % len(ids), folder, "remove this folder and run again")
+        raise KitError(
+            "does not hold the %d rows that it should" % len(ids),
+            folder,
+            "remove this folder and run again",
+        )
 
     def stored(start: int, stop: int) -> np.ndarray:
         # Not a map of the file, whose pages would count as this process's memory.
-        return np.fromfile(str(path), np.float64, (stop - start) * len(INPUTS), offset=start * _ROW).reshape(
-            -1, len(INPUTS))
+        return np.fromfile(
+            str(path), np.float64, (stop - start) * len(INPUTS), offset=start * _ROW
+        ).reshape(-1, len(INPUTS))
 
-    return InferenceSet(ids, Rows(len(ids), lambda start, stop: statistics.scaled_test_inputs(stored(start, stop))),
-                   Rows(len(ids), lambda start, stop: stored(start, stop)[:, linear]))
+    return InferenceSet(
+        ids,
+        Rows(len(ids), lambda start, stop: statistics.scaled_test_inputs(stored(start, stop))),
+        Rows(len(ids), lambda start, stop: stored(start, stop)[:, linear]),
+    )
 
 
 def _build(raw: RawData, folder: Path, ids: List[str]) -> None:
@@ -84,14 +93,20 @@ def _build(raw: RawData, folder: Path, ids: List[str]) -> None:
             with progress(total=len(ids), desc="reading test.csv", unit="row") as bar:
                 at = 0
                 for found, x in kaggle_csv.read_test_csv(raw.test_csv):
-                    submission.require_ids(found, ids[at:at + len(found)], at, raw.test_csv, kaggle_csv.REMEDY)
+                    submission.require_ids(
+                        found, ids[at : at + len(found)], at, raw.test_csv, kaggle_csv.REMEDY
+                    )
                     rows.write(np.ascontiguousarray(x).data)
                     at += len(found)
                     bar.update(len(found))
             rows.flush()  # on disk before the folder has its name
             os.fsync(rows.fileno())
         if at != len(ids):
-            raise KitError("has %d rows, sample_submission.csv has %d" % (at, len(ids)), raw.test_csv, kaggle_csv.REMEDY)
+            raise KitError(
+                "has %d rows, sample_submission.csv has %d" % (at, len(ids)),
+                raw.test_csv,
+                kaggle_csv.REMEDY,
+            )
         partial.rename(folder)
         sync_directory(folder.parent)
     finally:

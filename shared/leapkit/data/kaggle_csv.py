@@ -2,6 +2,7 @@
 
 ptend_q0002_13 and its neighbours reach 1e-58, which float32 cannot hold: every number is read as float64.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -38,7 +39,7 @@ def read_ids(path: Path) -> List[str]:
             ids.append(name)
     if len(set(ids)) != len(ids):
         twice = next(name for name, count in Counter(ids).items() if count > 1)
-        raise KitError("the sample_id %s stands there twice" % twice, path, REMEDY)
+        raise KitError(f"the sample_id {twice} stands there twice", path, REMEDY)
     if not ids:
         raise KitError("holds no rows", path, REMEDY)
     return ids
@@ -60,7 +61,9 @@ def read_old_weights(path: Path) -> np.ndarray:
     try:
         weights = np.array([float(value) for value in first])
     except ValueError as error:
-        raise KitError("its first row holds a value that is no number (%s)" % error, path, REMEDY) from error
+        raise KitError(
+            f"its first row holds a value that is no number ({error})", path, REMEDY
+        ) from error
     if weights.shape != (len(TARGETS),) or not np.isfinite(weights).all() or (weights < 0).any():
         raise KitError("its first row is not 368 finite weights >= 0", path, REMEDY)
     return weights
@@ -84,7 +87,9 @@ class CsvWriter:
     def write(self, ids: Sequence[str], values: np.ndarray) -> None:
         """ids of n rows and their values (n, columns): float64 as decimals, integers as integers."""
         self._handle.writelines(
-            "%s,%s\n" % (name, ",".join(map(repr, row))) for name, row in zip(ids, values.tolist()))
+            "{},{}\n".format(name, ",".join(map(repr, row)))
+            for name, row in zip(ids, values.tolist())
+        )
 
     def __exit__(self, *failure: object) -> None:
         self._stack.__exit__(*failure)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ An epoch is a permutation of the blocks, drawn from (seed, epoch), cut into pool
 permuted among themselves. With the published pool of half a million rows, out of 1,365 steps of all years, a batch of
 2,048 holds hardly ever more than a handful of rows of the same step. While one pool is handed out the next one is read.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -52,19 +53,31 @@ class Loader:
     def in_order(self, batch: int) -> Batches:
         """All rows in the order of the blocks; the last batch may be shorter."""
         stretch = self.pool if len(self) <= self.pool else min(self.pool, _STRETCH)
-        return self._batches(self._pools(np.arange(len(self.blocks.counts)), stretch), lambda _, rows: np.arange(rows),
-                             batch, 0, False)
+        return self._batches(
+            self._pools(np.arange(len(self.blocks.counts)), stretch),
+            lambda _, rows: np.arange(rows),
+            batch,
+            0,
+            False,
+        )
 
-    def shuffled(self, batch: int, seed: int, epoch: int, start: int = 0, shard: Tuple[int, int] = (0, 1)) -> Batches:
+    def shuffled(
+        self, batch: int, seed: int, epoch: int, start: int = 0, shard: Tuple[int, int] = (0, 1)
+    ) -> Batches:
         """One epoch from its batch `start` on, each row once but for those left over at the end, as published.
 
         shard  (k, n): the share of process k of n. The shares are disjoint and together hold every block; each is
                cut into as many batches as the smallest one fills, so that n processes take equally many steps.
         """
         order = np.random.RandomState([seed, epoch]).permutation(len(self.blocks.counts))
-        pools = self._pools(order[shard[0]::shard[1]], self.pool)
-        drawn = self._batches(pools, lambda k, rows: np.random.RandomState([seed, epoch, shard[0], k]).permutation(rows),
-                              batch, start * batch, True)
+        pools = self._pools(order[shard[0] :: shard[1]], self.pool)
+        drawn = self._batches(
+            pools,
+            lambda k, rows: np.random.RandomState([seed, epoch, shard[0], k]).permutation(rows),
+            batch,
+            start * batch,
+            True,
+        )
         with contextlib.closing(drawn):
             for _, both in zip(range(start, self.steps(batch, seed, epoch, shard[1])), drawn):
                 yield both
@@ -83,10 +96,19 @@ class Loader:
         counts = self.blocks.counts[order]
         last = np.cumsum(counts)
         cuts = np.flatnonzero(np.diff((np.maximum(last, 1) - 1) // rows)) + 1
-        return [Pool(np.sort(part), int(self.blocks.counts[part].sum())) for part in np.split(order, cuts)]
+        return [
+            Pool(np.sort(part), int(self.blocks.counts[part].sum()))
+            for part in np.split(order, cuts)
+        ]
 
-    def _batches(self, pools: List[Pool], permuted: Callable[[int, int], np.ndarray], batch: int, start: int,
-                 drop_last: bool) -> Batches:
+    def _batches(
+        self,
+        pools: List[Pool],
+        permuted: Callable[[int, int], np.ndarray],
+        batch: int,
+        start: int,
+        drop_last: bool,
+    ) -> Batches:
         """Rows from number `start` on, `batch` at a time; pool k with n rows is handed out in the order permuted(k, n)."""
         first = 0
         while first < len(pools) and start >= pools[first].rows:
@@ -97,10 +119,12 @@ class Loader:
             order = permuted(k, pools[k].rows)[start:]
             start, at = 0, 0
             while at < len(order):
-                rows = order[at:at + batch - filled]
+                rows = order[at : at + batch - filled]
                 for source, target in ((inputs, out[0]), (targets, out[1])):
                     # mode: `raise` would go through a buffer; the rows are a permutation
-                    np.take(source, rows, axis=0, out=target[filled:filled + len(rows)], mode="clip")
+                    np.take(
+                        source, rows, axis=0, out=target[filled : filled + len(rows)], mode="clip"
+                    )
                 at, filled = at + len(rows), filled + len(rows)
                 if filled == batch:
                     yield out
@@ -114,9 +138,10 @@ class Loader:
             yield 0, self._resident
             return
         largest = max([pool.rows for pool in pools[first:]] or [0])
-        buffers = [_empty(largest) for _ in pools[first:first + 2]]
+        buffers = [_empty(largest) for _ in pools[first : first + 2]]
         reading: List[List[Future[None]]] = []
         with ThreadPoolExecutor(self.threads) as threads:
+
             def begin(k: int) -> None:
                 if k < len(pools):
                     reading.append(self._submit(threads, pools[k], buffers[(k - first) % 2]))
@@ -148,8 +173,12 @@ class Loader:
                 self.blocks.read(block, out[0][rows], out[1][rows])
 
         count = len(pool.blocks)
-        return [threads.submit(work, range(at, min(at + _TASK, count))) for at in range(0, count, _TASK)]
+        return [
+            threads.submit(work, range(at, min(at + _TASK, count))) for at in range(0, count, _TASK)
+        ]
 
 
 def _empty(rows: int) -> Batch:
-    return np.empty((rows, len(INPUTS)), dtype=np.float32), np.empty((rows, len(TARGETS)), dtype=np.float32)
+    return np.empty((rows, len(INPUTS)), dtype=np.float32), np.empty(
+        (rows, len(TARGETS)), dtype=np.float32
+    )

@@ -1,4 +1,5 @@
 """Progress with an ETA: a bar on a terminal, a line now and then where the output is a log (a container's, CI's)."""
+
 from __future__ import annotations
 
 import sys
@@ -25,4 +26,6 @@ def progress(steps: Optional[Iterable[Any]] = None, **options: Any) -> tqdm[Any]
     """tqdm(steps, **options), fit for where it is shown."""
     if sys.stderr.isatty():
         return tqdm(steps, dynamic_ncols=True, **options)
-    return tqdm(steps, file=_Log(), mininterval=_LINE_EVERY, miniters=1, ncols=110, ascii=True, **options)  # type: ignore[arg-type]
+    return tqdm(
+        steps, file=_Log(), mininterval=_LINE_EVERY, miniters=1, ncols=110, ascii=True, **options
+    )  # type: ignore[arg-type]

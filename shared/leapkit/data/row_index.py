@@ -4,6 +4,7 @@ A dict saved by torch.save, month -> row numbers: "01_02" for 0001-02, a number 
 steps in order (reference/data_pipeline.md section 2). The file was never seen where this was written, so numpy arrays,
 tensors and lists are all read; anything else is refused.
 """
+
 from __future__ import annotations
 
 import re
@@ -56,7 +57,12 @@ class _Type:
         self.order = state[1]
 
     def value(self) -> np.dtype:
-        if type(self.code) is not str or self.code not in _TYPES or type(self.order) is not str or self.order not in "<|=":
+        if (
+            type(self.code) is not str
+            or self.code not in _TYPES
+            or type(self.order) is not str
+            or self.order not in "<|="
+        ):
             raise _Odd("numbers of another type than little-endian integers")
         return np.dtype("<" + self.code)
 
@@ -64,9 +70,11 @@ class _Type:
 def _names() -> Names:
     """What numpy pickles an array of whole numbers with, as harmless stand-ins; fresh, as a hostile file may spoil them."""
     found: Dict[Any, Any] = {
-        ("numpy", "ndarray"): None, ("numpy", "dtype"): lambda code, *_: _Type(code),
+        ("numpy", "ndarray"): None,
+        ("numpy", "dtype"): lambda code, *_: _Type(code),
         ("_codecs", "encode"): lambda text, codec: text.encode({"latin1": "latin1"}[codec]),
-        ("__builtin__", "bytes"): lambda: b""}  # how protocol 2 writes an empty array's content
+        ("__builtin__", "bytes"): lambda: b"",
+    }  # how protocol 2 writes an empty array's content
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # before and since numpy 2
         found[(module, "_reconstruct")] = lambda *_: _Array()
     return found
@@ -78,13 +86,18 @@ def read_index(path: Path) -> Dict[str, np.ndarray]:
     try:
         if not isinstance(found, dict):
             raise _Odd("it is no dict")
-        months = {month: _numbers(value, month) for month, value in ((_month(k), v) for k, v in dict.items(found))}
+        months = {
+            month: _numbers(value, month)
+            for month, value in ((_month(k), v) for k, v in dict.items(found))
+        }
         if not months or len(months) != len(found):
             raise _Odd("it holds no month, or one twice")
     except _Odd as error:
-        raise KitError("is no index of rows by month (%s)" % error, path, REMEDY) from error
+        raise KitError(f"is no index of rows by month ({error})", path, REMEDY) from error
     except (AttributeError, TypeError, ValueError) as error:  # a state of another form than numpy's
-        raise KitError("is no index of rows by month (it holds something odd)", path, REMEDY) from error
+        raise KitError(
+            "is no index of rows by month (it holds something odd)", path, REMEDY
+        ) from error
     return months
 
 
@@ -92,7 +105,7 @@ def _month(key: Any) -> str:
     match = _KEY.fullmatch(key) if type(key) is str else None
     if not match:
         raise _Odd("a key that is no month such as 01_02")
-    return "00%s-%s" % (match[1], match[2])
+    return f"00{match[1]}-{match[2]}"
 
 
 def _numbers(value: Any, month: str) -> np.ndarray:
@@ -100,14 +113,14 @@ def _numbers(value: Any, month: str) -> np.ndarray:
         value = value.value()
     elif isinstance(value, (list, tuple)):
         # Looked at one by one: numpy would walk through lists in lists until memory ends.
-        if not all(type(number) is int and 0 <= number < 2 ** 31 for number in value):
-            raise _Odd("%s is a list of something else than row numbers" % month)
+        if not all(type(number) is int and 0 <= number < 2**31 for number in value):
+            raise _Odd(f"{month} is a list of something else than row numbers")
         value = np.array(value, dtype=np.int64)
     if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in "iu":
-        raise _Odd("%s holds no row numbers" % month)
-    if len(value) and not 0 <= int(value.min()) <= int(value.max()) < 2 ** 31:
-        raise _Odd("%s holds impossible row numbers" % month)
+        raise _Odd(f"{month} holds no row numbers")
+    if len(value) and not 0 <= int(value.min()) <= int(value.max()) < 2**31:
+        raise _Odd(f"{month} holds impossible row numbers")
     numbers = value.astype(np.int32)
     if len(np.unique(numbers)) != len(numbers):
-        raise _Odd("%s names a row twice" % month)
+        raise _Odd(f"{month} names a row twice")
     return numbers

@@ -3,6 +3,7 @@
 Everything here is float64 until the one cast to float32 that a network is given. The families are never mixed:
 their floors differ by a factor of 100 on dead columns.
 """
+
 from __future__ import annotations
 
 import copy
@@ -47,20 +48,27 @@ class Family:
     def __post_init__(self) -> None:
         unknown = set(self.kept_float64) - set(INPUTS)
         if unknown or self.cast_inputs not in ("float32", "float64") or not self.std_floor > 0:
-            raise ValueError("family %s: bad floor, cast or columns %s" % (self.name, sorted(unknown)))
+            raise ValueError(f"family {self.name}: bad floor, cast or columns {sorted(unknown)}")
         if self.first_rows is not None and (self.first_rows <= 0 or self.first_rows % PART):
-            raise ValueError("family %s: %d rows are no whole number of parts" % (self.name, self.first_rows))
+            raise ValueError(
+                "family %s: %d rows are no whole number of parts" % (self.name, self.first_rows)
+            )
 
 
 # Rows of train.csv whose moments are taken together. It divides the team's chunks of 625,000, of which fdzm used 15.
 PART = 250
 FAMILIES: Dict[str, Family] = {
     "adam": Family("adam", 1e-10, "float64", tuple("state_q0002_%d" % k for k in range(12, 29))),
-    "fdzm": Family("fdzm", 1e-8, "float32", tuple("state_q0002_%d" % k for k in range(12, 28)), 15 * 625_000),
+    "fdzm": Family(
+        "fdzm", 1e-8, "float32", tuple("state_q0002_%d" % k for k in range(12, 28)), 15 * 625_000
+    ),
 }
 # Targets whose old weight is 0: the zero columns, and three levels of cloud liquid that Kaggle had ablated.
 ABLATED: Tuple[str, ...] = ZERO + tuple("ptend_q0002_%d" % k for k in (12, 13, 14))
-_INPUTS, _TARGETS = list(INPUTS_TO_NETWORK), list(TARGETS_TO_NETWORK)  # numpy takes a tuple for one index per axis
+_INPUTS, _TARGETS = (
+    list(INPUTS_TO_NETWORK),
+    list(TARGETS_TO_NETWORK),
+)  # numpy takes a tuple for one index per axis
 WEIGHT_FLOOR = 1e-15  # a target's weight is 1 / max(std, WEIGHT_FLOOR)
 
 
@@ -69,11 +77,11 @@ class Scaling:
     """Mean and std of 556 inputs and of 368 weighted targets, and the weights: float64, Kaggle order."""
 
     family: Family
-    input_mean: np.ndarray   # (556,)
-    input_std: np.ndarray    # (556,)
+    input_mean: np.ndarray  # (556,)
+    input_std: np.ndarray  # (556,)
     target_mean: np.ndarray  # (368,) of y * weight
-    target_std: np.ndarray   # (368,) of y * weight
-    weight: np.ndarray       # (368,)
+    target_std: np.ndarray  # (368,) of y * weight
+    weight: np.ndarray  # (368,)
 
     def scaled_inputs(self, x: np.ndarray) -> np.ndarray:
         """x (n, 556) float64 raw, Kaggle order -> (n, 556) float32 standardised, network order."""
@@ -123,7 +131,9 @@ class Scaling:
         y = self.weighted(z)
         special = kaggle_positions(ZERO + LINEAR)
         weight = self.weight.copy()
-        weight[special] = 1.0  # overwritten below; the old weight is 0 in 63 of them and must not divide
+        weight[special] = (
+            1.0  # overwritten below; the old weight is 0 in 63 of them and must not divide
+        )
         y /= weight
         y[:, kaggle_positions(ZERO)] = 0.0
         y[:, kaggle_positions(LINEAR)] = linear_tendency(state_q0002)
@@ -143,26 +153,41 @@ def load_scaling(folder: Path, family: str, weights: Path) -> Scaling:
         table = read_json(folder / name, remedy)
         missing = [c for c in INPUTS + TARGETS if not isinstance(table, dict) or c not in table]
         if missing:
-            raise KitError("the column %s is missing (%d are)" % (missing[0], len(missing)), folder / name, remedy)
+            raise KitError(
+                "the column %s is missing (%d are)" % (missing[0], len(missing)),
+                folder / name,
+                remedy,
+            )
         odd = [c for c in INPUTS + TARGETS if not isinstance(table[c], (int, float))]
         if odd:
-            raise KitError("the value of %s is no number" % odd[0], folder / name, remedy)
+            raise KitError(f"the value of {odd[0]} is no number", folder / name, remedy)
         numbers = np.array([float(table[c]) for c in INPUTS + TARGETS])
         if not np.isfinite(numbers).all():
             raise KitError("holds a NaN or an infinity", folder / name, remedy)
         values.append(numbers)
     mean, std = values
     if (std <= 0).any():
-        raise KitError("holds a standard deviation that is not positive", folder / "std.json", remedy)
+        raise KitError(
+            "holds a standard deviation that is not positive", folder / "std.json", remedy
+        )
     kind, cut = FAMILIES[family], len(INPUTS)
     cast = np.dtype(kind.cast_inputs)
     weight = read_old_weights(weights)
     dead = [TARGETS[k] for k in np.flatnonzero(weight == 0) if TARGETS[k] not in set(ABLATED)]
     if dead:
-        raise KitError("the weight of %s is 0, so a prediction of it cannot be brought to raw units" % dead[0],
-                       weights, remedy)
-    return Scaling(kind, mean[:cut].astype(cast).astype(np.float64), std[:cut].astype(cast).astype(np.float64),
-                      mean[cut:], std[cut:], weight)
+        raise KitError(
+            f"the weight of {dead[0]} is 0, so a prediction of it cannot be brought to raw units",
+            weights,
+            remedy,
+        )
+    return Scaling(
+        kind,
+        mean[:cut].astype(cast).astype(np.float64),
+        std[:cut].astype(cast).astype(np.float64),
+        mean[cut:],
+        std[cut:],
+        weight,
+    )
 
 
 class Moments:
@@ -211,13 +236,18 @@ def old_weights(targets: Moments) -> np.ndarray:
     return weight
 
 
-def scaling_tables(family: str, moments: Moments, weight: np.ndarray) -> Dict[str, Dict[str, float]]:
+def scaling_tables(
+    family: str, moments: Moments, weight: np.ndarray
+) -> Dict[str, Dict[str, float]]:
     """The contents of mean.json and std.json of a family, from the moments of (inputs, targets) (924 raw columns)."""
     scale = np.concatenate([np.ones(len(INPUTS)), weight])
     names: Sequence[str] = INPUTS + TARGETS
     mean = moments.mean * scale + 0.0  # -0.0 where a weight is 0 becomes 0.0
     std = np.maximum(moments.std() * scale, FAMILIES[family].std_floor)
-    return {"mean.json": dict(zip(names, mean.tolist())), "std.json": dict(zip(names, std.tolist()))}
+    return {
+        "mean.json": dict(zip(names, mean.tolist())),
+        "std.json": dict(zip(names, std.tolist())),
+    }
 
 
 def write_scaling(folder: Path, family: str, moments: Moments, weight: np.ndarray) -> None:
@@ -243,12 +273,19 @@ class TrainMoments:
     """
 
     families: Dict[str, Moments] = field(
-        default_factory=lambda: {name: Moments(len(INPUTS) + len(TARGETS)) for name in FAMILIES})
+        default_factory=lambda: {name: Moments(len(INPUTS) + len(TARGETS)) for name in FAMILIES}
+    )
 
     def then(self, part: Moments) -> TrainMoments:
         """With the next PART rows (fewer only at the end of the file) where they are the family's; itself unchanged."""
-        return TrainMoments({name: own.merged(part) if own.count + part.count <= (FAMILIES[name].first_rows or math.inf)
-                             else own for name, own in self.families.items()})
+        return TrainMoments(
+            {
+                name: own.merged(part)
+                if own.count + part.count <= (FAMILIES[name].first_rows or math.inf)
+                else own
+                for name, own in self.families.items()
+            }
+        )
 
 
 def part_moments(rows: np.ndarray) -> Moments:
@@ -265,7 +302,7 @@ def in_parts(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             rows = np.concatenate(held)
             whole = len(rows) - len(rows) % PART
             for at in range(0, whole, PART):
-                yield rows[at:at + PART]
+                yield rows[at : at + PART]
             held = [rows[whole:]]
     rest = [block for block in held if len(block)]
     if rest:

@@ -3,6 +3,7 @@
 Sums are float64 whatever the arrays are; the team's sklearn 1.5 accumulated float32, so expect its logged scores to
 differ by about 1e-5. Facts: reference/data_pipeline.md section 5, models.md section 2.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ class R2:
         """(columns,) float64; a constant truth scores 1 when met exactly, else 0 (sklearn's r2_score)."""
         constant = self._truth.m2 == 0
         safe = np.where(constant, 1.0, self._truth.m2)
-        return np.where(constant, np.where(self._residual == 0, 1.0, 0.0), 1.0 - self._residual / safe)
+        return np.where(
+            constant, np.where(self._residual == 0, 1.0, 0.0), 1.0 - self._residual / safe
+        )
 
     def of_raw_zero(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """(columns,) R2 of predicting raw 0, for truth standardised as (raw - mean) / std."""
@@ -54,14 +57,16 @@ class R2:
 class Score:
     """A score and its parts, all mean R2."""
 
-    all_columns: float      # 368 columns, what Kaggle reports
-    predicted: float        # the 292 columns that networks predict, clipped at 0 from below per column
+    all_columns: float  # 368 columns, what Kaggle reports
+    predicted: float  # the 292 columns that networks predict, clipped at 0 from below per column
     groups: Tuple[float, ...]  # scalars, t, q0001, q0002, q0003, u, v: all columns of each
 
     def line(self) -> str:
-        groups = " ".join("%s %.4f" % (name.replace("ptend_", ""), value)
-                          for name, value in zip(GROUP_NAMES, self.groups))
-        return "R2 %.5f over 368 columns, %.5f over the 292 predicted | %s" % (self.all_columns, self.predicted, groups)
+        groups = " ".join(
+            "{} {:.4f}".format(name.replace("ptend_", ""), value)
+            for name, value in zip(GROUP_NAMES, self.groups)
+        )
+        return f"R2 {self.all_columns:.5f} over 368 columns, {self.predicted:.5f} over the 292 predicted | {groups}"
 
 
 def validation_r2(sums: R2, statistics: Scaling) -> np.ndarray:
@@ -81,7 +86,11 @@ def validation_r2(sums: R2, statistics: Scaling) -> np.ndarray:
 def score_network_order(r2: np.ndarray) -> Score:
     """Score from R2 per column (368,) in network order."""
     predicted = r2[network_positions(PREDICTED)]
-    return Score(float(r2.mean()), float(np.maximum(predicted, 0).mean()), tuple(float(r2[g].mean()) for g in GROUPS))
+    return Score(
+        float(r2.mean()),
+        float(np.maximum(predicted, 0).mean()),
+        tuple(float(r2[g].mean()) for g in GROUPS),
+    )
 
 
 def submission_score(sums: R2) -> Score:

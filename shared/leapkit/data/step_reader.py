@@ -3,6 +3,7 @@
 All arithmetic is float64; `ptend_X = (mlo.state_X - mli.state_X) / 1200`, cam_out_* verbatim. Bit-identical to
 ClimSim's own loader and to netCDF4 followed by numpy (tests/test_climsim.py).
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -42,8 +43,12 @@ class StepReader:
         header, _ = self._mli.read(pair.mli)
         return header.dimensions.get("ncol", 0)
 
-    def read(self, pair: StepPair, inputs: Optional[np.ndarray] = None, targets: Optional[np.ndarray] = None
-             ) -> Tuple[np.ndarray, np.ndarray]:
+    def read(
+        self,
+        pair: StepPair,
+        inputs: Optional[np.ndarray] = None,
+        targets: Optional[np.ndarray] = None,
+    ) -> Tuple[np.ndarray, np.ndarray]:
         """-> (inputs (C, 556), targets (C, 368)), one row per column of the grid.
 
         Writes into the given arrays when there are any. Raises KitError for a damaged or odd file.
@@ -55,13 +60,20 @@ class StepReader:
         inputs[...], targets[...] = x.T, y.T
         return inputs, targets
 
-    def levels(self, pair: StepPair, expected: Optional[int] = None) -> Tuple[np.ndarray, np.ndarray]:
+    def levels(
+        self, pair: StepPair, expected: Optional[int] = None
+    ) -> Tuple[np.ndarray, np.ndarray]:
         """-> (inputs (556, C), targets (368, C)), valid until the next call.
 
         Raises KitError for a damaged or odd file, or where C is not the `expected` one.
         """
         header, view = self._mli.read(pair.mli)
-        self._check(header, pair.mli, [n for n, _ in STATE_PROFILES + GAS_PROFILES], [n for n, _ in INPUT_SCALARS])
+        self._check(
+            header,
+            pair.mli,
+            [n for n, _ in STATE_PROFILES + GAS_PROFILES],
+            [n for n, _ in INPUT_SCALARS],
+        )
         self._require_own_time(header, view, pair.mli, pair.stamp)
         columns = header.dimensions["ncol"]
         if self._x.shape[1] != columns:
@@ -70,17 +82,23 @@ class StepReader:
         for variables in (STATE_PROFILES, INPUT_SCALARS, GAS_PROFILES):
             for name, _ in variables:
                 height = 1 if variables is INPUT_SCALARS else LEVELS
-                x[at:at + height] = array(header, view, name)  # to this machine's byte order
+                x[at : at + height] = array(header, view, name)  # to this machine's byte order
                 at += height
 
         header, view = self._mlo.read(pair.mlo)
-        self._check(header, pair.mlo, [n for n, _ in STATE_PROFILES], [n for n, _ in OUTPUT_SCALARS])
+        self._check(
+            header, pair.mlo, [n for n, _ in STATE_PROFILES], [n for n, _ in OUTPUT_SCALARS]
+        )
         self._require_own_time(header, view, pair.mlo, pair.stamp)
         if header.dimensions["ncol"] != columns:
-            raise KitError("has %d columns, its mli twin %d" % (header.dimensions["ncol"], columns), pair.mlo, REMEDY)
+            raise KitError(
+                "has %d columns, its mli twin %d" % (header.dimensions["ncol"], columns),
+                pair.mlo,
+                REMEDY,
+            )
         states = LEVELS * len(STATE_PROFILES)
         for k, (name, _) in enumerate(STATE_PROFILES):
-            y[k * LEVELS:(k + 1) * LEVELS] = array(header, view, name)
+            y[k * LEVELS : (k + 1) * LEVELS] = array(header, view, name)
         y[:states] -= x[:states]
         y[:states] /= STEP_SECONDS
         for k, (name, _) in enumerate(OUTPUT_SCALARS):
@@ -88,7 +106,11 @@ class StepReader:
         self._refuse_non_finite(x, pair.mli, INPUTS)
         self._refuse_non_finite(y, pair.mlo, TARGETS)
         if expected is not None and columns != expected:
-            raise KitError("has %d columns where the files before it have %d" % (columns, expected), pair.mli, REMEDY)
+            raise KitError(
+                "has %d columns where the files before it have %d" % (columns, expected),
+                pair.mli,
+                REMEDY,
+            )
         return x, y
 
     def _check(self, header: Header, path: Path, profiles: List[str], scalars: List[str]) -> None:
@@ -99,10 +121,14 @@ class StepReader:
             for name in names:
                 variable = header.variables.get(name)
                 if variable is None:
-                    raise KitError("the variable %s is missing" % name, path, REMEDY)
+                    raise KitError(f"the variable {name} is missing", path, REMEDY)
                 if variable.shape != shape or variable.dtype != ">f8":
-                    raise KitError("%s is %s %s instead of float64 %s (lev=%d, ncol=%d)" % (
-                        name, variable.dtype, variable.shape, shape, LEVELS, columns), path, REMEDY)
+                    raise KitError(
+                        "%s is %s %s instead of float64 %s (lev=%d, ncol=%d)"
+                        % (name, variable.dtype, variable.shape, shape, LEVELS, columns),
+                        path,
+                        REMEDY,
+                    )
         self._checked = (self._checked + [header])[-2:]
 
     @staticmethod
@@ -115,7 +141,9 @@ class StepReader:
             day, second = (int(array(header, view, variable.name)) for variable in clock)
             own = "%04d-%02d-%02d-%05d" % (day // 10000, day // 100 % 100, day % 100, second)
             if own != stamp:
-                raise KitError("holds the step %s, which is not what its name says" % own, path, REMEDY)
+                raise KitError(
+                    f"holds the step {own}, which is not what its name says", path, REMEDY
+                )
 
     @staticmethod
     def _refuse_non_finite(values: np.ndarray, path: Path, names: Sequence[str]) -> None:
@@ -123,4 +151,4 @@ class StepReader:
         if not np.isfinite(values.sum()):
             bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
             if bad.size:
-                raise KitError("%s holds a NaN or an infinity" % names[int(bad[0])], path, REMEDY)
+                raise KitError(f"{names[int(bad[0])]} holds a NaN or an infinity", path, REMEDY)

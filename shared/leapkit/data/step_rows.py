@@ -4,6 +4,7 @@ Nothing is kept: a pair's rows are read, standardised in float64 and cast once w
 step files is as fast as reading a converted copy of them from disk would have to be to pay (`make bench`), and there is
 no second copy of 600 GB to make, to keep and to find stale.
 """
+
 from __future__ import annotations
 
 import threading
@@ -27,12 +28,24 @@ class StepRows:
     counts  (P,) chosen rows of each pair
     """
 
-    def __init__(self, pairs: Sequence[StepPair], statistics: Scaling, rows: Optional[RowSelection] = None,
-                 index: Optional[MonthIndex] = None) -> None:
-        self.pairs, self.statistics, self._rows, self._index = pairs, statistics, rows or RowSelection(), index or {}
+    def __init__(
+        self,
+        pairs: Sequence[StepPair],
+        statistics: Scaling,
+        rows: Optional[RowSelection] = None,
+        index: Optional[MonthIndex] = None,
+    ) -> None:
+        self.pairs, self.statistics, self._rows, self._index = (
+            pairs,
+            statistics,
+            rows or RowSelection(),
+            index or {},
+        )
         self._columns = StepReader().columns(pairs[0])
         self._chosen = chosen_rows(pairs, self._columns, self._rows, self._index)
-        self.counts = np.full(len(pairs), self._columns) if self._chosen is None else self._chosen.sum(axis=1)
+        self.counts = (
+            np.full(len(pairs), self._columns) if self._chosen is None else self._chosen.sum(axis=1)
+        )
         self._thread = threading.local()
 
     def read(self, pair: int, inputs: np.ndarray, targets: np.ndarray) -> None:
@@ -51,14 +64,23 @@ class StepRows:
         """What of which month, for people and receipts: {'0008-01': '744 of 2232 steps, 65 % of the rows by seed 1103'}."""
         found = {}
         for month, steps in sorted(Counter(pair.month for pair in self.pairs).items()):
-            how = "" if self._rows.fraction == 1 else ", %g %% of the rows by %s" % (
-                100 * self._rows.fraction,
-                "the team's index" if uses_index(month, steps, self._index) else "seed %d" % self._rows.seed)
+            how = (
+                ""
+                if self._rows.fraction == 1
+                else ", {:g} % of the rows by {}".format(
+                    100 * self._rows.fraction,
+                    "the team's index"
+                    if uses_index(month, steps, self._index)
+                    else "seed %d" % self._rows.seed,
+                )
+            )
             found[month] = "%d of %d steps%s" % (steps, steps_of(month), how)
         return found
 
 
-def chosen_rows(pairs: Sequence[StepPair], columns: int, rows: RowSelection, index: MonthIndex) -> Optional[np.ndarray]:
+def chosen_rows(
+    pairs: Sequence[StepPair], columns: int, rows: RowSelection, index: MonthIndex
+) -> Optional[np.ndarray]:
     """(P, columns) bool: a share of each month's rows, without replacement; None where all are taken.
 
     The team's own index is used for the months that are whole (it numbers the rows of whole months); for the others as
@@ -76,7 +98,7 @@ def chosen_rows(pairs: Sequence[StepPair], columns: int, rows: RowSelection, ind
             mask[_checked(index[month], total, month)] = True
         else:
             random = np.random.RandomState([rows.seed, int(month.replace("-", ""))])
-            mask[random.permutation(total)[:int(rows.fraction * total)]] = True
+            mask[random.permutation(total)[: int(rows.fraction * total)]] = True
         chosen[own] = mask.reshape(len(own), columns)
     return chosen
 
@@ -87,6 +109,9 @@ def uses_index(month: str, steps: int, index: MonthIndex) -> bool:
 
 def _checked(numbers: np.ndarray, total: int, month: str) -> np.ndarray:
     if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < total:
-        raise KitError("names a row beyond the %d of %s" % (total, month), "v3_index.pt",
-                       "use the team's own file, or remove it: a seeded index of the same size is then drawn")
+        raise KitError(
+            "names a row beyond the %d of %s" % (total, month),
+            "v3_index.pt",
+            "use the team's own file, or remove it: a seeded index of the same size is then drawn",
+        )
     return numbers

@@ -4,6 +4,7 @@ One row per row of sample_submission.csv, same order; `sample_id` string and 368
 index column, no missing values, no dictionaries on floats (they overflow and cost five times the time), LZ4 over
 byte-split streams (2 % more bytes than zstd, half the time to write and to read).
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,8 +19,10 @@ from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.data.scaling import linear_tendency
 
 ROW_GROUP = 16384  # rows: 48 MB of float64
-SCHEMA = pa.schema([pa.field(SAMPLE_ID, pa.string(), nullable=False)] + [
-    pa.field(name, pa.float64(), nullable=False) for name in TARGETS])
+SCHEMA = pa.schema(
+    [pa.field(SAMPLE_ID, pa.string(), nullable=False)]
+    + [pa.field(name, pa.float64(), nullable=False) for name in TARGETS]
+)
 REMEDY = "make it again (`make plan` names the command)"
 
 
@@ -36,21 +39,32 @@ def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
     """
     with explain_os_errors(path):
         row, pending, held = 0, [], 0  # type: ignore[var-annotated]
-        with pq.ParquetWriter(str(path), SCHEMA, compression="lz4", use_dictionary=False,
-                              use_byte_stream_split=list(TARGETS), write_statistics=False) as writer:
+        with pq.ParquetWriter(
+            str(path),
+            SCHEMA,
+            compression="lz4",
+            use_dictionary=False,
+            use_byte_stream_split=list(TARGETS),
+            write_statistics=False,
+        ) as writer:
+
             def flush(values: np.ndarray) -> None:
                 nonlocal row
                 if row + len(values) > len(ids):
                     raise KitError("has more rows than there are ids (%d)" % len(ids), path, REMEDY)
-                columns = [pa.array(ids[row:row + len(values)], pa.string())]
+                columns = [pa.array(ids[row : row + len(values)], pa.string())]
                 by_column = np.ascontiguousarray(values.T)
                 columns += [pa.array(by_column[k]) for k in range(len(TARGETS))]
-                writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), row_group_size=ROW_GROUP)
+                writer.write_table(
+                    pa.Table.from_arrays(columns, schema=SCHEMA), row_group_size=ROW_GROUP
+                )
                 row += len(values)
 
             for block in blocks:
                 if len(block) == ROW_GROUP and not held:
-                    flush(np.asarray(block, dtype=np.float64))  # as it lies: by column, where it comes from a blend
+                    flush(
+                        np.asarray(block, dtype=np.float64)
+                    )  # as it lies: by column, where it comes from a blend
                     continue
                 pending.append(np.asarray(block, dtype=np.float64))
                 held += len(block)
@@ -58,7 +72,7 @@ def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
                     joined = np.concatenate(pending)
                     whole = held - held % ROW_GROUP
                     for at in range(0, whole, ROW_GROUP):
-                        flush(joined[at:at + ROW_GROUP])
+                        flush(joined[at : at + ROW_GROUP])
                     pending, held = [joined[whole:]], held - whole
             if held:
                 flush(np.concatenate(pending))
@@ -70,13 +84,21 @@ def open_checked(path: Path) -> pq.ParquetFile:
     """Opens a parquet and checks its columns. Raises KitError."""
     with explain_os_errors(path, REMEDY):
         try:
-            source = pq.ParquetFile(str(path), pre_buffer=False)  # reading ahead would hold the whole file
+            source = pq.ParquetFile(
+                str(path), pre_buffer=False
+            )  # reading ahead would hold the whole file
         except (pa.ArrowException, ValueError) as error:
             raise KitError("is truncated, or no parquet file", path, REMEDY) from error
     names = source.schema_arrow.names
     if names != SCHEMA.names:
-        odd = [n for n in SCHEMA.names if n not in set(names)] or [n for n in names if n not in set(SCHEMA.names)]
-        what = "the column %s is missing or unknown" % odd[0] if odd else "its columns are not in Kaggle order"
+        odd = [n for n in SCHEMA.names if n not in set(names)] or [
+            n for n in names if n not in set(SCHEMA.names)
+        ]
+        what = (
+            f"the column {odd[0]} is missing or unknown"
+            if odd
+            else "its columns are not in Kaggle order"
+        )
         raise KitError(what, path, REMEDY)
     for field in source.schema_arrow:
         if field.name == SAMPLE_ID:
@@ -84,7 +106,7 @@ def open_checked(path: Path) -> pq.ParquetFile:
         else:  # the team's own files hold the all-zero columns as int64
             fits = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
         if not fits:
-            raise KitError("the column %s has the type %s" % (field.name, field.type), path, REMEDY)
+            raise KitError(f"the column {field.name} has the type {field.type}", path, REMEDY)
     return source
 
 
@@ -100,8 +122,9 @@ def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
         yield ids.to_pylist(), values.T
 
 
-def column_blocks(source: pq.ParquetFile, path: Path, names: Sequence[str], threads: bool = True
-                  ) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
+def column_blocks(
+    source: pq.ParquetFile, path: Path, names: Sequence[str], threads: bool = True
+) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
     """Streams (ids, the named columns (n,) each, as the file holds them), the rows as in `blocks`, without a copy."""
     wanted = [SAMPLE_ID, *names]
     groups = [source.metadata.row_group(g).num_rows for g in range(source.num_row_groups)]
@@ -109,19 +132,30 @@ def column_blocks(source: pq.ParquetFile, path: Path, names: Sequence[str], thre
         if all(n == ROW_GROUP for n in groups[:-1]) and all(n <= ROW_GROUP for n in groups):
             for g in range(len(groups)):
                 if groups[g]:
-                    yield _decoded(source.read_row_group(g, columns=wanted, use_threads=threads), path)
+                    yield _decoded(
+                        source.read_row_group(g, columns=wanted, use_threads=threads), path
+                    )
         else:
             yield from _regrouped(source, path, wanted, threads)
-    except (pa.ArrowException, ValueError, OSError) as error:  # ValueError: an id or a name that is no UTF-8
-        raise KitError("is damaged (%s)" % str(error).split("\n")[0][:120], path, REMEDY) from error
+    except (
+        pa.ArrowException,
+        ValueError,
+        OSError,
+    ) as error:  # ValueError: an id or a name that is no UTF-8
+        raise KitError(
+            "is damaged ({})".format(str(error).split("\n")[0][:120]), path, REMEDY
+        ) from error
 
 
-def _regrouped(source: pq.ParquetFile, path: Path, wanted: Sequence[str], threads: bool
-               ) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
+def _regrouped(
+    source: pq.ParquetFile, path: Path, wanted: Sequence[str], threads: bool
+) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
     """Files from elsewhere have row groups of other sizes: the same blocks out of small batches."""
     held: List[pa.RecordBatch] = []
     rows = 0
-    for batch in source.iter_batches(batch_size=min(ROW_GROUP, 4096), columns=list(wanted), use_threads=threads):
+    for batch in source.iter_batches(
+        batch_size=min(ROW_GROUP, 4096), columns=list(wanted), use_threads=threads
+    ):
         held, rows = held + [batch], rows + batch.num_rows
         while rows >= ROW_GROUP:
             joined = pa.Table.from_batches(held)
@@ -136,13 +170,15 @@ def _decoded(table: pa.Table, path: Path) -> Tuple[pa.Array, List[np.ndarray]]:
     columns = []
     for name, column in zip(table.column_names[1:], table.columns[1:]):
         if column.null_count:
-            raise KitError("the column %s holds a missing value" % name, path, REMEDY)
+            raise KitError(f"the column {name} holds a missing value", path, REMEDY)
         columns.append(column.to_numpy())
     ids = table.column(0)
     return ids.chunk(0) if ids.num_chunks == 1 else pa.concat_arrays(ids.chunks), columns
 
 
-def require_ids(found: Sequence[str], expected: Sequence[str], at: int, path: Path, remedy: str) -> None:
+def require_ids(
+    found: Sequence[str], expected: Sequence[str], at: int, path: Path, remedy: str
+) -> None:
     """Raises KitError unless the ids of a block of `path` are those of sample_submission.csv from row `at` on.
 
     expected  as many of those as the block may hold, fewer only where sample_submission.csv ends
@@ -150,17 +186,28 @@ def require_ids(found: Sequence[str], expected: Sequence[str], at: int, path: Pa
     if found == expected:  # the usual case, and by far the fastest way to see it
         return
     if len(found) > len(expected):
-        raise KitError("has more rows than sample_submission.csv (%d)" % (at + len(expected)), path, remedy)
+        raise KitError(
+            "has more rows than sample_submission.csv (%d)" % (at + len(expected)), path, remedy
+        )
     for k, (own, wanted) in enumerate(zip(found, expected)):
         if own != wanted:
-            raise KitError("row %d has the sample_id %s where sample_submission.csv has %s: the two files must list the "
-                           "same rows in the same order" % (at + k + 1, own, wanted), path, remedy)
+            raise KitError(
+                "row %d has the sample_id %s where sample_submission.csv has %s: the two files must list the "
+                "same rows in the same order" % (at + k + 1, own, wanted),
+                path,
+                remedy,
+            )
     if len(found) < len(expected):
         raise KitError("has fewer rows than sample_submission.csv", path, remedy)
 
 
-def verify(path: Path, ids: Sequence[str], state_q0002: Optional[Sliced], name: Optional[Path] = None,
-           linear_rtol: float = 0.0) -> None:
+def verify(
+    path: Path,
+    ids: Sequence[str],
+    state_q0002: Optional[Sliced],
+    name: Optional[Path] = None,
+    linear_rtol: float = 0.0,
+) -> None:
     """Raises KitError unless the file keeps the contract; `name` is the file to speak of while `path` is temporary.
 
     ids          of sample_submission.csv, in order
@@ -171,22 +218,24 @@ def verify(path: Path, ids: Sequence[str], state_q0002: Optional[Sliced], name: 
     shown, row = name or path, 0
     zero, linear = kaggle_positions(ZERO), kaggle_positions(LINEAR)
     for found, values in blocks(path):
-        expected = ids[row:row + len(found)]
+        expected = ids[row : row + len(found)]
         require_ids(found, expected, row, shown, REMEDY)
         if not np.isfinite(values).all():
             k, j = np.argwhere(~np.isfinite(values))[0]
-            raise KitError("%s of %s is NaN or infinite" % (TARGETS[int(j)], found[int(k)]), shown, REMEDY)
+            raise KitError(
+                f"{TARGETS[int(j)]} of {found[int(k)]} is NaN or infinite", shown, REMEDY
+            )
         if values[:, zero].any():
             j = int(np.flatnonzero(values[:, zero].any(axis=0))[0])
-            raise KitError("%s is not 0 throughout" % TARGETS[zero[j]], shown, REMEDY)
+            raise KitError(f"{TARGETS[zero[j]]} is not 0 throughout", shown, REMEDY)
         if state_q0002 is not None:
-            formula = linear_tendency(state_q0002[row:row + len(found)])
+            formula = linear_tendency(state_q0002[row : row + len(found)])
             wrong = np.abs(values[:, linear] - formula) > linear_rtol * np.abs(formula)
             if wrong.any():
                 k, j = np.argwhere(wrong)[0]
-                raise KitError("%s of %s is not -state_q0002/1200" % (LINEAR[int(j)], found[int(k)]), shown, REMEDY)
+                raise KitError(
+                    f"{LINEAR[int(j)]} of {found[int(k)]} is not -state_q0002/1200", shown, REMEDY
+                )
         row += len(found)
     if row != len(ids):
         raise KitError("has %d rows, sample_submission.csv has %d" % (row, len(ids)), shown, REMEDY)
-
-

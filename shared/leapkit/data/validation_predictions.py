@@ -1,4 +1,5 @@
 """Out-of-fold predictions: (N, columns) float32, standardised, network order, as .npy, written as a stream."""
+
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +27,8 @@ class PredictionsWriter:
             self._handle = open(self._temporary, "wb")
             # As np.save, whose own write does not say that it was the disk that is full.
             np.lib.format.write_array_header_1_0(
-                self._handle, {"descr": "<f4", "fortran_order": False, "shape": self._shape})
+                self._handle, {"descr": "<f4", "fortran_order": False, "shape": self._shape}
+            )
         return self
 
     def add(self, block: np.ndarray) -> None:
@@ -38,7 +40,9 @@ class PredictionsWriter:
     def keep(self) -> None:
         """Gives what was added its name, on disk before the name is. Raises ValueError for another number of rows."""
         if self._added != self._shape[0]:
-            raise ValueError("%d of %d rows of %s were added" % (self._added, self._shape[0], self._path))
+            raise ValueError(
+                "%d of %d rows of %s were added" % (self._added, self._shape[0], self._path)
+            )
         with explain_os_errors(self._path):
             self._handle.flush()
             rename_whole(self._temporary, self._path)
@@ -64,7 +68,9 @@ def read(path: Path) -> np.ndarray:
         try:
             found: np.ndarray = np.load(str(path), mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise KitError("is cut off, or no array", path, "remove it and run `make reproduce` again") from error
+            raise KitError(
+                "is cut off, or no array", path, "remove it and run `make reproduce` again"
+            ) from error
     return found
 
 

@@ -1,4 +1,5 @@
 """Building blocks that every member's networks share: the input tensor, the output head, initialisation."""
+
 from __future__ import annotations
 
 import torch
@@ -15,8 +16,8 @@ def to_sequence(x: torch.Tensor) -> torch.Tensor:
     """(B, 556) standardised inputs, network order -> (B, 60, 25): 16 scalars on every level, then nine profiles."""
     if x.dim() != 2 or x.shape[1] != len(INPUTS):
         raise ValueError("expected (B, %d) inputs, got %s" % (len(INPUTS), tuple(x.shape)))
-    scalars = x[:, None, :SCALARS].expand(-1, LEVELS, -1)                       # (B, 60, 16)
-    profiles = x[:, SCALARS:].reshape(-1, PROFILES, LEVELS).transpose(1, 2)     # (B, 60, 9)
+    scalars = x[:, None, :SCALARS].expand(-1, LEVELS, -1)  # (B, 60, 16)
+    profiles = x[:, SCALARS:].reshape(-1, PROFILES, LEVELS).transpose(1, 2)  # (B, 60, 9)
     return torch.cat([scalars, profiles], dim=2)
 
 
@@ -40,7 +41,7 @@ def initialise_by_name(network: nn.Module) -> None:
             elif "bias_ih" in name:
                 nn.init.zeros_(parameter)
                 quarter = parameter.shape[0] // 4
-                nn.init.ones_(parameter[quarter:2 * quarter].detach())
+                nn.init.ones_(parameter[quarter : 2 * quarter].detach())
             elif "bias_hh" in name:
                 nn.init.zeros_(parameter)
         elif "fc" in name:
@@ -109,7 +110,9 @@ class LstmBlock(nn.Module):
         super().__init__()
         self.skip = skip
         self.lstm_layer = BiLSTM(width, width // 2, 2)
-        self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), Gelu(), nn.Linear(2 * width, width))
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, 2 * width), Gelu(), nn.Linear(2 * width, width)
+        )
         self.norm1 = nn.LayerNorm([LEVELS, width])
         self.norm2 = nn.LayerNorm([LEVELS, width])
 

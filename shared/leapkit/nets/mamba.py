@@ -4,6 +4,7 @@ Three forms of the scan compute the same function: `scan_reference` is the formu
 once and is what runs, and mamba_ssm's CUDA kernel takes over where that package is installed and the tensors are on a
 GPU. tests/test_mamba.py compares them, gradients included.
 """
+
 from __future__ import annotations
 
 import functools
@@ -14,12 +15,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-_CHUNK = 8            # levels between two states that training keeps: a minimum of memory near the root of 60
-_CACHE = 1 << 20      # bytes of state that a CPU works on at a time: about an L2 cache
+_CHUNK = 8  # levels between two states that training keeps: a minimum of memory near the root of 60
+_CACHE = 1 << 20  # bytes of state that a CPU works on at a time: about an L2 cache
 
 
-def scan_reference(u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor,
-                   D: torch.Tensor) -> torch.Tensor:
+def scan_reference(
+    u: torch.Tensor,
+    delta: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+) -> torch.Tensor:
     """The selective scan as its formula: h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t; y_t = h_t . C_t + D u_t.
 
     u, delta  (batch, levels, inner)
@@ -30,7 +37,7 @@ def scan_reference(u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: tor
     """
     decay = torch.exp(torch.einsum("bli,in->blin", delta, A))
     drive = torch.einsum("bli,bln->blin", delta * u, B)
-    h = torch.zeros_like(drive[:, 0])                                  # (batch, inner, states)
+    h = torch.zeros_like(drive[:, 0])  # (batch, inner, states)
     states = []
     for level in range(u.shape[1]):
         h = decay[:, level] * h + drive[:, level]
@@ -47,8 +54,14 @@ class _Scan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor
-                ) -> torch.Tensor:
+    def forward(
+        ctx: Any,
+        u: torch.Tensor,
+        delta: torch.Tensor,
+        A: torch.Tensor,
+        B: torch.Tensor,
+        C: torch.Tensor,
+    ) -> torch.Tensor:
         At, du = A.t().contiguous(), delta * u
         y = torch.empty_like(u)
         keep = any(ctx.needs_input_grad)
@@ -56,7 +69,7 @@ class _Scan(torch.autograd.Function):
         rows = _rows_at_a_time(u, At)
         for at in range(0, len(u), rows):
             own = slice(at, at + rows)
-            h = u.new_zeros((len(u[own]),) + At.shape)                 # (rows, states, inner)
+            h = u.new_zeros((len(u[own]),) + At.shape)  # (rows, states, inner)
             decay = torch.empty_like(h)
             for level in range(u.shape[1]):
                 if keep and level % _CHUNK == 0:
@@ -76,32 +89,45 @@ class _Scan(torch.autograd.Function):
         rows, levels = _rows_at_a_time(u, At, _CHUNK), u.shape[1]
         for at in range(0, len(u), rows):
             own = slice(at, at + rows)
-            d_h = u.new_zeros((len(u[own]),) + At.shape)               # of the state that follows
+            d_h = u.new_zeros((len(u[own]),) + At.shape)  # of the state that follows
             for chunk in reversed(range(len(kept))):
                 first = chunk * _CHUNK
                 last = min(first + _CHUNK, levels)
-                states, decays = [kept[chunk, own]], []                # h_{first-1}, ..., h_{last-1}; exp(delta A)
+                states, decays = (
+                    [kept[chunk, own]],
+                    [],
+                )  # h_{first-1}, ..., h_{last-1}; exp(delta A)
                 for level in range(first, last):
                     h, decay = states[-1].clone(), torch.empty_like(d_h)
                     _step(h, decay, delta[own, level], du[own, level], At, B[own, level])
                     states.append(h)
                     decays.append(decay)
                 for level in reversed(range(first, last)):
-                    h, before, decay = states[level - first + 1], states[level - first], decays[level - first]
-                    dy = grad[own, level]                              # (rows, inner)
+                    h, before, decay = (
+                        states[level - first + 1],
+                        states[level - first],
+                        decays[level - first],
+                    )
+                    dy = grad[own, level]  # (rows, inner)
                     d_C[own, level] = torch.bmm(h, dy[:, :, None])[:, :, 0]
                     d_h += C[own, level, :, None] * dy[:, None]
                     d_B[own, level] = torch.bmm(d_h, du[own, level, :, None])[:, :, 0]
                     d_du[own, level] = torch.bmm(B[own, level, None], d_h)[:, 0]
                     d_h *= decay
-                    before = before * d_h                              # gradient of the exponent delta A
+                    before = before * d_h  # gradient of the exponent delta A
                     d_delta[own, level] = (before * At).sum(dim=1)
                     d_A += (before * delta[own, level, None]).sum(dim=0)
         return d_du * delta, d_delta + d_du * u, d_A.t(), d_B, d_C
 
 
-def _step(h: torch.Tensor, decay: torch.Tensor, delta: torch.Tensor, du: torch.Tensor, At: torch.Tensor, B: torch.Tensor
-          ) -> None:
+def _step(
+    h: torch.Tensor,
+    decay: torch.Tensor,
+    delta: torch.Tensor,
+    du: torch.Tensor,
+    At: torch.Tensor,
+    B: torch.Tensor,
+) -> None:
     """h (rows, states, inner) one level on, in place; leaves exp(delta A) in `decay`."""
     torch.mul(delta[:, None], At, out=decay).exp_()
     h.mul_(decay).addcmul_(B[:, :, None], du[:, None])
@@ -114,8 +140,14 @@ def _rows_at_a_time(u: torch.Tensor, At: torch.Tensor, states: int = 1) -> int:
     return max(1, _CACHE // (At.numel() * u.element_size() * states))
 
 
-def scan(u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor, D: torch.Tensor
-         ) -> torch.Tensor:
+def scan(
+    u: torch.Tensor,
+    delta: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+) -> torch.Tensor:
     """Equal to `scan_reference`; memory of one state, or of sixteen or so while training, instead of sixty."""
     kernel = _cuda_kernel() if u.is_cuda and u.dtype == torch.float32 else None
     if kernel is not None:
@@ -125,12 +157,16 @@ def scan(u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor,
     return y + D * u
 
 
-@functools.lru_cache(maxsize=None)  # a package that cannot be imported would be tried again at every step
+@functools.lru_cache(
+    maxsize=None
+)  # a package that cannot be imported would be tried again at every step
 def _cuda_kernel() -> Optional[Callable[..., torch.Tensor]]:
     """mamba_ssm's fused scan, where it is installed."""
     try:
         from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
-    except Exception:  # not installed, or built for another torch: whatever its extension says when it loads
+    except (
+        Exception
+    ):  # not installed, or built for another torch: whatever its extension says when it loads
         return None
     return selective_scan_fn  # type: ignore[no-any-return]
 
@@ -141,7 +177,9 @@ class Mamba(nn.Module):
     def __init__(self, width: int, states: int) -> None:
         super().__init__()
         inner, self.rank, self.states = 2 * width, math.ceil(width / 16), states
-        self.A_log = nn.Parameter(torch.log(torch.arange(1, states + 1, dtype=torch.float32)).repeat(inner, 1))
+        self.A_log = nn.Parameter(
+            torch.log(torch.arange(1, states + 1, dtype=torch.float32)).repeat(inner, 1)
+        )
         self.D = nn.Parameter(torch.ones(inner))
         self.in_proj = nn.Linear(width, 2 * inner, bias=False)
         self.conv1d = nn.Conv1d(inner, inner, 4, groups=inner, padding=3)
@@ -150,19 +188,25 @@ class Mamba(nn.Module):
         self.out_proj = nn.Linear(inner, width, bias=False)
         self._initialise_steps()
 
-    def _initialise_steps(self, smallest: float = 1e-3, largest: float = 1e-1, floor: float = 1e-4) -> None:
+    def _initialise_steps(
+        self, smallest: float = 1e-3, largest: float = 1e-1, floor: float = 1e-4
+    ) -> None:
         """Step sizes log-uniform in [smallest, largest]: the bias is softplus^-1 of them."""
-        nn.init.uniform_(self.dt_proj.weight, -self.rank ** -0.5, self.rank ** -0.5)
+        nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
         span = math.log(largest) - math.log(smallest)
-        step = torch.exp(torch.rand(len(self.dt_proj.bias)) * span + math.log(smallest)).clamp(min=floor)
+        step = torch.exp(torch.rand(len(self.dt_proj.bias)) * span + math.log(smallest)).clamp(
+            min=floor
+        )
         with torch.no_grad():
             self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        u, z = self.in_proj(x).chunk(2, dim=2)                                         # (B, L, inner) each
-        u = self.conv1d(u.transpose(1, 2))[:, :, :x.shape[1]].transpose(1, 2)          # causal: three zeros before level 0
+        u, z = self.in_proj(x).chunk(2, dim=2)  # (B, L, inner) each
+        u = self.conv1d(u.transpose(1, 2))[:, :, : x.shape[1]].transpose(
+            1, 2
+        )  # causal: three zeros before level 0
         u = F.silu(u).contiguous()
         low, B, C = self.x_proj(u).split([self.rank, self.states, self.states], dim=2)
-        delta = F.softplus(self.dt_proj(low))                                          # (B, L, inner)
+        delta = F.softplus(self.dt_proj(low))  # (B, L, inner)
         y = scan(u, delta, -torch.exp(self.A_log), B.contiguous(), C.contiguous(), self.D)
         return self.out_proj(y * F.silu(z))

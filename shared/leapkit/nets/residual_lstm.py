@@ -1,4 +1,5 @@
 """The residual LSTM stack: reslstm and gf037 of ForcewithMe, 014 to 022 of Max2020 (reference/models.md section 3)."""
+
 from __future__ import annotations
 
 import torch
@@ -30,21 +31,31 @@ class ResidualLstm(nn.Module):
         super().__init__()
         self.config, width = config, 2 * config.hidden
         if config.mamba_state:
-            self.mamba_layers = nn.ModuleList([Mamba(width, config.mamba_state) for _ in range(config.layers)])
-        self.lstm_stack = nn.ModuleDict({
-            "lstm%d" % (i + 1): BiLSTM(width if i else CHANNELS, config.hidden) for i in range(config.layers)})
+            self.mamba_layers = nn.ModuleList(
+                [Mamba(width, config.mamba_state) for _ in range(config.layers)]
+            )
+        self.lstm_stack = nn.ModuleDict(
+            {
+                "lstm%d" % (i + 1): BiLSTM(width if i else CHANNELS, config.hidden)
+                for i in range(config.layers)
+            }
+        )
         norms = [nn.LayerNorm([LEVELS, width]) for _ in range(config.layers)]
         self.residual_stack = nn.ModuleList(
-            [nn.Sequential(norm, Gelu()) if i in config.gelu else norm for i, norm in enumerate(norms)])
+            [
+                nn.Sequential(norm, Gelu()) if i in config.gelu else norm
+                for i, norm in enumerate(norms)
+            ]
+        )
         self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
         if config.named_init:
             initialise_by_name(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         config = self.config
-        x = last = to_sequence(x)                                      # (B, 60, 25)
+        x = last = to_sequence(x)  # (B, 60, 25)
         for i, (lstm, norm) in enumerate(zip(self.lstm_stack.values(), self.residual_stack)):
-            x = lstm(x)                                                # (B, 60, 2 hidden)
+            x = lstm(x)  # (B, 60, 2 hidden)
             if config.mamba_state:
                 x = self.mamba_layers[i](x)
             x = norm(x)
@@ -52,4 +63,4 @@ class ResidualLstm(nn.Module):
                 x = last = gelu(config.keep * x + config.carry * last)
             elif i in config.saved:
                 last = x
-        return head_mean(self.fc(x))                                   # (B, 368)
+        return head_mean(self.fc(x))  # (B, 368)

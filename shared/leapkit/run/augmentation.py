@@ -1,4 +1,5 @@
 """Training rows turned upside down or rolled along levels: what Joseph's 907 was trained with."""
+
 from __future__ import annotations
 
 from typing import Tuple
@@ -9,8 +10,9 @@ from leapkit.core.columns import LEVELS
 from leapkit.core.experiments import Augmentation
 
 
-def augment(x: torch.Tensor, y: torch.Tensor, plan: Augmentation, generator: torch.Generator
-            ) -> Tuple[torch.Tensor, torch.Tensor]:
+def augment(
+    x: torch.Tensor, y: torch.Tensor, plan: Augmentation, generator: torch.Generator
+) -> Tuple[torch.Tensor, torch.Tensor]:
     """x (B, 556), y (B, 368), network order -> the same with some rows' nine and six profiles flipped or rolled together.
 
     One uniform number per row decides; a rolled row moves by a shift drawn from {-shift, ..., -1, 1, ..., shift}.
@@ -23,7 +25,9 @@ def augment(x: torch.Tensor, y: torch.Tensor, plan: Augmentation, generator: tor
     levels = torch.arange(LEVELS).expand(count, LEVELS)
     rolled = (levels - (size * sign)[:, None]) % LEVELS
     source = torch.where((chance < plan.roll)[:, None], rolled, levels)
-    source = torch.where((chance >= 1 - plan.flip)[:, None], LEVELS - 1 - levels, source).to(x.device)  # (B, 60)
+    source = torch.where((chance >= 1 - plan.flip)[:, None], LEVELS - 1 - levels, source).to(
+        x.device
+    )  # (B, 60)
     return _moved(x, 16, source), _moved(y, 8, source)
 
 

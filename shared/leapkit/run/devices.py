@@ -1,4 +1,5 @@
 """The device, and the switches that make a run repeat itself."""
+
 from __future__ import annotations
 
 import os
@@ -18,15 +19,25 @@ def choose_device(wanted: str) -> torch.device:
     if usable:
         major, minor = torch.cuda.get_device_capability()
         # A wheel runs on its own architectures and on later minor versions of the same generation, no further.
-        built = [a[3:] for a in torch.cuda.get_arch_list() if a.startswith("sm_") and a[3:].isdigit()]
+        built = [
+            a[3:] for a in torch.cuda.get_arch_list() if a.startswith("sm_") and a[3:].isdigit()
+        ]
         usable = any(int(a[:-1]) == major and int(a[-1]) <= minor for a in built)
         if not usable:
-            reason = "this torch %s knows no GPU of compute capability %d.%d" % (torch.__version__, major, minor)
+            reason = "this torch %s knows no GPU of compute capability %d.%d" % (
+                torch.__version__,
+                major,
+                minor,
+            )
             if wanted == "cuda":
                 raise KitError(reason, "DEVICE", "use STACK=modern, or DEVICE=cpu")
-            print("device: cpu, because %s (STACK=modern may)" % reason, flush=True)
+            print(f"device: cpu, because {reason} (STACK=modern may)", flush=True)
     if wanted == "cuda" and not usable:
-        raise KitError("torch sees no GPU", "DEVICE", "use DEVICE=cpu, or start the container with compose.gpu.yaml")
+        raise KitError(
+            "torch sees no GPU",
+            "DEVICE",
+            "use DEVICE=cpu, or start the container with compose.gpu.yaml",
+        )
     return torch.device("cuda" if wanted != "cpu" and usable else "cpu")
 
 
@@ -44,8 +55,11 @@ def tune_libraries() -> None:
         processor = ""
     if "AuthenticAMD" in processor and "avx2" in processor:
         os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
-    for name, value in (("MALLOC_MMAP_THRESHOLD_", 1 << 30), ("MALLOC_TRIM_THRESHOLD_", 1 << 32),
-                        ("MALLOC_TOP_PAD_", 1 << 26)):
+    for name, value in (
+        ("MALLOC_MMAP_THRESHOLD_", 1 << 30),
+        ("MALLOC_TRIM_THRESHOLD_", 1 << 32),
+        ("MALLOC_TOP_PAD_", 1 << 26),
+    ):
         os.environ.setdefault(name, str(value))
 
 

@@ -1,4 +1,5 @@
 """The team's training losses (reference/models.md section 2; golden values in reference/parity/losses.json)."""
+
 from __future__ import annotations
 
 import torch

@@ -1,4 +1,5 @@
 """The optimiser and the learning-rate schedule that a recipe describes."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List
@@ -13,9 +14,13 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """One group of parameters per prefix of the recipe's rates. Raises ValueError for a prefix that names none."""
     groups: List[Dict[str, Any]] = []
     for prefix, rate in recipe.rates.items():
-        own = [p for name, p in network.named_parameters() if not prefix or name.split(".")[0] == prefix]
+        own = [
+            p
+            for name, p in network.named_parameters()
+            if not prefix or name.split(".")[0] == prefix
+        ]
         if not own:
-            raise ValueError("no parameter's name begins with %s" % prefix)
+            raise ValueError(f"no parameter's name begins with {prefix}")
         groups.append({"params": own, "lr": rate})
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimiser]
     return kind(groups, betas=recipe.betas, weight_decay=recipe.weight_decay)
@@ -29,10 +34,16 @@ class Schedule:
         self._cosine = self._plateau = None
         if isinstance(plan, CosineRestarts):
             self._cosine = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
-                optimiser, T_0=plan.first, T_mult=plan.factor, eta_min=plan.min_lr)
+                optimiser, T_0=plan.first, T_mult=plan.factor, eta_min=plan.min_lr
+            )
         elif isinstance(plan, PlateauSchedule):
             self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimiser, mode="min", factor=plan.factor, patience=plan.patience, min_lr=plan.min_lr)
+                optimiser,
+                mode="min",
+                factor=plan.factor,
+                patience=plan.patience,
+                min_lr=plan.min_lr,
+            )
 
     def after_update(self, epoch: int, step: int, steps: int) -> None:
         """`step` (from 0) of `steps` in `epoch` (from 0) was done: updates 0 and 1 of a run both have the first rate."""

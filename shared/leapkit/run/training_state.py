@@ -1,4 +1,5 @@
 """The state of an unfinished training run in one file: tensors and JSON, no pickle that anybody must trust."""
+
 from __future__ import annotations
 
 import json
@@ -52,4 +53,6 @@ def load(path: Path) -> Any:
     try:
         return _put_tensors(json.loads(tensors.pop(_JSON).tobytes().decode("utf-8")), tensors)
     except (KeyError, ValueError, TypeError) as error:
-        raise KitError("is no training state (%s)" % error, path, "remove it and run again") from error
+        raise KitError(
+            f"is no training state ({error})", path, "remove it and run again"
+        ) from error

@@ -3,6 +3,7 @@
 A year of training months, the published validation months and seven test months, a few steps of each on the real
 grid; then the split maker turns the steps into Kaggle's files. The same seed gives the same bytes.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -23,8 +24,12 @@ from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
 from leapkit.sampleworld.write import write_steps
 from leapkit.worlds.make_world import make_world, write_world_receipt
 
-SPLIT = Split(train=months_between("0007-07", "0008-06"), validation=months_between("0008-07", "0009-01"),
-              validation_stride=1, test=months_between("0009-02", "0009-08"))
+SPLIT = Split(
+    train=months_between("0007-07", "0008-06"),
+    validation=months_between("0008-07", "0009-01"),
+    validation_stride=1,
+    test=months_between("0009-02", "0009-08"),
+)
 STEPS_PER_MONTH = {"train": 4, "validation": 1, "test": 1}
 CSV_STRIDE = 4  # train.csv holds one step of each training month
 
@@ -42,8 +47,14 @@ def times(months: Sequence[str], count: int, seed: int) -> List[StepTime]:
 
 def make(to: Path, seed: int) -> None:
     started = receipts.now()
-    if to.exists() and not world_receipt(to).exists() and not (to.is_dir() and not any(to.iterdir())):
-        raise KitError("holds something that is no sample world", to, "choose another folder with --to")
+    if (
+        to.exists()
+        and not world_receipt(to).exists()
+        and not (to.is_dir() and not any(to.iterdir()))
+    ):
+        raise KitError(
+            "holds something that is no sample world", to, "choose another folder with --to"
+        )
     partial = to.with_name(TEMPORARY + to.name)
     shutil.rmtree(str(partial), ignore_errors=True)
     try:
@@ -64,12 +75,17 @@ def make(to: Path, seed: int) -> None:
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(prog="leapkit.sampleworld", description="Makes the built-in sample world.")
+    parser = argparse.ArgumentParser(
+        prog="leapkit.sampleworld", description="Makes the built-in sample world."
+    )
     parser.add_argument("--to", type=Path, default=Path("raw_data/sample"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     verdict = judge_world(options.to, sample_inputs(options.seed))
-    print("sample world %s: %s" % ("is there" if verdict.done else "is made", verdict.reason), flush=True)
+    print(
+        "sample world {}: {}".format("is there" if verdict.done else "is made", verdict.reason),
+        flush=True,
+    )
     if not verdict.done:
         make(options.to, options.seed)
     return 0

@@ -2,6 +2,7 @@
 
 All profiles are (60, C). lat is in degrees, tilt is the sun's declination in rad, p in Pa.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -22,7 +23,9 @@ def surface_climate(lat: np.ndarray, tilt: float) -> tuple[np.ndarray, np.ndarra
     return sea, land
 
 
-def temperature(air: np.ndarray, lat: np.ndarray, tilt: float, p: np.ndarray, ps: np.ndarray) -> np.ndarray:
+def temperature(
+    air: np.ndarray, lat: np.ndarray, tilt: float, p: np.ndarray, ps: np.ndarray
+) -> np.ndarray:
     """Mean temperature in K over near-surface air of `air` K: a troposphere capped by a stratosphere."""
     moist = np.cos(np.radians(lat)) ** 2
     depth = -np.log(p / ps)
@@ -39,9 +42,9 @@ def zonal_wind(lat: np.ndarray, tilt: float, p: np.ndarray) -> np.ndarray:
     """Mean eastward wind in m/s: two jets, trades, a polar night jet, summer easterlies aloft."""
     summer = season(lat, tilt)
     depth = np.log(p / 2.0e4)
-    jet = np.exp(-((np.abs(lat) - 35.0 + 6.0 * summer) / 16.0) ** 2) * (30.0 - 10.0 * summer)
+    jet = np.exp(-(((np.abs(lat) - 35.0 + 6.0 * summer) / 16.0) ** 2)) * (30.0 - 10.0 * summer)
     trades = -6.0 * np.exp(-((lat / 20.0) ** 2))
-    night = np.exp(-((np.abs(lat) - 60.0) / 18.0) ** 2) * -45.0 * summer
+    night = np.exp(-(((np.abs(lat) - 60.0) / 18.0) ** 2)) * -45.0 * summer
     high = 1.0 / (1.0 + (p / 2.0e3) ** 1.5)
     return jet * np.exp(-((depth / 1.1) ** 2)) + trades * (1.0 - high) + night * high
 
@@ -51,7 +54,7 @@ def relative_humidity(lat: np.ndarray, tilt: float, p: np.ndarray, ps: np.ndarra
     sigma = p / ps
     thermal_equator = 0.5 * np.degrees(tilt)
     belt = 0.22 * np.exp(-(((lat - thermal_equator) / 11.0) ** 2))
-    dry = -0.16 * np.exp(-((np.abs(lat - thermal_equator) - 25.0) / 9.0) ** 2)
+    dry = -0.16 * np.exp(-(((np.abs(lat - thermal_equator) - 25.0) / 9.0) ** 2))
     return 0.50 + 0.28 * sigma**3 + (belt + dry) * np.sin(np.pi * np.clip(sigma, 0.0, 1.0)) ** 0.5
 
 
@@ -68,10 +71,17 @@ def trace_gases(
     summer = season(lat, tilt)
     peak = 950.0 + 500.0 * poleward
     top = np.log(p / peak) / np.where(p > peak, 0.80 + 0.18 * poleward, 1.6)
-    layer = 1.15e-5 * (1.0 - 0.22 * poleward) * np.exp(-0.5 * top**2) * (1.0 + 0.06 * age + 0.05 * summer)
+    layer = (
+        1.15e-5
+        * (1.0 - 0.22 * poleward)
+        * np.exp(-0.5 * top**2)
+        * (1.0 + 0.06 * age + 0.05 * summer)
+    )
     # The overturning carries ozone down to the low stratosphere near the poles.
     low = 9.0e-7 * poleward * np.exp(-0.5 * (np.log(p / 1.1e4) / 0.7) ** 2) * (1.0 + 0.25 * age)
-    ground = 4.5e-8 * (1.0 + 0.25 * summer + 0.1 * age) * (p / 1.0e5) ** -0.45 * tropospheric(p, 3.0)
+    ground = (
+        4.5e-8 * (1.0 + 0.25 * summer + 0.1 * age) * (p / 1.0e5) ** -0.45 * tropospheric(p, 3.0)
+    )
     ozone = layer + low + ground
     loss = np.maximum(0.0, np.log(1.6e4 / p) + 0.9 * poleward + 0.25 * age) ** 2
     loss = loss / (loss + 1.0)

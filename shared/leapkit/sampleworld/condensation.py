@@ -1,4 +1,5 @@
 """Cloud microphysics within a layer: saturation adjustment, evaporation, freezing and melting."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -22,7 +23,12 @@ BERGERON = 0.30  # share of liquid that a step turns to ice where ice grows fast
 
 
 def adjust(
-    t: np.ndarray, vapour: np.ndarray, liquid: np.ndarray, ice: np.ndarray, p: np.ndarray, first_liquid: int
+    t: np.ndarray,
+    vapour: np.ndarray,
+    liquid: np.ndarray,
+    ice: np.ndarray,
+    p: np.ndarray,
+    first_liquid: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """t, vapour, liquid, ice after a step, (L, C); layers before `first_liquid` end with exactly no liquid.
 
@@ -43,7 +49,12 @@ def cloud_in_balance(total: np.ndarray, qsat: np.ndarray, spread: np.ndarray) ->
 
 
 def _exchange_vapour(
-    t: np.ndarray, vapour: np.ndarray, liquid: np.ndarray, ice: np.ndarray, p: np.ndarray, first_liquid: int
+    t: np.ndarray,
+    vapour: np.ndarray,
+    liquid: np.ndarray,
+    ice: np.ndarray,
+    p: np.ndarray,
+    first_liquid: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cloud moves towards its balance with the vapour; what is above saturation condenses at once."""
     qsat, slope = saturation(t, p)

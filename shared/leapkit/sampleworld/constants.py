@@ -1,4 +1,5 @@
 """The numbers that several processes share, with units; each process states its own tuning at its head."""
+
 from __future__ import annotations
 
 LEVELS = 60

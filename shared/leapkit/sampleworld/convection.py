@@ -1,4 +1,5 @@
 """Deep and shallow convection: a smoothed Betts-Miller adjustment that keeps column moist enthalpy."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ TRIGGER = 60.0  # J/kg of CAPE
 FULL = 600.0  # J/kg of CAPE at which adjustment is at full pace
 INHIBITION = 25.0  # J/kg a parcel may climb
 DETRAIN = 0.20  # share of the rain that stays as cloud near the top
-CLOUD_LIMIT = 0.08  # most cloud a step leaves in a layer, relative to saturation: cold air holds little
+CLOUD_LIMIT = (
+    0.08  # most cloud a step leaves in a layer, relative to saturation: cold air holds little
+)
 LID, LID_DEPTH = 1.0e4, 6.0e3  # Pa, no plume passes the first, and it weakens over the second below
 PARCEL_LAYERS = 4  # lowest layers that feed the parcel
 
@@ -42,9 +45,9 @@ class Convected:
     pace: np.ndarray
 
 
-def parcel_temperature(t: np.ndarray, q: np.ndarray, p: np.ndarray, z: np.ndarray, mass: np.ndarray) -> tuple[
-    np.ndarray, np.ndarray
-]:
+def parcel_temperature(
+    t: np.ndarray, q: np.ndarray, p: np.ndarray, z: np.ndarray, mass: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Temperature in K and vapour in kg/kg of a parcel lifted from the lowest layers, (L, C).
 
     It keeps cp T + g z + Lv q; Newton steps find T where it is saturated. The function is convex in T, so
@@ -58,7 +61,9 @@ def parcel_temperature(t: np.ndarray, q: np.ndarray, p: np.ndarray, z: np.ndarra
     wet = t
     for _ in range(4):
         qsat, slope = saturation(wet, p)
-        wet = wet - (CP_DRY * wet + LATENT_VAPOUR * qsat - budget) / (CP_DRY + LATENT_VAPOUR * slope)
+        wet = wet - (CP_DRY * wet + LATENT_VAPOUR * qsat - budget) / (
+            CP_DRY + LATENT_VAPOUR * slope
+        )
         wet = np.maximum(wet, 120.0)
     lifted = np.maximum(wet, dry)  # dry is the warmer one below the condensation level only
     return np.where(wet > dry, wet, dry), np.where(wet > dry, saturation(lifted, p)[0], humid)
@@ -70,7 +75,9 @@ def _reach(buoyant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     buoyant: work in J/kg per layer, level 0 at the top.
     """
     work = np.cumsum(buoyant[::-1], axis=0)
-    lost = np.maximum.accumulate(np.maximum(work, 0.0), axis=0) - work  # since the best level so far
+    lost = (
+        np.maximum.accumulate(np.maximum(work, 0.0), axis=0) - work
+    )  # since the best level so far
     alive = np.maximum.accumulate(lost, axis=0) < INHIBITION
     gained = np.where(alive, work, 0.0)
     top = gained.argmax(axis=0)
@@ -80,8 +87,16 @@ def _reach(buoyant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def convect(
-    t: np.ndarray, vapour: np.ndarray, liquid: np.ndarray, ice: np.ndarray, u: np.ndarray, v: np.ndarray,
-    p: np.ndarray, z: np.ndarray, mass: np.ndarray, first_liquid: int,
+    t: np.ndarray,
+    vapour: np.ndarray,
+    liquid: np.ndarray,
+    ice: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    p: np.ndarray,
+    z: np.ndarray,
+    mass: np.ndarray,
+    first_liquid: int,
 ) -> Convected:
     """One step of adjustment over L layers, of which those before `first_liquid` hold no liquid."""
     parcel, moist = parcel_temperature(t, vapour, p, z, mass)
@@ -117,7 +132,12 @@ def convect(
     blend = TIME_STEP / MOMENTUM_RELAX * pace * plume
     mean_u, mean_v = ((shape * wind).sum(axis=0) for wind in (u, v))
     return Convected(
-        t=t + dt, vapour=vapour + dq, liquid=liquid + new_liquid, ice=ice + new_ice,
-        u=u + blend * (mean_u - u), v=v + blend * (mean_v - v),
-        rain=shape * (rained - kept) / TIME_STEP, pace=pace,
+        t=t + dt,
+        vapour=vapour + dq,
+        liquid=liquid + new_liquid,
+        ice=ice + new_ice,
+        u=u + blend * (mean_u - u),
+        v=v + blend * (mean_v - v),
+        rain=shape * (rained - kept) / TIME_STEP,
+        pace=pace,
     )

@@ -1,4 +1,5 @@
 """The columns (ne4pg2 cubed sphere) and the 60 hybrid levels, both from formulas."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -9,7 +10,13 @@ from leapkit.sampleworld.constants import COLUMNS, LEVELS, REFERENCE_PRESSURE
 from leapkit.sampleworld.steptime import StepTime
 
 __all__ = [
-    "Grid", "HybridLevels", "StepTime", "cubed_sphere", "hybrid_levels", "interface_pressure", "layer_mass",
+    "Grid",
+    "HybridLevels",
+    "StepTime",
+    "cubed_sphere",
+    "hybrid_levels",
+    "interface_pressure",
+    "layer_mass",
     "layer_pressure",
 ]
 
@@ -49,8 +56,12 @@ def _face_to_sphere(face: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Unit vectors (3, n) of points (x, y) on a face of the cube: four round the equator, then the poles."""
     one = np.ones_like(x)
     corner = {
-        0: (one, x, y), 1: (-x, one, y), 2: (-one, -x, y),
-        3: (x, -one, y), 4: (y, x, -one), 5: (-y, x, one),
+        0: (one, x, y),
+        1: (-x, one, y),
+        2: (-one, -x, y),
+        3: (x, -one, y),
+        4: (y, x, -one),
+        5: (-y, x, one),
     }[face]
     vector = np.stack(corner)
     return vector / np.sqrt((vector * vector).sum(axis=0))

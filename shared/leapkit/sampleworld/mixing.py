@@ -1,4 +1,5 @@
 """Turbulence: surface fluxes and stress enter the lowest layer, mixing carries them up."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -65,9 +66,17 @@ def diffuse(fields: np.ndarray, rate: np.ndarray, mass: np.ndarray) -> np.ndarra
 
 
 def mix(
-    t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray,
-    p: np.ndarray, z: np.ndarray, mass: np.ndarray,
-    lhflx: np.ndarray, shflx: np.ndarray, taux: np.ndarray, tauy: np.ndarray,
+    t: np.ndarray,
+    q: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    p: np.ndarray,
+    z: np.ndarray,
+    mass: np.ndarray,
+    lhflx: np.ndarray,
+    shflx: np.ndarray,
+    taux: np.ndarray,
+    tauy: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """t, q, u, v of L layers after a step of surface exchange and mixing, each (L, C).
 

@@ -1,4 +1,5 @@
 """Rain and snow: autoconversion, falling ice, melting, freezing and evaporation on the way down."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,8 +51,14 @@ def _phase(
 
 
 def precipitate(
-    t: np.ndarray, vapour: np.ndarray, liquid: np.ndarray, ice: np.ndarray, p: np.ndarray,
-    thickness: np.ndarray, mass: np.ndarray, convective: np.ndarray,
+    t: np.ndarray,
+    vapour: np.ndarray,
+    liquid: np.ndarray,
+    ice: np.ndarray,
+    p: np.ndarray,
+    thickness: np.ndarray,
+    mass: np.ndarray,
+    convective: np.ndarray,
 ) -> Fallen:
     """One step over L layers, (L, C); thickness in m, mass in kg/m2, convective rain formed in kg/m2/s."""
     to_rain = liquid * autoconvert(liquid, LIQUID_THICK, LIQUID_TIME)
@@ -72,12 +79,16 @@ def precipitate(
         melted, warming = _phase(t[k], rain, snow, mass[k])
         rain, snow, t_k = rain + melted, snow - melted, t[k] + warming
         qsat, slope = saturation(t_k, p[k])
-        room = np.maximum(qsat - vapour[k], 0.0) / (1.0 + (LATENT_VAPOUR + LATENT_ICE) / CP_DRY * slope)
+        room = np.maximum(qsat - vapour[k], 0.0) / (
+            1.0 + (LATENT_VAPOUR + LATENT_ICE) / CP_DRY * slope
+        )
         room = 0.5 * room * per_step[k]  # two takers share it
         dried = np.minimum(rain, -np.expm1(-RAIN_EVAPORATES * np.sqrt(rain)) * room)
         sublimed = np.minimum(snow, -np.expm1(-SNOW_SUBLIMATES * np.sqrt(snow)) * room)
         rain, snow = np.maximum(rain - dried, 0.0), np.maximum(snow - sublimed, 0.0)
-        cooling = (LATENT_VAPOUR * (dried + sublimed) + LATENT_ICE * sublimed) / (CP_DRY * per_step[k])
+        cooling = (LATENT_VAPOUR * (dried + sublimed) + LATENT_ICE * sublimed) / (
+            CP_DRY * per_step[k]
+        )
         rows.append((t_k - cooling, vapour[k] + (dried + sublimed) / per_step[k], ice_k))
     t, vapour, ice = (np.stack(column) for column in zip(*rows))
     return Fallen(t=t, vapour=vapour, liquid=liquid, ice=ice, rain=rain, snow=snow + drift)

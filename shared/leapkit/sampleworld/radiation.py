@@ -1,4 +1,5 @@
 """Longwave: two grey bands; what the shortwave shares with it: paths of the absorbers and flux divergence."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -37,13 +38,23 @@ class Paths:
 
 
 def absorber_paths(
-    mass: np.ndarray, vapour: np.ndarray, liquid: np.ndarray, ice: np.ndarray,
-    ozone: np.ndarray, ch4: np.ndarray, n2o: np.ndarray,
+    mass: np.ndarray,
+    vapour: np.ndarray,
+    liquid: np.ndarray,
+    ice: np.ndarray,
+    ozone: np.ndarray,
+    ch4: np.ndarray,
+    n2o: np.ndarray,
 ) -> Paths:
     """Paths from layer masses in kg/m2, water in kg/kg and trace gases in mol/mol."""
     return Paths(
-        air=mass, vapour=mass * vapour, liquid=mass * liquid, ice=mass * ice,
-        ozone=mass * ozone * MOL_OZONE, ch4=mass * ch4 * MOL_CH4, n2o=mass * n2o * MOL_N2O,
+        air=mass,
+        vapour=mass * vapour,
+        liquid=mass * liquid,
+        ice=mass * ice,
+        ozone=mass * ozone * MOL_OZONE,
+        ch4=mass * ch4 * MOL_CH4,
+        n2o=mass * n2o * MOL_N2O,
     )
 
 
@@ -52,7 +63,9 @@ def heating(net_down: np.ndarray, mass: np.ndarray) -> np.ndarray:
     return (net_down[:-1] - net_down[1:]) / (CP_DRY * mass)
 
 
-def longwave(t: np.ndarray, paths: Paths, p: np.ndarray, lwup: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def longwave(
+    t: np.ndarray, paths: Paths, p: np.ndarray, lwup: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Net downward longwave flux at the interfaces, (61, C), and the downward one at the ground, (C,), W/m2.
 
     t in K and p in Pa are (60, C), lwup in W/m2 is (C,).
@@ -60,10 +73,14 @@ def longwave(t: np.ndarray, paths: Paths, p: np.ndarray, lwup: np.ndarray) -> tu
     broad = p / 1.0e5  # absorption lines widen with pressure
     cloud = LIQUID_LONGWAVE * paths.liquid + ICE_LONGWAVE * paths.ice
     humidity = paths.vapour / paths.air
-    closed = CO2_PATH * (1.0 + 2.0 * broad) * paths.air + VAPOUR_CLOSED * np.sqrt(broad) * paths.vapour
+    closed = (
+        CO2_PATH * (1.0 + 2.0 * broad) * paths.air + VAPOUR_CLOSED * np.sqrt(broad) * paths.vapour
+    )
     window = (
-        (VAPOUR_WINDOW + VAPOUR_CONTINUUM * humidity) * broad * paths.vapour + OZONE_LONGWAVE * paths.ozone
-        + CH4_LONGWAVE * paths.ch4 + N2O_LONGWAVE * paths.n2o
+        (VAPOUR_WINDOW + VAPOUR_CONTINUUM * humidity) * broad * paths.vapour
+        + OZONE_LONGWAVE * paths.ozone
+        + CH4_LONGWAVE * paths.ch4
+        + N2O_LONGWAVE * paths.n2o
     )
     share = np.array([1.0 - WINDOW_SHARE, WINDOW_SHARE])[:, None]
     depth = np.stack([closed + cloud, window + cloud])  # (2, 60, C)

@@ -1,4 +1,5 @@
 """What a step reads and what it leaves: one array per variable of the mli and mlo files."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
@@ -44,7 +45,9 @@ class StepInput:
 
     def take(self, columns: np.ndarray) -> StepInput:
         """The same step for these columns, in this order."""
-        picked = {f.name: np.ascontiguousarray(getattr(self, f.name)[..., columns]) for f in fields(self)}
+        picked = {
+            f.name: np.ascontiguousarray(getattr(self, f.name)[..., columns]) for f in fields(self)
+        }
         return replace(self, **picked)
 
 

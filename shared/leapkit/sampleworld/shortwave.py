@@ -1,4 +1,5 @@
 """Shortwave: direct and diffuse light in three bands through scattering and absorbing layers."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -46,9 +47,11 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
     """
     slant = 1.0 / np.maximum(state.coszrs, LOWEST_SUN)
     absorbs = (
-        _band(OZONE_DEPTH) * paths.ozone + _band(OXYGEN_DEPTH) * paths.air
+        _band(OZONE_DEPTH) * paths.ozone
+        + _band(OXYGEN_DEPTH) * paths.air
         + _band(VAPOUR_DEPTH) * paths.vapour
-        + _band(LIQUID_ABSORBS) * paths.liquid + _band(ICE_ABSORBS) * paths.ice
+        + _band(LIQUID_ABSORBS) * paths.liquid
+        + _band(ICE_ABSORBS) * paths.ice
     )  # (4, 60, C)
     cloud = LIQUID_SCATTERS * paths.liquid + ICE_SCATTERS * paths.ice
     rayleigh = _band(RAYLEIGH_DEPTH) * (paths.air * GRAVITY / REFERENCE_PRESSURE)
@@ -66,7 +69,10 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
         for a in (direct, reflect_direct, forward, reflect, through)
     )
     layers, bands, columns = direct.shape
-    below_direct, below = np.empty((layers + 1, bands, columns)), np.empty((layers + 1, bands, columns))
+    below_direct, below = (
+        np.empty((layers + 1, bands, columns)),
+        np.empty((layers + 1, bands, columns)),
+    )
     below_direct[layers] = np.stack([state.asdir, state.asdir, state.aldir, state.aldir])
     below[layers] = np.stack([state.asdif, state.asdif, state.aldif, state.aldif])
     for k in range(layers - 1, -1, -1):
@@ -80,11 +86,15 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
     for k in range(layers):
         beam[k + 1] = beam[k] * direct[k]
         diffuse[k + 1] = (
-            diffuse[k] * through[k] + beam[k] * forward[k] + reflect[k] * below_direct[k + 1] * beam[k + 1]
+            diffuse[k] * through[k]
+            + beam[k] * forward[k]
+            + reflect[k] * below_direct[k + 1] * beam[k + 1]
         ) / (1.0 - reflect[k] * below[k + 1])
     net = beam * (1.0 - below_direct) + diffuse * (1.0 - below)
     ground = SurfaceLight(
-        sols=beam[-1, :VISIBLE_BANDS].sum(axis=0), soll=beam[-1, VISIBLE_BANDS:].sum(axis=0),
-        solsd=diffuse[-1, :VISIBLE_BANDS].sum(axis=0), solld=diffuse[-1, VISIBLE_BANDS:].sum(axis=0),
+        sols=beam[-1, :VISIBLE_BANDS].sum(axis=0),
+        soll=beam[-1, VISIBLE_BANDS:].sum(axis=0),
+        solsd=diffuse[-1, :VISIBLE_BANDS].sum(axis=0),
+        solld=diffuse[-1, VISIBLE_BANDS:].sum(axis=0),
     )
     return net.sum(axis=1), ground

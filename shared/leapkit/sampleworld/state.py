@@ -1,4 +1,5 @@
 """The state before the step: climate plus weather plus a surface, from (seed, time) alone."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -68,16 +69,43 @@ def make_state(when: StepTime, grid: Grid, levels: HybridLevels, seed: int) -> S
         t, vapour, u, v = _settle(t, vapour, u, v, interface_pressure(levels, ps), p, fluxes)
     lhflx, shflx, taux, tauy = _surface_fluxes(ground, t[-1], vapour[-1], u[-1], v[-1], ps, soil)
     return StepInput(
-        aldif=ground.aldif, aldir=ground.aldir, asdif=ground.asdif, asdir=ground.asdir,
-        icefrac=ground.icefrac, landfrac=ground.landfrac, ocnfrac=ground.ocnfrac,
-        lwup=STEFAN_BOLTZMANN * ground.skin**4, snowhice=ground.snowhice, snowhland=ground.snowhland,
-        coszrs=coszrs, solin=solin, lhflx=lhflx, shflx=shflx, taux=taux, tauy=tauy,
-        pmid=p, ps=ps, q0001=vapour, q0002=liquid, q0003=ice, t=t, u=u, v=v, ch4=ch4, n2o=n2o, ozone=ozone,
+        aldif=ground.aldif,
+        aldir=ground.aldir,
+        asdif=ground.asdif,
+        asdir=ground.asdir,
+        icefrac=ground.icefrac,
+        landfrac=ground.landfrac,
+        ocnfrac=ground.ocnfrac,
+        lwup=STEFAN_BOLTZMANN * ground.skin**4,
+        snowhice=ground.snowhice,
+        snowhland=ground.snowhland,
+        coszrs=coszrs,
+        solin=solin,
+        lhflx=lhflx,
+        shflx=shflx,
+        taux=taux,
+        tauy=tauy,
+        pmid=p,
+        ps=ps,
+        q0001=vapour,
+        q0002=liquid,
+        q0003=ice,
+        t=t,
+        u=u,
+        v=v,
+        ch4=ch4,
+        n2o=n2o,
+        ozone=ozone,
     )
 
 
 def _temperature(
-    grid: Grid, tilt: float, ground: Surface, p: np.ndarray, ps: np.ndarray, field: Callable[..., np.ndarray]
+    grid: Grid,
+    tilt: float,
+    ground: Surface,
+    p: np.ndarray,
+    ps: np.ndarray,
+    field: Callable[..., np.ndarray],
 ) -> np.ndarray:
     """Temperature in K, (60, C)."""
     away = np.abs(np.sin(np.radians(grid.lat)))
@@ -89,7 +117,12 @@ def _temperature(
 
 
 def _settle(
-    t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray, pint: np.ndarray, p: np.ndarray,
+    t: np.ndarray,
+    q: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    pint: np.ndarray,
+    p: np.ndarray,
     fluxes: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """t, q, u, v after a step of turbulence: a state that the model has lived in has no kinks left to mix."""
@@ -113,7 +146,12 @@ def _wind(
 
 
 def _water(
-    grid: Grid, tilt: float, t: np.ndarray, p: np.ndarray, ps: np.ndarray, field: Callable[..., np.ndarray]
+    grid: Grid,
+    tilt: float,
+    t: np.ndarray,
+    p: np.ndarray,
+    ps: np.ndarray,
+    field: Callable[..., np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Vapour, cloud liquid and cloud ice in kg/kg, (60, C), each positive."""
     humid = field(9, 20.0)
@@ -124,7 +162,9 @@ def _water(
     vapour = np.minimum(stratosphere + rh * qsat * climate.tropospheric(p, 6.0), MOST_HUMID * qsat)
     lean = (field(10, 24.0) + 5.0 * (rh - 0.72) - 0.5) / CLOUD_SCALE
     cloud = CLOUD_SCALE * np.logaddexp(0.0, lean) * (4.0e-5 + 1.5e-5 * (p / 1.0e5))
-    cloud = cloud * climate.tropospheric(p, 5.0) * (1.0 - 0.85 * np.exp(-((ps - p) / 4.0e3)))  # fog is rare
+    cloud = (
+        cloud * climate.tropospheric(p, 5.0) * (1.0 - 0.85 * np.exp(-((ps - p) / 4.0e3)))
+    )  # fog is rare
     share = ice_fraction(t)
     liquid = cloud * (1.0 - share)
     liquid[:TOP_LIQUID_LEVEL] = _liquid_traces(field(11, 14.0))
@@ -140,8 +180,13 @@ def _liquid_traces(noise: np.ndarray) -> np.ndarray:
 
 
 def _surface_fluxes(
-    ground: Surface, t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray,
-    ps: np.ndarray, soil: np.ndarray,
+    ground: Surface,
+    t: np.ndarray,
+    q: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    ps: np.ndarray,
+    soil: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Bulk fluxes (C,): latent and sensible in W/m2 upward, stress on the air in N/m2."""
     density = ps / (GAS_DRY * t)

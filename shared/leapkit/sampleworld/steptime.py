@@ -1,4 +1,5 @@
 """The instant of one model step in the NO_LEAP calendar."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ class StepTime:
         if not 1 <= self.month <= 12:
             raise ValueError(f"month {self.month} is outside 1..12")
         if not 1 <= self.day <= DAYS_IN_MONTH[self.month - 1]:
-            raise ValueError(f"day {self.day} does not exist in month {self.month} of the NO_LEAP calendar")
+            raise ValueError(
+                f"day {self.day} does not exist in month {self.month} of the NO_LEAP calendar"
+            )
         if not 0 <= self.seconds < DAY or self.seconds % TIME_STEP:
             raise ValueError(f"seconds {self.seconds} is not a multiple of 1200 within a day")
 

@@ -1,4 +1,5 @@
 """Where the sun stands: declination, cosine of the zenith angle, sunlight at the top."""
+
 from __future__ import annotations
 
 import numpy as np

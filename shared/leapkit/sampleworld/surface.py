@@ -1,4 +1,5 @@
 """Land, sea and ice: fractions, temperatures, snow and albedos below each column."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -31,8 +32,13 @@ class Surface:
 
 
 def make_surface(
-    lat: np.ndarray, tilt: float, turn: np.ndarray, coszrs: np.ndarray,
-    continents: np.ndarray, mountains: np.ndarray, anomaly: np.ndarray,
+    lat: np.ndarray,
+    tilt: float,
+    turn: np.ndarray,
+    coszrs: np.ndarray,
+    continents: np.ndarray,
+    mountains: np.ndarray,
+    anomaly: np.ndarray,
 ) -> Surface:
     """The surface at this season, hour angle `turn` in rad and weather `anomaly`, all (C,)."""
     landfrac = np.clip((continents - 0.60) / 0.35 + 0.5, 0.0, 1.0)
@@ -52,19 +58,32 @@ def make_surface(
     skin = landfrac * (mean_land + wave) + icefrac * ice_skin + ocnfrac * open_sea
     cover = np.clip((270.0 - (land - lapse)) / 16.0, 0.0, 1.0) * landfrac
     snowhice = np.where(icefrac > 0.0, 0.01 + 0.15 * icefrac * np.exp(0.3 * anomaly), MISSING)
-    visible, infrared = 0.08 + 0.06 * mountains.clip(-1.0, 1.0), 0.24 + 0.08 * mountains.clip(-1.0, 1.0)
+    visible, infrared = (
+        0.08 + 0.06 * mountains.clip(-1.0, 1.0),
+        0.24 + 0.08 * mountains.clip(-1.0, 1.0),
+    )
     diffuse = [
         ocnfrac * 0.06 + icefrac * bright_ice + (landfrac - cover) * bare + cover * bright_snow
         for bare, bright_ice, bright_snow in ((infrared, 0.45, 0.62), (visible, 0.70, 0.90))
     ]
-    glint = 0.026 / (coszrs**1.7 + 0.065) - 0.015 * (coszrs - 0.1) * (coszrs - 0.5)  # sea under direct light
+    glint = 0.026 / (coszrs**1.7 + 0.065) - 0.015 * (coszrs - 0.1) * (
+        coszrs - 0.5
+    )  # sea under direct light
     aldif, asdif, aldir, asdir = (
         np.where(coszrs > 0.0, albedo, NIGHT_ALBEDO)
         for albedo in (*diffuse, *(a + ocnfrac * (glint - 0.06) for a in diffuse))
     )
     return Surface(
-        landfrac=landfrac, icefrac=icefrac, ocnfrac=ocnfrac, elevation=elevation, skin=skin,
-        mean_air=mean_air, snowhice=snowhice,
+        landfrac=landfrac,
+        icefrac=icefrac,
+        ocnfrac=ocnfrac,
+        elevation=elevation,
+        skin=skin,
+        mean_air=mean_air,
+        snowhice=snowhice,
         snowhland=cover * (0.05 + 0.6 * np.clip((262.0 - land) / 25.0, 0.0, 1.0)),
-        aldif=aldif, aldir=aldir, asdif=asdif, asdir=asdir,
+        aldif=aldif,
+        aldir=aldir,
+        asdif=asdif,
+        asdir=asdir,
     )

@@ -1,4 +1,5 @@
 """Moist thermodynamics: saturation, the split between liquid and ice, hydrostatic heights."""
+
 from __future__ import annotations
 
 import numpy as np

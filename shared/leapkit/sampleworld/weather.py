@@ -1,4 +1,5 @@
 """Smooth random fields on the sphere that are functions of (seed, field, place, time) alone."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ class Waves:
     phase: np.ndarray  # (M,) rad
 
 
-def draw_waves(seed: int, field: int, count: int, wavenumber: float, vertical: float, period: float) -> Waves:
+def draw_waves(
+    seed: int, field: int, count: int, wavenumber: float, vertical: float, period: float
+) -> Waves:
     """Waves of a numbered field; wavenumber and vertical are the largest in rad, period the shortest in h."""
     # Only uniform doubles are drawn: their stream is the part of numpy's generators that has stayed the same.
     draw = np.random.Generator(np.random.PCG64([seed, field])).random((6, count))
@@ -31,7 +34,9 @@ def draw_waves(seed: int, field: int, count: int, wavenumber: float, vertical: f
     )
 
 
-def evaluate(waves: Waves, xyz: np.ndarray, hours: float, height: np.ndarray | None = None) -> np.ndarray:
+def evaluate(
+    waves: Waves, xyz: np.ndarray, hours: float, height: np.ndarray | None = None
+) -> np.ndarray:
     """The field with mean 0 and variance 1: (C,), or (60, C) where a height coordinate (60,) is given."""
     # Not a BLAS product: its blocking may round differently from one machine or thread count to the next.
     place = sum(waves.wave[:, i, None] * xyz[i] for i in range(3))  # (M, C)

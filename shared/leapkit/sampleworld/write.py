@@ -1,4 +1,5 @@
 """Writes step files in the format of the real ones: CDF-5, float64, the same variables in the same order."""
+
 from __future__ import annotations
 
 import os
@@ -17,16 +18,49 @@ from leapkit.sampleworld.steptime import StepTime
 
 # The order of the variables in the files, after ymd and tod.
 MLI = (
-    "cam_in_ALDIF", "cam_in_ALDIR", "cam_in_ASDIF", "cam_in_ASDIR", "cam_in_ICEFRAC", "cam_in_LANDFRAC",
-    "cam_in_LWUP", "cam_in_OCNFRAC", "cam_in_SNOWHICE", "cam_in_SNOWHLAND",
-    "pbuf_COSZRS", "pbuf_LHFLX", "pbuf_SHFLX", "pbuf_SOLIN", "pbuf_TAUX", "pbuf_TAUY",
-    "state_pmid", "state_ps", "state_q0001", "state_q0002", "state_q0003", "state_t", "state_u", "state_v",
-    "pbuf_CH4", "pbuf_N2O", "pbuf_ozone",
+    "cam_in_ALDIF",
+    "cam_in_ALDIR",
+    "cam_in_ASDIF",
+    "cam_in_ASDIR",
+    "cam_in_ICEFRAC",
+    "cam_in_LANDFRAC",
+    "cam_in_LWUP",
+    "cam_in_OCNFRAC",
+    "cam_in_SNOWHICE",
+    "cam_in_SNOWHLAND",
+    "pbuf_COSZRS",
+    "pbuf_LHFLX",
+    "pbuf_SHFLX",
+    "pbuf_SOLIN",
+    "pbuf_TAUX",
+    "pbuf_TAUY",
+    "state_pmid",
+    "state_ps",
+    "state_q0001",
+    "state_q0002",
+    "state_q0003",
+    "state_t",
+    "state_u",
+    "state_v",
+    "pbuf_CH4",
+    "pbuf_N2O",
+    "pbuf_ozone",
 )
 MLO = (
-    "cam_out_FLWDS", "cam_out_NETSW", "cam_out_PRECC", "cam_out_PRECSC",
-    "cam_out_SOLL", "cam_out_SOLLD", "cam_out_SOLS", "cam_out_SOLSD",
-    "state_q0001", "state_q0002", "state_q0003", "state_t", "state_u", "state_v",
+    "cam_out_FLWDS",
+    "cam_out_NETSW",
+    "cam_out_PRECC",
+    "cam_out_PRECSC",
+    "cam_out_SOLL",
+    "cam_out_SOLLD",
+    "cam_out_SOLS",
+    "cam_out_SOLSD",
+    "state_q0001",
+    "state_q0002",
+    "state_q0003",
+    "state_t",
+    "state_u",
+    "state_v",
 )
 
 
@@ -42,7 +76,9 @@ def _named(record: StepInput | StepOutput, names: Sequence[str]) -> dict[str, np
     return {name: getattr(record, name.rsplit("_", 1)[1].lower()) for name in names}
 
 
-def write_steps(root: Path, times: Sequence[StepTime], seed: int, columns: int = COLUMNS) -> list[Path]:
+def write_steps(
+    root: Path, times: Sequence[StepTime], seed: int, columns: int = COLUMNS
+) -> list[Path]:
     """Writes the mli and mlo file of each time below root/YYYY-MM and returns their paths, pair by pair.
 
     Each file depends on its time, the seed and the number of columns only. A killed run leaves no part of a
@@ -81,7 +117,7 @@ def _fill(file: netCDF4.Dataset, when: StepTime, variables: dict[str, np.ndarray
     for name in ("ymd", "tod"):
         file.createVariable(name, "i4", ())
     for name, values in variables.items():
-        file.createVariable(name, "f8", ("lev", "ncol")[-values.ndim:])
+        file.createVariable(name, "f8", ("lev", "ncol")[-values.ndim :])
     file["ymd"][...], file["tod"][...] = when.ymd, when.seconds
     for name, values in variables.items():
         file[name][...] = values

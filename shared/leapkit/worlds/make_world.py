@@ -8,6 +8,7 @@
 
 Anyone can so score locally, on the built-in sample world as on real step files.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -49,13 +50,21 @@ class PublishedScaling:
     @staticmethod
     def find(root: Path) -> PublishedScaling:
         """In a folder laid out as the team's: <family>/{mean,std}.json and a file of old weights."""
-        families = {name: root / name for name in scaling.FAMILIES if (root / name / "mean.json").exists()}
-        candidates = [root / "kaggle-data" / "sample_submission_old.csv", root / "sample_submission_old.csv",
-                      root / "adam" / "old_sample_weight.csv"]
+        families = {
+            name: root / name for name in scaling.FAMILIES if (root / name / "mean.json").exists()
+        }
+        candidates = [
+            root / "kaggle-data" / "sample_submission_old.csv",
+            root / "sample_submission_old.csv",
+            root / "adam" / "old_sample_weight.csv",
+        ]
         weights = [path for path in candidates if path.exists()]
         if not families or not weights:
-            raise KitError("holds no adam/mean.json or fdzm/mean.json, or no old weights", root,
-                           "give the folder of the team's published statistics")
+            raise KitError(
+                "holds no adam/mean.json or fdzm/mean.json, or no old weights",
+                root,
+                "give the folder of the team's published statistics",
+            )
         return PublishedScaling(families, weights[0])
 
 
@@ -68,6 +77,7 @@ def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, 
 
 def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMoments:
     """train.csv of the pairs; returns the moments of its 924 columns, as train_statistics takes them from the file."""
+
     def written() -> Iterator[np.ndarray]:
         count = 0
         for x, y in rows_of(pairs, "writing train.csv"):
@@ -90,14 +100,16 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
     with kaggle_csv.CsvWriter(raw.test_csv, INPUTS) as out:
         at = 0
         for x, _ in rows_of(pairs, "writing test.csv"):
-            out.write(ids[at:at + len(x)], x)
+            out.write(ids[at : at + len(x)], x)
             at += len(x)
     scored = np.ones((1, len(TARGETS)), dtype=np.int64)
     scored[0, kaggle_positions(ZERO)] = 0
     write_constant_rows(raw.sample_submission, ids, scored)
     # The steps are read twice: it takes a second, and memory does not grow with them.
     with atomic(raw.truth) as temporary:
-        submission.write(temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth")))
+        submission.write(
+            temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth"))
+        )
     return ids
 
 
@@ -105,17 +117,25 @@ def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None
     """A CSV of the 368 targets in which every id has the same values (1, 368)."""
     with kaggle_csv.CsvWriter(path, TARGETS) as out:
         for at in range(0, len(ids), 4096):
-            own = ids[at:at + 4096]
+            own = ids[at : at + 4096]
             out.write(own, np.repeat(row, len(own), axis=0))
 
 
-def write_scaling(raw: RawData, ids: Sequence[str], moments: scaling.TrainMoments,
-                  published: Optional[PublishedScaling]) -> None:
+def write_scaling(
+    raw: RawData,
+    ids: Sequence[str],
+    moments: scaling.TrainMoments,
+    published: Optional[PublishedScaling],
+) -> None:
     """Old weights and both families' statistics: the published ones, or those of train.csv."""
     inputs, whole = len(INPUTS), moments.families["adam"]
     targets = scaling.Moments(len(TARGETS))
     targets.count, targets.mean, targets.m2 = whole.count, whole.mean[inputs:], whole.m2[inputs:]
-    weight = (kaggle_csv.read_old_weights(published.old_weights) if published else scaling.old_weights(targets))
+    weight = (
+        kaggle_csv.read_old_weights(published.old_weights)
+        if published
+        else scaling.old_weights(targets)
+    )
     write_constant_rows(raw.old_weights, ids, weight[None, :])
     for family in scaling.FAMILIES:
         if published and family in published.families:
@@ -134,8 +154,15 @@ def place_steps(raw: RawData, pairs: Sequence[StepPair]) -> None:
                 publish_copy(path, target)
 
 
-def make_world(steps: Path, test_steps: Path, to: Path, split: Split, published: Optional[PublishedScaling], seed: int,
-               csv_stride: int) -> None:
+def make_world(
+    steps: Path,
+    test_steps: Path,
+    to: Path,
+    split: Split,
+    published: Optional[PublishedScaling],
+    seed: int,
+    csv_stride: int,
+) -> None:
     """Writes the whole world below `to`. `test_steps` holds the test months and may be `steps` itself."""
     raw = RawData(to)
     training, validation = training_pairs(steps, split), validation_pairs(steps, split)
@@ -144,37 +171,65 @@ def make_world(steps: Path, test_steps: Path, to: Path, split: Split, published:
     ids = write_test(raw, list_pairs(test_steps, split.test), seed)
     write_scaling(raw, ids, moments, published)
     write_split(to / "split.json", split)
-    print("%s: %d training, %d validation and %d test rows" % (
-        to, len(training) * _columns(training), len(validation) * _columns(training), len(ids)), flush=True)
+    print(
+        "%s: %d training, %d validation and %d test rows"
+        % (to, len(training) * _columns(training), len(validation) * _columns(training), len(ids)),
+        flush=True,
+    )
 
 
 def _columns(pairs: Sequence[StepPair]) -> int:
     return StepReader().columns(pairs[0])
 
 
-def write_world_receipt(to: Path, inputs: Dict[str, str], started: str, details: Dict[str, Any]) -> None:
-    write_json(world_receipt(to), {"inputs": inputs, "files": world_files(to, HashIndex()), "started": started,
-                                   "finished": receipts.now(), "details": details,
-                                   "environment": receipts.environment()})
+def write_world_receipt(
+    to: Path, inputs: Dict[str, str], started: str, details: Dict[str, Any]
+) -> None:
+    write_json(
+        world_receipt(to),
+        {
+            "inputs": inputs,
+            "files": world_files(to, HashIndex()),
+            "started": started,
+            "finished": receipts.now(),
+            "details": details,
+            "environment": receipts.environment(),
+        },
+    )
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(prog="leapkit.worlds.make_world", description="Makes a scored world from ClimSim step files.")
-    parser.add_argument("--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files")
+    parser = argparse.ArgumentParser(
+        prog="leapkit.worlds.make_world",
+        description="Makes a scored world from ClimSim step files.",
+    )
+    parser.add_argument(
+        "--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files"
+    )
     parser.add_argument("--to", type=Path, required=True, help="the new world: use it as RAW_DATA=")
     parser.add_argument("--train", required=True, help="months, as 0008-01:0008-06 or a comma list")
-    parser.add_argument("--validation", required=True, help="months; steps that validate are not trained on")
+    parser.add_argument(
+        "--validation", required=True, help="months; steps that validate are not trained on"
+    )
     parser.add_argument("--validation-stride", type=int, default=CSV_STRIDE)
     parser.add_argument("--test", required=True, help="months whose truth is withheld")
-    parser.add_argument("--statistics", type=Path, help="folder of published statistics (else computed from train.csv)")
+    parser.add_argument(
+        "--statistics",
+        type=Path,
+        help="folder of published statistics (else computed from train.csv)",
+    )
     parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     if options.to.exists() and not (options.to.is_dir() and not any(options.to.iterdir())):
         raise KitError("already holds something", options.to, "remove it or choose another folder")
     try:
-        split = Split(months_of(options.train), months_of(options.validation), options.validation_stride,
-                      months_of(options.test))
+        split = Split(
+            months_of(options.train),
+            months_of(options.validation),
+            options.validation_stride,
+            months_of(options.test),
+        )
     except ValueError as error:
         raise KitError(str(error), "--train, --validation, --test", "mend the months") from error
     if options.csv_stride < 1:
@@ -183,9 +238,21 @@ def main(argv: List[str]) -> int:
     started, partial = receipts.now(), options.to.with_name(".partial-" + options.to.name)
     shutil.rmtree(str(partial), ignore_errors=True)
     try:
-        make_world(options.steps, options.steps, partial, split, published, options.seed, options.csv_stride)
-        write_world_receipt(partial, {"arguments": sha256_json(asdict(split))}, started,
-                            {"statistics": "published" if published else "of train.csv"})
+        make_world(
+            options.steps,
+            options.steps,
+            partial,
+            split,
+            published,
+            options.seed,
+            options.csv_stride,
+        )
+        write_world_receipt(
+            partial,
+            {"arguments": sha256_json(asdict(split))},
+            started,
+            {"statistics": "published" if published else "of train.csv"},
+        )
         with explain_os_errors(options.to):
             if options.to.exists():
                 options.to.rmdir()

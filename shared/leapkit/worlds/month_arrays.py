@@ -7,6 +7,7 @@ Row 384 * step + column. Both families' training rows follow from it by `Scaling
 7,392 bytes at one place of `numpy.load(path, mmap_mode="r")`. A month is made whole or not at all, months side by side: by
 processes of this machine, or by the workers of a Dask cluster, with the same bytes.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -35,7 +36,9 @@ def write_month(steps: Path, to: Path, name: str) -> str:
     month, target, started = read_month(steps / name), to / (name + ".npy"), receipts.now()
     pairs = require_pairs(month, steps / name)
     index = HashIndex(to / ".cache" / (name + ".json"))
-    inputs = {"steps": index.of_many([path for pair in pairs for path in (pair.mli, pair.mlo)], steps)}
+    inputs = {
+        "steps": index.of_many([path for pair in pairs for path in (pair.mli, pair.mlo)], steps)
+    }
     verdict = receipts.judge(target, inputs, index)
     if not verdict.done:
         reader = StepReader()
@@ -44,16 +47,23 @@ def write_month(steps: Path, to: Path, name: str) -> str:
         require_free(target, 8 * WIDTH * rows, "the rows of " + name)
         with atomic(target) as temporary, open(temporary, "wb") as handle:
             np.lib.format.write_array_header_1_0(
-                handle, {"descr": "<f8", "fortran_order": False, "shape": (rows, WIDTH)})
+                handle, {"descr": "<f8", "fortran_order": False, "shape": (rows, WIDTH)}
+            )
             block = np.empty((columns, WIDTH))
             for pair in pairs:
                 x, y = reader.levels(pair, columns)
-                block[:, :len(INPUTS)], block[:, len(INPUTS):] = x.T, y.T
+                block[:, : len(INPUTS)], block[:, len(INPUTS) :] = x.T, y.T
                 handle.write(block.data)
-        receipts.write(target, "rows", inputs, started, {"month": month.line(), "rows": rows, "columns": columns})
+        receipts.write(
+            target,
+            "rows",
+            inputs,
+            started,
+            {"month": month.line(), "rows": rows, "columns": columns},
+        )
     index.of(target)
     index.save()
-    return "%s (%s)" % (month.line(), "made" if not verdict.done else verdict.reason)
+    return "{} ({})".format(month.line(), "made" if not verdict.done else verdict.reason)
 
 
 def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator[Tuple[str, Any]]:
@@ -68,7 +78,9 @@ def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator
                 future.cancel()
 
 
-def on_cluster(steps: Path, to: Path, months: Sequence[str], address: str) -> Iterator[Tuple[str, Any]]:
+def on_cluster(
+    steps: Path, to: Path, months: Sequence[str], address: str
+) -> Iterator[Tuple[str, Any]]:
     """As locally, by a Dask cluster whose workers see the same folders and have this package.
 
     Raises KitError where there is no Dask here, or no scheduler.
@@ -76,25 +88,47 @@ def on_cluster(steps: Path, to: Path, months: Sequence[str], address: str) -> It
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise KitError("there is no Dask in this Python", "--scheduler", "pip install distributed") from error
+        raise KitError(
+            "there is no Dask in this Python", "--scheduler", "pip install distributed"
+        ) from error
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
-        raise KitError("no Dask scheduler answers (%s)" % error, address, "check the address") from error
+        raise KitError(
+            f"no Dask scheduler answers ({error})", address, "check the address"
+        ) from error
     with client:
-        futures = {client.submit(write_month, steps, to, name, key="leap-rows-%s-%s" % (name, to), pure=False): name
-                   for name in months}
+        futures = {
+            client.submit(
+                write_month, steps, to, name, key=f"leap-rows-{name}-{to}", pure=False
+            ): name
+            for name in months
+        }
         for future in as_completed(futures):
             yield futures[future], future
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(prog="leapkit.worlds.month_arrays", description="Step files to one array of rows a month.")
-    parser.add_argument("--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files")
-    parser.add_argument("--to", type=Path, required=True, help="folder for YYYY-MM.npy: 6.3 GB a whole month")
-    parser.add_argument("--months", default="", help="as 0008-01:0008-06 or a comma list; all that are there when empty")
+    parser = argparse.ArgumentParser(
+        prog="leapkit.worlds.month_arrays", description="Step files to one array of rows a month."
+    )
+    parser.add_argument(
+        "--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files"
+    )
+    parser.add_argument(
+        "--to", type=Path, required=True, help="folder for YYYY-MM.npy: 6.3 GB a whole month"
+    )
+    parser.add_argument(
+        "--months",
+        default="",
+        help="as 0008-01:0008-06 or a comma list; all that are there when empty",
+    )
     parser.add_argument("--jobs", type=int, default=0, help="processes here; a core each when 0")
-    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler (tcp://host:8786); none: locally")
+    parser.add_argument(
+        "--scheduler",
+        default="",
+        help="address of a Dask scheduler (tcp://host:8786); none: locally",
+    )
     options = parser.parse_args(argv)
     steps, to = options.steps.resolve(), options.to.resolve()
     try:
@@ -103,18 +137,26 @@ def main(argv: List[str]) -> int:
         raise KitError(str(error), "--months", "mend the months") from error
     if not months:
         raise KitError("holds no month (YYYY-MM)", steps, "check the path")
-    work = functools.partial(on_cluster, address=options.scheduler) if options.scheduler else functools.partial(
-        locally, jobs=options.jobs or os.cpu_count() or 1)
+    work = (
+        functools.partial(on_cluster, address=options.scheduler)
+        if options.scheduler
+        else functools.partial(locally, jobs=options.jobs or os.cpu_count() or 1)
+    )
     failed: List[KitError] = []
-    for name, future in progress(work(steps, to, months), total=len(months), desc="rows", unit="month"):
+    for name, future in progress(
+        work(steps, to, months), total=len(months), desc="rows", unit="month"
+    ):
         try:
             print(future.result(), flush=True)
         except KitError as error:  # the other months go on
-            print("%s: %s" % (name, error), flush=True)
+            print(f"{name}: {error}", flush=True)
             failed.append(error)
     if failed:
-        raise KitError("%d of %d months were not made" % (len(failed), len(months)), to,
-                       "mend what the lines above name and run the same command again")
+        raise KitError(
+            "%d of %d months were not made" % (len(failed), len(months)),
+            to,
+            "mend what the lines above name and run the same command again",
+        )
     return 0
 
 

@@ -4,6 +4,7 @@ One pass over the file (182 GB at full size), in any number of threads. The mome
 themselves and merged in file order (scaling.TrainMoments), so the result is the same to the last bit whatever the
 number of threads and wherever the pass was interrupted. How far it came is kept in a scratch file, a few seconds old.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -58,13 +59,21 @@ class State:
 
     def then(self, part: Measured) -> State:
         chain = hashlib.sha256(bytes.fromhex(self.chain) + part.digest).hexdigest()
-        return State(self.rows + part.moments.count, part.end, chain, self.moments.then(part.moments))
+        return State(
+            self.rows + part.moments.count, part.end, chain, self.moments.then(part.moments)
+        )
 
     def to_json(self) -> Dict[str, Any]:
         # JSON keeps a float64 exactly: Python writes the shortest decimal that reads back to it.
-        return {"rows": self.rows, "end": self.end, "chain": self.chain, "moments": {
-            name: {"count": own.count, "mean": own.mean.tolist(), "m2": own.m2.tolist()}
-            for name, own in self.moments.families.items()}}
+        return {
+            "rows": self.rows,
+            "end": self.end,
+            "chain": self.chain,
+            "moments": {
+                name: {"count": own.count, "mean": own.mean.tolist(), "m2": own.m2.tolist()}
+                for name, own in self.moments.families.items()
+            },
+        }
 
     @staticmethod
     def from_json(value: Any) -> State:
@@ -72,7 +81,10 @@ class State:
         for name, own in state.moments.families.items():
             held = value["moments"][name]
             own.count = int(held["count"])
-            own.mean, own.m2 = (np.array(held[key], dtype=np.float64).reshape(len(COLUMNS)) for key in ("mean", "m2"))
+            own.mean, own.m2 = (
+                np.array(held[key], dtype=np.float64).reshape(len(COLUMNS))
+                for key in ("mean", "m2")
+            )
         return state
 
 
@@ -122,15 +134,24 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
             moments = scaling.part_moments(rows.values)
         if not np.isfinite(moments.m2).all():
             name = COLUMNS[int(np.flatnonzero(~np.isfinite(moments.m2))[0])]
-            raise KitError("rows %d to %d, column %s hold a number whose square is none" % (
-                part.row + 1, part.row + moments.count, name), path, kaggle_csv.REMEDY)
+            raise KitError(
+                "rows %d to %d, column %s hold a number whose square is none"
+                % (part.row + 1, part.row + moments.count, name),
+                path,
+                kaggle_csv.REMEDY,
+            )
         return Measured(moments, hashlib.sha256(b"".join(part.lines)).digest(), part.end)
 
     parts = csv_stream.cut(path, COLUMNS, scaling.PART, (state.rows, state.end))
     saved = time.monotonic()
     try:
-        with progress(total=scratch.stamp[0], initial=state.end, desc="statistics of train.csv", unit="B",
-                      unit_scale=True) as bar:
+        with progress(
+            total=scratch.stamp[0],
+            initial=state.end,
+            desc="statistics of train.csv",
+            unit="B",
+            unit_scale=True,
+        ) as bar:
             for part in csv_stream.in_order(work, parts, jobs):
                 bar.update(part.end - state.end)
                 state = state.then(part)
@@ -173,22 +194,46 @@ def refuse_foreign(path: Path, content: Any = None) -> None:
         if receipt["kind"] == KIND and receipt["sha256"] == sha256(path):
             return
     with contextlib.suppress(KitError):
-        if content is not None and read_json(path) == content:  # killed between the file and its receipt
+        if (
+            content is not None and read_json(path) == content
+        ):  # killed between the file and its receipt
             return
-    raise KitError("was not made by this command, which overwrites nothing else", path,
-                   "keep it and do without this command, or move it away")
+    raise KitError(
+        "was not made by this command, which overwrites nothing else",
+        path,
+        "keep it and do without this command, or move it away",
+    )
 
 
-def publish(raw: RawData, state: State, weight: np.ndarray, inputs: Dict[str, str], started: str, stamp: List[int]) -> None:
+def publish(
+    raw: RawData,
+    state: State,
+    weight: np.ndarray,
+    inputs: Dict[str, str],
+    started: str,
+    stamp: List[int],
+) -> None:
     """Writes the four files and their receipts, none of them before all may be written."""
-    contents = {path: scaling.scaling_tables(family, state.moments.families[family], weight)[name]
-                for family, name, path in products(raw)}
+    contents = {
+        path: scaling.scaling_tables(family, state.moments.families[family], weight)[name]
+        for family, name, path in products(raw)
+    }
     for path, content in contents.items():
         refuse_foreign(path, content)
     for family, _, path in products(raw):
         write_json(path, contents[path])
-        receipts.write(path, KIND, inputs, started, {
-            "family": family, "rows": state.moments.families[family].count, "part": scaling.PART, "stamp": stamp})
+        receipts.write(
+            path,
+            KIND,
+            inputs,
+            started,
+            {
+                "family": family,
+                "rows": state.moments.families[family].count,
+                "part": scaling.PART,
+                "stamp": stamp,
+            },
+        )
 
 
 @contextlib.contextmanager
@@ -202,7 +247,9 @@ def alone(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise KitError("this command is at work here already", folder, "wait for it to end") from error
+                raise KitError(
+                    "this command is at work here already", folder, "wait for it to end"
+                ) from error
         yield
     finally:
         os.close(handle)
@@ -212,11 +259,13 @@ def run(raw: RawData, jobs: int) -> None:
     """Measures what is left to measure and writes the four files. Raises KitError."""
     path, started = raw.root / "kaggle-data" / "train.csv", receipts.now()
     weight, stamp = kaggle_csv.read_old_weights(raw.old_weights), stamp_of(path)
-    weights = sha256_json(weight.tolist())  # of the one row that counts: the file repeats it 625,000 times
+    weights = sha256_json(
+        weight.tolist()
+    )  # of the one row that counts: the file repeats it 625,000 times
     folder = raw.statistics("adam").parent
     with alone(folder):
         if proved(raw, stamp, weights):
-            print("statistics of %s: their receipts prove them" % path, flush=True)
+            print(f"statistics of {path}: their receipts prove them", flush=True)
             return
         scratch = Scratch(folder / SCRATCH, stamp)
         state = scratch.load()
@@ -225,18 +274,28 @@ def run(raw: RawData, jobs: int) -> None:
                 refuse_foreign(product)
             scratch.save(state)  # what cannot be written to is told now and not in an hour
             state = measure(path, state, scratch, jobs)
-        publish(raw, state, weight, {"train.csv": state.chain, "old weights": weights}, started, stamp)
+        publish(
+            raw, state, weight, {"train.csv": state.chain, "old weights": weights}, started, stamp
+        )
         with explain_os_errors(scratch.path):
             scratch.path.unlink()
-    counts = ", ".join("%s of %d" % (name, own.count) for name, own in state.moments.families.items())
+    counts = ", ".join(
+        "%s of %d" % (name, own.count) for name, own in state.moments.families.items()
+    )
     print("statistics of %s: %d rows (%s)" % (path, state.rows, counts), flush=True)
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(prog="leapkit.worlds.train_statistics", description=(
-        "Writes statistics/{adam,fdzm}/{mean,std}.json from kaggle-data/{train,sample_submission_old}.csv."))
+    parser = argparse.ArgumentParser(
+        prog="leapkit.worlds.train_statistics",
+        description=(
+            "Writes statistics/{adam,fdzm}/{mean,std}.json from kaggle-data/{train,sample_submission_old}.csv."
+        ),
+    )
     parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
-    parser.add_argument("--jobs", type=int, default=0, help="threads that parse; one per core, 8 at most, when 0")
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="threads that parse; one per core, 8 at most, when 0"
+    )
     options = parser.parse_args(argv)
     if options.jobs < 0:
         raise KitError("a number of threads is not negative", "--jobs", "give 0 for one per core")

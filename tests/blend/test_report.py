@@ -1,0 +1,348 @@
+"""The blend's report: figures recomputed from rows, the page in a real browser, what a stranger's names cannot do."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import pytest
+
+pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
+from blend import figures, forms, gram, plan, report, tables
+from leapkit.core import receipts
+from leapkit.core.columns import GROUP_NAMES, PREDICTED, TARGETS, kaggle_positions
+from leapkit.core.layout import Results
+from leapkit.data.score import R2
+from tests.helpers.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend
+
+COLUMNS = kaggle_positions(PREDICTED)
+
+
+@pytest.fixture(scope="module")
+def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A submission folder after a search among three artifacts, a given table of two and the published one."""
+    root = tmp_path_factory.mktemp("reported")
+    shutil.copytree(str(sixteen_once), str(root / "submission"))
+    (root / "half.csv").write_text(f"artifact,weight\n{TRAINED[0]},0.75\n{TRAINED[3]},0.25\n")
+    places = Results(root / "submission")
+    for table in ("searched", str(root / "half.csv"), "v10"):
+        assert blend(maker, places, "--table", table, *SEARCH[2:]) == 0
+    return places
+
+
+def held(places: Results, table: str) -> Dict[str, Any]:
+    return json.loads(plan.report_path(places, table).with_suffix(".json").read_text())
+
+
+def r2_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """(292,) by rows, never below the score of raw 0."""
+    sums, zero = R2(), R2()
+    sums.add(truth, prediction)
+    zero.add(truth, np.zeros_like(truth))
+    return np.maximum(sums.per_column(), zero.per_column())[COLUMNS]
+
+
+def all_columns(r2: np.ndarray) -> float:
+    return (76 + float(r2.sum())) / 368
+
+
+# ---- figures --------------------------------------------------------------------------------------------------------
+
+
+def test_scores_of_artifacts_and_of_the_blend_are_those_of_their_rows(maker, reported):
+    found = held(reported, "half")["validation"]
+    rows = {name: maker.oof_raw(reported, name) for name in (TRAINED[0], TRAINED[3])}
+    expected = [r2_of(maker.validation_raw, rows[name]) for name in found["artifacts"]]
+    for side, r2 in zip(found["alone"], expected):
+        assert side["validation"]["all"] == pytest.approx(all_columns(r2), abs=1e-9)
+        assert side["validation"]["predicted"] == pytest.approx(np.maximum(r2, 0).mean(), abs=1e-9)
+    mixed = r2_of(maker.validation_raw, 0.75 * rows[TRAINED[0]] + 0.25 * rows[TRAINED[3]])
+    assert found["blend"]["validation"]["all"] == pytest.approx(all_columns(mixed), abs=1e-9)
+    own = [row for row in found["forms"] if row["chosen"]]
+    assert len(own) == 1 and own[0]["name"] == "half" and own[0]["in fold"] == own[0]["out of fold"]
+    # Of a given table, what is left keeps its proportions: without one of two, the other alone.
+    for k in (0, 1):
+        assert found["leave one out"][k]["in fold"] == pytest.approx(
+            all_columns(mixed) - all_columns(expected[1 - k])
+        )
+    for each in found["levels"]:
+        at = [PREDICTED.index("%s_%d" % (each["variable"], level)) for level in each["levels"]]
+        np.testing.assert_allclose(each["blend"], mixed[at], atol=1e-9)
+        np.testing.assert_allclose(
+            each["margin"], mixed[at] - np.max(expected, axis=0)[at], atol=1e-9
+        )
+        assert each["wins"] + each["losses"] <= len(at)
+        assert np.array(expected)[each["best"], at] == pytest.approx(
+            np.max(expected, axis=0)[at], abs=1e-9
+        )
+    assert [len(each["levels"]) for each in found["levels"]] == [60, 48, 32, 48, 48, 48]
+
+
+def test_the_correlation_of_errors_is_that_of_their_rows(maker, reported):
+    found = held(reported, "half")["validation"]
+    errors = [maker.oof_raw(reported, name) - maker.validation_raw for name in found["artifacts"]]
+    counted = [
+        k
+        for k, name in zip(COLUMNS, PREDICTED)
+        if name not in {name for name, _ in found["not counted"]}
+    ]
+    expected = np.mean(
+        [
+            (errors[0][:, k] * errors[1][:, k]).sum()
+            / np.sqrt((errors[0][:, k] ** 2).sum() * (errors[1][:, k] ** 2).sum())
+            for k in counted
+        ]
+    )
+    assert (
+        found["correlation"][0][1]
+        == pytest.approx(expected, abs=1e-9)
+        == found["correlation"][1][0]
+    )
+    assert found["correlation"][0][0] == pytest.approx(1)
+
+
+def test_the_forms_side_by_side_are_those_that_a_search_would_find(maker, reported):
+    found = held(reported, "searched")["validation"]
+    kept = gram.load(plan.gram_path(reported, "searched"))
+    assert [row["name"] for row in found["forms"]][:2] == ["best artifact", "equal weights"]
+    assert {row["name"] for row in found["forms"][2:]} == {
+        plan.Search("searched", form, scope).name for form in plan.FORMS for scope in plan.SCOPES
+    }
+    for row in found["forms"][2:]:
+        search = plan.search_of(row["name"])
+        fitted = forms.fitted(kept, search)
+        assert row["in fold"]["all"] == pytest.approx(
+            gram.score(kept.whole.metric(fitted.in_fold)).all_columns
+        )
+        assert row["out of fold"]["all"] == pytest.approx(
+            gram.score(kept.whole.metric(fitted.out_of_fold)).all_columns
+        )
+    by_name = {row["name"]: row for row in found["forms"]}
+    assert (
+        by_name["searched.sum-one"]["in fold"]["all"]
+        >= by_name["searched"]["in fold"]["all"] - 1e-11
+    )
+    assert by_name["searched"]["chosen"] and found["path"][-1][2] == pytest.approx(
+        by_name["searched"]["in fold"]["all"]
+    )
+
+
+def test_the_test_column_is_the_score_of_the_parquet_that_was_written(maker, reported):
+    """Scores of the final parquet, read back, against those that the artifacts' errors predict for its weights."""
+    for table in ("searched", "half"):
+        own = next(row for row in held(reported, table)["validation"]["forms"] if row["chosen"])
+        kept = json.loads(plan.scores_path(reported, table).read_text())
+        scored = next(row for row in kept if row["name"] == "blend " + table)
+        assert own["test"]["predicted"] == pytest.approx(scored["predicted"], abs=1e-9)
+
+
+def test_searched_weights_are_searched_again_without_each_artifact(reported):
+    found, kept = (
+        held(reported, "searched")["validation"],
+        gram.load(plan.gram_path(reported, "searched")),
+    )
+    whole = gram.score(
+        kept.whole.metric(kept.whole.errors(forms.fit(kept, "climb")[0]))
+    ).all_columns
+    for k in range(3):
+        rest = kept.choosing([m for m in range(3) if m != k])
+        left = gram.score(
+            rest.whole.metric(rest.whole.errors(forms.fit(rest, "climb")[0]))
+        ).all_columns
+        assert found["leave one out"][k]["in fold"] == pytest.approx(whole - left, abs=1e-12)
+        assert found["leave one out"][k]["out of fold"] is not None
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_the_published_weights_are_said_to_come_without_their_out_of_fold_predictions(reported):
+    page = plan.report_path(reported, "v10").read_text()
+    assert "validation" not in held(reported, "v10") and held(reported, "v10")["published"]
+    assert (
+        "The team never published the out-of-fold" in page
+        and 'id="table-weights"' in page
+        and "table-forms" not in page
+    )
+
+
+def test_published_weights_on_networks_trained_here_say_that_too(maker, sixteen):
+    maker.all(sixteen, V10, V10)
+    assert blend(maker, sixteen) == 0
+    page = plan.report_path(sixteen, "v10").read_text()
+    assert (
+        "The team never published the out-of-fold" in page
+        and "networks that were trained here" in page
+    )
+    assert any(
+        row["name"] == "v10" and row["chosen"]
+        for row in held(sixteen, "v10")["validation"]["forms"]
+    )
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_the_same_figures_give_the_same_bytes(reported):
+    found = held(reported, "searched")
+    page = report.page(found)
+    assert page == plan.report_path(reported, "searched").read_text() == report.page(found)
+    assert "default-src 'none'" in page
+    head = page[: page.index("<script>")] + page[page.index("</script>") :]
+    assert not re.search(r"""(?:src|href|action)=["']?(?:https?:)?//""", head)
+
+
+def test_a_report_is_made_again_when_what_it_shows_has_changed(maker, sixteen, capsys, monkeypatch):
+    assert blend(maker, sixteen, *SEARCH) == 0
+    page = plan.report_path(sixteen, "searched")
+    page.with_suffix(".json").unlink()
+    capsys.readouterr()
+    assert blend(maker, sixteen, *SEARCH) == 0
+    assert (
+        "report       runs: its figures are missing" in capsys.readouterr().out
+        and page.with_suffix(".json").exists()
+    )
+    monkeypatch.setattr(report, "version", lambda: "0" * 64)
+    assert blend(maker, sixteen, *SEARCH) == 0
+    assert "report       runs: page has changed" in capsys.readouterr().out
+    assert receipts.judge(
+        page, json.loads(receipts.receipt_path(page).read_text())["inputs"], _index()
+    ).done
+
+
+def _index():
+    from leapkit.core.files import HashIndex
+
+    return HashIndex()
+
+
+class Tables(html.parser.HTMLParser):
+    """{id of a table: its rows of cells}, the texts by id, and the kinds of marks that were drawn."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tables: Dict[str, List[List[str]]] = {}
+        self.classes: List[Tuple[str, str]] = []
+        self.open: List[str] = []
+        self.drawn: Dict[str, int] = {}
+        self._cell = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        own = dict(attributes)
+        if tag == "table":
+            self.open.append(own.get("id", ""))
+            self.tables[self.open[-1]] = []
+        elif tag == "tr" and self.open:
+            self.tables[self.open[-1]].append([])
+        elif tag in ("td", "th") and self.open:
+            self.tables[self.open[-1]][-1].append("")
+            self._cell = True
+        for name in (own.get("class") or "").split():
+            self.drawn[name] = self.drawn.get(name, 0) + 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "table":
+            self.open.pop()
+        elif tag in ("td", "th"):
+            self._cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._cell and self.open:
+            self.tables[self.open[-1]][-1][-1] += data
+
+
+def in_browser(page: Path, *more: str) -> Tuple[str, str]:
+    """(the document after its scripts have run, what the console said), from a real browser without a network."""
+    browser = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if not browser:
+        pytest.skip("there is no Chromium here (Debian: apt-get install chromium)")
+    with tempfile.TemporaryDirectory() as profile:
+        done = subprocess.run(
+            [
+                browser,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-dev-shm-usage",
+                "--user-data-dir=" + profile,
+                "--enable-logging=stderr",
+                "--virtual-time-budget=30000",
+                *more,
+                "--dump-dom",
+                page.resolve().as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=True,
+        )
+    return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
+
+
+def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
+    found = held(reported, "searched")
+    document, console = in_browser(plan.report_path(reported, "searched"))
+    assert not console
+    shown, v = Tables(document), found["validation"]
+    rows = shown.tables["table-forms"]
+    assert len(rows) == 1 + len(v["forms"])
+    for cells, row in zip(rows[1:], v["forms"]):
+        assert cells[:4] == [row["name"]] + [
+            "{:.5f}".format(row[side]["predicted"]) for side in ("in fold", "out of fold", "test")
+        ]
+    # The first artifact's group scores in the browser are those of its rows.
+    r2 = dict(zip(PREDICTED, r2_of(maker.validation_raw, maker.oof_raw(reported, THREE[0]))))
+    by_group = [
+        np.mean(
+            [
+                r2.get(name, 1.0)
+                for name in TARGETS
+                if name.startswith("cam_out" if group == "scalars" else group + "_")
+            ]
+        )
+        for group in GROUP_NAMES
+    ]
+    cells = next(row for row in shown.tables["table-groups"] if row[0] == THREE[0])
+    np.testing.assert_allclose([float(cell) for cell in cells[1:]], by_group, atol=6e-6)
+    weights = {row[0]: float(row[1]) for row in shown.tables["table-weights"][1:]}
+    table = dict(tables.read(plan.searched_path(reported, "searched")).rows)
+    assert weights == pytest.approx(table, abs=6e-7)
+    assert len(shown.tables["table-levels"]) == 1 + 60 + 48 * 4 + 32
+    assert len(shown.tables["table-adds"]) == len(shown.tables["table-made-of"]) == 4
+    plots = (
+        6 + 2 * 6
+    )  # weights, forms, adds, correlation, groups, path; two for each of six variables
+    assert document.count('class="main-svg"') >= plots and document.count('id="plot-') == plots
+    assert shown.drawn["js-line"] >= 6 * 4  # three artifacts and the blend at each variable
+    assert shown.drawn["point"] >= len(table) + 284  # bars of weights and of margins
+
+
+def test_names_from_a_table_of_a_stranger_are_text_in_the_page(maker, sixteen):
+    name = '<img src=x onerror=document.title="owned"><script>document.title="owned"</script>'
+    table = tables.Table("t", ((name, 1.0),))
+    found = figures.of_blend(table, None, None, {name: "0" * 64})
+    path = sixteen.root / "page.html"
+    path.write_text(report.page(found))
+    assert name not in path.read_text()
+    document, _ = in_browser(path)
+    assert "owned</title>" not in document and "<title>Blend t</title>" in document
+
+
+def test_a_page_of_weights_for_every_target_is_drawn_too(maker, sixteen):
+    assert blend(maker, sixteen, "--table", "searched.ridge.target", *SEARCH[2:]) == 0
+    document, console = in_browser(plan.report_path(sixteen, "searched.ridge.target"))
+    assert not console
+    assert len(Tables(document).tables["table-weights"][0]) == 1 + 368
+    assert 'id="plot-weights"' in document and 'id="plot-path"' not in document

@@ -1,0 +1,174 @@
+"""Commands side by side: their order, their failures, their slots across processes, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from leapkit.core.errors import EXIT_INTERRUPTED
+from leapkit.core.job_runner import Job, Slots, run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def job(name, script, after=()):
+    return Job(name, ["sh", "-c", script], after)
+
+
+def lines(capsys):
+    return capsys.readouterr().out.splitlines()
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+# ---- order and failure ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_starts_when_those_it_comes_after_have_ended(tmp_path, capsys):
+    where = str(tmp_path / "log")
+    jobs = [
+        job("a/1", f"sleep 0.3; echo 1 >>{where}"),
+        job("a/2", f"echo 2 >>{where}", ["a/1"]),
+        job("a/3", f"echo 3 >>{where}", ["a/1", "a/2"]),
+        job("a/4", f"echo 4 >>{where}"),
+    ]
+    assert run(jobs) == 0
+    assert (tmp_path / "log").read_text().split() == ["4", "1", "2", "3"]
+
+
+def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(tmp_path, capsys):
+    jobs = [
+        job("a/ok", "exit 0"),
+        job("a/parent", "echo words; exit 7"),
+        job("a/child", f"touch {tmp_path}/c", ["a/parent"]),
+        job("a/grandchild", f"touch {tmp_path}/g", ["a/child"]),
+        job("a/other", f"touch {tmp_path}/o; exit 5"),
+    ]
+    assert run(jobs, Slots(tmp_path / "slots", 2)) == 7
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "slots"]
+    shown = lines(capsys)
+    assert "[a/parent] words" in shown
+    assert (
+        "a/child is not started: a/parent failed" in shown
+        and "a/grandchild is not started: a/child failed" in shown
+    )
+    assert "a/other ended with code 5; what the others made is kept" in shown
+
+
+def test_a_job_after_one_that_is_not_there_starts(capsys):
+    assert run([job("a/child", "echo started", ["a/parent"])]) == 0
+    assert lines(capsys) == ["[a/child] started"]
+
+
+# ---- slots ----------------------------------------------------------------------------------------------------------
+
+
+def other_process(script, *arguments):
+    """Python in a process of its own, which can be killed."""
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "shared"))
+    head = "import sys, threading, time\nfrom pathlib import Path\nfrom leapkit.core.job_runner import Job, Slots, run\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", head + script] + [str(a) for a in arguments],
+        env=env,
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
+
+
+def test_two_processes_share_their_slots(tmp_path):
+    # Each command notes that it began and that it ended: O_APPEND keeps the order of all of them.
+    script = """
+jobs = [Job("j%d" % k, ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]) for k in range(4)]
+sys.exit(run(jobs, Slots(Path(sys.argv[1]), 2)))
+"""
+    both = [other_process(script, tmp_path / "slots", tmp_path / "log") for _ in range(2)]
+    for process in both:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    busy, most = 0, 0
+    for change in (tmp_path / "log").read_text().split():
+        busy += int(change)
+        most = max(most, busy)
+    assert busy == 0 and most == 2
+
+
+def test_a_killed_holder_frees_its_slot(tmp_path):
+    holder = other_process(
+        """
+with Slots(Path(sys.argv[1]), 1).one(threading.Event()):
+    print("has it", flush=True)
+    time.sleep(60)
+""",
+        tmp_path,
+    )
+    assert holder.stdout.readline() == "has it\n"
+    slots, stopping = Slots(tmp_path, 1), threading.Event()
+    assert slots._take(0) is None
+    holder.kill()
+    holder.communicate()
+    with slots.one(stopping):
+        assert slots._take(0) is None
+    slots._take(0).close()
+
+
+def test_each_slot_has_its_gpu(tmp_path, capsys):
+    # Each waits until both have begun.
+    script = "echo $CUDA_VISIBLE_DEVICES; touch %s/$0; while [ ! -e %s/a ] || [ ! -e %s/b ]; do sleep 0.02; done"
+    jobs = [Job(name, ["sh", "-c", script % ((tmp_path,) * 3), name]) for name in "ab"]
+    assert run(jobs, Slots(tmp_path / "slots", 2, ["3", "GPU-7"])) == 0
+    assert sorted(line.split()[1] for line in lines(capsys)) == ["3", "GPU-7"]
+
+
+def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_path):
+    held = Slots(tmp_path, 3, ["0", "1"])
+    with held.one(threading.Event()) as a, held.one(threading.Event()) as b, held.one(
+        threading.Event()
+    ) as c:
+        assert [slot["CUDA_VISIBLE_DEVICES"] for slot in (a, b, c)] == ["0", "1", "0"]
+    with Slots(tmp_path, 1).one(threading.Event()) as none:
+        assert none == {}
+
+
+# ---- the end --------------------------------------------------------------------------------------------------------
+
+
+def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path):
+    process = other_process(
+        """
+jobs = [Job("j%d" % k, ["sh", "-c", "echo $$ >$0/pid%d; exec sleep 60" % k, sys.argv[1]]) for k in range(3)]
+jobs.append(Job("after", ["touch", sys.argv[1] + "/after"], ["j0"]))
+from leapkit.core.errors import run_cli
+run_cli(lambda argv: run(jobs, Slots(Path(sys.argv[1]) / "slots", 2)), [])
+""",
+        tmp_path,
+    )
+    pids = [tmp_path / ("pid%d" % k) for k in range(3)]
+    wait_for(lambda: sum(p.exists() and p.read_text().endswith("\n") for p in pids) == 2)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == EXIT_INTERRUPTED
+    started = [int(p.read_text()) for p in pids if p.exists()]
+    assert len(started) == 2 and not (tmp_path / "after").exists()
+    for pid in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_output_of_a_job_that_runs_jobs_keeps_their_names(capsys):
+    words = json.dumps("[adam/195] line")
+    assert run([job("adam", f"echo {words}; echo; echo own")]) == 0
+    assert lines(capsys) == ["[adam/195] line", "[adam] own"]

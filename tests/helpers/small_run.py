@@ -1,0 +1,221 @@
+"""A network of a thousand weights behind the real command line, which can end itself at a named moment.
+
+    python tests/helpers/small_run.py MODULE.FUNCTION:N:SIGNAL reproduce --raw-data ...
+
+sends itself SIGNAL just before the N-th call of the function (or, of a generator, before its N-th item).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, List
+
+import numpy as np
+
+from leapkit.core.experiments import (
+    CosineRestarts,
+    Experiment,
+    GroupRule,
+    PlateauSchedule,
+    PublishedCheckpoints,
+    Recipe,
+    RowSelection,
+)
+from leapkit.data.loader import Loader
+from members.adam.experiments import EXPERIMENTS, AdamNetwork
+
+# As main() does, and before the first product of matrices: a command of its own and this process then round alike.
+with contextlib.suppress(ImportError):
+    from leapkit.run.devices import tune_libraries
+
+    tune_libraries()
+
+NETWORK = AdamNetwork((2, 2, 2), 4, 1, 2, "relu", "transformer", (4,), dropout=0.1, silu=True)
+# A pool of 200 rows: fewer than there are, so that an epoch has three.
+RECIPE = Recipe(
+    lr=5e-3,
+    epochs=3,
+    batch=96,
+    validation_batch=40,
+    seed=5,
+    schedule=PlateauSchedule(),
+    optimiser="adam",
+    weight_decay=0.0,
+    early_stop=True,
+    evaluations_per_epoch=2,
+    rows=RowSelection(pool=200),
+)
+FULL = replace(NETWORK, hidden=6, heads=3)
+ROW: Experiment = replace(
+    next(row for row in EXPERIMENTS if row.id == "200"),
+    batch=32,
+    network={"sample": NETWORK, "full": FULL},
+    recipe={"sample": RECIPE, "full": RECIPE},
+)
+OTHER: Experiment = replace(
+    ROW,
+    id="195",
+    artifact="adam_195_78569.oof",
+    recipe={profile: replace(RECIPE, seed=6, epochs=1) for profile in ("sample", "full")},
+)
+# Fine-tuned from ROW per group: group 0 by construction the parent's, the others where they are not worse.
+TUNING = Recipe(
+    lr=1e-3,
+    epochs=1,
+    batch=96,
+    validation_batch=40,
+    seed=7,
+    schedule=CosineRestarts(1, 1, 1e-7),
+    evaluations_per_epoch=2,
+)
+TUNED: Experiment = replace(
+    ROW,
+    id="200gf",
+    artifact="adam_200gf",
+    parent="200",
+    published=PublishedCheckpoints(("adam_200gf",)),
+    groups=GroupRule(parents=(0,), keep_if_better=True),
+    recipe={"sample": TUNING, "full": TUNING},
+)
+ROWS = (OTHER, ROW, TUNED)
+PARQUET = ROW.artifact + ".parquet"
+
+
+def arguments(command: str, raw: Path, submission: Path, *more: str) -> List[str]:
+    return [
+        command,
+        "--raw-data",
+        str(raw),
+        "--submission",
+        str(submission),
+        "--profile",
+        "sample",
+        "--device",
+        "cpu",
+        "--experiments",
+        ROW.id,
+    ] + list(more)
+
+
+def run(argv: List[str]) -> int:
+    """The member's main() in this process."""
+    from leapkit.run.member import main
+    from members.adam.networks import build
+
+    return main("adam", ROWS, build, argv)
+
+
+def end_at(moment: str) -> None:
+    """Arms the process: it sends itself a signal at the moment."""
+    path, count, name = moment.split(":")
+    module, function = path.rsplit(".", 1)
+    left = int(count)
+
+    def tick() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), getattr(signal, name))
+
+    def armed(*args: Any, **options: Any) -> Any:
+        if not inspect.isgeneratorfunction(original):
+            tick()
+            return original(*args, **options)
+        return items(original(*args, **options))
+
+    def items(generator: Any) -> Any:
+        for item in generator:
+            tick()
+            yield item
+
+    owner = importlib.import_module(module)
+    original = getattr(owner, function)
+    setattr(owner, function, armed)
+
+
+def run_cli_armed(moment: str, argv: List[str]) -> None:
+    import torch
+
+    from leapkit.core.errors import run_cli
+
+    torch.set_num_threads(1)
+    if moment:
+        end_at(moment)
+    run_cli(run, argv)
+
+
+def in_children(jobs: List[Any]) -> List[Any]:
+    """Runs (moment, argv) jobs one after another, each in a process of its own: [(exit code or -signal, output), ...].
+
+    They are forks of one interpreter that has imported torch and started no thread: seconds saved at each.
+    """
+    root = Path(__file__).resolve().parents[2]
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root / "shared"), str(root)]))
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).resolve())],
+        input=json.dumps(jobs),
+        env=env,
+        cwd=str(root),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return list(json.loads(done.stdout))
+
+
+def serve() -> None:
+    import torch
+
+    import members.adam.networks  # noqa: F401
+
+    # What is imported late, and would be again in every child: torch's compiler by optimisers, pandas by pyarrow.
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    with contextlib.suppress(ImportError):
+        import pandas  # noqa: F401
+    results = []
+    for moment, argv in json.load(sys.stdin):
+        with tempfile.TemporaryFile() as output:
+            child = os.fork()
+            if not child:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                run_cli_armed(moment, argv)
+            _, status = os.waitpid(child, 0)
+            output.seek(0)
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            results.append((code, output.read().decode("utf-8", "replace")))
+    json.dump(results, sys.stdout)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        run_cli_armed(sys.argv[1], sys.argv[2:])
+    else:
+        serve()
+
+
+class InMemory:
+    """A loader's blocks as arrays that a test may change."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.counts = loader.blocks.counts
+        batches = list(loader.in_order(len(loader)))
+        self.inputs, self.targets = (
+            np.concatenate([batch[k] for batch in batches]) for k in (0, 1)
+        )
+        self._ends = np.cumsum(self.counts)
+
+    def read(self, block: int, inputs: np.ndarray, targets: np.ndarray) -> None:
+        rows = slice(self._ends[block] - self.counts[block], self._ends[block])
+        inputs[...], targets[...] = self.inputs[rows], self.targets[rows]

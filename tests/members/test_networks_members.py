@@ -1,0 +1,325 @@
+"""Every member's rows as networks: at sample width the same architectures, initialised and refused as they should be."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from dataclasses import asdict, replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from leapkit.core.columns import TARGETS  # noqa: E402
+from leapkit.data.checkpoints import load_into, read_tensors  # noqa: E402
+from leapkit.nets.blocks import gelu, head_last, head_mean, to_sequence  # noqa: E402
+from leapkit.run import devices  # noqa: E402
+from leapkit.run.losses import loss_all  # noqa: E402
+from members.forcewithme.experiments import CNNLSTM, LSTM_MAMBA_PAIRS, LSTMMAMBA_1, RESLSTM  # noqa: E402
+from members.joseph.experiments import NETWORK_907, NETWORK_912  # noqa: E402
+from members.max2020.experiments import NETWORK_007, NETWORK_015  # noqa: E402
+from members.zuiye.experiments import NETWORK_B  # noqa: E402
+from tests.helpers.parity import MEMBERS, ROWS, build  # noqa: E402
+
+torch.set_num_threads(1)
+every_row = pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+SIZES = {"hidden", "layers", "blocks", "width", "encoder", "heads", "tail_widths"}
+UNUSED = re.compile(
+    r"(enc_norm|layer_norm)\.|lstm_layers\.[1-9]\.resfc\."
+)  # in the published files all the same
+
+
+def sample(row, seed=0):
+    devices.make_repeatable(seed)
+    return build(row.member, row.network["sample"])
+
+
+def inputs(rows=2, dtype=torch.float32):
+    return torch.randn(rows, 556, dtype=dtype, generator=torch.Generator().manual_seed(1))
+
+
+# ---- every row ------------------------------------------------------------------------------------------------------
+
+
+@every_row
+def test_it_predicts_every_target_of_every_row_on_its_own(row):
+    """No batch statistics: a row's result does not depend on its neighbours beyond rounding."""
+    network, x = sample(row).double().eval(), inputs(dtype=torch.float64)
+    with torch.no_grad():
+        found, alone = network(x), torch.cat([network(x[:1]), network(x[1:])])
+    assert found.shape == (2, len(TARGETS)) and bool(torch.isfinite(found).all())
+    assert torch.allclose(found, alone, rtol=0, atol=1e-12)
+
+
+@every_row
+def test_a_sample_network_differs_from_the_full_one_in_sizes_alone(row):
+    full, small = row.network["full"], row.network["sample"]
+    assert type(small) is type(full) and architecture(small) == architecture(
+        full, getattr(small, "layers", None)
+    )
+
+
+def architecture(config, layers=None):
+    """What there is of a network apart from its sizes, as far as `layers`."""
+    found = {name: value for name, value in asdict(config).items() if name not in SIZES}
+    for name in {"gelu", "residual", "saved"} & set(found):
+        found[name] = [layer for layer in found[name] if layers is None or layer < layers]
+    for name in {"mamba_state", "state", "mambas"} & set(found):
+        found[name] = found[name] > 0
+    if "convolutions" in found:
+        found["convolutions"] = [
+            pair[0] if isinstance(pair, tuple) else "" for pair in found["convolutions"]
+        ]
+    return found
+
+
+@every_row
+def test_training_reaches_every_parameter_that_the_forward_pass_uses(row):
+    network = sample(row).train()
+    (network(inputs()) * torch.randn(2, 368)).sum().backward()
+    unused = {
+        name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.any())
+    }
+    uses_its_norm = type(row.network["sample"]).__name__ == "CnnLstm"
+    assert unused == {
+        name for name, _ in network.named_parameters() if UNUSED.match(name) and not uses_its_norm
+    }
+
+
+@every_row
+def test_the_same_seed_makes_the_same_network_and_another_seed_another(row):
+    one, same, other = (list(sample(row, seed).state_dict().values()) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, same))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other))
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_file_loads_with_and_without_dataparallels_prefix(member, prefix, tmp_path):
+    row = [row for row in ROWS.values() if row.member == member][-1]
+    network, again = sample(row, 1), sample(row, 2)
+    torch.save(
+        OrderedDict((prefix + name, tensor) for name, tensor in network.state_dict().items()),
+        str(tmp_path / "n.pt"),
+    )
+    load_into(again, read_tensors(tmp_path / "n.pt"), "n.pt")
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(network.state_dict().values(), again.state_dict().values())
+    )
+
+
+def test_zuiyes_designs_have_no_published_files_and_no_place_in_the_blend():
+    rows = [row for row in ROWS.values() if row.member == "zuiye"]
+    assert [row.id for row in rows] == ["A", "B"] and all(row.artifact for row in rows)
+    assert not any(row.published or row.blended for row in rows)
+
+
+# ---- what is impossible ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "network, wrong",
+    [
+        (RESLSTM, {"layers": 0}),
+        (RESLSTM, {"hidden": 0}),
+        (LSTM_MAMBA_PAIRS, {"mamba_state": -1}),
+        (RESLSTM, {"gelu": (8,)}),
+        (RESLSTM, {"residual": (1, 8)}),
+        (RESLSTM, {"saved": (-1,)}),
+        (RESLSTM, {"layers": 7}),
+        (RESLSTM, {"saved": ()}),
+        (RESLSTM, {"saved": (0, 1)}),
+        (RESLSTM, {"saved": (2,)}),
+        (RESLSTM, {"residual": (0, 1)}),
+        (NETWORK_015, {"residual": (2, 3)}),
+        (CNNLSTM, {"encoder": 0}),
+        (CNNLSTM, {"blocks": 0}),
+        (CNNLSTM, {"convolutions": ((3, 0),)}),
+        (CNNLSTM, {"convolutions": ((0, 3),)}),
+        (LSTMMAMBA_1, {"hidden": 0}),
+        (LSTMMAMBA_1, {"blocks": 0}),
+        (LSTMMAMBA_1, {"mambas": -1}),
+        (LSTMMAMBA_1, {"state": 0}),
+        (NETWORK_907, {"hidden": 0}),
+        (NETWORK_907, {"layers": 0}),
+        (NETWORK_907, {"heads": 0}),
+        (NETWORK_907, {"heads": 3}),
+        (NETWORK_912, {"width": 0}),
+        (NETWORK_912, {"blocks": 0}),
+        (NETWORK_912, {"kernel": 0}),
+        (NETWORK_912, {"heads": 3}),
+        (NETWORK_912, {"dropout": 1.0}),
+        (NETWORK_912, {"dropout": -0.1}),
+        (NETWORK_912, {"dropouts": ()}),
+        (NETWORK_912, {"dropouts": (0.1, 1.0)}),
+        (NETWORK_912, {"dropouts": (0.1, float("nan"))}),
+        (NETWORK_007, {"hidden": (0, 256)}),
+        (NETWORK_007, {"hidden": (400, 0)}),
+        (NETWORK_007, {"layers": 0}),
+        (NETWORK_007, {"heads": 0}),
+        (NETWORK_007, {"heads": 3}),
+        (NETWORK_B, {"hidden": 0}),
+        (NETWORK_B, {"layers": 0}),
+        (NETWORK_B, {"heads": 0}),
+        (NETWORK_B, {"heads": 3}),
+        (NETWORK_B, {"convolutions": ((3, 0),)}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else type(value).__name__,
+)
+def test_an_impossible_network_is_refused_when_it_is_described(network, wrong):
+    with pytest.raises(ValueError):
+        replace(network, **wrong)
+
+
+# ---- initialisation -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "number, forget", [("014", False), ("015", False), ("021", True), ("022", True)]
+)
+def test_only_021_and_022_start_with_open_forget_gates_and_empty_biases(number, forget):
+    network = sample(ROWS[f"max2020/{number}-stage1"])
+    for name, value in network.state_dict().items():
+        if "bias_ih" in name:
+            assert (
+                value.reshape(4, -1).unique(dim=1).flatten().tolist() == [0.0, 1.0, 0.0, 0.0]
+            ) == forget
+        elif "bias_hh" in name or name == "fc.0.bias":
+            assert bool(value.any()) != forget
+        elif name.startswith("residual_stack"):
+            assert set(value.flatten().tolist()) == {1.0 if name.endswith("weight") else 0.0}
+
+
+def test_907s_head_is_kaiming_normal_by_fan_in():
+    head = build("joseph", replace(NETWORK_907, layers=1)).final_fc.weight.detach()
+    assert float(head.std()) == pytest.approx(
+        math.sqrt(2 / 512), rel=0.05
+    )  # 7168 draws; torch's own have 0.41 of it
+    assert float(head.abs().max()) > 3 * math.sqrt(2 / 512)  # no uniform draw reaches that far
+
+
+def test_912s_blocks_and_head_are_xavier_uniform_with_empty_biases_and_its_attention_is_torchs():
+    network = build("joseph", replace(NETWORK_912, blocks=2))
+    for name, value in network.state_dict().items():
+        if name.startswith("attention"):
+            bound = (
+                math.sqrt(6 / (4 * 256))
+                if name == "attention.in_proj_weight"
+                else math.sqrt(1 / 256)
+            )
+        else:
+            taps = value[0][0].numel() if value.dim() > 1 else 1
+            bound = math.sqrt(6 / (taps * sum(value.shape[:2])))
+        largest = float(value.abs().max())
+        assert largest == 0 if "bias" in name else 0.98 * bound < largest <= bound, name
+
+
+# ---- what each one computes -----------------------------------------------------------------------------------------
+
+
+def test_912s_dropouts_act_in_training_and_only_there():
+    row, x = ROWS["joseph/912"], inputs()
+    network = sample(row)
+    assert not torch.equal(network.train()(x), network(x))
+    assert torch.equal(network.eval()(x), network(x))
+    for none in ({"dropout": 0.0}, {"dropouts": (0.0,) * 4}):
+        network = build("joseph", replace(row.network["sample"], **none))
+        assert not torch.equal(network.train()(x), network(x)), "the other dropouts still act"
+    network = build("joseph", replace(row.network["sample"], dropout=0.0, dropouts=(0.0,) * 4))
+    assert torch.allclose(network.train()(x), network.eval()(x), rtol=0, atol=1e-6)
+
+
+def test_912s_head_in_training_is_the_mean_over_its_dropouts():
+    """One of four drops everything, so three quarters remain: the head's bias starts at 0."""
+    config = replace(
+        ROWS["joseph/912"].network["sample"], dropout=0.0, dropouts=(0.0, 0.0, 0.0, 1 - 1e-9)
+    )
+    network, x = build("joseph", config).double(), inputs(dtype=torch.float64)
+    assert torch.allclose(network.train()(x), 0.75 * network.eval()(x), rtol=0, atol=1e-9)
+
+
+def test_in_907_each_lstm_adds_the_raw_output_of_the_one_before_and_the_last_raw_output_goes_on():
+    network, x = sample(ROWS["joseph/907"]).double().eval(), inputs(dtype=torch.float64)
+    with torch.no_grad():
+        raw = [network.lstm_0(to_sequence(x))]
+        fed = raw[0]
+        for lstm in network.lstm_layers:
+            raw.append(lstm(fed))
+            fed = raw[-1] + raw[-2]
+        expected = head_mean(network.final_fc(network.attention(raw[-1])))
+        assert len(raw) == 4 and torch.allclose(network(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "number, first, source", [("014", 2, 0), ("015", 3, 2), ("021", 1, 0), ("022", 1, 0)]
+)
+def test_a_stack_mixes_from_one_layer_on_and_starts_with_the_output_of_the_right_one(
+    number, first, source
+):
+    """014: layer 1 is neither mixed nor mixed in; 015: of three saved layers the last counts."""
+    network, x = (
+        sample(ROWS[f"max2020/{number}-stage1"]).double().eval(),
+        inputs(dtype=torch.float64),
+    )
+    with torch.no_grad():
+        h, after = to_sequence(x), []
+        for lstm, norm in zip(network.lstm_stack.values(), network.residual_stack):
+            h, i = norm(lstm(h)), len(after)
+            if i >= first:
+                h = torch.nn.functional.gelu(0.7 * h + 0.3 * after[source if i == first else i - 1])
+            after.append(h)
+        assert len(after) > first and torch.allclose(
+            network(x), head_mean(network.fc(h)), rtol=0, atol=1e-12
+        )
+
+
+def test_007_alone_reads_the_scalars_from_the_lowest_level():
+    y = torch.randn(3, 60, 14, generator=torch.Generator().manual_seed(0))
+    last, mean = head_last(y), head_mean(y)
+    assert torch.equal(last[:, :8], y[:, 59, :8]) and torch.equal(last[:, 8:], mean[:, 8:])
+    assert not torch.allclose(last[:, :8], mean[:, :8])
+    for name, head in (("max2020/007", head_last), ("zuiye/A", head_mean)):
+        network, x = sample(ROWS[name]).eval(), inputs()
+        with torch.no_grad():
+            h = to_sequence(x)
+            for lstm in [network.lstml, network.lstm2] if name == "max2020/007" else [network.lstm]:
+                h = lstm(h)
+            assert torch.allclose(
+                network(x), head(network.fc(network.attention(h))), rtol=0, atol=1e-6
+            )
+
+
+@every_row
+def test_gradients_in_float32_are_those_in_float64(row):
+    """torch 1.10 and 1.12 get the GELU wrong on a CPU behind a batch-first LSTM; 1e-3 is for rounding over sixty levels."""
+    network = sample(row).eval()
+    x, y = torch.randn(5, 556), torch.randn(5, 368)
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        network.to(dtype).zero_grad()
+        loss_all(network(x.to(dtype)), y.to(dtype), 1.0).backward()
+        gradients.append(
+            [None if p.grad is None else p.grad.double().clone() for p in network.parameters()]
+        )
+    largest = max(float(b.norm()) for b in gradients[1] if b is not None)
+    for (parameter, _), a, b in zip(network.named_parameters(), *gradients):
+        assert (a is None) == (b is None)
+        if b is not None:
+            assert float((a - b).norm()) <= 1e-3 * (float(b.norm()) + 1e-3 * largest), parameter
+
+
+def test_gelu_passes_a_gradient_back_that_is_not_contiguous():
+    gradient = torch.randn(60, 7, 48)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        x = (
+            torch.linspace(-3, 3, 7 * 60 * 48, dtype=torch.float64)
+            .reshape(7, 60, 48)
+            .to(dtype)
+            .requires_grad_()
+        )
+        gelu(x).transpose(0, 1).backward(gradient.to(dtype))
+        found.append(x.grad.double())
+    assert torch.allclose(found[0], found[1], rtol=0, atol=1e-5)

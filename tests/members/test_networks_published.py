@@ -1,0 +1,180 @@
+"""All published networks: the tensors of the team's files, and the team's numbers from the reference's weights."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, Dict, NamedTuple, Tuple
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from leapkit.core.columns import GROUPS  # noqa: E402
+from leapkit.run import devices  # noqa: E402
+from tests.helpers import parity  # noqa: E402
+
+torch.set_num_threads(1)
+WITHOUT_GOLDEN = (
+    "fwm_1LSTM1mamba5_stage1_as_published"  # a script's default that no file was made with
+)
+# Each list begins with the one before, so that pytest (8 goes by numbers) makes each network once.
+TUNED = [key for key, row in parity.KEYS.items() if parity.ROWS[row].groups]
+GOLDEN = TUNED + [key for key in parity.KEYS if key not in TUNED and key != WITHOUT_GOLDEN]
+ALL = GOLDEN + [WITHOUT_GOLDEN]
+WIRING = 1e-9  # in float64 no BLAS differs by as much as one wrong wire
+
+
+class Case(NamedTuple):
+    key: str
+    network: torch.nn.Module
+    entry: Dict[str, Any]  # of checkpoints.json
+    golden: Any  # the team's outputs; None where there are none
+    found: Any  # {dtype: our outputs from the same weights}
+
+
+@pytest.fixture(scope="module")
+def fill(reference):
+    return parity.load_fill(reference)
+
+
+@pytest.fixture(scope="module")
+def x(reference):
+    return np.load(str(reference / "parity" / "input.npz"))["x556"]
+
+
+@pytest.fixture(scope="module", params=ALL)
+def case(request, reference, fill, x):
+    """One network of full size; its weights are spoilt by the tests that come last."""
+    key, golden, found = request.param, None, None
+    devices.make_repeatable(0)
+    network = parity.build_uninitialised(key)
+    if key in GOLDEN:
+        golden = np.load(str(reference / "parity" / (f"{key}.npz")))
+        parity.fill_network(network, fill, golden)
+        found = outputs(network, x)
+    return Case(key, network, parity.known(reference)[key], golden, found)
+
+
+def outputs(network: torch.nn.Module, x: np.ndarray) -> Dict[Any, np.ndarray]:
+    with torch.no_grad():
+        return {
+            dtype: network.to(dtype)(torch.from_numpy(x).to(dtype)).numpy()
+            for dtype in (torch.float64, torch.float32)
+        }
+
+
+def require_equal(found: Dict[Any, np.ndarray], y: np.ndarray, y64: np.ndarray) -> None:
+    """float64 within WIRING; float32 within four times of what float32 itself cost the team's own class."""
+    np.testing.assert_allclose(found[torch.float64], y64, rtol=0, atol=WIRING)
+    assert found[torch.float32].dtype == np.float32 and found[torch.float32].shape == (2, 368)
+    assert np.abs(found[torch.float32] - y).max() <= 4 * np.abs(y.astype(np.float64) - y64).max()
+
+
+def tensors(entry: Dict[str, Any]) -> Tuple[Tuple[str, Tuple[int, ...], str], ...]:
+    prefix = entry["saved_key_prefix"]
+    assert all(name.startswith(prefix) for name, _, _ in entry["state_dict"])
+    return tuple(
+        (name[len(prefix) :], tuple(shape), dtype) for name, shape, dtype in entry["state_dict"]
+    )
+
+
+# ---- key by key -----------------------------------------------------------------------------------------------------
+
+
+def test_names_order_shapes_and_types_are_the_files(case):
+    own = case.network.state_dict().items()
+    assert tuple(
+        (name, tuple(t.shape), str(t.dtype)[len("torch.") :]) for name, t in own
+    ) == tensors(case.entry)
+    assert sum(p.numel() for p in case.network.parameters()) == case.entry["n_parameters"]
+
+
+@pytest.mark.parametrize("case", GOLDEN, indirect=True)
+def test_it_computes_the_teams_numbers(case):
+    require_equal(case.found, case.golden["y"], case.golden["y64"])
+
+
+def test_exactly_the_tensors_listed_as_unused_have_no_effect(case, x):
+    unused, x = set(case.entry["unused_in_forward"]), torch.from_numpy(x)
+    case.network.zero_grad()
+    before = case.network(x)
+    before.sum().backward()
+    assert {name for name, p in case.network.named_parameters() if p.grad is None} == unused
+    for name in unused:
+        case.network.state_dict()[name].add_(1.0)
+    assert torch.equal(case.network(x), before)
+
+
+@pytest.mark.parametrize("case", TUNED, indirect=True)
+def test_seven_files_merge_to_the_teams_numbers(case, fill, x):
+    merged = {
+        dtype: np.full((2, 368), np.nan, str(dtype)[len("torch.") :])
+        for dtype in (torch.float32, torch.float64)
+    }
+    for group, columns in enumerate(GROUPS):
+        parity.fill_for_group(case.network, fill, group)
+        for dtype, found in outputs(case.network, x).items():
+            merged[dtype][:, columns] = found[:, columns]
+    require_equal(merged, case.golden["y_group_merged"], case.golden["y64_group_merged"])
+
+
+# ---- all keys together ----------------------------------------------------------------------------------------------
+
+
+def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
+    assert set(ALL) == set(parity.known(reference)) and len(ALL) == 30
+    golden = {
+        path.stem: np.load(str(path)).files
+        for path in (reference / "parity").glob("*.npz")
+        if path.stem != "input"
+    }
+    assert set(golden) == set(GOLDEN)
+    assert {key for key in golden if "y64_group_merged" in golden[key]} == set(TUNED) and len(
+        TUNED
+    ) == 12
+
+
+def test_every_published_file_is_of_one_row(reference):
+    """The prefix and the files' stems, as the team's scripts read them."""
+    for key, entry in parity.known(reference).items():
+        files, row = entry["checkpoint_files"], parity.ROWS[parity.KEYS[key]]
+        if files:
+            stems = (
+                {row.published.names[0]}
+                if row.groups is None
+                else {"%s_g%d" % (row.published.names[0], group) for group in row.checkpoint_groups}
+            )
+            assert {path.split("/")[-1] for path in files} == {stem + ".pt" for stem in stems}
+            assert row.published.prefix == entry["saved_key_prefix"]
+            assert entry["submission_file"] in (None, row.parquet)
+
+
+def test_files_that_load_into_another_rows_network_unnoticed_are_named_as_twins(reference):
+    """Equal names and shapes, another function: reslstm and 014."""
+    known, swapped = parity.known(reference), set()
+    for one, other in combinations(GOLDEN, 2):
+        if tensors(known[one]) == tensors(known[other]) and parity.config_of(
+            one
+        ) != parity.config_of(other):
+            swapped.add(frozenset((parity.KEYS[one], parity.KEYS[other])))
+    assert swapped == {
+        frozenset((one, other))
+        for one in ("forcewithme/18", "forcewithme/32")
+        for other in ("max2020/014-stage1", "max2020/014")
+    }
+    for row in parity.ROWS.values():
+        if row.published and row.published.indistinguishable_from:
+            assert frozenset((row.name, row.published.indistinguishable_from)) in swapped
+
+
+def test_the_same_weights_mean_something_else_in_reslstm_and_in_014():
+    devices.make_repeatable(0)
+    reslstm, other = (
+        parity.build(row.member, row.network["sample"]).double().eval()
+        for row in (parity.ROWS["forcewithme/18"], parity.ROWS["max2020/014"])
+    )
+    other.load_state_dict(reslstm.state_dict(), strict=True)
+    x = torch.randn(2, 556, dtype=torch.float64)
+    with torch.no_grad():
+        assert float((reslstm(x) - other(x)).abs().max()) > 1e-3

@@ -1,0 +1,447 @@
+"""Group fine-tuning end to end: seven checkpoints from one parent, one pass over them, fallbacks, kills, stale parents."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.helpers import small_run
+from tests.helpers.refusals import refused
+
+torch = pytest.importorskip("torch")
+
+from leapkit.core import (
+    experiments,
+    plan,
+    receipts,
+)
+from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
+from leapkit.core.files import HashIndex, sha256  # noqa: E402
+from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
+from leapkit.data import (
+    checkpoints,
+    inference_set,
+)
+from leapkit.run import (
+    devices,
+    inference,
+    member,
+    training,
+)
+from members.adam.networks import build  # noqa: E402
+from members.forcewithme import experiments as fwm  # noqa: E402
+from members.forcewithme.networks import build as build_fwm  # noqa: E402
+
+torch.set_num_threads(1)
+ROW, TUNED = small_run.ROW, small_run.TUNED
+KEPT, ALL = (2, 5), range(7)  # groups whose parent was better
+CPU = torch.device("cpu")
+
+
+def tune(raw: Path, folder: Path):
+    """The command line of fine-tuning alone."""
+    return small_run.arguments("reproduce", raw, folder, "--alone", "--experiments", TUNED.id)
+
+
+def own(folder: Path, group=None) -> RunFiles:
+    return RunFiles(folder / "outputs" / "adam" / TUNED.id, TUNED.id, group)
+
+
+def parent(folder: Path) -> RunFiles:
+    return RunFiles(folder / "outputs" / "adam" / ROW.id, ROW.id)
+
+
+def receipt(product: Path):
+    return json.loads(receipts.receipt_path(product).read_text())
+
+
+def products(folder: Path):
+    """The bytes of all that fine-tuning leaves, but receipts, which hold times."""
+    files = [
+        p for p in own(folder).folder.iterdir() if p.suffix in (".pt", ".npy", ".txt", ".parquet")
+    ]
+    return {
+        p.name: p.read_bytes() for p in files + list((folder / "subs").glob("adam_200gf.[np]*"))
+    }
+
+
+@pytest.fixture(scope="module")
+def with_parent(tiny_world, tmp_path_factory) -> Path:
+    """A trained parent, whose receipt is made to say that it was very good at KEPT and very bad at the other groups."""
+    folder = tmp_path_factory.mktemp("groups") / "submission"
+    assert small_run.run(small_run.arguments("reproduce", tiny_world, folder)) == 0
+    path = receipts.receipt_path(parent(folder).checkpoint)
+    written = json.loads(path.read_text())
+    written["details"]["validation"]["groups"] = [9.0 if g in KEPT else -9.0 for g in ALL]
+    path.write_text(json.dumps(written))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tuned(with_parent, tiny_world, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tuned") / "submission"
+    shutil.copytree(str(with_parent), str(folder))
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    return folder
+
+
+def copy_of(folder: Path, tmp_path: Path) -> Path:
+    shutil.copytree(str(folder), str(tmp_path / "copy"))
+    return tmp_path / "copy"
+
+
+# ---- what is made ---------------------------------------------------------------------------------------------------
+
+
+def test_each_group_leaves_a_checkpoint_a_receipt_and_its_columns(tuned):
+    for group in ALL:
+        files = own(tuned, group)
+        assert files.checkpoint.name == "200gf_g%d.pt" % group and not files.state.exists()
+        oof = np.load(str(files.validation_predictions))
+        assert oof.shape == (96, 8 if group == 0 else 60) and oof.dtype == np.float32
+        held = receipt(files.checkpoint)
+        assert held["sha256"] == sha256(files.checkpoint) and held["details"]["oof"] == sha256(
+            files.validation_predictions
+        )
+        assert held["inputs"]["parent"] == sha256(parent(tuned).checkpoint)
+    assert len({sha256(own(tuned, g).checkpoint) for g in ALL}) == 7 - len(KEPT), (
+        "0 and KEPT are one file"
+    )
+    assert (
+        not (own(tuned).folder / "oof.npy").exists()
+        and not (own(tuned).folder / "200gf.pt").exists()
+    )
+
+
+def test_the_blend_is_given_all_groups_side_by_side(tuned):
+    merged = np.load(str(tuned / "subs" / "adam_200gf.npy"))
+    parts = [np.load(str(own(tuned, g).validation_predictions)) for g in ALL]
+    assert merged.shape == (96, 368) and np.array_equal(merged, np.concatenate(parts, axis=1))
+    held = receipt(tuned / "subs" / "adam_200gf.parquet")
+    assert held["details"]["oof"] == {
+        "sha256": sha256(tuned / "subs" / "adam_200gf.npy"),
+        "family": "adam",
+    }
+    assert held["details"]["checkpoints"] == ["200gf_g%d.pt" % g for g in ALL]
+    assert set(held["inputs"]) >= {"checkpoint 200gf_g%d" % g for g in ALL}
+
+
+def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each(
+    tuned, tiny_world, tmp_path
+):
+    raw = RawData(tiny_world)
+    scale = member.load_statistics(TUNED, Layout(raw, Results(tuned), tmp_path))
+    test = inference_set.prepare(raw, scale, tmp_path, "key")
+    devices.make_repeatable(0)
+    z = np.empty((len(test.ids), 368), np.float32)
+    for group in ALL:
+        network = build(small_run.NETWORK)
+        checkpoints.load_into(network, checkpoints.read_tensors(own(tuned, group).checkpoint), "")
+        whole = np.concatenate(list(inference.predict(network, test.inputs[:], TUNED.batch, CPU)))
+        z[:, GROUPS[group]] = whole[:, GROUPS[group]]
+    expected = scale.raw(z, test.q0002[:])
+    found = pq.read_table(str(tuned / "subs" / "adam_200gf.parquet"))
+    assert found.column("sample_id").to_pylist() == list(test.ids)
+    for k, name in enumerate(TARGETS):
+        assert (
+            found.column(name).to_numpy().tobytes()
+            == np.ascontiguousarray(expected[:, k]).tobytes()
+        ), name
+
+
+def test_a_second_run_does_nothing(tuned, tiny_world, tmp_path, capsys):
+    before = products(tuned)
+    assert small_run.run(tune(tiny_world, tuned)) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("is skipped: its receipt proves it") == 2 and "runs" not in shown
+    assert products(tuned) == before
+
+
+# ---- which weights a group keeps ------------------------------------------------------------------------------------
+
+
+def test_a_group_that_is_not_tuned_by_construction_has_the_parents_weights_and_says_so(tuned):
+    assert own(tuned, 0).checkpoint.read_bytes() == parent(tuned).checkpoint.read_bytes()
+    assert np.array_equal(
+        np.load(str(own(tuned, 0).validation_predictions)),
+        np.load(str(parent(tuned).validation_predictions))[:, GROUPS[0]],
+    )
+    details = receipt(own(tuned, 0).checkpoint)["details"]
+    assert (
+        details["weights"] == "of the parent adam/200"
+        and "by the team's construction" in details["reason"]
+    )
+    assert not own(tuned, 0).log.exists()
+
+
+@pytest.mark.parametrize("group", range(1, 7))
+def test_a_group_keeps_the_parents_weights_where_the_parent_was_better_and_says_so(group, tuned):
+    files, whole = own(tuned, group), parent(tuned)
+    details = receipt(files.checkpoint)["details"]
+    same = (
+        files.checkpoint.read_bytes() == whole.checkpoint.read_bytes(),
+        np.array_equal(
+            np.load(str(files.validation_predictions)),
+            np.load(str(whole.validation_predictions))[:, GROUPS[group]],
+        ),
+    )
+    if group in KEPT:
+        assert same == (True, True) and details["weights"] == "of the parent adam/200"
+        assert "its R2 9.00000 is above the fine-tuned" in details["reason"]
+    else:
+        assert (
+            same == (False, False) and details["weights"] == "trained" and "reason" not in details
+        )
+        assert details["parent's R2"] == -9.0
+    assert details["fine-tuned R2"] == pytest.approx(details["validation"]["groups"][group], abs=0)
+
+
+def test_the_submissions_receipt_lists_the_groups_that_kept_their_parent(tuned):
+    assert receipt(tuned / "subs" / "adam_200gf.parquet")["details"]["parents"] == {
+        "200gf_g%d" % g: "of the parent adam/200" for g in (0,) + KEPT
+    }
+
+
+def test_without_the_rule_a_worse_group_keeps_its_own_weights(
+    with_parent, tiny_world, tmp_path, monkeypatch
+):
+    folder = copy_of(with_parent, tmp_path)
+    always = replace(TUNED, groups=experiments.GroupRule())
+    monkeypatch.setattr(small_run, "ROWS", (ROW, always))
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    for group in ALL:
+        assert receipt(own(folder, group).checkpoint)["details"]["weights"] == "trained"
+        assert own(folder, group).checkpoint.read_bytes() != parent(folder).checkpoint.read_bytes()
+
+
+def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
+    with_parent, tiny_world, tmp_path
+):
+    folder = copy_of(with_parent, tmp_path)
+    np.save(str(parent(folder).validation_predictions), np.zeros((96, 368), np.float32))
+    with refused(parent(folder).validation_predictions, "is not what its receipt names"):
+        small_run.run(tune(tiny_world, folder))
+
+
+def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path):
+    rows = experiments.by_id(fwm.EXPERIMENTS)
+    child, first = rows["40-stage2"], rows["40-stage1"]
+    files = RunFiles(tmp_path / "outputs" / "forcewithme" / first.id, first.id)
+    torch.manual_seed(1)
+    checkpoints.save(build_fwm(first.network["sample"]), files.checkpoint)
+    receipts.write(files.checkpoint, "training", {}, receipts.now())
+    network = build_fwm(child.network["sample"])
+    start = member.Parent(child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)).weights(
+        network
+    )
+    before, fresh = (
+        checkpoints.read_tensors(files.checkpoint),
+        network.state_dict()["fc.0.weight"].numpy(),
+    )
+    assert list(start) == list(before) and np.array_equal(start["fc.0.weight"], fresh)
+    assert before["fc.0.weight"].shape == (14, 96) and fresh.shape == (14, 48)
+    for name in set(start) - {"fc.0.weight"}:
+        assert np.array_equal(start[name], before[name]), name
+    checkpoints.load_into(network, start, "")
+    assert np.array_equal(network.state_dict()["fc.0.bias"].numpy(), before["fc.0.bias"])
+
+
+def test_fresh_tensors_are_a_function_of_the_recipes_seed(
+    with_parent, tiny_world, tmp_path, monkeypatch
+):
+    row = replace(TUNED, groups=None, fresh=("fc1.weight",))
+    monkeypatch.setattr(small_run, "ROWS", (ROW, row))
+    started = []
+    monkeypatch.setattr(
+        training.checkpoints,
+        "load_into",
+        lambda network, tensors, *_: (
+            started.append(tensors) or (_ for _ in ()).throw(KeyboardInterrupt)
+        ),
+    )
+    for seed in (1, 2):
+        torch.manual_seed(seed)  # what the process drew before
+        with pytest.raises(KeyboardInterrupt):
+            small_run.run(tune(tiny_world, copy_of(with_parent, tmp_path / str(seed))))
+    one, other = started
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+# ---- one pass -------------------------------------------------------------------------------------------------------
+
+
+class Counted:
+    """Inputs that count how often each row is read."""
+
+    def __init__(self, values):
+        self.values, self.reads = values, np.zeros(len(values), int)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, rows):
+        self.reads[rows] += 1
+        return self.values[rows]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Seven checkpoints of one network, each with the columns of its group."""
+    folder = tmp_path_factory.mktemp("parts")
+    for group in ALL:
+        torch.manual_seed(group)
+        checkpoints.save(build(small_run.NETWORK), folder / ("%d.pt" % group))
+    return [inference.Weights(folder / ("%d.pt" % g), GROUPS[g]) for g in ALL]
+
+
+def test_the_inputs_are_read_once_for_all_checkpoints(parts):
+    inputs = Counted(np.random.RandomState(1).randn(2200, 556).astype(np.float32))
+    blocks = list(inference.predict_parts(build(small_run.NETWORK), parts, inputs, 500, CPU))
+    assert [len(block) for block in blocks] == [1000, 1000, 200] and inputs.reads.tolist() == [
+        1
+    ] * 2200
+
+
+def test_memory_does_not_grow_with_the_number_of_checkpoints(parts):
+    network, inputs = build(small_run.NETWORK), np.zeros((640, 556), np.float32)
+
+    def peak(chosen):
+        tracemalloc.start()
+        for _ in inference.predict_parts(network, chosen, inputs, 128, CPU):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(parts)  # what is only ever imported and allocated once
+    assert peak(parts) < 1.05 * peak(parts[:2])
+
+
+def test_inference_builds_one_network(tuned, tiny_world, tmp_path):
+    folder = copy_of(tuned, tmp_path)
+    (folder / "subs" / "adam_200gf.parquet").unlink()
+    built = []
+    argv = tune(tiny_world, folder)
+    assert (
+        member.main(
+            "adam", small_run.ROWS, lambda config: built.append(build(config)) or built[-1], argv
+        )
+        == 0
+    )
+    assert len(built) == 1 and products(folder) == products(tuned)
+
+
+# ---- killed ---------------------------------------------------------------------------------------------------------
+
+# In a group's training, between it and its receipt, between two groups, while the parent's weights are taken over
+# (its predictions are, the checkpoint is not), in the pass over seven checkpoints, between the merge and the parquet.
+_MOMENTS = {
+    "leapkit.run.training._keep:2": [1, 2, 3, 4, 5, 6],
+    "leapkit.core.receipts.write:2": [1, 2, 3, 4, 5, 6],
+    "leapkit.run.training.train:3": [3, 4, 5, 6],
+    "leapkit.run.member.publish_copy:2": [2, 3, 4, 5, 6],
+    "leapkit.run.inference.predict:17": [],
+    "leapkit.run.inference.write_submission:1": [],
+}
+
+
+@pytest.fixture(scope="module")
+def killed(with_parent, tiny_world, tmp_path_factory):
+    folders = {moment: tmp_path_factory.mktemp("killed") / "submission" for moment in _MOMENTS}
+    for folder in folders.values():
+        shutil.copytree(str(with_parent), str(folder))
+    ended = small_run.in_children(
+        [(moment + ":SIGKILL", tune(tiny_world, folder)) for moment, folder in folders.items()]
+    )
+    for code, output in ended:
+        assert code == -signal.SIGKILL, output
+    return folders
+
+
+@pytest.mark.parametrize("moment", _MOMENTS)
+def test_a_killed_fine_tuning_goes_on_to_the_same_bytes_and_repeats_no_finished_group(
+    moment, killed, tuned, tiny_world, monkeypatch
+):
+    folder, original, groups = killed[moment], training.train, []
+
+    def train(build_, task, *rest):
+        groups.append(task.group)
+        return original(build_, task, *rest)
+
+    monkeypatch.setattr(training, "train", train)
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    assert groups == _MOMENTS[moment] and products(folder) == products(tuned)
+
+
+def test_a_trained_group_without_a_receipt_makes_no_update_again(
+    with_parent, tuned, tiny_world, tmp_path, monkeypatch
+):
+    """Ended just before the receipt of group 2, whose weights are already the parent's again."""
+    folder, written = copy_of(with_parent, tmp_path), receipts.write
+
+    def ends(product, *rest):
+        if product.name == "200gf_g2.pt":
+            raise KeyboardInterrupt
+        return written(product, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receipts, "write", ends)
+        with pytest.raises(KeyboardInterrupt):
+            small_run.run(tune(tiny_world, folder))
+    updates, update = [], training._update
+    monkeypatch.setattr(
+        training, "_update", lambda run, *rest: updates.append(run.task.group) or update(run, *rest)
+    )
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    assert sorted(set(updates)) == [3, 4, 5, 6] and products(folder) == products(tuned)
+
+
+# ---- stale ----------------------------------------------------------------------------------------------------------
+
+
+def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path, capsys):
+    folder = copy_of(tuned, tmp_path)
+    old = receipt(parent(folder).checkpoint)
+    torch.manual_seed(99)
+    checkpoints.save(build(small_run.NETWORK), parent(folder).checkpoint)
+    receipts.write(
+        parent(folder).checkpoint, "training", old["inputs"], receipts.now(), old["details"]
+    )
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    assert "train runs: 7 of 7 groups, parent has changed" in capsys.readouterr().out
+    assert own(folder, 0).checkpoint.read_bytes() == parent(folder).checkpoint.read_bytes()
+    assert not set(products(folder).values()) & {
+        value for name, value in products(tuned).items() if name.endswith(".pt")
+    }
+
+
+def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_world, tmp_path):
+    folder = copy_of(tuned, tmp_path)
+    receipts.receipt_path(parent(folder).checkpoint).unlink()
+    places = Layout(RawData(tiny_world), Results(folder), tmp_path)
+    _, experiment_plan = plan.of_experiments(
+        (ROW, TUNED), "reproduce", "sample", places, plan.Hashes(places.raw, HashIndex())
+    )
+    assert [part.reason for part in experiment_plan.checkpoints] == [
+        "its parent is about to be trained"
+    ] * 7 and experiment_plan.infer
+    before = products(folder)
+    with refused("adam/200gf", "its parent adam/200 is not trained", "run that first"):
+        small_run.run(tune(tiny_world, folder))
+    assert products(folder) == before
+
+
+def test_one_changed_group_is_trained_again_alone(tuned, tiny_world, tmp_path, capsys):
+    folder = copy_of(tuned, tmp_path)
+    own(folder, 4).validation_predictions.unlink()
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    assert "train runs: 1 of 7 groups, its oof_g4.npy is missing" in capsys.readouterr().out
+    assert products(folder) == products(tuned)

@@ -1,0 +1,41 @@
+"""What receipts record of an experiment: it decides whether a result of long ago still counts.
+
+A renamed field or class changes these hashes, and every published checkpoint or finished run of a
+user would be made again. The values were taken from commit 16cb3cc, before the rooms of leapkit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+from launch.registry import members
+from leapkit.core.experiments import PROFILES, Experiment
+from leapkit.core.files import sha256_json
+
+STORED: Dict[str, Dict[str, str]] = json.loads(
+    (Path(__file__).parents[1] / "stored" / "experiment_records.json").read_text()
+)
+EXPERIMENTS = [experiment for own in members().values() for experiment in own]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
+def test_old_receipts_still_name_this_experiment(experiment: Experiment, profile: str) -> None:
+    record = [
+        experiment.network_record(profile),
+        experiment.recipe_record(profile),
+        list(experiment.fresh),
+        asdict(experiment.groups) if experiment.groups else None,
+        experiment.artifact,
+        experiment.parent,
+    ]
+    assert sha256_json(record)[:16] == STORED[experiment.name][profile]
+
+
+def test_no_experiment_has_disappeared() -> None:
+    assert set(STORED) == {experiment.name for experiment in EXPERIMENTS}

@@ -10,7 +10,8 @@ from blend import plan
 from blend.run import Room, run
 from blend.verify import verify
 from leapkit.core.errors import KitError, run_cli
-from leapkit.core.files import TEMPORARY, HashIndex
+from leapkit.core.files import TEMPORARY
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 
 

@@ -16,7 +16,8 @@ from blend.tables import COLUMNS_OF, Table
 from leapkit.core import receipts
 from leapkit.core.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex, atomic
+from leapkit.core.files import atomic
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.data import submission
 from leapkit.data.progress import progress

@@ -18,7 +18,8 @@ from blend.plan import mend
 from leapkit.core import receipts
 from leapkit.core.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import HashIndex, read_json
+from leapkit.core.files import read_json
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.core.step_files import StepPair
 from leapkit.data import scaling, validation_predictions

@@ -9,7 +9,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from blend import tables
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.core.receipts import Verdict, judge
 

@@ -22,7 +22,8 @@ from blend import (
 )
 from leapkit.core import receipts
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex, read_json, sha256_json, write_json, write_text
+from leapkit.core.files import read_json, sha256_json, write_json, write_text
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.data import kaggle_csv
 

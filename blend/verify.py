@@ -10,7 +10,7 @@ from blend import plan, tables
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.core.plan import ADMITTED
 from leapkit.data import kaggle_csv, submission

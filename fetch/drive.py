@@ -19,7 +19,8 @@ from fetch.places import CHECKPOINTS, CHECKPOINTS_SIZE, Places, checkpoints
 from fetch.publishing import length
 from fetch.recognise import Claim, Recogniser
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex, require_free
+from leapkit.core.files import require_free
+from leapkit.core.hash_index import HashIndex
 
 _README = "the README of https://github.com/ChunhanLi/2nd-kaggle-LEAP names it"
 BY_HAND = "download it with a browser into the drop folder"

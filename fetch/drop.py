@@ -15,7 +15,8 @@ from fetch.places import Places
 from fetch.publishing import unzip
 from fetch.recognise import Claim, Recogniser
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import TEMPORARY, HashIndex, publish_copy, require_free, sha256
+from leapkit.core.files import TEMPORARY, publish_copy, require_free, sha256
+from leapkit.core.hash_index import HashIndex
 
 _CONFLICT = "move one of the two away: nothing is written over"
 _LONGEST_TABLE = 1 << 24

@@ -11,7 +11,7 @@ from launch import registry
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Layout, RawData
 from leapkit.core.plan import (
     CheckpointPlan,

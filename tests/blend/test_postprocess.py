@@ -18,7 +18,7 @@ from blend.__main__ import main
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.step_files import list_pairs
 from leapkit.data import kaggle_csv
 from tests.helpers.small_blend import TRAINED, V10, blend

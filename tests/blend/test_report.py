@@ -215,7 +215,7 @@ def test_a_report_is_made_again_when_what_it_shows_has_changed(maker, sixteen, c
 
 
 def _index():
-    from leapkit.core.files import HashIndex
+    from leapkit.core.hash_index import HashIndex
 
     return HashIndex()
 

@@ -29,7 +29,8 @@ from leapkit.core.columns import (
     kaggle_positions,
 )
 from leapkit.core.errors import EXIT_REFUSED, KitError, run_cli
-from leapkit.core.files import HashIndex, sha256
+from leapkit.core.files import sha256
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
 from leapkit.data import submission
 from leapkit.data.score import R2, score_network_order, validation_r2

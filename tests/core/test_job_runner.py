@@ -34,7 +34,7 @@ def wait_for(condition, seconds=20.0):
         time.sleep(0.01)
 
 
-# ---- order and failure ----------------------------------------------------------------------------------------------
+# --- order and failure ----------------------------------------------------------------------------
 
 
 def test_a_job_starts_when_those_it_comes_after_have_ended(tmp_path, capsys):
@@ -73,7 +73,7 @@ def test_a_job_after_one_that_is_not_there_starts(capsys):
     assert lines(capsys) == ["[a/child] started"]
 
 
-# ---- slots ----------------------------------------------------------------------------------------------------------
+# --- slots ----------------------------------------------------------------------------------------
 
 
 def other_process(script, *arguments):
@@ -142,7 +142,7 @@ def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_pa
         assert none == {}
 
 
-# ---- the end --------------------------------------------------------------------------------------------------------
+# --- the end --------------------------------------------------------------------------------------
 
 
 def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path):

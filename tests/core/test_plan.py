@@ -20,7 +20,8 @@ from leapkit.core import (
     receipts,
 )
 from leapkit.core.experiments import group_stem, lineage  # noqa: E402
-from leapkit.core.files import HashIndex, sha256_json  # noqa: E402
+from leapkit.core.files import sha256_json  # noqa: E402
+from leapkit.core.hash_index import HashIndex  # noqa: E402
 from leapkit.core.layout import (
     Layout,
     RawData,  # noqa: E402
@@ -39,7 +40,7 @@ def ids(rows):
     return [row.id for row in rows]
 
 
-# ---- which experiments ----------------------------------------------------------------------------------------------
+# --- which experiments ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_what_was_never_published_cannot_be_inferred_only(member, names, about):
         plan.wanted(MEMBERS[member], names, "infer-only", everything=True)
 
 
-# ---- published files ------------------------------------------------------------------------------------------------
+# --- published files ------------------------------------------------------------------------------
 
 
 def put(folder: Path, row, name: str, content: bytes = b"", groups=None) -> None:
@@ -178,7 +179,7 @@ def test_a_missing_file_is_named_as_the_team_names_it(there, missing, tmp_path):
         found(ROWS["max2020/014"], tmp_path)
 
 
-# ---- another network's files ----------------------------------------------------------------------------------------
+# --- another network's files ----------------------------------------------------------------------
 
 
 def build(row):
@@ -307,7 +308,7 @@ def test_a_file_that_may_be_the_twins_is_refused_unless_a_receipt_says_whose_it_
     assert infer(tmp_path / "published", tmp_path / "t") == 0
 
 
-# ---- children and admitted parents ----------------------------------------------------------------------------------
+# --- children and admitted parents ----------------------------------------------------------------
 
 
 def test_a_parent_whose_parquet_is_the_users_own_has_no_weights_to_start_from(tiny_world, tmp_path):

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leapkit.core import receipts
-from leapkit.core.files import HashIndex, sha256
+from leapkit.core.files import sha256
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.receipts import judge, receipt_path, require_valid
 from tests.helpers.refusals import refused
 
@@ -36,7 +37,7 @@ def change_receipt(product: Path, **fields: Any) -> None:
     path.write_text(json.dumps(receipt))
 
 
-# --- names -----------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_two_artifacts_never_share_a_receipt(stems: list) -> None:
     assert one != other
 
 
-# --- judge -----------------------------------------------------------------------------------------------------------
+# --- judge ----------------------------------------------------------------------------------------
 
 
 def test_an_unchanged_product_of_the_same_inputs_is_done(product: Path) -> None:
@@ -177,7 +178,7 @@ def test_judging_writes_nothing(product: Path) -> None:
     assert {p.name: (sha256(p), p.stat().st_mtime_ns) for p in product.parent.iterdir()} == before
 
 
-# --- the receipt itself ----------------------------------------------------------------------------------------------
+# --- the receipt itself ---------------------------------------------------------------------------
 
 
 def test_a_receipt_says_what_made_the_product_from_what_when_and_on_what(
@@ -208,7 +209,7 @@ def test_times_are_in_utc_and_sort_as_text() -> None:
     assert re.match(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+00:00$", receipts.now())
 
 
-# --- require_valid ---------------------------------------------------------------------------------------------------
+# --- require_valid --------------------------------------------------------------------------------
 
 
 def test_a_valid_product_gives_its_receipt(product: Path) -> None:

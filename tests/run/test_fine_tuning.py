@@ -24,7 +24,8 @@ from leapkit.core import (
     receipts,
 )
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
-from leapkit.core.files import HashIndex, sha256  # noqa: E402
+from leapkit.core.files import sha256  # noqa: E402
+from leapkit.core.hash_index import HashIndex  # noqa: E402
 from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
 from leapkit.data import (
     checkpoints,

@@ -31,7 +31,7 @@ from leapkit.core import (
 )
 from leapkit.core.columns import INPUTS, LINEAR, NETWORK_INPUTS, NETWORK_TARGETS, TARGETS, ZERO  # noqa: E402
 from leapkit.core.errors import KitError  # noqa: E402
-from leapkit.core.files import HashIndex  # noqa: E402
+from leapkit.core.hash_index import HashIndex  # noqa: E402
 from leapkit.data import checkpoints  # noqa: E402
 from members.adam.experiments import EXPERIMENTS  # noqa: E402
 from members.adam.networks import build  # noqa: E402
@@ -692,7 +692,7 @@ def test_an_inference_that_was_ended_goes_on_to_the_same_bytes(
     if name == "SIGKILL":
         assert code == -signal.SIGKILL
     else:  # docker stop
-        assert code == errors.EXIT_INTERRUPTED and "the same command goes on from there" in output
+        assert code == errors.EXIT_INTERRUPTED and "the same command continues from there" in output
         assert "Traceback" not in output and "error: " not in output
         assert not [p for p in folder.rglob("*") if p.name.startswith(".partial-")]
     assert small_run.run(infer_only(tiny_world, folder, weights / "sample")) == 0

@@ -17,7 +17,8 @@ import pytest
 import leapkit
 from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex, sha256
+from leapkit.core.files import sha256
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import WORLD_FILES, RawData, world_receipt
 from leapkit.core.sample_world import judge_world, sample_inputs
 from leapkit.core.step_files import (

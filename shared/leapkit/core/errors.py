@@ -1,4 +1,4 @@
-"""The one error a user should ever see, and how it reaches the terminal."""
+"""The one error that a user should ever see, and how it reaches the terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
-# Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to go on".
+# Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to continue".
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 3
 
@@ -19,25 +19,24 @@ class KitError(Exception):
 
     what    the reason, without a full stop
     where   the file, column or option that it is about
-    remedy  what to do about it, an imperative, with the command where there is one
+    remedy  what to do about it, in the imperative, with the command if one helps
     """
 
     def __init__(self, what: str, where: object = "", remedy: str = "") -> None:
-        self.what, self.where, self.remedy = what, str(where), remedy
+        self.what = what
+        self.where = str(where)
+        self.remedy = remedy
         head = f"{where}: {what}" if self.where else what
         super().__init__(head + ("; " + remedy if remedy else "") + ".")
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return KitError, (
-            self.what,
-            self.where,
-            self.remedy,
-        )  # from another process it arrives as itself
+        """Pickle the three parts, so that an error from another process arrives as itself."""
+        return KitError, (self.what, self.where, self.remedy)
 
 
 @contextlib.contextmanager
 def explain_os_errors(where: object, remedy: str = "") -> Iterator[None]:
-    """Turns the operating system's refusals (full disk, missing file, no permission) into a KitError."""
+    """Turn the operating system's refusals into a KitError: a full disk, a missing file, ..."""
     try:
         yield
     except FileNotFoundError as error:
@@ -65,7 +64,7 @@ def _interrupt(*_: Any) -> None:
 
 
 def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]] = None) -> None:
-    """Runs a command line and leaves with its code; a KitError is printed as its sentence, no traceback."""
+    """Run a command line and exit with its code; a KitError is printed without a traceback."""
     # `docker stop` sends SIGTERM, which a container's first process ignores unless it handles it.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -75,7 +74,7 @@ def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]
         code = EXIT_REFUSED
     except KeyboardInterrupt:
         print(
-            "stopped: what was finished is kept; the same command goes on from there.",
+            "stopped: what was finished is kept; the same command continues from there.",
             file=sys.stderr,
             flush=True,
         )

@@ -8,7 +8,7 @@ from typing import Dict, List, Optional
 
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import RowSelection, group_stem
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.step_files import (
     PUBLISHED,
     Split,

@@ -12,7 +12,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment, RowSelection, group_stem, lineage, select
-from leapkit.core.files import HashIndex, read_json, sha256_json
+from leapkit.core.files import read_json, sha256_json
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Layout, RawData, RunFiles
 from leapkit.core.receipts import judge, receipt_path
 

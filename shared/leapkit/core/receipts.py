@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex, read_json, sha256, write_json
+from leapkit.core.files import read_json, sha256, write_json
+from leapkit.core.hash_index import HashIndex
 
 # Raise when a change of the code changes results: every receipt of the number before is then stale.
 NUMERICS = 1

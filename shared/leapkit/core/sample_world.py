@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional
 
 from leapkit.core.errors import KitError
-from leapkit.core.files import HashIndex, read_json, sha256_json
+from leapkit.core.files import read_json, sha256_json
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import world_files, world_receipt
 from leapkit.core.receipts import Verdict
 

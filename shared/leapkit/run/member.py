@@ -23,7 +23,8 @@ from leapkit.core import job_runner, plan, receipts
 from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment, RowSelection, lineage, select
-from leapkit.core.files import HashIndex, publish_copy, sha256, sha256_json
+from leapkit.core.files import publish_copy, sha256, sha256_json
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Layout, RawData, Results, RunFiles
 from leapkit.data import checkpoints, scaling, validation_predictions
 from leapkit.data.inference_set import prepare

@@ -22,7 +22,8 @@ import numpy as np
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors, run_cli
-from leapkit.core.files import HashIndex, atomic, publish_copy, sha256_json, write_json
+from leapkit.core.files import atomic, publish_copy, sha256_json, write_json
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, world_files, world_receipt
 from leapkit.core.step_files import (
     Split,

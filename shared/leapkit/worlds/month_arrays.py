@@ -23,7 +23,8 @@ import numpy as np
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, run_cli
-from leapkit.core.files import HashIndex, atomic, require_free
+from leapkit.core.files import atomic, require_free
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.step_files import list_months, months_of, read_month, require_pairs
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader

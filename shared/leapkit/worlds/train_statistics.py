@@ -22,7 +22,8 @@ import numpy as np
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors, run_cli
-from leapkit.core.files import HashIndex, read_json, sha256, sha256_json, write_json
+from leapkit.core.files import read_json, sha256, sha256_json, write_json
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from leapkit.data import csv_stream, kaggle_csv, scaling
 from leapkit.data.progress import progress

@@ -90,7 +90,7 @@ def published(case: Case) -> int:
 
 
 def _loader(case: Case, side: str) -> Loader:
-    from leapkit.core.experiments import RowSelection
+    from leapkit.core.recipes import RowSelection
     from leapkit.data.loader import Loader
     from leapkit.data.step_rows import StepRows
 

@@ -12,7 +12,7 @@ from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
-from leapkit.core.plan import ADMITTED
+from leapkit.core.ownership import ADMITTED
 from leapkit.data import kaggle_csv, submission
 
 # A file from elsewhere was made by a pandas that did not round test.csv's decimals correctly (up to 1e-13).

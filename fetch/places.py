@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shlex
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
-from leapkit.core.experiments import FAMILIES, Experiment, group_stem
+from leapkit.core.experiments import FAMILY_NAMES, Experiment, group_stem
 from leapkit.core.files import TEMPORARY
 from leapkit.core.layout import RawData
+from leapkit.core.registry import discover
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TRAIN = "train.csv"
@@ -59,7 +59,7 @@ STATISTICS: Dict[Tuple[str, str], Tuple[str, str]] = {
         "ef59d1bae9e08f2518d9663427cffc4ef8b0af18df97e09ea90504ee6f78bd0c",
     ),
 }
-assert {family for family, _ in STATISTICS} == set(FAMILIES)
+assert {family for family, _ in STATISTICS} == set(FAMILY_NAMES)
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,11 @@ class Checkpoint:
     @property
     def stems(self) -> Tuple[str, ...]:
         """The names that it goes by, the usual one first."""
-        assert self.row.published is not None
-        return tuple(
-            group_stem(name, self.group) for name in self.row.published.names + (self.row.id,)
-        )
+        return tuple(group_stem(name, self.group) for name in self.row.checkpoint_names)
 
     def candidates(self, weights: Path) -> List[Path]:
-        """Where leapkit.core.plan looks for it; the first is where it is put: a folder of its own where there are seven."""
-        assert self.row.published is not None
-        names = self.row.published.names + (self.row.id,)
-        flat = [weights / (stem + ".pt") for stem in self.stems]
-        inside = [weights / name / (stem + ".pt") for name in names for stem in self.stems]
-        return flat + inside if self.group is None else inside + flat
+        """Where it may lie; the first is where it is put."""
+        return self.row.checkpoint_candidates(weights, self.group)
 
     def found(self, weights: Path) -> Optional[Path]:
         return next((path for path in self.candidates(weights) if path.exists()), None)
@@ -118,16 +111,13 @@ class Checkpoint:
 
 def checkpoints() -> List[Checkpoint]:
     """All files that the team released, by the members' rows."""
-    found = []
-    for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
-        rows = importlib.import_module(f"members.{path.parent.name}.experiments").EXPERIMENTS
-        found += [
-            Checkpoint(row, group)
-            for row in rows
-            if row.published
-            for group in row.checkpoint_groups
-        ]
-    return found
+    return [
+        Checkpoint(row, group)
+        for rows in discover(REPOSITORY).values()
+        for row in rows
+        if row.published
+        for group in row.checkpoint_groups
+    ]
 
 
 def command(what: str, *variables: str) -> str:

@@ -9,7 +9,7 @@ from typing import List, Tuple
 from launch import machine, registry, stacks
 from launch.settings import choose
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import FAMILIES
+from leapkit.core.experiments import FAMILY_NAMES
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
             continue
         raw = settings.raw
         needed = list(raw.test_files().items()) + [("step files", raw.steps)]
-        for family in FAMILIES:
+        for family in FAMILY_NAMES:
             needed += [
                 (f"{family} {role}", path) for role, path in raw.scaling_files(family).items()
             ]

@@ -12,13 +12,13 @@ from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
+from leapkit.core.input_hashes import InputHashes
 from leapkit.core.layout import Layout, RawData
 from leapkit.core.plan import (
     CheckpointPlan,
     ExperimentPlan,
-    Hashes,
-    of_experiments,
-    refuse_shared_files,
+    block_shared_files,
+    plan_experiments,
 )
 from leapkit.core.receipts import Verdict
 from leapkit.core.sample_world import judge_world, sample_inputs
@@ -90,7 +90,7 @@ class Plan:
 def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
     """Decides by receipts and content. Reads files, starts nothing."""
     index = HashIndex(settings.results.hashes)
-    hashes, world = Hashes(settings.raw, index), None
+    hashes, world = InputHashes(settings.raw, index), None
     if settings.is_sample_world and settings.mode == "reproduce":
         world = judge_world(sample_world(), sample_inputs(), index)
     plans: Dict[str, List[ExperimentPlan]] = {}
@@ -99,11 +99,11 @@ def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
             plans[member] = [_before_the_world(experiment) for experiment in rows]
         else:
             results = Layout(settings.raw, settings.results, settings.weights(member))
-            plans[member] = of_experiments(
+            plans[member] = plan_experiments(
                 rows, settings.mode, settings["PROFILE"], results, hashes
             )
     if settings.mode == "infer-only":
-        refuse_shared_files(
+        block_shared_files(
             [experiment_plan for own in plans.values() for experiment_plan in own],
             settings["PROFILE"],
             hashes,

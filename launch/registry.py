@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 from typing import Dict, List, Tuple
 
 from blend import tables
-from leapkit.core.experiments import Experiment, by_id, select
-from leapkit.core.plan import wanted
+from leapkit.core.experiments import Experiment
+from leapkit.core.registry import choose_experiments, discover, select
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Table = Dict[str, Tuple[Experiment, ...]]
@@ -17,17 +16,11 @@ Table = Dict[str, Tuple[Experiment, ...]]
 
 def members() -> Table:
     """{member: experiments} of every folder below members/ that holds experiments.py."""
-    found = {}
-    for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
-        name = path.parent.name
-        experiments = tuple(importlib.import_module(f"members.{name}.experiments").EXPERIMENTS)
-        by_id(experiments)
-        found[name] = experiments
-    return found
+    return discover(REPOSITORY)
 
 
 def chosen(names: str, only: str, mode: str, everything: bool) -> Table:
-    """{member: experiments} of a run, parents first (leapkit.core.plan.wanted): of EXPERIMENTS, and of one member where `only` names it.
+    """{member: experiments} of a run, parents first: of EXPERIMENTS, and of one member where `only` names it.
 
     EXPERIMENTS takes ids, names, artifacts and the names that the team's README and files have for them.
     """
@@ -50,7 +43,7 @@ def chosen(names: str, only: str, mode: str, everything: bool) -> Table:
                 only or mode == "reproduce" or any(experiment.blended for experiment in experiments)
             )
         ):
-            found[member] = tuple(wanted(experiments, own, mode, everything))
+            found[member] = tuple(choose_experiments(experiments, own, mode, everything))
     return {member: experiments for member, experiments in found.items() if experiments}
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
-from leapkit.core.experiments import (
-    Experiment,
-    PlateauSchedule,
-    PublishedCheckpoints,
-    Recipe,
-    RowSelection,
-)
+from leapkit.core.experiments import Experiment, PublishedCheckpoints
+from leapkit.core.recipes import PlateauSchedule, Recipe, RowSelection
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Tuple
 
 from leapkit.core.architectures import ResidualStack
-from leapkit.core.experiments import (
-    CosineRestarts,
-    Experiment,
-    GroupRule,
-    PublishedCheckpoints,
-    Recipe,
-    at_sample_size,
-)
+from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
+from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
 
 CHANNELS = 25  # of the network's input (leapkit.nets.blocks, which needs torch)
 
@@ -228,7 +222,11 @@ EXPERIMENTS = (
     _first("40-stage1", LSTMMAMBA_1, LSTMMAMBA_1_RECIPE),
     # Its head sees less than its parent's, so that weight is new; the bias is kept.
     _first(
-        "40-stage2", LSTMMAMBA_2, LSTMMAMBA_2_RECIPE, parent="40-stage1", fresh=("fc.0.weight",)
+        "40-stage2",
+        LSTMMAMBA_2,
+        LSTMMAMBA_2_RECIPE,
+        parent="40-stage1",
+        reinitialised=("fc.0.weight",),
     ),
     _row(
         "40",

@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple
 
-from leapkit.core.experiments import (
-    Augmentation,
-    CosineRestarts,
-    Experiment,
-    GroupRule,
-    PublishedCheckpoints,
-    Recipe,
-    at_sample_size,
-)
+from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
+from leapkit.core.recipes import Augmentation, CosineRestarts, Recipe, at_sample_size
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Tuple
 
 from leapkit.core.architectures import ResidualStack
-from leapkit.core.experiments import (
-    CosineRestarts,
-    Experiment,
-    GroupRule,
-    PublishedCheckpoints,
-    Recipe,
-    at_sample_size,
-)
+from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
+from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
-from leapkit.core.experiments import CosineRestarts, Experiment, Recipe, at_sample_size
+from leapkit.core.experiments import Experiment
+from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,16 @@ import pytest
 from launch.registry import members
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import (
-    PROFILES,
+from leapkit.core.experiments import PROFILES, GroupRule
+from leapkit.core.recipes import (
     Augmentation,
     CosineRestarts,
-    GroupRule,
     PlateauSchedule,
     Recipe,
     RowSelection,
     at_sample_size,
-    by_id,
-    select,
 )
+from leapkit.core.registry import by_id, select
 from members.adam.experiments import EXPERIMENTS
 
 RECIPE = Recipe(lr=1e-3, epochs=1, batch=2, validation_batch=2, seed=0, schedule=PlateauSchedule())
@@ -111,7 +109,7 @@ def test_an_impossible_recipe_is_refused(wrong):
         {"recipe": {"sample": ROW.recipe["sample"]}},
         {"recipe": {}},
         {"groups": GroupRule()},
-        {"fresh": ("fc1.weight",)},
+        {"reinitialised": ("fc1.weight",)},
         {"published": None},
     ],
 )
@@ -132,7 +130,7 @@ def test_one_id_or_artifact_in_two_rows_is_refused():
         by_id(EXPERIMENTS + (replace(ROW, artifact="another"),))
     with pytest.raises(ValueError, match="twice"):
         by_id(EXPERIMENTS + (replace(ROW, id="999"),))
-    with pytest.raises(ValueError, match="a parent is not there"):
+    with pytest.raises(ValueError, match="a parent is missing"):
         by_id(EXPERIMENTS[1:] + (replace(ROW, parent="999"),))
 
 

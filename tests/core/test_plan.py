@@ -15,18 +15,13 @@ from tests.helpers.refusals import refused
 torch = pytest.importorskip("torch")
 
 from launch.registry import members  # noqa: E402
-from leapkit.core import (
-    plan,
-    receipts,
-)
-from leapkit.core.experiments import group_stem, lineage  # noqa: E402
+from leapkit.core import ownership, plan, receipts  # noqa: E402
+from leapkit.core.experiments import group_stem  # noqa: E402
 from leapkit.core.files import sha256_json  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
-from leapkit.core.layout import (
-    Layout,
-    RawData,  # noqa: E402
-    Results,
-)
+from leapkit.core.input_hashes import InputHashes  # noqa: E402
+from leapkit.core.layout import Layout, RawData, Results  # noqa: E402
+from leapkit.core.registry import choose_experiments, lineage  # noqa: E402
 from leapkit.data import checkpoints  # noqa: E402
 from leapkit.run.member import main  # noqa: E402
 
@@ -60,15 +55,15 @@ def ids(rows):
 def test_to_reproduce_takes_what_an_experiment_starts_from_and_to_infer_does_not(
     names, mode, expected
 ):
-    assert ids(plan.wanted(FWM, names, mode, everything=False)) == expected
+    assert ids(choose_experiments(FWM, names, mode, everything=False)) == expected
 
 
 def test_the_default_reproduces_the_published_blend_or_everything():
-    every = ids(plan.wanted(FWM, "", "reproduce", everything=True))
+    every = ids(choose_experiments(FWM, "", "reproduce", everything=True))
     assert sorted(every) == sorted(ids(FWM))
-    blend = ids(plan.wanted(FWM, "", "reproduce", everything=False))
+    blend = ids(choose_experiments(FWM, "", "reproduce", everything=False))
     assert set(every) - set(blend) == {"mixed-stage1", "mixed"}
-    assert ids(plan.wanted(MEMBERS["zuiye"], "", "reproduce", everything=True)) == ["A", "B"]
+    assert ids(choose_experiments(MEMBERS["zuiye"], "", "reproduce", everything=True)) == ["A", "B"]
 
 
 @pytest.mark.parametrize("member", sorted(MEMBERS))
@@ -91,7 +86,7 @@ def test_parents_come_before_their_children_whatever_the_order_of_the_rows(membe
 )
 def test_what_was_never_published_cannot_be_inferred_only(member, names, about):
     with refused("infer-only", f"no checkpoints were published of {about};", "MODE=reproduce"):
-        plan.wanted(MEMBERS[member], names, "infer-only", everything=True)
+        choose_experiments(MEMBERS[member], names, "infer-only", everything=True)
 
 
 # --- published files ------------------------------------------------------------------------------
@@ -105,7 +100,8 @@ def put(folder: Path, row, name: str, content: bytes = b"", groups=None) -> None
 
 def found(row, weights: Path):
     return [
-        str(path.relative_to(weights)) for path in plan.published_files(row, weights, HashIndex())
+        str(path.relative_to(weights))
+        for path in ownership.published_checkpoints(row, weights, HashIndex())
     ]
 
 
@@ -169,10 +165,10 @@ def test_two_different_files_under_two_names_are_refused_and_two_copies_are_not(
 @pytest.mark.parametrize(
     "there, missing", [((), "g0"), ((0, 1, 2, 4, 5, 6), "g3"), ((0, 1, 2, 3, 4, 5), "g6")]
 )
-def test_a_missing_file_is_named_as_the_team_names_it(there, missing, tmp_path):
+def test_a_missing_file_is_named_as_the_team_names_it_where_fetch_puts_it(there, missing, tmp_path):
     put(tmp_path, ROWS["max2020/014"], "014", groups=there)
     with refused(
-        tmp_path / (f"014_group_finetune_{missing}.pt"),
+        tmp_path / "014_group_finetune" / f"014_group_finetune_{missing}.pt",
         "the checkpoint is missing",
         "make reproduce",
     ):
@@ -200,8 +196,8 @@ def publish(row, weights: Path, prefix: str, trained: str = "") -> None:
 
 def plans(rows, world: Path, weights: Path):
     places = Layout(RawData(world), Results(weights / "submission"), weights)
-    return plan.of_experiments(
-        rows, "infer-only", "sample", places, plan.Hashes(places.raw, HashIndex())
+    return plan.plan_experiments(
+        rows, "infer-only", "sample", places, InputHashes(places.raw, HashIndex())
     )
 
 
@@ -212,7 +208,7 @@ def blocked_by_each_other(names, world, tmp_path):
         put(tmp_path / name, ROWS[name], ROWS[name].published.names[0], b"the same bytes")
         planned += plans([ROWS[name]], world, tmp_path / name)
     assert not any(experiment_plan.blocked for experiment_plan in planned)
-    plan.refuse_shared_files(planned, "sample", plan.Hashes(RawData(world), HashIndex()))
+    plan.block_shared_files(planned, "sample", InputHashes(RawData(world), HashIndex()))
     return {
         experiment_plan.experiment.name: experiment_plan.blocked
         for experiment_plan in planned
@@ -255,14 +251,14 @@ def test_a_receipt_of_something_else_proves_no_network(change, tmp_path):
     row = ROWS["joseph/907"]
     publish(row, tmp_path, "", trained=row.name)
     path = tmp_path / "ex907.pt"
-    assert plan.require_own(path, row, "sample", HashIndex())
+    assert ownership.proves_training(path, row, "sample", HashIndex())
     receipt = receipts.receipt_path(path)
     receipt.write_text(json.dumps(dict(json.loads(receipt.read_text()), **change)))
     if change == {"inputs": {}}:
         with refused(path, "another network"):
-            plan.require_own(path, row, "sample", HashIndex())
+            ownership.proves_training(path, row, "sample", HashIndex())
     else:
-        assert not plan.require_own(path, row, "sample", HashIndex())
+        assert not ownership.proves_training(path, row, "sample", HashIndex())
 
 
 @pytest.mark.parametrize(
@@ -317,9 +313,9 @@ def test_a_parent_whose_parquet_is_the_users_own_has_no_weights_to_start_from(ti
     parquet = places.results.parquet(ROWS["forcewithme/18"].artifact)
     parquet.parent.mkdir(parents=True)
     parquet.write_bytes(b"my own")
-    hashes = plan.Hashes(places.raw, HashIndex())
-    receipts.write(parquet, plan.ADMITTED, hashes.test(), receipts.now())
-    parent, child = plan.of_experiments(
+    hashes = InputHashes(places.raw, HashIndex())
+    receipts.write(parquet, ownership.ADMITTED, hashes.test(), receipts.now())
+    parent, child = plan.plan_experiments(
         [ROWS["forcewithme/18"], ROWS["forcewithme/32"]], "reproduce", "sample", places, hashes
     )
     assert not parent.blocked and not parent.runs

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from leapkit.core.columns import INPUTS_TO_NETWORK, TARGETS_TO_NETWORK
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import RowSelection
+from leapkit.core.recipes import RowSelection
 from leapkit.core.step_files import PUBLISHED, StepPair, list_pairs, months_between, steps_of
 from leapkit.data import cdf5, scaling, step_rows
 from leapkit.data.loader import Loader

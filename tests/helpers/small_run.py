@@ -22,15 +22,8 @@ from typing import Any, List
 
 import numpy as np
 
-from leapkit.core.experiments import (
-    CosineRestarts,
-    Experiment,
-    GroupRule,
-    PlateauSchedule,
-    PublishedCheckpoints,
-    Recipe,
-    RowSelection,
-)
+from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
+from leapkit.core.recipes import CosineRestarts, PlateauSchedule, Recipe, RowSelection
 from leapkit.data.loader import Loader
 from members.adam.experiments import EXPERIMENTS, AdamNetwork
 

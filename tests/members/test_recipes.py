@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 
 from blend import tables  # noqa: E402
 from launch.registry import members  # noqa: E402
-from leapkit.core import plan  # noqa: E402
-from leapkit.core.experiments import Augmentation, CosineRestarts, PlateauSchedule, RowSelection  # noqa: E402
 from leapkit.core.layout import RunFiles  # noqa: E402
+from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, RowSelection  # noqa: E402
+from leapkit.core.registry import choose_experiments  # noqa: E402
 from leapkit.run import training  # noqa: E402
 from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
@@ -92,8 +92,8 @@ def test_a_row_is_the_experiment_of_the_team(name):
 
 
 def test_the_exceptions_among_the_fine_tuned_are_the_teams():
-    assert {name for name, row in ROWS.items() if row.fresh} == {"forcewithme/40-stage2"}
-    assert ROWS["forcewithme/40-stage2"].fresh == ("fc.0.weight",)
+    assert {name for name, row in ROWS.items() if row.reinitialised} == {"forcewithme/40-stage2"}
+    assert ROWS["forcewithme/40-stage2"].reinitialised == ("fc.0.weight",)
     rules = {name: row.groups for name, row in ROWS.items() if row.groups}
     assert {name: rule.parents for name, rule in rules.items() if rule.parents} == {
         "forcewithme/38": (0,)
@@ -115,7 +115,7 @@ def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files():
         row
         for own in members().values()
         if any(row.blended for row in own)
-        for row in plan.wanted(own, "", "infer-only", everything=False)
+        for row in choose_experiments(own, "", "infer-only", everything=False)
     ]
     assert sorted(row.artifact for row in default) == sorted(
         artifact for artifact, _ in tables.find("v10").rows

@@ -29,7 +29,7 @@ def test_old_receipts_still_name_this_experiment(experiment: Experiment, profile
     record = [
         experiment.network_record(profile),
         experiment.recipe_record(profile),
-        list(experiment.fresh),
+        list(experiment.reinitialised),
         asdict(experiment.groups) if experiment.groups else None,
         experiment.artifact,
         experiment.parent,

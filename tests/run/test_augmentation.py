@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core.experiments import Augmentation  # noqa: E402
+from leapkit.core.recipes import Augmentation  # noqa: E402
 from leapkit.run.augmentation import augment  # noqa: E402
 
 torch.set_num_threads(1)

@@ -26,6 +26,7 @@ from leapkit.core import (
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
 from leapkit.core.files import sha256  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
+from leapkit.core.input_hashes import InputHashes  # noqa: E402
 from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
 from leapkit.data import (
     checkpoints,
@@ -258,7 +259,7 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
 def test_fresh_tensors_are_a_function_of_the_recipes_seed(
     with_parent, tiny_world, tmp_path, monkeypatch
 ):
-    row = replace(TUNED, groups=None, fresh=("fc1.weight",))
+    row = replace(TUNED, groups=None, reinitialised=("fc1.weight",))
     monkeypatch.setattr(small_run, "ROWS", (ROW, row))
     started = []
     monkeypatch.setattr(
@@ -428,8 +429,8 @@ def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_worl
     folder = copy_of(tuned, tmp_path)
     receipts.receipt_path(parent(folder).checkpoint).unlink()
     places = Layout(RawData(tiny_world), Results(folder), tmp_path)
-    _, experiment_plan = plan.of_experiments(
-        (ROW, TUNED), "reproduce", "sample", places, plan.Hashes(places.raw, HashIndex())
+    _, experiment_plan = plan.plan_experiments(
+        (ROW, TUNED), "reproduce", "sample", places, InputHashes(places.raw, HashIndex())
     )
     assert [part.reason for part in experiment_plan.checkpoints] == [
         "its parent is about to be trained"

@@ -23,8 +23,8 @@ torch = pytest.importorskip("torch")
 
 from leapkit.core.columns import ZERO, network_positions  # noqa: E402
 from leapkit.core.errors import KitError  # noqa: E402
-from leapkit.core.experiments import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
 from leapkit.core.layout import RawData, RunFiles  # noqa: E402
+from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
 from leapkit.data import scaling  # noqa: E402
 from leapkit.data.loader import Loader  # noqa: E402
 from leapkit.data.step_rows import StepRows  # noqa: E402

@@ -1,14 +1,16 @@
-"""Where everything of one world lies: the seed's layout below RAW_DATA and below submission (standard library only)."""
+"""Where every file of one world lies: below RAW_DATA, below submission, below a member's weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Mapping, Optional
 
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import RowSelection, group_stem
+from leapkit.core.experiments import group_stem
+from leapkit.core.files import sha256_json
 from leapkit.core.hash_index import HashIndex
+from leapkit.core.recipes import RowSelection
 from leapkit.core.step_files import (
     PUBLISHED,
     Split,
@@ -24,7 +26,7 @@ from leapkit.core.step_files import (
 
 @dataclass(frozen=True)
 class RawData:
-    """The user's data: Kaggle's CSVs, ClimSim's step files, the team's statistics. Read only."""
+    """The user's data, read only: Kaggle's CSVs, ClimSim's step files, the team's statistics."""
 
     root: Path
 
@@ -42,7 +44,7 @@ class RawData:
 
     @property
     def truth(self) -> Path:
-        """The withheld targets of test.csv: only the split maker's worlds have them, Kaggle never gave its own."""
+        """The withheld targets of test.csv. Only worlds of `make split` have them, Kaggle has not."""
         return self.root / "withheld" / "test_truth.parquet"
 
     @property
@@ -57,18 +59,20 @@ class RawData:
         return (self.root / "split.json").exists()
 
     def split(self) -> Split:
-        """split.json where the split maker wrote one, else the published months, as far as they are there.
+        """Return the split of split.json if it exists, else the published one.
 
-        Raises KitError where no month is there.
+        The published split is cut down to the months that exist. Raises KitError if none does.
         """
         if self.has_own_split:
             return read_split(self.root / "split.json")
-        there = list_months(self.steps)
-        if not there:
+        months = list_months(self.steps)
+        if not months:
             raise KitError(
-                "holds no month (YYYY-MM) of step files", self.steps, "see README, 'Real data'"
+                "holds no month (YYYY-MM) of step files",
+                self.steps,
+                "run `make fetch WHAT=steps MONTHS=...`, or give RAW_DATA=",
             )
-        return scaled_down(PUBLISHED, there)
+        return scaled_down(PUBLISHED, months)
 
     def training_pairs(self, first_month: str = "") -> List[StepPair]:
         return training_pairs(self.steps, self.split(), first_month)
@@ -76,13 +80,13 @@ class RawData:
     def validation_pairs(self) -> List[StepPair]:
         return validation_pairs(self.steps, self.split())
 
-    def row_index(self, rows: RowSelection) -> Optional[Path]:
-        """The team's own choice of rows, where these rows have one and the user has its file."""
-        path = self.root / rows.index
-        return path if rows.index and path.exists() else None
+    def row_index(self, selection: RowSelection) -> Optional[Path]:
+        """Return the file of the team's own choice of rows, if the selection has one and it exists."""
+        path = self.root / selection.index
+        return path if selection.index and path.exists() else None
 
     def scaling_files(self, family: str) -> Dict[str, Path]:
-        """What the numbers of a family depend on, by role."""
+        """Return what the numbers of a family depend on, by role."""
         folder = self.statistics(family)
         return {
             "mean.json": folder / "mean.json",
@@ -91,12 +95,13 @@ class RawData:
         }
 
     def test_files(self) -> Dict[str, Path]:
+        """Return what says which rows are predicted, by role."""
         return {"test.csv": self.test_csv, "sample_submission.csv": self.sample_submission}
 
 
 @dataclass(frozen=True)
 class Results:
-    """The results: one folder per experiment, the shared folder of parquets, the blend."""
+    """The results: a folder per experiment, the shared folder of parquets, the blend."""
 
     root: Path
 
@@ -127,13 +132,16 @@ class Results:
         return self.outputs(member) / number
 
     def validation_predictions(self, artifact: str) -> Path:
-        """A blend's view of an artifact's out-of-fold predictions."""
+        """The blend's copy of an artifact's validation predictions."""
         return self.subs / (artifact + ".npy")
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What one training run leaves: of all targets, or of one group of them (<id>_g0.pt, oof_g0.npy, ...)."""
+    """What one training run leaves in an experiment's folder.
+
+    It trains all targets (<id>.pt, oof.npy, ...) or one group of them (<id>_g0.pt, oof_g0.npy, ...).
+    """
 
     folder: Path
     id: str
@@ -160,7 +168,21 @@ class RunFiles:
         return self.folder / (group_stem("log", self.group) + ".txt")
 
 
-# What the split maker writes beside the step files.
+@dataclass(frozen=True)
+class Layout:
+    """Where the world, the results and a member's published checkpoints lie."""
+
+    raw: RawData
+    results: Results
+    weights: Path
+
+
+def scratch_path(folder: Path, inference_inputs: Mapping[str, str]) -> Path:
+    """Return the file of unfinished predictions, named after everything that decides them."""
+    return folder / f"predictions-{sha256_json(dict(inference_inputs))[:16]}.f32"
+
+
+# What `make split` writes beside the step files.
 WORLD_FILES = (
     "kaggle-data/train.csv",
     "kaggle-data/test.csv",
@@ -180,19 +202,12 @@ def world_receipt(root: Path) -> Path:
 
 
 def world_files(root: Path, index: HashIndex) -> Dict[str, str]:
-    """{name: sha256} of a world's files, its step files as one. Raises KitError where one is missing."""
+    """Return {name: sha256} of a world's files, its step files as one.
+
+    Raises KitError if a file is missing.
+    """
     steps = RawData(root).steps
-    files = {name: index.of(root / name) for name in WORLD_FILES}
-    files["steps"] = index.of_many(
-        [f for pair in list_pairs(steps) for f in (pair.mli, pair.mlo)], steps
-    )
-    return files
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the world, the results and a member's published checkpoints lie."""
-
-    raw: RawData
-    results: Results
-    weights: Path
+    hashes = {name: index.of(root / name) for name in WORLD_FILES}
+    files = [file for pair in list_pairs(steps) for file in (pair.mli, pair.mlo)]
+    hashes["steps"] = index.of_many(files, steps)
+    return hashes

@@ -1,7 +1,8 @@
-"""Receipts: what made a file, and whether that still holds (standard library only).
+"""Receipts: what made a file, and whether that still holds.
 
-A step is done when its receipt names exactly the inputs that it would use now, by sha256, and the product's bytes are
-the ones it names. What cannot change the result (stack, device, time, code) is recorded and never decides.
+A step is done if its receipt names exactly the inputs that it would use now, by sha256, and the
+product's bytes are the ones that it names. What cannot change the result (stack, device, time,
+code) is recorded and never decides.
 """
 
 from __future__ import annotations
@@ -18,18 +19,9 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import read_json, sha256, write_json
 from leapkit.core.hash_index import HashIndex
 
-# Raise when a change of the code changes results: every receipt of the number before is then stale.
+# Raise it when a change of the code changes results: all older receipts are then stale.
 NUMERICS = 1
 SUFFIX = ".receipt.json"
-
-
-def receipt_path(product: Path) -> Path:
-    """x.parquet -> x.receipt.json, whatever dots x holds."""
-    return product.with_name(product.stem + SUFFIX)
-
-
-def now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -40,8 +32,22 @@ class Verdict:
     reason: str
 
 
-def judge(product: Path, wanted: Mapping[str, str], index: HashIndex) -> Verdict:
-    """Compares the receipt of `product` with the inputs wanted now ({role: sha256}) and with the product's bytes."""
+def receipt_path(product: Path) -> Path:
+    """Return x.receipt.json for x.parquet, whatever dots x holds."""
+    return product.with_name(product.stem + SUFFIX)
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, in whole seconds."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def judge(product: Path, inputs: Mapping[str, str], index: HashIndex) -> Verdict:
+    """Compare the receipt of `product` with today's inputs and with the product's bytes.
+
+    inputs  {role: sha256} that the step would use now
+    Never raises KitError for a receipt that is missing or damaged: the step is then not done.
+    """
     receipt_file = receipt_path(product)
     if not product.exists():
         return Verdict(False, "not made yet")
@@ -49,25 +55,26 @@ def judge(product: Path, wanted: Mapping[str, str], index: HashIndex) -> Verdict
         return Verdict(False, "it has no receipt")
     try:
         receipt = read_json(receipt_file)
-        inputs, recorded = dict(receipt["inputs"]), receipt["sha256"]
+        recorded = dict(receipt["inputs"])
+        digest = receipt["sha256"]
     except (KitError, KeyError, TypeError, ValueError):
         return Verdict(False, "its receipt cannot be read")
     if receipt.get("numerics") != NUMERICS:
         return Verdict(False, "it was made by another version of the arithmetic")
-    for role in sorted(set(wanted) | set(inputs)):
-        if role not in inputs:
+    for role in sorted(set(inputs) | set(recorded)):
+        if role not in recorded:
             return Verdict(False, f"{role} is new")
-        if role not in wanted:
+        if role not in inputs:
             return Verdict(False, f"{role} is no longer used")
-        if inputs[role] != wanted[role]:
+        if recorded[role] != inputs[role]:
             return Verdict(False, f"{role} has changed")
-    if index.of(product) != recorded:
+    if index.of(product) != digest:
         return Verdict(False, "its bytes are not those of its receipt")
     return Verdict(True, "its receipt proves it")
 
 
 def environment() -> Dict[str, Any]:
-    """What the step ran on: recorded, never decisive."""
+    """Return what the step ran on: recorded, never decisive."""
     versions = {
         name: str(getattr(sys.modules[name], "__version__", "?"))
         for name in ("torch", "numpy", "pyarrow", "pandas")
@@ -90,7 +97,15 @@ def write(
     started: str,
     details: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
-    """Writes the receipt of a product that lies under its final name; the receipt is what makes it count."""
+    """Write the receipt of a product that has its final name, and return it.
+
+    The receipt is what makes the product count.
+
+    kind     of step
+    inputs   {role: sha256} of all that decides the product
+    started  a time by `now`
+    details  recorded, never decisive
+    """
     receipt = {
         "kind": kind,
         "product": product.name,
@@ -107,8 +122,24 @@ def write(
     return receipt
 
 
+def read(product: Path) -> Dict[str, Any]:
+    """Return the receipt of a product; {} if it has none, or one that is not a receipt."""
+    try:
+        receipt = read_json(receipt_path(product))
+    except KitError:
+        return {}
+    if not isinstance(receipt, dict) or not all(
+        isinstance(receipt.get(part, {}), dict) for part in ("details", "inputs")
+    ):
+        return {}
+    return receipt
+
+
 def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any]:
-    """The receipt of a product that is there and unchanged since. Raises KitError naming the remedy."""
+    """Return the receipt of a product that has not changed since.
+
+    Raises KitError with `remedy` if the product or its receipt is missing, damaged or stale.
+    """
     if not product.exists():
         raise KitError("is missing", product, remedy)
     receipt_file = receipt_path(product)
@@ -116,7 +147,7 @@ def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any
         raise KitError("has no receipt, so nothing says what made it", product, remedy)
     receipt = read_json(receipt_file, remedy)
     if not isinstance(receipt, dict) or not isinstance(receipt.get("inputs"), dict):
-        raise KitError("is no receipt", receipt_file, remedy)
+        raise KitError("is not a receipt", receipt_file, remedy)
     if receipt.get("numerics") != NUMERICS:
         raise KitError("was made by another version of the arithmetic", product, remedy)
     if receipt.get("sha256") != index.of(product):

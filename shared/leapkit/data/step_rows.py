@@ -14,7 +14,7 @@ from typing import Dict, Mapping, Optional, Sequence
 import numpy as np
 
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import RowSelection
+from leapkit.core.recipes import RowSelection
 from leapkit.core.step_files import StepPair, steps_of
 from leapkit.data.scaling import Scaling
 from leapkit.data.step_reader import StepReader

@@ -7,7 +7,7 @@ from typing import Tuple
 import torch
 
 from leapkit.core.columns import LEVELS
-from leapkit.core.experiments import Augmentation
+from leapkit.core.recipes import Augmentation
 
 
 def augment(

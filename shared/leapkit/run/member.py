@@ -22,10 +22,14 @@ from torch import nn
 from leapkit.core import job_runner, plan, receipts
 from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.experiments import PROFILES, Experiment, RowSelection, lineage, select
+from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.files import publish_copy, sha256, sha256_json
 from leapkit.core.hash_index import HashIndex
-from leapkit.core.layout import Layout, RawData, Results, RunFiles
+from leapkit.core.input_hashes import InputHashes
+from leapkit.core.layout import Layout, RawData, Results, RunFiles, scratch_path
+from leapkit.core.ownership import proves_training
+from leapkit.core.recipes import RowSelection
+from leapkit.core.registry import choose_experiments, lineage, select
 from leapkit.data import checkpoints, scaling, validation_predictions
 from leapkit.data.inference_set import prepare
 from leapkit.data.loader import Loader
@@ -79,7 +83,7 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
         chosen = select(experiments, options.experiments)
     else:
         chosen = tuple(
-            plan.wanted(experiments, options.experiments, options.command, everything=True)
+            choose_experiments(experiments, options.experiments, options.command, everything=True)
         )
     if len(chosen) == 1:
         run_experiment(chosen[0], experiments, build, options)
@@ -149,8 +153,8 @@ def decide(
     """The plan of the last of `family`; hashes are kept where all members and the launcher find them."""
     with locked(layout.results.cache):
         index = HashIndex(layout.results.hashes)
-        plans = plan.of_experiments(
-            family, options.command, options.profile, layout, plan.Hashes(layout.raw, index)
+        plans = plan.plan_experiments(
+            family, options.command, options.profile, layout, InputHashes(layout.raw, index)
         )
         index.save()
     waiting = [
@@ -284,7 +288,7 @@ class Parent:
         """The parent's tensors, but those of the child's freshly drawn `network` where its experiment says so."""
         tensors = dict(checkpoints.read_tensors(self.files.checkpoint))
         own = network.state_dict()
-        tensors.update((name, own[name].numpy()) for name in self.child.fresh)
+        tensors.update((name, own[name].numpy()) for name in self.child.reinitialised)
         return tensors
 
     def compared(self, files: RunFiles, score: float) -> Dict[str, Any]:
@@ -357,7 +361,7 @@ def infer(
     ):  # the first one parses test.csv, the others wait for it
         test = prepare(layout.raw, scale, layout.results.cache, sha256_json(depends))
     folder = layout.results.experiment(experiment.member, experiment.id)
-    scratch = plan.scratch_path(folder, experiment_plan.inference_inputs)
+    scratch = scratch_path(folder, experiment_plan.inference_inputs)
     for old in folder.glob("predictions-*.f32"):
         if old != scratch:
             old.unlink()
@@ -383,7 +387,7 @@ def infer(
         details["parents"] = {
             part.checkpoint.stem: made["weights"]
             for part in experiment_plan.checkpoints
-            for made in [plan.read_receipt(part.checkpoint).get("details", {})]
+            for made in [receipts.read(part.checkpoint).get("details", {})]
             if made.get("weights", "trained") != "trained"
         }
     inference.write_submission(target, z, test, scale)
@@ -409,7 +413,7 @@ def _require_no_twin(
         or prefixes == {experiment.published.prefix}
     ):
         return
-    if all(plan.require_own(part.checkpoint, experiment, profile, HashIndex()) for part in parts):
+    if all(proves_training(part.checkpoint, experiment, profile, HashIndex()) for part in parts):
         return
     raise KitError(
         "its tensors' names begin {} `module.`, unlike those of the team's files of {}: it may be a checkpoint "

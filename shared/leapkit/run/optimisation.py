@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 import torch
 from torch import nn
 
-from leapkit.core.experiments import CosineRestarts, PlateauSchedule, Recipe
+from leapkit.core.recipes import CosineRestarts, PlateauSchedule, Recipe
 
 
 def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -25,9 +25,9 @@ from leapkit.core.columns import (
     network_positions,
 )
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import Recipe
 from leapkit.core.files import write_text
 from leapkit.core.layout import RunFiles
+from leapkit.core.recipes import Recipe
 from leapkit.data import checkpoints
 from leapkit.data.loader import Loader
 from leapkit.data.progress import progress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from fetch import inventory
 from fetch.outcome import Outcome, say
 from fetch.places import KAGGLE_SIZES, TRAIN, Places
 from fetch.steps import months_of
+from leapkit.core import file_lock
 from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
 from leapkit.core.layout import RawData
 
@@ -115,19 +115,14 @@ def _alone(places: Places) -> Iterator[None]:
     """Two runs at a time would write into the same unfinished files."""
     with explain_os_errors(places.raw.root):
         places.staging.mkdir(parents=True, exist_ok=True)
-        handle = os.open(str(places.staging), os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    refusal = KitError(
+        "another `make fetch` is at work there", places.raw.root, "wait for it to end"
+    )
+    with file_lock.hold(places.staging, refusal):
         yield
         for folder, _, _ in os.walk(str(places.staging), topdown=False):
             with contextlib.suppress(OSError):  # something unfinished lies there
                 os.rmdir(folder)
-    except BlockingIOError as error:
-        raise KitError(
-            "another `make fetch` is at work there", places.raw.root, "wait for it to end"
-        ) from error
-    finally:
-        os.close(handle)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from leapkit.core.errors import EXIT_INTERRUPTED
-from leapkit.core.job_runner import Job, Slots, run
+from leapkit.core.file_lock import try_hold
+from leapkit.core.job_runner import Job, JobSlots, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +58,7 @@ def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(tmp_pa
         job("a/grandchild", f"touch {tmp_path}/g", ["a/child"]),
         job("a/other", f"touch {tmp_path}/o; exit 5"),
     ]
-    assert run(jobs, Slots(tmp_path / "slots", 2)) == 7
+    assert run(jobs, JobSlots(tmp_path / "slots", 2)) == 7
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "slots"]
     shown = lines(capsys)
     assert "[a/parent] words" in shown
@@ -79,7 +80,7 @@ def test_a_job_after_one_that_is_not_there_starts(capsys):
 def other_process(script, *arguments):
     """Python in a process of its own, which can be killed."""
     env = dict(os.environ, PYTHONPATH=str(ROOT / "shared"))
-    head = "import sys, threading, time\nfrom pathlib import Path\nfrom leapkit.core.job_runner import Job, Slots, run\n"
+    head = "import sys, threading, time\nfrom pathlib import Path\nfrom leapkit.core.job_runner import Job, JobSlots, run\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + script] + [str(a) for a in arguments],
         env=env,
@@ -92,7 +93,7 @@ def test_two_processes_share_their_slots(tmp_path):
     # Each command notes that it began and that it ended: O_APPEND keeps the order of all of them.
     script = """
 jobs = [Job("j%d" % k, ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]) for k in range(4)]
-sys.exit(run(jobs, Slots(Path(sys.argv[1]), 2)))
+sys.exit(run(jobs, JobSlots(Path(sys.argv[1]), 2)))
 """
     both = [other_process(script, tmp_path / "slots", tmp_path / "log") for _ in range(2)]
     for process in both:
@@ -108,37 +109,42 @@ sys.exit(run(jobs, Slots(Path(sys.argv[1]), 2)))
 def test_a_killed_holder_frees_its_slot(tmp_path):
     holder = other_process(
         """
-with Slots(Path(sys.argv[1]), 1).one(threading.Event()):
+with JobSlots(Path(sys.argv[1]), 1).hold(threading.Event()):
     print("has it", flush=True)
     time.sleep(60)
 """,
         tmp_path,
     )
     assert holder.stdout.readline() == "has it\n"
-    slots, stopping = Slots(tmp_path, 1), threading.Event()
-    assert slots._take(0) is None
+    slots = JobSlots(tmp_path, 1)
+
+    def is_free() -> bool:
+        with try_hold(slots.path(0)) as is_held:
+            return is_held
+
+    assert not is_free()
     holder.kill()
     holder.communicate()
-    with slots.one(stopping):
-        assert slots._take(0) is None
-    slots._take(0).close()
+    with slots.hold(threading.Event()):
+        assert not is_free()
+    assert is_free()
 
 
 def test_each_slot_has_its_gpu(tmp_path, capsys):
     # Each waits until both have begun.
     script = "echo $CUDA_VISIBLE_DEVICES; touch %s/$0; while [ ! -e %s/a ] || [ ! -e %s/b ]; do sleep 0.02; done"
     jobs = [Job(name, ["sh", "-c", script % ((tmp_path,) * 3), name]) for name in "ab"]
-    assert run(jobs, Slots(tmp_path / "slots", 2, ["3", "GPU-7"])) == 0
+    assert run(jobs, JobSlots(tmp_path / "slots", 2, ["3", "GPU-7"])) == 0
     assert sorted(line.split()[1] for line in lines(capsys)) == ["3", "GPU-7"]
 
 
 def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_path):
-    held = Slots(tmp_path, 3, ["0", "1"])
-    with held.one(threading.Event()) as a, held.one(threading.Event()) as b, held.one(
+    held = JobSlots(tmp_path, 3, ["0", "1"])
+    with held.hold(threading.Event()) as a, held.hold(threading.Event()) as b, held.hold(
         threading.Event()
     ) as c:
         assert [slot["CUDA_VISIBLE_DEVICES"] for slot in (a, b, c)] == ["0", "1", "0"]
-    with Slots(tmp_path, 1).one(threading.Event()) as none:
+    with JobSlots(tmp_path, 1).hold(threading.Event()) as none:
         assert none == {}
 
 
@@ -151,7 +157,7 @@ def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path):
 jobs = [Job("j%d" % k, ["sh", "-c", "echo $$ >$0/pid%d; exec sleep 60" % k, sys.argv[1]]) for k in range(3)]
 jobs.append(Job("after", ["touch", sys.argv[1] + "/after"], ["j0"]))
 from leapkit.core.errors import run_cli
-run_cli(lambda argv: run(jobs, Slots(Path(sys.argv[1]) / "slots", 2)), [])
+run_cli(lambda argv: run(jobs, JobSlots(Path(sys.argv[1]) / "slots", 2)), [])
 """,
         tmp_path,
     )

@@ -1,9 +1,8 @@
-"""Several commands side by side: their output line by line under their names, one's failure not the others'."""
+"""Several commands side by side: their lines under their names, one failure stops no other."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
@@ -12,14 +11,21 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence, TextIO
+from typing import ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from leapkit.core.errors import EXIT_INTERRUPTED, explain_os_errors
+from leapkit.core.errors import EXIT_INTERRUPTED
+from leapkit.core.file_lock import try_hold
+
+_POLL_SECONDS = 0.2  # between two tries to get a slot
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command, the name before its lines, and the names of the jobs that must have ended well before it starts."""
+    """A command.
+
+    name   is printed before each line of its output
+    after  names of jobs that must have ended with code 0 before it starts
+    """
 
     name: str
     command: List[str]
@@ -27,106 +33,132 @@ class Job:
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
-class Slots:
-    """At most `count` commands at a time, of all processes and containers that see `folder`.
+class JobSlots:
+    """At most `count` commands at a time, in all processes and containers that see `folder`.
 
-    A slot is a file's lock, which the kernel takes back however its holder ends. With `gpus`, slot k's command sees only
-    the k-th of them.
+    With `gpus` (numbers or ids), the command in slot k sees only the k-th of them, counted around.
     """
 
     def __init__(self, folder: Path, count: int, gpus: Sequence[str] = ()) -> None:
-        self.folder, self.count, self.gpus = folder, count, gpus
+        self.folder = folder
+        self.count = count
+        self.gpus = gpus
+
+    def path(self, slot: int) -> Path:
+        """Return the file whose lock is the slot."""
+        return self.folder / f"{slot}.lock"
 
     @contextlib.contextmanager
-    def one(self, stopping: threading.Event) -> Iterator[Dict[str, str]]:
-        """Waits for a slot (or for `stopping`) and holds it; yields what it adds to the environment."""
+    def hold(self, stopping: threading.Event) -> Iterator[Dict[str, str]]:
+        """Wait for a slot (or for `stopping`) and hold it; yield what it adds to the environment.
+
+        Raises KitError if the operating system refuses a lock.
+        """
         while True:
-            for k in range(self.count):
-                handle = self._take(k)
-                if handle:
-                    with handle:
-                        yield (
-                            {"CUDA_VISIBLE_DEVICES": self.gpus[k % len(self.gpus)]}
-                            if self.gpus
-                            else {}
-                        )
-                    return
-            if stopping.wait(0.2):
+            for slot in range(self.count):
+                with try_hold(self.path(slot)) as is_held:
+                    if is_held:
+                        yield self._environment(slot)
+                        return
+            if stopping.wait(_POLL_SECONDS):
                 yield {}
                 return
 
-    def _take(self, k: int) -> Optional[TextIO]:
-        """The locked file of slot k, None where another command has it."""
-        with explain_os_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = open(self.folder / ("%d.lock" % k), "w")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                handle.close()
-                return None
-        return handle
+    def _environment(self, slot: int) -> Dict[str, str]:
+        if not self.gpus:
+            return {}
+        return {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
 
 
-def run(jobs: Sequence[Job], slots: Optional[Slots] = None) -> int:
-    """Runs every job, those that others wait for first; returns the first exit code that is not 0, in their order.
+def run(jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> int:
+    """Run every job; return the first exit code that is not 0, in the order of `jobs`, else 0.
 
-    As many run at a time as there are slots (all of them without). A job whose forerunner failed is not started. On
-    Ctrl-C or SIGTERM the commands are asked to end, waited for, and none is started any more.
+    jobs   each one after those that it waits for
+    slots  how many run at a time; None runs all at once
+    A job is not started if one that it comes after failed. On Ctrl-C or SIGTERM the commands are
+    told to end and waited for, and no other is started.
     """
-    running: Dict[str, subprocess.Popen[str]] = {}
-    stopping, write = threading.Event(), threading.Lock()
-    futures: Dict[str, Future[int]] = {}
+    return JobRunner(jobs, slots).run()
 
-    def one(job: Job) -> int:
-        failed = [name for name in job.after if name in futures and futures[name].result()]
-        if failed and not stopping.is_set():
-            _say(write, f"{job.name} is not started: {failed[0]} failed")
-            return futures[failed[0]].result()
+
+class JobRunner:
+    """One run of several jobs, with a thread for each."""
+
+    def __init__(self, jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> None:
+        self._jobs = jobs
+        self._slots = slots
+        self._codes: Dict[str, Future[int]] = {}
+        self._processes: List[subprocess.Popen[str]] = []
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()  # no process starts while the others are stopped
+        self._printing = threading.Lock()
+
+    def run(self) -> int:
+        with ThreadPoolExecutor(max_workers=len(self._jobs)) as threads:
+            for job in self._jobs:
+                self._codes[job.name] = threads.submit(self._run_job, job)
+            try:
+                while not all(code.done() for code in self._codes.values()):
+                    time.sleep(0.05)
+            except KeyboardInterrupt:
+                self.stop()
+                raise
+        codes = {name: code.result() for name, code in self._codes.items()}
+        for name, code in codes.items():
+            if code:
+                self._print(f"{name} ended with code {code}; what the others made is kept")
+        return next((code for code in codes.values() if code), 0)
+
+    def stop(self) -> None:
+        """Tell all commands to end, and start no other."""
+        with self._starting:
+            self._stopping.set()
+            for process in self._processes:
+                process.terminate()
+
+    def _run_job(self, job: Job) -> int:
+        """Run one job when those before it have ended; return its exit code, or theirs."""
+        for name in job.after:
+            code = self._codes[name].result() if name in self._codes else 0
+            if code and not self._stopping.is_set():
+                self._print(f"{job.name} is not started: {name} failed")
+                return code
         slot: ContextManager[Dict[str, str]] = (
-            slots.one(stopping) if slots else contextlib.nullcontext({})
+            self._slots.hold(self._stopping) if self._slots else contextlib.nullcontext({})
         )
-        with slot as extra:
-            with write:
-                if stopping.is_set():
-                    return EXIT_INTERRUPTED
-                # In a session of its own: a terminal's Ctrl-C reaches it once, through the handler below.
-                process = running[job.name] = subprocess.Popen(
-                    job.command,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                    universal_newlines=True,
-                    start_new_session=True,
-                    env=dict(job.env, **extra),
-                )
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.strip():
-                    own = line.startswith(f"[{job.name}")  # of a job that runs jobs
-                    _say(write, line.rstrip() if own else f"[{job.name}] {line.rstrip()}")
-            return process.wait()
+        with slot as environment:
+            process = self._start(job, environment)
+            return self._stream(job, process) if process else EXIT_INTERRUPTED
 
-    with ThreadPoolExecutor(max_workers=len(jobs)) as pool:
-        for job in jobs:
-            futures[job.name] = pool.submit(one, job)
-        try:
-            while not all(future.done() for future in futures.values()):
-                time.sleep(0.05)
-        except KeyboardInterrupt:
-            with write:
-                stopping.set()
-                for process in running.values():
-                    process.terminate()
-            raise
-    codes = {name: future.result() for name, future in futures.items()}
-    for name, code in codes.items():
-        if code:
-            print("%s ended with code %d; what the others made is kept" % (name, code), flush=True)
-    return next((code for code in codes.values() if code), 0)
+    def _start(self, job: Job, environment: Mapping[str, str]) -> Optional[subprocess.Popen[str]]:
+        """Start a job's command; None if the run is being stopped."""
+        with self._starting:
+            if self._stopping.is_set():
+                return None
+            process = subprocess.Popen(
+                job.command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                universal_newlines=True,
+                # A terminal's Ctrl-C reaches a session of its own once, through `stop`.
+                start_new_session=True,
+                env={**job.env, **environment},
+            )
+            self._processes.append(process)
+            return process
 
+    def _stream(self, job: Job, process: subprocess.Popen[str]) -> int:
+        """Print a command's lines with the job's name; return its exit code."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip():
+                # A job that runs jobs has named its lines itself: adam prints [adam/195].
+                is_named = line.startswith(f"[{job.name}")
+                self._print(line.rstrip() if is_named else f"[{job.name}] {line.rstrip()}")
+        return process.wait()
 
-def _say(write: threading.Lock, line: str) -> None:
-    with write:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+    def _print(self, line: str) -> None:
+        with self._printing:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import os
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from leapkit.core import job_runner, plan, receipts
+from leapkit.core import file_lock, job_runner, plan, receipts
 from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
@@ -103,7 +102,9 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
         )
         for experiment in chosen
     ]
-    return job_runner.run(jobs, job_runner.Slots(layout.subs / ".slots", *_side_by_side(options)))
+    return job_runner.run(
+        jobs, job_runner.JobSlots(layout.subs / ".slots", *_side_by_side(options))
+    )
 
 
 def _side_by_side(options: argparse.Namespace) -> Any:
@@ -166,18 +167,10 @@ def decide(
     return plans[-1]
 
 
-@contextlib.contextmanager
-def locked(folder: Path, refuse: str = "") -> Iterator[None]:
+def locked(folder: Path, refuse: str = "") -> ContextManager[None]:
     """Holds a folder's lock; where another process has it, waits, or raises KitError with the reason `refuse`."""
-    with explain_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "w")
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if refuse else 0))
-        except OSError as error:
-            raise KitError(refuse, folder, "wait for it or stop it") from error
-        yield
+    refusal = KitError(refuse, folder, "wait for it or stop it") if refuse else None
+    return file_lock.hold(folder / ".lock", refusal)
 
 
 def train(

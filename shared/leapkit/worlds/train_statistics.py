@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, ContextManager, Dict, Iterator, List, Tuple
 
 import numpy as np
 
-from leapkit.core import receipts
+from leapkit.core import file_lock, receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
@@ -237,23 +236,12 @@ def publish(
         )
 
 
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> ContextManager[None]:
     """Holds the folder's lock, which the kernel takes back however this process ends. Raises KitError."""
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(str(folder), os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise KitError(
-                    "this command is at work here already", folder, "wait for it to end"
-                ) from error
-        yield
-    finally:
-        os.close(handle)
+    refusal = KitError("this command is at work here already", folder, "wait for it to end")
+    return file_lock.hold(folder, refusal, required=False)
 
 
 def run(raw: RawData, jobs: int) -> None:

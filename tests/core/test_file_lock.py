@@ -1,0 +1,112 @@
+"""A lock is held by one process at a time, and by nobody once its holder has ended, however it did."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leapkit.core.errors import KitError
+from leapkit.core.file_lock import hold, try_hold
+from tests.helpers.refusals import refused
+
+ROOT = Path(__file__).resolve().parents[2]
+BUSY = KitError("another run is at work here", "the folder", "wait for it")
+
+
+@pytest.fixture(params=["a file", "a file in a new folder", "a folder"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "a folder":
+        return tmp_path
+    return tmp_path / ("new/.lock" if "new" in request.param else ".lock")
+
+
+def holder(path: Path, seconds: float) -> subprocess.Popen:
+    """Another process that has the lock by the time this returns."""
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom leapkit.core.file_lock import hold\n"
+        "with hold(Path(sys.argv[1])):\n"
+        "    print('has it', flush=True)\n"
+        "    time.sleep(float(sys.argv[2]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(path), str(seconds)],
+        env=dict(os.environ, PYTHONPATH=str(ROOT / "shared")),
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "has it\n"
+    return process
+
+
+def test_a_second_process_is_refused_with_the_reason(path: Path) -> None:
+    process = holder(path, 60)
+    try:
+        with refused("the folder", "another run is at work here"), hold(path, BUSY):
+            raise AssertionError("two processes hold one lock")
+        with try_hold(path) as is_held:
+            assert not is_held
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_second_process_waits_until_the_first_one_ends(path: Path) -> None:
+    process = holder(path, 0.5)
+    started = time.monotonic()
+    with hold(path):
+        assert time.monotonic() - started > 0.3
+    process.communicate()
+
+
+def test_a_killed_holder_gives_the_lock_back(path: Path) -> None:
+    process = holder(path, 60)
+    process.kill()
+    process.communicate()
+    with hold(path, BUSY):
+        pass
+    with try_hold(path) as is_held:
+        assert is_held
+
+
+def test_a_holder_that_fails_gives_the_lock_back(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), hold(path, BUSY):
+        raise ZeroDivisionError
+    with hold(path, BUSY):
+        pass
+
+
+def test_what_a_lock_file_holds_is_kept(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("content")
+    with hold(tmp_path / ".lock", BUSY):
+        pass
+    assert (tmp_path / ".lock").read_text() == "content"
+
+
+def test_a_lock_that_cannot_be_created_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with refused(tmp_path / "file"), hold(tmp_path / "file" / ".lock"):
+        raise AssertionError("a lock below a file")
+
+
+def test_only_who_does_not_require_a_lock_continues_on_a_file_system_without_locks(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for refusal in (None, BUSY):
+        with refused(path, os.strerror(errno.ENOLCK)), hold(path, refusal):
+            raise AssertionError("nothing was locked")
+        with hold(path, refusal, required=False):
+            pass
+    with refused(path, os.strerror(errno.ENOLCK)), try_hold(path):
+        raise AssertionError("nothing was locked")

@@ -8,15 +8,15 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Sequence
 
 from fetch import inventory
 from fetch.outcome import Outcome, say
 from fetch.places import KAGGLE_SIZES, TRAIN, Places
-from fetch.steps import months_of
 from leapkit.core import file_lock
 from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
 from leapkit.core.layout import RawData
+from leapkit.core.splits import months_of
 
 WHAT = ("kaggle", TRAIN, "steps", "statistics", "weights", "drop")
 
@@ -33,7 +33,7 @@ def main(argv: List[str]) -> int:
     options = _options(argv)
     what = options.what.replace(",", " ").split()
     inventory.require_known(what, WHAT)
-    months = months_of(options.months) if options.months.strip() else ()
+    months = sorted(set(months_of(options.months, "MONTHS"))) if options.months.strip() else []
     weights: Dict[str, Path] = {}
     for item in options.weights:
         member, _, folder = item.partition("=")
@@ -68,7 +68,7 @@ def _options(argv: List[str]) -> argparse.Namespace:
 
 
 def _fetch(
-    places: Places, what: List[str], months: Tuple[str, ...], address: str, outcome: Outcome
+    places: Places, what: List[str], months: Sequence[str], address: str, outcome: Outcome
 ) -> None:
     """What came by hand first: it need not be fetched."""
     from fetch.network import trust_the_users_certificates
@@ -97,7 +97,7 @@ def _fetch(
         hub.fetch(places, months, outcome)
 
 
-def _end(places: Places, what: List[str], months: Tuple[str, ...], outcome: Outcome) -> int:
+def _end(places: Places, what: List[str], months: Sequence[str], outcome: Outcome) -> int:
     """Tells what of the asked is missing still."""
     asked = [row for row in inventory.rows(places, months) if row.what in what and row.missing]
     lacking = [row for row in asked if row.needed or row.what in ("steps", TRAIN)]

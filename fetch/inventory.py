@@ -22,7 +22,8 @@ from fetch.places import (
 )
 from fetch.steps import PAIR_BYTES, Month, Survey
 from leapkit.core.errors import KitError
-from leapkit.core.step_files import PUBLISHED, list_months, read_split, steps_of
+from leapkit.core.splits import PUBLISHED, read_split
+from leapkit.core.step_files import list_months, steps_of
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from leapkit.core import step_files
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import TEMPORARY
 from leapkit.core.step_files import parse_name, steps_of
@@ -18,20 +16,6 @@ from leapkit.data.cdf5 import Header, parse_header
 PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
 _HEADER = 1 << 13  # bytes that are read of a file: a step file's header has 2,200
 _OF_ITS_KIND = {"mli": "pbuf_SOLIN", "mlo": "cam_out_NETSW"}
-_EXAMPLE = "write MONTHS=0008-01:0008-03,0009-01, the earlier month of a range first"
-
-
-def months_of(text: str) -> Tuple[str, ...]:
-    """The months of `0008-01:0008-03,0009-01`, in order, each once. Raises KitError for anything else."""
-    found: Set[str] = set()
-    for part in re.split(r"[,\s]+", text.strip()):
-        try:
-            found.update(step_files.months_of(part))
-        except ValueError as error:
-            raise KitError(
-                f"{part!r} is no month and no range of months", "MONTHS", _EXAMPLE
-            ) from error
-    return tuple(sorted(found))
 
 
 def names_of(month: str) -> Iterator[str]:
@@ -45,7 +29,7 @@ def names_of(month: str) -> Iterator[str]:
 def month_of(name: str) -> Optional[str]:
     """The month that a step file belongs to by its name; None where the name is no step of the calendar."""
     found = parse_name(name)
-    return found[1][:7] if found else None
+    return found.stamp[:7] if found else None
 
 
 def require_step(path: Path, name: str) -> None:

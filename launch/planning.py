@@ -22,7 +22,8 @@ from leapkit.core.plan import (
 )
 from leapkit.core.receipts import Verdict
 from leapkit.core.sample_world import judge_world, sample_inputs
-from leapkit.core.step_files import PUBLISHED, read_month, steps_of
+from leapkit.core.splits import PUBLISHED
+from leapkit.core.step_files import read_month, steps_of
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def months_taken(raw: RawData) -> List[str]:
     odd = [
         "%-24s %s" % ("", month.line())
         for month in months
-        if month.odd or len(month.pairs) != steps_of(month.name)
+        if month.unexpected or len(month.pairs) != steps_of(month.name)
     ]
     return (
         lines

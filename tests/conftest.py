@@ -54,7 +54,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole world in Kaggle's and ClimSim's formats: 48 columns, 12 training, 2 validation and 3 test steps."""
     pytest.importorskip("netCDF4")
     from leapkit.core.receipts import now
-    from leapkit.core.step_files import Split
+    from leapkit.core.splits import Split
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
     from leapkit.worlds.make_world import make_world, write_world_receipt

@@ -1,4 +1,4 @@
-"""Experiment rows: what is impossible is refused when it is written down, and every shipped row works."""
+"""What is impossible is refused when an experiment is written; all shipped ones work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lock is held by one process at a time, and by nobody once its holder has ended, however it did."""
+"""One process at a time holds a lock, and nobody once its holder has ended, however it did."""
 
 from __future__ import annotations
 

@@ -23,16 +23,14 @@ from leapkit.core.columns import (
     TARGETS,
 )
 from leapkit.core.errors import KitError
+from leapkit.core.splits import Split, training_pairs, validation_pairs
 from leapkit.core.step_files import (
-    Month,
-    Split,
+    MonthListing,
     StepPair,
     list_months,
     list_pairs,
     read_month,
     steps_of,
-    training_pairs,
-    validation_pairs,
 )
 from leapkit.data import cdf5
 from leapkit.data.cdf5 import Cdf5Reader, array, parse_header
@@ -650,7 +648,7 @@ def test_odd_names_are_neither_steps_nor_errors_but_are_listed(tmp_path: Path) -
     (tmp_path / "0008-02" / "old" / (MLI % "0008-02-02-00000")).touch()  # nobody looks into it
     month = read_month(tmp_path / "0008-02")
     assert [pair.stamp for pair in month.pairs] == ["0008-02-01-00000", "0008-02-28-85200"]
-    assert month.lone == () and month.odd == tuple(sorted(ODD + ["old"]))
+    assert month.unpaired == () and month.unexpected == tuple(sorted(ODD + ["old"]))
     assert list_pairs(tmp_path) == list(month.pairs)
 
 
@@ -683,9 +681,9 @@ def test_a_month_is_whole_in_a_calendar_without_leap_years(
     make_names(tmp_path, month, ("%02d-85200" % days, "%02d-00000" % (days + 1)))
     found = read_month(tmp_path / month)
     assert [pair.stamp for pair in found.pairs] == ["%s-%02d-85200" % (month, days)] and len(
-        found.odd
+        found.unexpected
     ) == 2
-    assert found.line().startswith("%s: 1 of %d steps; no step files: " % (month, 72 * days))
+    assert found.line().startswith("%s: 1 of %d steps; not step files: " % (month, 72 * days))
 
 
 STAMP = st.builds(
@@ -713,13 +711,15 @@ def test_every_name_of_a_month_is_a_step_or_lone_or_odd(
     month = read_month(folder)
     assert sorted(
         [path.name for pair in month.pairs for path in (pair.mli, pair.mlo)]
-        + list(month.lone)
-        + list(month.odd)
+        + list(month.unpaired)
+        + list(month.unexpected)
     ) == sorted(names)
     real = {stamp for stamp in mli | mlo if 1 <= int(stamp[8:10]) <= 30 and int(stamp[11:]) < 86400}
     assert [pair.stamp for pair in month.pairs] == sorted(real & mli & mlo)
-    assert list(month.lone) == sorted(month.lone) and list(month.odd) == sorted(month.odd)
-    assert set(month.lone) == {MLI % s for s in real & mli - mlo} | {
+    assert list(month.unpaired) == sorted(month.unpaired) and list(month.unexpected) == sorted(
+        month.unexpected
+    )
+    assert set(month.unpaired) == {MLI % s for s in real & mli - mlo} | {
         MLO % s for s in real & mlo - mli
     }
     assert all(
@@ -741,20 +741,20 @@ def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
         (2016, 0, 0, "0008-02: whole, 2016 steps"),
         (2015, 0, 0, "0008-02: 2015 of 2016 steps"),
         (0, 0, 0, "0008-02: 0 of 2016 steps"),
-        (1, 1, 0, "0008-02: 1 of 2016 steps; without their twin: l0"),
-        (1, 3, 0, "0008-02: 1 of 2016 steps; without their twin: l0, l1, l2"),
+        (1, 1, 0, "0008-02: 1 of 2016 steps; without their counterpart: l0"),
+        (1, 3, 0, "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2"),
         (
             1,
             4,
             1,
-            "0008-02: 1 of 2016 steps; without their twin: l0, l1, l2 and 1 more; no step files: o0",
+            "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2 and 1 more; not step files: o0",
         ),
-        (2016, 0, 5, "0008-02: whole, 2016 steps; no step files: o0, o1, o2 and 2 more"),
+        (2016, 0, 5, "0008-02: whole, 2016 steps; not step files: o0, o1, o2 and 2 more"),
     ],
 )
 def test_a_month_says_in_a_line_what_it_holds(count: int, lone: int, odd: int, line: str) -> None:
     assert (
-        Month(
+        MonthListing(
             "0008-02",
             pairs_of("0008-02", count),
             tuple("l%d" % k for k in range(lone)),
@@ -769,7 +769,7 @@ def test_a_month_that_is_there_says_what_is_wrong_with_it(tmp_path: Path) -> Non
     make_names(tmp_path, "0008-01", ("02-00000",), ("mlo",))
     (tmp_path / "0008-01" / "wget-log").touch()
     assert read_month(tmp_path / "0008-01").line() == (
-        "0008-01: 2 of 2232 steps; without their twin: E3SM-MMF.mlo.0008-01-02-00000.nc; no step files: wget-log"
+        "0008-01: 2 of 2232 steps; without their counterpart: E3SM-MMF.mlo.0008-01-02-00000.nc; not step files: wget-log"
     )
 
 
@@ -782,10 +782,10 @@ def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
     lone = f"E3SM-MMF.{kind}.0008-01-01-01200.nc"
     with refused(
         tmp_path / "0008-01" / lone,
-        f"its twin {lone.replace(kind, twin)} is missing (and 2 more are)",
+        f"its counterpart {lone.replace(kind, twin)} is missing (and 2 more are)",
     ):
         list_pairs(tmp_path)
-    assert read_month(tmp_path / "0008-01").lone == tuple(
+    assert read_month(tmp_path / "0008-01").unpaired == tuple(
         "E3SM-MMF.%s.0008-01-01-0%d00.nc" % (kind, k) for k in (12, 24, 36)
     )
 
@@ -793,7 +793,8 @@ def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
 def test_one_missing_twin_speaks_of_no_others(tmp_path: Path) -> None:
     make_names(tmp_path, "0008-01", ("01-00000",), ("mlo",))
     with refused(
-        "E3SM-MMF.mlo.0008-01-01-00000.nc", "its twin E3SM-MMF.mli.0008-01-01-00000.nc is missing;"
+        "E3SM-MMF.mlo.0008-01-01-00000.nc",
+        "its counterpart E3SM-MMF.mli.0008-01-01-00000.nc is missing;",
     ):
         list_pairs(tmp_path)
 

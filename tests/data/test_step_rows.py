@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from leapkit.core.columns import INPUTS_TO_NETWORK, TARGETS_TO_NETWORK
 from leapkit.core.errors import KitError
 from leapkit.core.recipes import RowSelection
-from leapkit.core.step_files import PUBLISHED, StepPair, list_pairs, months_between, steps_of
+from leapkit.core.splits import PUBLISHED, months_between
+from leapkit.core.step_files import StepPair, list_pairs, steps_of
 from leapkit.data import cdf5, scaling, step_rows
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import FAMILIES, Scaling

@@ -200,7 +200,7 @@ def test_a_member_that_fails_leaves_the_others_running_and_the_blend_unstarted(
 @pytest.fixture(scope="module")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """384 columns, enough training steps for about ten seconds of training."""
-    from leapkit.core.step_files import Split
+    from leapkit.core.splits import Split
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
     from leapkit.worlds.make_world import make_world

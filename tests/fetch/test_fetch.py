@@ -1775,4 +1775,4 @@ def test_make_passes_everything_on(user: User, room: Path, tmp_path: Path) -> No
         and (user.raw / "kaggle-data" / "test.csv").read_bytes() == TEST
     )
     code, text = make(WHAT="steps", MONTHS="0008-2")
-    assert code == 2 and "MONTHS: '0008-2' is no month" in text
+    assert code == 2 and "MONTHS: '0008-2' is not a month" in text

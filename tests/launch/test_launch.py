@@ -287,7 +287,7 @@ def test_a_plan_names_the_months_that_train_and_what_of_them_is_not_whole(tmp_pa
         "x.part",
     ]
     assert third.endswith(
-        "0008-07: 0 of 2232 steps; without their twin: E3SM-MMF.mli.0008-07-02-01200.nc"
+        "0008-07: 0 of 2232 steps; without their counterpart: E3SM-MMF.mli.0008-07-02-01200.nc"
     )
     assert planning.months_taken(RawData(tmp_path / "nothing")) == []
 

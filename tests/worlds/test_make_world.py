@@ -21,17 +21,16 @@ from leapkit.core.files import sha256
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import WORLD_FILES, RawData, world_receipt
 from leapkit.core.sample_world import judge_world, sample_inputs
-from leapkit.core.step_files import (
+from leapkit.core.splits import (
     PUBLISHED,
     Split,
-    StepPair,
-    list_pairs,
     months_between,
     months_of,
     read_split,
     scaled_down,
     write_split,
 )
+from leapkit.core.step_files import StepPair, list_pairs
 from leapkit.data import csv_stream, inference_set, kaggle_csv, submission
 from leapkit.data.scaling import FAMILIES, load_scaling
 from leapkit.data.step_reader import StepReader
@@ -317,7 +316,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_ids(
     ],
 )
 def test_months_are_ranges_and_commas(text: str, expected: Tuple[str, ...]) -> None:
-    assert months_of(text) == expected
+    assert months_of(text, "--train") == expected
 
 
 @pytest.mark.parametrize(
@@ -339,9 +338,9 @@ def test_months_are_ranges_and_commas(text: str, expected: Tuple[str, ...]) -> N
     ],
 )
 def test_what_is_no_month_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError):
-        months_of(text)
-    with refused("--train", "mend the months"):
+    with refused("--train", "earlier month of a range first"):
+        months_of(text, "--train")
+    with refused("--train", "earlier month of a range first"):
         make_world.main(
             [
                 "--steps",
@@ -411,7 +410,7 @@ def test_a_split_reads_back_and_a_damaged_one_is_refused(tmp_path: Path) -> None
         '{"train": [], "validation": [], "validation_stride": 1, "test": []}',
     ):
         (tmp_path / "split.json").write_text(content)
-        with refused(tmp_path / "split.json", "split maker"):
+        with refused(tmp_path / "split.json", "make split"):
             read_split(tmp_path / "split.json")
 
 
@@ -688,7 +687,7 @@ def test_a_changed_a_missing_and_an_added_step_are_noticed(raw: RawData) -> None
     pair.mlo.write_bytes(original[:-1] + b"\x01")
     assert judge_world(raw.root, INPUTS_OF_TINY).reason == "steps has changed"
     pair.mlo.unlink()
-    assert "twin" in judge_world(raw.root, INPUTS_OF_TINY).reason
+    assert "counterpart" in judge_world(raw.root, INPUTS_OF_TINY).reason
     pair.mli.unlink()
     assert judge_world(raw.root, INPUTS_OF_TINY).reason == "steps has changed"
     shutil.rmtree(str(raw.steps))

@@ -141,7 +141,7 @@ def test_a_missing_twin_is_named(
     lone.mlo.unlink()
     with refused("1 of 3 months"):
         run(steps, tmp_path / "rows")
-    assert f"{lone.mli}: its twin {lone.mlo.name} is missing" in capsys.readouterr().out
+    assert f"{lone.mli}: its counterpart {lone.mlo.name} is missing" in capsys.readouterr().out
 
 
 def test_a_full_disk_keeps_the_months_that_are_made(
@@ -159,7 +159,10 @@ def test_a_full_disk_keeps_the_months_that_are_made(
 
 @pytest.mark.parametrize(
     "months, words",
-    [("0008-13", "months are YYYY-MM"), ("0008-02:0008-01", "the earlier one first")],
+    [
+        ("0008-13", "is not a month (YYYY-MM)"),
+        ("0008-02:0008-01", "the earlier month of a range first"),
+    ],
 )
 def test_months_that_are_none_are_refused(
     steps: Path, tmp_path: Path, months: str, words: str

@@ -1,1 +1,1 @@
-"""What needs nothing but Python's standard library: names, files, receipts, experiments and the plan of a run."""
+"""What needs only the standard library: names, files, receipts, experiments, the plan of a run."""

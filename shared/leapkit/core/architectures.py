@@ -1,4 +1,4 @@
-"""The numbers of networks that several members built (standard library only); leapkit.nets.residual_lstm builds them."""
+"""The numbers of networks that several members built; leapkit.nets.residual_lstm builds them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Tuple
 
 @dataclass(frozen=True)
 class ResidualStack:
-    """K bidirectional LSTMs in series, each followed by a LayerNorm, some with a skip (reference/models.md section 3).
+    """K bidirectional LSTMs in series, each followed by a LayerNorm, some with a skip.
+
+    Source: docs/reference/models.md, "Residual stack". Layers are counted from 0.
 
     layers       K
     hidden       LSTM units per direction
@@ -17,7 +19,10 @@ class ResidualStack:
     saved        layers without a mix whose output becomes `last`
     keep, carry  of the mix
     mamba_state  states of a Mamba layer after every LSTM; 0 for none
-    named_init   initialisation by parameter name (leapkit.nets.blocks.initialise_by_name), else torch's default
+    named_init   initialisation by parameter name (leapkit.nets.blocks.initialise_by_name), else
+                 torch's default
+
+    Raises ValueError if the fields contradict each other.
     """
 
     layers: int
@@ -34,26 +39,24 @@ class ResidualStack:
         if min(self.layers, self.hidden) < 1 or self.mamba_state < 0:
             raise ValueError(f"{self}: widths are at least 1")
         if not set(self.gelu) | set(self.residual) | set(self.saved) <= set(range(self.layers)):
-            raise ValueError(f"{self}: a layer that is not there")
-        if set(self.residual) & set(self.saved) or (self.residual and not self.saved):
-            raise ValueError(
-                f"{self}: a layer is mixed or saved, and something is saved before the first mix"
-            )
-        if self.residual and min(self.saved) > min(self.residual):
+            raise ValueError(f"{self}: a layer does not exist")
+        if set(self.residual) & set(self.saved):
+            raise ValueError(f"{self}: a layer is mixed or saved, not both")
+        if self.residual and not (self.saved and min(self.saved) < min(self.residual)):
             raise ValueError(f"{self}: nothing is saved before the first mix")
 
     def narrower(self, layers: int, hidden: int) -> ResidualStack:
-        """The same network with fewer and narrower layers, for small worlds."""
+        """Return the same network with fewer and narrower layers, for small worlds."""
 
-        def kept(chosen: Tuple[int, ...]) -> Tuple[int, ...]:
-            return tuple(i for i in chosen if i < layers)
+        def remaining(chosen: Tuple[int, ...]) -> Tuple[int, ...]:
+            return tuple(layer for layer in chosen if layer < layers)
 
         return replace(
             self,
             layers=layers,
             hidden=hidden,
-            gelu=kept(self.gelu),
-            residual=kept(self.residual),
-            saved=kept(self.saved),
+            gelu=remaining(self.gelu),
+            residual=remaining(self.residual),
+            saved=remaining(self.saved),
             mamba_state=min(self.mamba_state, 8),
         )

@@ -1,7 +1,7 @@
-"""Every column name, order, unit and group, generated in one place (standard library only).
+"""Every input and target of an atmospheric column: names, orders, units and groups.
 
-Kaggle order is the order on disk; network order puts the scalars first. Level 0 is the model top, 59 the
-lowest level. Facts: reference/data_pipeline.md sections 1.2, 1.4, 4.2 and 4.3.
+Kaggle order is the order on disk; network order puts the scalars first. Level 0 is the model top,
+59 the lowest level. Facts: docs/reference/data_pipeline.md, "Columns" and "Submission values".
 """
 
 from __future__ import annotations
@@ -72,11 +72,14 @@ def _names(variables: Tuple[Tuple[str, str], ...]) -> List[str]:
 
 
 def _levels(variables: Tuple[Tuple[str, str], ...]) -> List[str]:
-    return ["%s_%d" % (name, level) for name, _ in variables for level in range(LEVELS)]
+    return [f"{name}_{level}" for name, _ in variables for level in range(LEVELS)]
 
 
-_STATES, _SCALARS_IN, _GASES = _levels(STATE_PROFILES), _names(INPUT_SCALARS), _levels(GAS_PROFILES)
-_TENDENCIES, _SCALARS_OUT = _levels(TENDENCY_PROFILES), _names(OUTPUT_SCALARS)
+_STATES = _levels(STATE_PROFILES)
+_SCALARS_IN = _names(INPUT_SCALARS)
+_GASES = _levels(GAS_PROFILES)
+_TENDENCIES = _levels(TENDENCY_PROFILES)
+_SCALARS_OUT = _names(OUTPUT_SCALARS)
 
 SAMPLE_ID = "sample_id"
 INPUTS: Tuple[str, ...] = tuple(_STATES + _SCALARS_IN + _GASES)  # 556, Kaggle order
@@ -89,30 +92,31 @@ INPUTS_TO_NETWORK: Tuple[int, ...] = tuple(INPUTS.index(name) for name in NETWOR
 TARGETS_TO_NETWORK: Tuple[int, ...] = tuple(TARGETS.index(name) for name in NETWORK_TARGETS)
 TARGETS_TO_KAGGLE: Tuple[int, ...] = tuple(NETWORK_TARGETS.index(name) for name in TARGETS)
 
-# The eight scalars, then the six profiles: the seven groups of fine-tuning, as slices of network order.
+# The seven groups of fine-tuning, as slices of network order: the eight scalars, then the six
+# profiles.
 GROUP_NAMES: Tuple[str, ...] = ("scalars",) + tuple(name for name, _ in TENDENCY_PROFILES)
 GROUPS: Tuple[slice, ...] = (slice(0, 8),) + tuple(slice(8 + 60 * g, 68 + 60 * g) for g in range(6))
 
 # Written as 0 in every submission: the five water and wind tendencies at the twelve top levels.
 ZERO: Tuple[str, ...] = tuple(
-    "%s_%d" % (name, level)
+    f"{name}_{level}"
     for name, _ in TENDENCY_PROFILES
     if name != "ptend_t"
     for level in range(12)
 )
 # Written as -state_q0002_k/1200: cloud liquid that one step removes entirely.
 LINEAR_LEVELS: Tuple[int, ...] = tuple(range(12, 28))
-LINEAR: Tuple[str, ...] = tuple("ptend_q0002_%d" % level for level in LINEAR_LEVELS)
-LINEAR_INPUTS: Tuple[str, ...] = tuple("state_q0002_%d" % level for level in LINEAR_LEVELS)
-# The 292 columns that networks really predict.
+LINEAR: Tuple[str, ...] = tuple(f"ptend_q0002_{level}" for level in LINEAR_LEVELS)
+LINEAR_INPUTS: Tuple[str, ...] = tuple(f"state_q0002_{level}" for level in LINEAR_LEVELS)
+# The 292 targets that the networks' predictions decide.
 PREDICTED: Tuple[str, ...] = tuple(name for name in TARGETS if name not in set(ZERO + LINEAR))
 
 
 def kaggle_positions(names: Tuple[str, ...]) -> List[int]:
-    """Positions of target columns in Kaggle order."""
+    """Return the positions of targets in Kaggle order."""
     return [TARGETS.index(name) for name in names]
 
 
 def network_positions(names: Tuple[str, ...]) -> List[int]:
-    """Positions of target columns in network order."""
+    """Return the positions of targets in network order."""
     return [NETWORK_TARGETS.index(name) for name in names]

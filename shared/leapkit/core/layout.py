@@ -1,4 +1,4 @@
-"""Where every file of one world lies: below RAW_DATA, below submission, below a member's weights."""
+"""Where the files of one world lie: below RAW_DATA, submission and a member's weights folder."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from leapkit.core.experiments import group_stem
 from leapkit.core.files import sha256_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.recipes import RowSelection
-from leapkit.core.step_files import (
+from leapkit.core.splits import (
     PUBLISHED,
     Split,
-    StepPair,
-    list_months,
-    list_pairs,
     read_split,
     scaled_down,
     training_pairs,
     validation_pairs,
 )
+from leapkit.core.step_files import StepPair, list_months, list_pairs
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class RawData:
 
     @property
     def truth(self) -> Path:
-        """The withheld targets of test.csv. Only worlds of `make split` have them, Kaggle has not."""
+        """The withheld targets of test.csv, which only a world of `make split` has."""
         return self.root / "withheld" / "test_truth.parquet"
 
     @property
@@ -81,7 +79,7 @@ class RawData:
         return validation_pairs(self.steps, self.split())
 
     def row_index(self, selection: RowSelection) -> Optional[Path]:
-        """Return the file of the team's own choice of rows, if the selection has one and it exists."""
+        """Return the file that names the selection's rows, if it has one and the user has it."""
         path = self.root / selection.index
         return path if selection.index and path.exists() else None
 
@@ -140,7 +138,7 @@ class Results:
 class RunFiles:
     """What one training run leaves in an experiment's folder.
 
-    It trains all targets (<id>.pt, oof.npy, ...) or one group of them (<id>_g0.pt, oof_g0.npy, ...).
+    It trains all targets (<id>.pt, oof.npy, ...) or one group of them (<id>_g0.pt, oof_g0.npy).
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The members' experiments: found from the folders below members/, checked, and chosen for a run."""
+"""The members' experiments: found in the folders below members/, and chosen for a run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import TEMPORARY
 from leapkit.core.layout import world_receipt
 from leapkit.core.sample_world import judge_world, sample_inputs
-from leapkit.core.step_files import Split, months_between
+from leapkit.core.splits import Split, months_between
 from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
 from leapkit.sampleworld.write import write_steps
 from leapkit.worlds.make_world import make_world, write_world_receipt

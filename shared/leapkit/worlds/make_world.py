@@ -25,15 +25,8 @@ from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import atomic, publish_copy, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, world_files, world_receipt
-from leapkit.core.step_files import (
-    Split,
-    StepPair,
-    list_pairs,
-    months_of,
-    training_pairs,
-    validation_pairs,
-    write_split,
-)
+from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
+from leapkit.core.step_files import StepPair, list_pairs
 from leapkit.data import kaggle_csv, scaling, submission
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader
@@ -226,10 +219,10 @@ def main(argv: List[str]) -> int:
         raise KitError("already holds something", options.to, "remove it or choose another folder")
     try:
         split = Split(
-            months_of(options.train),
-            months_of(options.validation),
+            months_of(options.train, "--train"),
+            months_of(options.validation, "--validation"),
             options.validation_stride,
-            months_of(options.test),
+            months_of(options.test, "--test"),
         )
     except ValueError as error:
         raise KitError(str(error), "--train, --validation, --test", "mend the months") from error

@@ -25,7 +25,8 @@ from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, run_cli
 from leapkit.core.files import atomic, require_free
 from leapkit.core.hash_index import HashIndex
-from leapkit.core.step_files import list_months, months_of, read_month, require_pairs
+from leapkit.core.splits import months_of
+from leapkit.core.step_files import list_months, read_month, require_pairs
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader
 
@@ -132,10 +133,7 @@ def main(argv: List[str]) -> int:
     )
     options = parser.parse_args(argv)
     steps, to = options.steps.resolve(), options.to.resolve()
-    try:
-        months = months_of(options.months) if options.months else list_months(steps)
-    except ValueError as error:
-        raise KitError(str(error), "--months", "mend the months") from error
+    months = months_of(options.months, "--months") if options.months else list_months(steps)
     if not months:
         raise KitError("holds no month (YYYY-MM)", steps, "check the path")
     work = (

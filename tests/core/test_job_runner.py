@@ -1,4 +1,4 @@
-"""Commands side by side: their order, their failures, their slots across processes, and how they end."""
+"""Commands side by side: their order, their failures, their slots, and how they end."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def test_a_job_after_one_that_is_not_there_starts(capsys):
 def other_process(script, *arguments):
     """Python in a process of its own, which can be killed."""
     env = dict(os.environ, PYTHONPATH=str(ROOT / "shared"))
-    head = "import sys, threading, time\nfrom pathlib import Path\nfrom leapkit.core.job_runner import Job, JobSlots, run\n"
+    head = (
+        "import sys, threading, time\nfrom pathlib import Path\n"
+        "from leapkit.core.job_runner import Job, JobSlots, run\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", head + script] + [str(a) for a in arguments],
         env=env,
@@ -92,7 +95,8 @@ def other_process(script, *arguments):
 def test_two_processes_share_their_slots(tmp_path):
     # Each command notes that it began and that it ended: O_APPEND keeps the order of all of them.
     script = """
-jobs = [Job("j%d" % k, ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]) for k in range(4)]
+command = ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]
+jobs = [Job(f"j{k}", command) for k in range(4)]
 sys.exit(run(jobs, JobSlots(Path(sys.argv[1]), 2)))
 """
     both = [other_process(script, tmp_path / "slots", tmp_path / "log") for _ in range(2)]
@@ -132,18 +136,21 @@ with JobSlots(Path(sys.argv[1]), 1).hold(threading.Event()):
 
 def test_each_slot_has_its_gpu(tmp_path, capsys):
     # Each waits until both have begun.
-    script = "echo $CUDA_VISIBLE_DEVICES; touch %s/$0; while [ ! -e %s/a ] || [ ! -e %s/b ]; do sleep 0.02; done"
-    jobs = [Job(name, ["sh", "-c", script % ((tmp_path,) * 3), name]) for name in "ab"]
+    script = (
+        f"cd {tmp_path}; echo $CUDA_VISIBLE_DEVICES; touch $0; "
+        "while [ ! -e a ] || [ ! -e b ]; do sleep 0.02; done"
+    )
+    jobs = [Job(name, ["sh", "-c", script, name]) for name in "ab"]
     assert run(jobs, JobSlots(tmp_path / "slots", 2, ["3", "GPU-7"])) == 0
     assert sorted(line.split()[1] for line in lines(capsys)) == ["3", "GPU-7"]
 
 
 def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_path):
-    held = JobSlots(tmp_path, 3, ["0", "1"])
-    with held.hold(threading.Event()) as a, held.hold(threading.Event()) as b, held.hold(
+    slots = JobSlots(tmp_path, 3, ["0", "1"])
+    with slots.hold(threading.Event()) as a, slots.hold(threading.Event()) as b, slots.hold(
         threading.Event()
     ) as c:
-        assert [slot["CUDA_VISIBLE_DEVICES"] for slot in (a, b, c)] == ["0", "1", "0"]
+        assert [environment["CUDA_VISIBLE_DEVICES"] for environment in (a, b, c)] == ["0", "1", "0"]
     with JobSlots(tmp_path, 1).hold(threading.Event()) as none:
         assert none == {}
 
@@ -154,14 +161,15 @@ def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_pa
 def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path):
     process = other_process(
         """
-jobs = [Job("j%d" % k, ["sh", "-c", "echo $$ >$0/pid%d; exec sleep 60" % k, sys.argv[1]]) for k in range(3)]
+command = "echo $$ >$0/pid{}; exec sleep 60"
+jobs = [Job(f"j{k}", ["sh", "-c", command.format(k), sys.argv[1]]) for k in range(3)]
 jobs.append(Job("after", ["touch", sys.argv[1] + "/after"], ["j0"]))
 from leapkit.core.errors import run_cli
 run_cli(lambda argv: run(jobs, JobSlots(Path(sys.argv[1]) / "slots", 2)), [])
 """,
         tmp_path,
     )
-    pids = [tmp_path / ("pid%d" % k) for k in range(3)]
+    pids = [tmp_path / f"pid{k}" for k in range(3)]
     wait_for(lambda: sum(p.exists() and p.read_text().endswith("\n") for p in pids) == 2)
     time.sleep(0.1)
     process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A step is done when its receipt names today's inputs and the product's own bytes, and for no other reason."""
+"""A step is done if its receipt names today's inputs and the product's own bytes, else never."""
 
 from __future__ import annotations
 
@@ -123,6 +123,7 @@ def test_an_unreadable_receipt_is_no_proof_and_no_traceback(product: Path, conte
     receipt_path(product).write_bytes(content)
     verdict = judge(product, INPUTS, HashIndex())
     assert not verdict.done and verdict.reason
+    assert receipts.read(product).get("inputs", {}) == {}
     with refused(receipt_path(product).name[: -len(".receipt.json")], REMEDY):
         require_valid(product, HashIndex(), REMEDY)
 
@@ -207,6 +208,11 @@ def test_a_receipt_says_what_made_the_product_from_what_when_and_on_what(
 
 def test_times_are_in_utc_and_sort_as_text() -> None:
     assert re.match(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+00:00$", receipts.now())
+
+
+def test_a_receipt_reads_back_and_a_missing_one_is_empty(product: Path) -> None:
+    assert receipts.read(product)["details"] == {"rows": 7}
+    assert receipts.read(product.with_name("another.parquet")) == {}
 
 
 # --- require_valid --------------------------------------------------------------------------------

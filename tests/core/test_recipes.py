@@ -1,0 +1,122 @@
+"""An impossible recipe is refused when it is written; at sample size it stays the same one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from leapkit.core.recipes import (
+    Augmentation,
+    CosineRestarts,
+    PlateauSchedule,
+    Recipe,
+    RowSelection,
+    at_sample_size,
+)
+
+RECIPE = Recipe(lr=1e-3, epochs=1, batch=2, validation_batch=2, seed=0, schedule=PlateauSchedule())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_month": "1-2"},
+        {"first_month": ""},
+        {"first_month": "0001-2"},
+        {"first_month": "0001-02-03"},
+        {"first_month": "x0001-02"},
+        {"fraction": 0.0},
+        {"fraction": -0.5},
+        {"fraction": 1.5},
+        {"fraction": float("nan")},
+    ],
+)
+def test_impossible_training_rows_are_refused(wrong):
+    with pytest.raises(ValueError):
+        RowSelection(**wrong)
+
+
+@pytest.mark.parametrize(
+    "kind, wrong",
+    [
+        (PlateauSchedule, {"factor": 0.0}),
+        (PlateauSchedule, {"factor": 1.0}),
+        (PlateauSchedule, {"factor": -0.1}),
+        (PlateauSchedule, {"patience": -1}),
+        (PlateauSchedule, {"min_lr": -1e-9}),
+        (CosineRestarts, {"first": 0, "factor": 1, "min_lr": 0}),
+        (CosineRestarts, {"first": 1, "factor": 0, "min_lr": 0}),
+        (CosineRestarts, {"first": 1, "factor": 1, "min_lr": -1e-9}),
+        (Augmentation, {"flip": -0.1, "roll": 0.1, "shift": 1}),
+        (Augmentation, {"flip": 0.6, "roll": 0.6, "shift": 1}),
+        (Augmentation, {"flip": 0.1, "roll": 0.1, "shift": 0}),
+    ],
+)
+def test_an_impossible_schedule_or_augmentation_is_refused(kind, wrong):
+    with pytest.raises(ValueError):
+        kind(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lr": 0.0},
+        {"lr": -1.0},
+        {"clip": 0.0},
+        {"smooth_l1_beta": 0.0},
+        {"epochs": 0},
+        {"batch": 0},
+        {"validation_batch": 0},
+        {"evaluations_per_epoch": 0},
+        {"lr": float("nan")},
+        {"lr": {}},
+        {"lr": {"a": 1.0, "b": 0.0}},
+        {"lr": {"a": 1.0, "b": float("nan")}},
+        {"optimiser": "sgd"},
+        {"evaluations_per_epoch": (2, 2)},
+        {"evaluations_per_epoch": (0,)},
+        {"skipped_evaluations": 2},
+        {"skipped_evaluations": -1},
+        {"min_gain": -1e-9},
+    ],
+)
+def test_an_impossible_recipe_is_refused(wrong):
+    with pytest.raises(ValueError):
+        replace(RECIPE, **wrong)
+
+
+def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest():
+    recipe = replace(
+        RECIPE,
+        epochs=9,
+        batch=2048,
+        schedule=CosineRestarts(3, 2, 1e-5),
+        lr={"a": 1e-4, "b": 2e-4},
+        evaluations_per_epoch=(2,) * 8 + (10,),
+        betas=(0.9, 0.95),
+        clip=9,
+        seed=7,
+        smooth_l1_beta=0.5,
+    )
+    small = at_sample_size(recipe, epochs=2, faster=10)
+    assert (small.epochs, small.schedule, small.evaluations_per_epoch) == (
+        2,
+        CosineRestarts(2, 2, 1e-5),
+        1,
+    )
+    assert (
+        small.rates == {"a": pytest.approx(1e-3), "b": pytest.approx(2e-3)}
+        and small.rows.fraction == 1
+    )
+    assert small.batch < recipe.batch and at_sample_size(recipe).epochs < recipe.epochs
+    assert (small.betas, small.clip, small.seed, small.smooth_l1_beta) == ((0.9, 0.95), 9, 7, 0.5)
+
+
+def test_fine_tuning_at_sample_size_stays_one_epoch_with_its_evaluations():
+    recipe = replace(
+        RECIPE, schedule=CosineRestarts(1, 1, 1e-7), evaluations_per_epoch=8, skipped_evaluations=5
+    )
+    small = at_sample_size(recipe)
+    assert (small.epochs, small.schedule, small.rows.fraction) == (1, recipe.schedule, 0.125)
+    assert (small.evaluations_per_epoch, small.skipped_evaluations) == (8, 5)

@@ -176,7 +176,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> List[Path]:
 
 
 def some_files(root: Path, contents: Iterable[bytes]) -> List[Path]:
-    paths = [root / ("0008-%02d" % (k % 3)) / ("%d.nc" % k) for k, _ in enumerate(contents)]
+    paths = [root / f"0008-{k % 3:02d}" / f"{k}.nc" for k, _ in enumerate(contents)]
     for path, content in zip(paths, contents):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -417,7 +417,7 @@ def test_another_file_that_took_over_an_inode_is_read(tmp_path: Path, settled: N
     """File systems give a number out again at once."""
     index, seen = HashIndex(), set()
     for k in range(20):
-        path = tmp_path / ("%d" % k)
+        path = tmp_path / str(k)
         path.write_bytes(b"%02d" % k)
         assert index.of(path) == digest(b"%02d" % k)
         seen.add(path.stat().st_ino)

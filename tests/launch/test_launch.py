@@ -281,7 +281,7 @@ def test_a_plan_names_the_months_that_train_and_what_of_them_is_not_whole(tmp_pa
         "of",
         "2232",
         "steps;",
-        "no",
+        "not",
         "step",
         "files:",
         "x.part",

@@ -99,10 +99,7 @@ GROUPS: Tuple[slice, ...] = (slice(0, 8),) + tuple(slice(8 + 60 * g, 68 + 60 * g
 
 # Written as 0 in every submission: the five water and wind tendencies at the twelve top levels.
 ZERO: Tuple[str, ...] = tuple(
-    f"{name}_{level}"
-    for name, _ in TENDENCY_PROFILES
-    if name != "ptend_t"
-    for level in range(12)
+    f"{name}_{level}" for name, _ in TENDENCY_PROFILES if name != "ptend_t" for level in range(12)
 )
 # Written as -state_q0002_k/1200: cloud liquid that one step removes entirely.
 LINEAR_LEVELS: Tuple[int, ...] = tuple(range(12, 28))

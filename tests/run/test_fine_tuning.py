@@ -22,6 +22,7 @@ from leapkit.core import (
     experiments,
     plan,
     receipts,
+    registry,
 )
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
 from leapkit.core.files import sha256  # noqa: E402
@@ -234,7 +235,7 @@ def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
 
 
 def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path):
-    rows = experiments.by_id(fwm.EXPERIMENTS)
+    rows = registry.by_id(fwm.EXPERIMENTS)
     child, first = rows["40-stage2"], rows["40-stage1"]
     files = RunFiles(tmp_path / "outputs" / "forcewithme" / first.id, first.id)
     torch.manual_seed(1)

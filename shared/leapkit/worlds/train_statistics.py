@@ -89,7 +89,7 @@ class State:
 
 
 def stamp_of(path: Path) -> List[int]:
-    """What tells, as in files.HashIndex, that a file on this disk is still the same without reading 182 GB again.
+    """What tells, as in HashIndex, that a file on this disk is still the same without reading 182 GB again.
 
     No user program can set ctime back. That will do for a scratch file and for skipping; receipts name the content.
     """

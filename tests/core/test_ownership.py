@@ -123,6 +123,11 @@ def test_a_missing_file_is_named_as_the_team_names_it_where_fetch_puts_it(
         files_of(ALL["max2020/014"], tmp_path)
 
 
+def test_what_was_never_published_is_to_be_trained(tmp_path: Path) -> None:
+    with refused(tmp_path / "37-stage1.pt", "is missing; train it with `make reproduce`"):
+        files_of(ALL["forcewithme/37-stage1"], tmp_path)
+
+
 # --- whose a checkpoint is ------------------------------------------------------------------------
 
 

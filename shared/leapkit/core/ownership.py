@@ -78,12 +78,10 @@ def published_checkpoints(experiment: Experiment, weights: Path, index: HashInde
 def _published_checkpoint(experiment: Experiment, candidates: List[Path], index: HashIndex) -> Path:
     existing = [path for path in candidates if path.exists()]
     if not existing:
-        raise KitError(
-            "the checkpoint is missing",
-            candidates[0],
-            "get the published file with `make fetch WHAT=weights`, or train it with "
-            "`make reproduce`",
-        )
+        remedy = "train it with `make reproduce`"
+        if experiment.published:
+            remedy = f"get it with `make fetch WHAT=weights`, or {remedy}"
+        raise KitError("the checkpoint is missing", candidates[0], remedy)
     first = existing[0]
     for other in existing[1:]:
         if index.of(other) != index.of(first):

@@ -234,9 +234,7 @@ def fetch() -> int:
         arguments += ["--weights", f"{member}={settings.weights(member)}"]
     for name in ("WHAT", "MONTHS", "DRIVE", "DROP"):
         arguments.append(f"--{name.lower()}={given(name)}")
-    python = environments.ready(
-        "fetch", stacks.BLEND_PYTHON, [registry.REPOSITORY / "fetch" / "locks" / "cpu.txt"]
-    )
+    python = environments.ready("fetch", stacks.BLEND_PYTHON, [stacks.lock("fetch")])
     return environments.run(python, arguments, {})
 
 

@@ -1,4 +1,7 @@
-"""The venv runtime: virtual environments from the same lock files as the images; members with the same one share it."""
+"""The venv runtime: virtual environments from the same lock files as the images.
+
+Members whose Python and lock are the same share one.
+"""
 
 from __future__ import annotations
 
@@ -12,58 +15,48 @@ from launch import machine, stacks
 from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256, write_text
+from leapkit.core.stacks import ACCELERATORS
 
 MARKER = ".complete"
+# --no-deps: the lock is complete, and two locks on top of each other must not argue.
+PIP_INSTALL = (
+    *("-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+    *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"),
+)
 
 
 def folder() -> Path:
+    """Return the folder of all environments: LEAP_VENVS, else .venvs in the repository."""
     return Path(os.environ.get("LEAP_VENVS") or REPOSITORY / ".venvs")
 
 
 def ready(name: str, version: str, locks: Sequence[Path]) -> Path:
-    """The python of the environment `name`, made or made again when a lock file has changed. Raises KitError."""
+    """Return the python of the environment `name` with everything in `locks`.
+
+    Make the environment where it does not exist, and again where a lock or the version has changed.
+    Raises KitError if the interpreter is missing or pip fails.
+    """
     home = folder() / name
     content = "\n".join([version] + [sha256(lock) for lock in locks]) + "\n"
-    marker, python = home / MARKER, home / "bin" / "python"
+    marker = home / MARKER
+    python = home / "bin" / "python"
     if marker.exists() and marker.read_text() == content:
         return python
-    found = machine.interpreter(version)
-    if not found:
+    interpreter = machine.interpreter(version)
+    if not interpreter:
+        variable = "PYTHON_" + version.replace(".", "_")
         raise KitError(
             f"python{version} is not installed",
             name,
-            "install it, name one with PYTHON_{}=path, or use RUNTIME=docker".format(
-                version.replace(".", "_")
-            ),
+            f"install it, name one with {variable}=path, or use RUNTIME=docker",
         )
-    print(
-        "{}: installing {}".format(
-            name, " and ".join(str(lock.relative_to(REPOSITORY)) for lock in locks)
-        ),
-        flush=True,
-    )
+    contents = " and ".join(str(lock.relative_to(REPOSITORY)) for lock in locks)
+    print(f"{name}: installing {contents}", flush=True)
     shutil.rmtree(str(home), ignore_errors=True)
     home.parent.mkdir(parents=True, exist_ok=True)
-    _run([found, "-m", "venv", str(home)], name)
+    _run([interpreter, "-m", "venv", str(home)], name)
     for lock in locks:
-        # --no-deps: the lock is complete, and two locks on top of each other must not argue.
-        _run(
-            [
-                str(python),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "--requirement",
-                str(lock),
-            ],
-            name,
-        )
+        _run([str(python), *PIP_INSTALL, str(lock)], name)
     write_text(marker, content)
     return python
 
@@ -78,7 +71,7 @@ def _run(command: List[str], name: str) -> None:
 
 
 def member_python(member: str, stack: str, accelerator: str) -> Path:
-    """A member's environment, named by what is in it: the members whose Python and lock are the same have one."""
+    """Return the python of a member's environment, which is made where it does not exist."""
     accelerator = reachable(member, stack, accelerator)
     return ready(
         member_environment(member, stack, accelerator),
@@ -88,58 +81,61 @@ def member_python(member: str, stack: str, accelerator: str) -> Path:
 
 
 def member_environment(member: str, stack: str, accelerator: str) -> str:
-    """The name of a member's environment: py3.10-published-cpu-21d52b6c, by the sha256 of its lock."""
+    """Return the name of a member's environment: py3.10-published-cpu-21d52b6c.
+
+    It ends in the sha256 of the lock: members whose Python and lock are the same share it.
+    """
     lock = sha256(stacks.lock_of(member, stack, accelerator))
     return f"py{stacks.python_of(member, stack)}-{stack}-{accelerator}-{lock[:8]}"
 
 
 def reachable(member: str, stack: str, accelerator: str) -> str:
-    """`cuda` instead of `cpu` where pip reaches no CPU build of a modern torch: PyPI's CUDA build runs on a CPU too."""
+    """Return the accelerator whose torch pip can reach: `cuda` for `cpu` where it must be.
+
+    PyPI has no CPU build of a modern torch, and its CUDA build runs on a CPU too.
+    """
     if (stack, accelerator) != ("modern", "cpu"):
         return accelerator
-    made = [kind for kind in ("cpu", "cuda") if any(folder().glob(f"*-modern-{kind}*/{MARKER}"))]
-    if made:  # as in the environments that are there: no question to the network
-        return made[0]
-    lock, python = (
-        stacks.lock_of(member, stack, "cpu"),
-        machine.interpreter(stacks.python_of(member, stack)),
-    )
-    torch = next(
-        line.split()[0] for line in lock.read_text().splitlines() if line.startswith("torch==")
-    )
-    shown = (
-        machine.output_of([python, "-m", "pip", "index", "versions", "torch"], 60)
-        if python
-        else None
-    )
-    if torch.split("==")[1] in (shown or ""):
+    for built in ACCELERATORS:
+        # An existing environment has answered before: the network is not asked again.
+        if any(folder().glob(f"*-modern-{built}*/{MARKER}")):
+            return built
+    lines = stacks.lock_of(member, stack, "cpu").read_text().splitlines()
+    torch = next(line.split()[0] for line in lines if line.startswith("torch=="))
+    python = machine.interpreter(stacks.python_of(member, stack))
+    versions = None
+    if python:
+        versions = machine.output_of([python, "-m", "pip", "index", "versions", "torch"], 60)
+    if torch.split("==")[1] in (versions or ""):
         return "cpu"
-    print(
-        "no CPU build of torch can be reached, so PyPI's larger CUDA build is installed", flush=True
-    )
+    print("pip reaches no CPU build of torch: PyPI's larger CUDA build is installed", flush=True)
     return "cuda"
 
 
 def blend_python() -> Path:
-    return ready("blend", stacks.BLEND_PYTHON, [stacks.lock_of("blend", "", "")])
+    """Return the python of the blend and of the tools around it."""
+    return ready("blend", stacks.BLEND_PYTHON, [stacks.lock("blend")])
 
 
 def environment(extra: Dict[str, str]) -> Dict[str, str]:
-    """The process environment of a room: the repository's code, nothing of the user's site-packages."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    own.update(
+    """Return a room's process environment: the repository's code, no user's site-packages."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    variables.update(
         PYTHONPATH=os.pathsep.join([str(REPOSITORY / "shared"), str(REPOSITORY)]),
         PYTHONNOUSERSITE="1",
         PYTHONUNBUFFERED="1",
         **extra,
     )
-    return own
+    return variables
 
 
 def run(python: Path, arguments: Sequence[str], extra: Dict[str, str]) -> int:
-    """Runs a module in an environment; Ctrl-C reaches it too, and its own clean-up is waited for."""
+    """Run a module in an environment and return its exit code.
+
+    Ctrl-C reaches the module too: its own clean-up is waited for.
+    """
     process = subprocess.Popen(
-        [str(python), "-m"] + list(arguments), env=environment(extra), cwd=str(REPOSITORY)
+        [str(python), "-m", *arguments], env=environment(extra), cwd=str(REPOSITORY)
     )
     while True:
         try:

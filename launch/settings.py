@@ -180,9 +180,7 @@ def stack(docker: bool) -> Choice:
     if capability and capability[0] > machine.PUBLISHED_NEWEST_GPU:
         problem = "its CUDA 11.3 wheels do not know a GPU of compute capability %d.%d" % capability
     elif not docker:
-        absent = sorted(
-            {v for v in stacks.PYTHON["published"].values() if not machine.interpreter(v)}
-        )
+        absent = sorted({v for v in stacks.pythons_of("published") if not machine.interpreter(v)})
         problem = f"python{absent[0]} is not installed" if absent else ""
     if wanted:
         if wanted == "published" and problem:

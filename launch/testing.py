@@ -26,7 +26,7 @@ def python_of(stack: str) -> Path:
         PYTHON[stack],
         [
             stacks.lock_of("adam", stack, accelerator),
-            REPOSITORY / "tests" / "locks" / (stack + ".txt"),
+            stacks.tests_lock("adam", stack),
         ],
     )
 
@@ -38,7 +38,7 @@ def python_of_the_four() -> Path:
         FOUR_PYTHON,
         [
             stacks.lock_of(FOUR, "published", "cpu"),
-            REPOSITORY / "tests" / "locks" / "published-3.10.txt",
+            stacks.tests_lock(FOUR, "published"),
         ],
     )
 

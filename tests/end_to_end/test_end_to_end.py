@@ -15,7 +15,6 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "zuiye")
 PARQUET_200 = "adam_200_78362.oof"
 pytestmark = pytest.mark.slow
 

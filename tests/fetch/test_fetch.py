@@ -35,6 +35,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 import numpy as np
 import pytest
 
+from launch import registry, stacks
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
@@ -60,7 +61,7 @@ USER, KEY, HF_TOKEN, SIGNATURE = (
     "X-Goog-Signature=c0ffee",
 )
 MONTH = "0008-02"
-MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "zuiye")
+MEMBERS = tuple(registry.members())
 
 
 # The servers -----------------------------------------------------------------------------------------------------------
@@ -454,12 +455,10 @@ def internet(certificate: Path) -> Iterator[Internet]:
 @pytest.fixture(scope="session")
 def room() -> Path:
     """The python of the room's own environment, from its lock."""
-    from launch import environments, stacks
+    from launch import environments
 
     try:
-        return environments.ready(
-            "fetch", stacks.BLEND_PYTHON, [REPOSITORY / "fetch" / "locks" / "cpu.txt"]
-        )
+        return environments.ready("fetch", stacks.BLEND_PYTHON, [stacks.lock("fetch")])
     except KitError as error:
         pytest.skip(f"the fetch environment cannot be made here: {error}")
 
@@ -1730,13 +1729,13 @@ def test_two_at_a_time_are_refused(
 
 
 def test_the_rooms_lock_has_hashes_and_no_address() -> None:
-    text = (REPOSITORY / "fetch" / "locks" / "cpu.txt").read_text()
+    text = stacks.lock("fetch").read_text()
     packages = re.split(r"^(?=\S)", text, flags=re.M)[1:]
     assert len(packages) > 10 and all(
         "==" in package and "--hash=sha256:" in package for package in packages
     )
     assert "://" not in text and "index" not in text
-    for line in (REPOSITORY / "fetch" / "locks" / "cpu.in").read_text().splitlines():
+    for line in stacks.lock("fetch").with_suffix(".in").read_text().splitlines():
         assert line.startswith("#") or line.replace("_", "-") + " " in text, (
             f"make-locks was not run after {line}"
         )

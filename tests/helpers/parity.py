@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 
+from launch import registry
 from leapkit.core.experiments import Experiment
 from leapkit.data.checkpoints import load_into
 
-MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "zuiye")
+MEMBERS = tuple(registry.members())
 ROWS: Dict[str, Experiment] = {
     row.name: row
     for member in MEMBERS

@@ -1,4 +1,4 @@
-"""The launcher's choices and plans, and the files that it stands on: Compose, Dockerfiles, locks."""
+"""The launcher's choices and plans: what it takes, why, and what it would run."""
 
 from __future__ import annotations
 

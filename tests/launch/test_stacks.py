@@ -164,7 +164,7 @@ def test_a_local_base_is_preferred_and_the_users_own_wins(monkeypatch: pytest.Mo
 
 
 def test_a_python_without_an_official_image_is_refused() -> None:
-    with pytest.raises(KitError, match="launch/stacks.py: no image of Python 3.99"):
+    with pytest.raises(KitError, match=r"launch/stacks\.py: no image of Python 3\.99"):
         stacks.official_image("3.99")
 
 
@@ -181,12 +181,12 @@ def dockerfile(member: str, root: Path = REPOSITORY) -> str:
     return (root / "members" / member / "Dockerfile").read_text()
 
 
-def generate(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-S", str(root / "containers" / "generate"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
         cwd="/",
     )
 

@@ -14,7 +14,7 @@ import pytest
 
 from launch import environments, machine, registry, stacks
 from leapkit.core.errors import KitError
-from leapkit.core.stacks import ACCELERATORS, MODERN, Stack
+from leapkit.core.stacks import ACCELERATORS, MODERN
 from tests.conftest import REPOSITORY
 
 MEMBERS = tuple(registry.members())
@@ -33,12 +33,6 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Stacks and locks
-
-
-@pytest.mark.parametrize("python, torch", [("3", "torch1.10"), ("3.8", "1.10"), ("py38", "torch1")])
-def test_a_stack_that_is_not_a_python_and_a_torch_is_refused(python: str, torch: str) -> None:
-    with pytest.raises(ValueError, match="write it like"):
-        Stack(python, torch)
 
 
 def test_the_published_stacks_are_the_teams_and_the_modern_one_is_the_same_for_all() -> None:
@@ -100,6 +94,22 @@ def test_the_tests_locks_agree_with_the_stacks_locks() -> None:
         locked = dict(re.findall(r"^(\S+?)==(\S+)", stack.read_text(), flags=re.M))
         for name, version in re.findall(r"^(\S+?)==(\S+)", path.read_text(), flags=re.M):
             assert locked.get(name, version) == version, (path.name, name)
+
+
+def test_make_locks_explains_itself_and_refuses_an_unknown_name_without_uv() -> None:
+    def make_locks(word: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(REPOSITORY / "containers" / "make-locks"), word],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    shown = make_locks("--help")
+    assert shown.returncode == 0 and "To add a package to the tests" in shown.stdout
+    refused = make_locks("py27-torch0.1")
+    assert refused.returncode == 2
+    assert refused.stdout.endswith("containers/locks/py27-torch0.1.in does not exist\n")
 
 
 # Environments and bases

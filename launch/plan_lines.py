@@ -23,7 +23,7 @@ def line(name: str, text: str) -> str:
 
 def world_line(world: Verdict) -> str:
     """Return the line of the sample world."""
-    return line("sample world", f"{'exists' if world.done else 'is made'}: {world.reason}")
+    return line("sample world", f"{'exists' if world.done else 'must be made'}: {world.reason}")
 
 
 def blend_line(table: str, blend: Verdict) -> str:

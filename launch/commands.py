@@ -46,7 +46,7 @@ class Command:
 
 
 def _settings(request: Request, mode: str, needs_runtime: bool = True) -> Settings:
-    """Return all choices, every name in them checked, printed with their reasons."""
+    """Return all choices of a run. Raises KitError for a name that does not exist."""
     settings = choose(mode, request.values, needs_runtime)
     names.require_known(settings, request.values)
     return settings
@@ -109,7 +109,9 @@ def _split(request: Request) -> int:
 
 def _store(request: Request) -> int:
     tools.step_folders(request.rest)
-    return tools.store(_settings(request, "reproduce"), request.rest)
+    on_a_cluster = tools.names_a_scheduler(request.rest)
+    settings = _settings(request, "reproduce", needs_runtime=not on_a_cluster)
+    return tools.store(settings, request.rest)
 
 
 def _variables(request: Request) -> int:
@@ -128,7 +130,7 @@ def commands() -> Dict[str, Command]:
         "doctor": Command(
             "what this machine has, and what you can run now",
             lambda request: doctor.run(request.values),
-            (*WORLD_OPTIONS, "WEIGHTS"),
+            ("RAW_DATA", "SUBMISSION", "WEIGHTS"),
         ),
         "verify": Command(
             "check the parquets in submission/subs, admit your own",

@@ -84,14 +84,16 @@ def runtimes() -> List[Way]:
 def ways(requested: Mapping[str, str]) -> List[Way]:
     """Return what the kit can do with the user's data and results, and what each lacks."""
     settings = choose("infer-only", requested, needs_runtime=False)
-    test_data = {**_test_data(settings), **_scaling(settings)}
-    sample = "" if not settings.raw.test_csv.exists() else " PROFILE=sample"
-    parquets = _parquets(settings)
+    raw = settings.raw
+    test_files = list(raw.test_files().values())
+    data = {**_absent([*test_files, raw.old_weights], FETCH_KAGGLE), **_statistics(settings)}
+    parquets = {**_absent(test_files, FETCH_KAGGLE), **_parquets(settings)}
+    sample = " PROFILE=sample" if raw.test_csv.exists() else ""
     return [
         Way("make reproduce" + sample, "all networks in the sample world, which it makes"),
-        Way("make infer-only", "the published networks", {**test_data, **_checkpoints(settings)}),
-        Way("make reproduce PROFILE=full", "training on data", {**test_data, **_steps(settings)}),
-        Way("make blend MODE=infer-only", "the blend", {**_test_data(settings), **parquets}),
+        Way("make infer-only", "the published networks", {**data, **_checkpoints(settings)}),
+        Way("make reproduce PROFILE=full", "training on your data", {**data, **_steps(settings)}),
+        Way("make blend MODE=infer-only", "the published blend", parquets),
     ]
 
 
@@ -101,17 +103,10 @@ def _absent(paths: Sequence[Path], command: str) -> Dict[str, str]:
     return {", ".join(names): command} if names else {}
 
 
-def _test_data(settings: Settings) -> Dict[str, str]:
-    return _absent(list(settings.raw.test_files().values()), FETCH_KAGGLE)
-
-
-def _scaling(settings: Settings) -> Dict[str, str]:
+def _statistics(settings: Settings) -> Dict[str, str]:
     folders = [settings.raw.statistics(family) for family in FAMILIES]
-    statistics = [folder / name for folder in folders for name in ("mean.json", "std.json")]
-    return {
-        **_absent([settings.raw.old_weights], FETCH_KAGGLE),
-        **_absent(statistics, FETCH_STATISTICS),
-    }
+    files = [folder / name for folder in folders for name in ("mean.json", "std.json")]
+    return _absent(files, FETCH_STATISTICS)
 
 
 def _steps(settings: Settings) -> Dict[str, str]:

@@ -46,9 +46,14 @@ def store(settings: Settings, arguments: Sequence[str]) -> int:
     """Write step files as one array a month, or let a Dask scheduler's workers write them."""
     if step_folders(arguments).steps is None:
         arguments = [f"--steps={settings.raw.steps}", *arguments]
-    if any(argument.split("=")[0] == "--scheduler" for argument in arguments):
+    if names_a_scheduler(arguments):
         return _on_a_cluster("leapkit.worlds.month_arrays", arguments)
     return _on_steps(settings, "leapkit.worlds.month_arrays", arguments)
+
+
+def names_a_scheduler(arguments: Sequence[str]) -> bool:
+    """Return whether a Dask scheduler is given the months."""
+    return any(argument.split("=")[0] == "--scheduler" for argument in arguments)
 
 
 def _on_a_cluster(module: str, arguments: Sequence[str]) -> int:

@@ -27,7 +27,7 @@ def runtime(requested: str = "") -> Choice:
         return Choice("venv", AS_REQUESTED)
     problem = machine.engine_problem()
     remedy = "run `containers/start-engine` and `make bases`, or use RUNTIME=venv"
-    if not problem and not stacks.base_image("3.11", probe=True):
+    if not problem and not stacks.base_image(stacks.BLEND_PYTHON, probe=True):
         problem = "no base image exists and no image registry answers"
         remedy = "run `make bases`, or use RUNTIME=venv"
     if requested == "docker":

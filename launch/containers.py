@@ -16,7 +16,6 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import sha256_json
 
 WHEELS = "leap-wheels:local"
-COMPOSE_INTERRUPTED = 130  # the exit code of Compose when it is stopped before the container runs
 TABLES = "/tables"  # where a container sees the folder of the user's own weight tables
 
 
@@ -112,10 +111,11 @@ def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str
 
 def run(settings: Settings, service: str, arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one step and return its exit code."""
-    code = process.run(step(settings, service, arguments), env)
-    if code == COMPOSE_INTERRUPTED:
+    try:
+        return process.run(step(settings, service, arguments), env)
+    except KeyboardInterrupt:
         _remove(settings, [service], env)
-    return code
+        raise
 
 
 def side_by_side(

@@ -11,8 +11,9 @@ from launch.registry import REPOSITORY
 def run(command: Sequence[str], env: Mapping[str, str], quiet: bool = False) -> int:
     """Run a command to its end and return its exit code.
 
-    Ctrl-C or SIGTERM at the launcher becomes one SIGTERM to the command, whose clean-up is waited
-    for. The command has a session of its own, so that a terminal's Ctrl-C does not reach it twice.
+    Ctrl-C or SIGTERM at the launcher becomes a SIGTERM to the command. KeyboardInterrupt is raised
+    when the command has ended, so that its clean-up is complete and no next step starts. It has a
+    session of its own, so that a terminal's Ctrl-C does not reach it twice.
     """
     output = subprocess.DEVNULL if quiet else None
     process = subprocess.Popen(
@@ -24,8 +25,13 @@ def run(command: Sequence[str], env: Mapping[str, str], quiet: bool = False) -> 
         stderr=output,
         start_new_session=True,
     )
-    while True:
+    stopped = False
+    while process.returncode is None:
         try:
-            return process.wait()
+            process.wait()
         except KeyboardInterrupt:
+            stopped = True
             process.terminate()
+    if stopped:
+        raise KeyboardInterrupt
+    return process.returncode

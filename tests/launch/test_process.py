@@ -20,7 +20,7 @@ from pathlib import Path
 def stop(*_):
     time.sleep(0.3)
     Path(sys.argv[1]).write_text("cleaned up")
-    sys.exit(3)
+    sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGINT, lambda *_: Path(sys.argv[1]).write_text("reached twice"))
 print("ready", flush=True)

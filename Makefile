@@ -7,7 +7,7 @@ SPLIT ?=
 STORE ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
+LAUNCH := @$(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases test lint bench clean $(MEMBERS)
 help: ## this list

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
@@ -19,12 +20,15 @@ WHEELS = "leap-wheels:local"
 TABLES = "/tables"  # where a container sees the folder of the user's own weight tables
 
 
+def project(settings: Settings) -> str:
+    """Return the name of a run's project: two runs of other clones or results do not meet."""
+    return "leap-" + sha256_json([str(REPOSITORY), str(settings.results.root)])[:8]
+
+
 def compose(settings: Settings) -> List[str]:
     """Return `docker compose` with the files and the project of a run."""
     files = ["compose.yaml"] + (["compose.gpu.yaml"] if settings["ACCELERATOR"] == "cuda" else [])
-    # One project per clone and result folder, so that two runs on a machine do not meet.
-    project = "leap-" + sha256_json([str(REPOSITORY), str(settings.results.root)])[:8]
-    command = ["docker", "compose", "--ansi", "never", "--project-name", project]
+    command = ["docker", "compose", "--ansi", "never", "--project-name", project(settings)]
     return command + [argument for name in files for argument in ("-f", str(REPOSITORY / name))]
 
 
@@ -102,38 +106,26 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
 def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str]:
     """Return the command that runs one step in a container of its service, and no other.
 
-    `docker compose run` passes SIGTERM on to the container, and the engine removes the container
-    when it ends, also if nothing waits for it any more.
+    The engine removes the container when it ends, also if nothing waits for it any more.
     """
-    command = compose(settings) + ["run", "--rm", "--no-deps", "-T", service]
-    return command + list(arguments)
+    name = f"{project(settings)}-{service}-{os.getpid()}"
+    wrapper = [sys.executable, str(REPOSITORY / "launch" / "container_run.py"), name]
+    command = [*compose(settings), "run", "--rm", "--no-deps", "-T", "--name", name, service]
+    return [*wrapper, *command, *arguments]
 
 
 def run(settings: Settings, service: str, arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one step and return its exit code."""
-    try:
-        return process.run(step(settings, service, arguments), env)
-    except KeyboardInterrupt:
-        _remove(settings, [service], env)
-        raise
+    return process.run(step(settings, service, arguments), env)
 
 
 def side_by_side(
     settings: Settings, steps: Mapping[str, Sequence[str]], env: Mapping[str, str]
 ) -> int:
     """Run {service: arguments} side by side, and return the first exit code that is not 0."""
-    jobs = [
-        job_runner.Job(service, step(settings, service, arguments), env=env)
-        for service, arguments in steps.items()
-    ]
-    try:
-        return job_runner.run(jobs)
-    except KeyboardInterrupt:
-        _remove(settings, list(steps), env)
-        raise
-
-
-def _remove(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> None:
-    """Remove what a stop left: a container that was created and not yet started."""
-    down = ["down", "--timeout", "60"] + list(services)
-    process.run(compose(settings) + down, env, quiet=True)
+    return job_runner.run(
+        [
+            job_runner.Job(service, step(settings, service, arguments), env=env)
+            for service, arguments in steps.items()
+        ]
+    )

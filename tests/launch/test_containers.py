@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from launch import containers, settings
@@ -38,13 +40,13 @@ def test_compose_is_given_folders_and_images_and_no_arguments_of_a_step(monkeypa
 
 def test_a_step_runs_in_one_container_that_is_removed_afterwards(tmp_path):
     run = chosen(SUBMISSION=str(tmp_path))
-    command = containers.step(run, "adam", ["reproduce", "--experiments=195"])
-    start = command.index("run")
+    python, wrapper, name, *command = containers.step(run, "adam", ["reproduce", "--device=cpu"])
+    assert python == sys.executable and wrapper.endswith("launch/container_run.py")
     assert command[:2] == ["docker", "compose"]
-    assert command[start:] == [
-        *("run", "--rm", "--no-deps", "-T", "adam"),
-        *("reproduce", "--experiments=195"),
+    assert command[command.index("run") :] == [
+        *("run", "--rm", "--no-deps", "-T", "--name", name, "adam"),
+        *("reproduce", "--device=cpu"),
     ]
-    other = containers.step(chosen(SUBMISSION=str(tmp_path / "other")), "adam", [])
-    name = command.index("--project-name") + 1
-    assert other[name] != command[name]
+    other = chosen(SUBMISSION=str(tmp_path / "other"))
+    assert containers.project(other) != containers.project(run)
+    assert containers.project(run) in command and name.startswith(containers.project(run))

@@ -10,23 +10,24 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import Any, List
+import time
+from typing import List
 
+POLL = 0.1  # seconds
 SECONDS = 5.0  # a container that was created and not yet started is stopped at the next attempt
 
 
 def main(argv: List[str]) -> int:
     """Run the command to its end and return its exit code."""
     name, command = argv[0], argv[1:]
+    # A list, as an exception could be raised anywhere, also while the command is being started.
+    stops: List[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, lambda number, _: stops.append(number))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        return stop(name, process)
+    while process.poll() is None and not stops:
+        time.sleep(POLL)
+    return stop(name, process) if stops else process.returncode
 
 
 def stop(name: str, process: subprocess.Popen[bytes]) -> int:
@@ -46,10 +47,6 @@ def docker(*arguments: str) -> bool:
     """Return whether a command of the engine succeeds. Print nothing."""
     quiet = subprocess.DEVNULL
     return subprocess.call(["docker", *arguments], stdin=quiet, stdout=quiet, stderr=quiet) == 0
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from blend import tables
 from launch import choices, machine, registry, stacks
 from launch.settings import Settings, choose
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import FAMILIES
-from leapkit.core.files import HashIndex
-from leapkit.core.plan import published_files
+from leapkit.core.experiments import FAMILY_NAMES
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.ownership import published_checkpoints
 from leapkit.core.receipts import receipt_path
 from leapkit.core.step_files import list_months
 
@@ -104,7 +104,7 @@ def _absent(paths: Sequence[Path], command: str) -> Dict[str, str]:
 
 
 def _statistics(settings: Settings) -> Dict[str, str]:
-    folders = [settings.raw.statistics(family) for family in FAMILIES]
+    folders = [settings.raw.statistics(family) for family in FAMILY_NAMES]
     files = [folder / name for folder in folders for name in ("mean.json", "std.json")]
     return _absent(files, FETCH_STATISTICS)
 
@@ -123,7 +123,7 @@ def _checkpoints(settings: Settings) -> Dict[str, str]:
     absent = []
     for experiment in blended:
         try:
-            published_files(experiment, settings.weights(experiment.member), HashIndex())
+            published_checkpoints(experiment, settings.weights(experiment.member), HashIndex())
         except KitError:
             absent.append(experiment.name)
     if not absent:

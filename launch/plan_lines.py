@@ -9,7 +9,8 @@ from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData
 from leapkit.core.plan import ExperimentPlan
 from leapkit.core.receipts import Verdict
-from leapkit.core.step_files import PUBLISHED, read_month, steps_of
+from leapkit.core.splits import PUBLISHED
+from leapkit.core.step_files import read_month, steps_of
 
 # From this number on, experiments with the same steps and reasons share one line.
 TOGETHER = 3
@@ -89,7 +90,7 @@ def month_lines(raw: RawData) -> List[str]:
     incomplete = [
         line("", month.line())
         for month in months
-        if month.odd or len(month.pairs) != steps_of(month.name)
+        if month.unexpected or len(month.pairs) != steps_of(month.name)
     ]
     lines = [line("step files", counts)] + incomplete[:MONTHS_SHOWN]
     if len(incomplete) > MONTHS_SHOWN:

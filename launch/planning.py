@@ -11,14 +11,14 @@ from launch import plan_lines, registry
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.input_hashes import InputHashes
 from leapkit.core.layout import Layout
 from leapkit.core.plan import (
     CheckpointPlan,
     ExperimentPlan,
-    Hashes,
-    of_experiments,
-    refuse_shared_files,
+    block_shared_files,
+    plan_experiments,
 )
 from leapkit.core.receipts import Verdict
 from leapkit.core.sample_world import judge_world, sample_inputs
@@ -103,15 +103,15 @@ def _plan_members(
     settings: Settings, run: registry.Registry, index: HashIndex
 ) -> Dict[str, List[ExperimentPlan]]:
     """Return {member: the plans of its experiments}."""
-    hashes = Hashes(settings.raw, index)
+    hashes = InputHashes(settings.raw, index)
     profile = settings["PROFILE"]
     members = {}
     for member, experiments in run.items():
         layout = Layout(settings.raw, settings.results, settings.weights(member))
-        members[member] = of_experiments(experiments, settings.mode, profile, layout, hashes)
+        members[member] = plan_experiments(experiments, settings.mode, profile, layout, hashes)
     if settings.mode == "infer-only":
         plans = [plan for member_plans in members.values() for plan in member_plans]
-        refuse_shared_files(plans, profile, hashes)
+        block_shared_files(plans, profile, hashes)
     return members
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
-from leapkit.core.experiments import Experiment, by_id, select
-from leapkit.core.plan import wanted
+from leapkit.core.experiments import Experiment
+from leapkit.core.registry import choose_experiments, discover, select
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Registry = Dict[str, Tuple[Experiment, ...]]
@@ -17,13 +16,7 @@ Registry = Dict[str, Tuple[Experiment, ...]]
 
 def members() -> Registry:
     """Return {member: experiments} of every folder below members/ that holds experiments.py."""
-    registry: Registry = {}
-    for path in sorted((REPOSITORY / "members").glob("*/experiments.py")):
-        member = path.parent.name
-        experiments = tuple(importlib.import_module(f"members.{member}.experiments").EXPERIMENTS)
-        by_id(experiments)
-        registry[member] = experiments
-    return registry
+    return discover(REPOSITORY)
 
 
 def chosen(names: str, only: str, mode: str, everything: bool) -> Registry:
@@ -44,7 +37,7 @@ def chosen(names: str, only: str, mode: str, everything: bool) -> Registry:
             takes_part = bool(only) or _takes_part_by_default(experiments, mode)
         if takes_part:
             ids = ",".join(requested.get(member, []))
-            run[member] = tuple(wanted(experiments, ids, mode, everything))
+            run[member] = choose_experiments(experiments, ids, mode, everything)
     return {member: experiments for member, experiments in run.items() if experiments}
 
 

@@ -50,7 +50,7 @@ def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path
 
 
 def test_with_data_and_checkpoints_the_published_networks_can_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "published_files", lambda *_: [])
+    monkeypatch.setattr(doctor, "published_checkpoints", lambda *_: [])
     for name in ("test", "sample_submission", "sample_submission_old"):
         path = tmp_path / "kaggle-data" / f"{name}.csv"
         path.parent.mkdir(exist_ok=True)

@@ -1,23 +1,22 @@
-# Every command a person types. `make` alone prints them. The launcher (launch/) does the work: any Python >= 3.8.
+# Every command that a person types; `make` alone lists them. The launcher does the work (launch/), on
+# any Python >= 3.8. It reads variables such as RUNTIME=venv from its environment: make exports those
+# of the command line. launch/options.py is their list.
 PYTHON ?= python3
-# SPLIT and STORE hold arguments of the makers of worlds and of arrays, ARGS of pytest, BENCH of the benchmarks.
+# Arguments that are passed on: of the makers of worlds and of arrays, of pytest.
 SPLIT ?=
 STORE ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-VARIABLES := RUNTIME STACK PROFILE RAW_DATA SUBMISSION WEIGHTS EXPERIMENTS TABLE POSTPROCESS DEVICE MODE ARTIFACTS BENCH \
-  WHAT MONTHS DRIVE DROP
-$(foreach v,$(VARIABLES),$(if $(filter command line,$(origin $(v))),$(eval export $(v))))
-LAUNCH := @PYTHONPATH=shared:. $(PYTHON) -m launch
+LAUNCH := @$(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases test lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@for m in $(MEMBERS); do printf "  make %-12s %s\n" $$m "$$m alone: trains and predicts (MODE=infer-only: predicts)"; done
-	@echo "  choices: RUNTIME=docker|venv STACK=published|modern PROFILE=sample|full RAW_DATA=dir SUBMISSION=dir"
-	@echo "           EXPERIMENTS=195,197 TABLE=v10|searched[.form][.scope]|file.csv|file.pt DEVICE=auto|cpu|cuda"
+	@for member in $(MEMBERS); do printf "  make %-12s %s\n" $$member "$$member alone: train and predict (MODE=infer-only: predict)"; done
+	@echo "variables, as in make reproduce RUNTIME=venv:"
+	$(LAUNCH) variables
 
-reproduce: ## train everything, infer, blend (the sample world where raw_data is empty)
+reproduce: ## train everything, predict, blend (the sample world if raw_data is empty)
 	$(LAUNCH) reproduce
 infer-only: ## published checkpoints -> submission parquets -> blend
 	$(LAUNCH) infer-only
@@ -25,23 +24,23 @@ $(MEMBERS):
 	$(LAUNCH) $@
 blend: ## the blend alone: weights, parquet, scores, report (TABLE=.. POSTPROCESS=positivity,fluxes)
 	$(LAUNCH) blend
-plan: ## what would run, what is skipped, why; starts nothing
+plan: ## what would run, what is skipped, and why; starts nothing
 	$(LAUNCH) plan
-doctor: ## what this machine has and what is missing
+doctor: ## what this machine has, what you can run now, and the commands that give the rest
 	$(LAUNCH) doctor
 verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
-fetch: ## the data: what is there, what is missing; WHAT="kaggle statistics weights steps drop" MONTHS=.. DRIVE=..
+fetch: ## the data: what exists, what is missing; WHAT="kaggle statistics weights steps drop" MONTHS=.. DRIVE=..
 	$(LAUNCH) fetch
 world: ## make the sample world alone
 	$(LAUNCH) world
-statistics: ## mean and std of train.csv for both families, where you do not take the published ones
+statistics: ## mean and std of train.csv for both families, if you do not take the published ones
 	$(LAUNCH) statistics
 split: ## a scored world from step files (SPLIT="--steps DIR --to DIR --train .. --validation .. --test ..")
 	$(LAUNCH) split $(SPLIT)
 store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03 [--scheduler tcp://..]")
 	$(LAUNCH) store $(STORE)
-bases: ## base images where no image registry can be reached (Debian, root)
+bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 test: ## all tests on both stacks (ARGS="-k word")
 	$(LAUNCH) test $(ARGS)

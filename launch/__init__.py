@@ -1,1 +1,1 @@
-"""The launcher behind `make`: chooses, plans and runs; standard library only, so that it works on any Python >= 3.8."""
+"""The launcher behind `make`: it chooses, plans and runs. Standard library only, Python >= 3.8."""

@@ -1,60 +1,162 @@
-"""What this machine has and what is missing for which way of running: a table, and never a change."""
+"""What this machine has, what can be run on it now, and the commands that give the rest."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from typing import List, Tuple
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Mapping, Sequence, Tuple
 
-from launch import machine, registry, stacks
-from launch.settings import choose
+from blend import tables
+from launch import choices, machine, registry, stacks
+from launch.settings import Settings, choose
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import FAMILY_NAMES
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.ownership import published_checkpoints
+from leapkit.core.receipts import receipt_path
+from leapkit.core.step_files import list_months
+
+FETCH_KAGGLE = "make fetch WHAT=kaggle"
+FETCH_STATISTICS = "make fetch WHAT=statistics"
+FETCH_STEPS = "make fetch WHAT=steps MONTHS=0008-01:0008-03"
+FETCH_WEIGHTS = "make fetch WHAT=weights DRIVE=<the address in the team's README>"
+MAKE_DOCKER = "containers/start-engine, then make bases"
 
 
-def main() -> int:
-    rows: List[Tuple[str, str]] = []
-    for version in stacks.pythons():
-        rows.append(
-            ("python" + version, machine.interpreter(version) or "not found (venv runtime)")
-        )
-    problem = machine.engine_problem()
-    rows.append(("container engine", problem or "answers"))
-    if not problem:
-        for version in stacks.pythons():
-            rows.append(
-                (
-                    "base image " + version,
-                    stacks.base_image(version, probe=True)
-                    or "none, and no registry answers: containers/make-bases",
-                )
-            )
-    capability = machine.gpu_capability()
-    rows.append(
-        ("GPU", "compute capability %d.%d" % capability if capability else "nvidia-smi names none")
-    )
-    rows.append(("cores", str(os.cpu_count())))
-    rows.append(("free disk", "%.0f GB" % (shutil.disk_usage(str(registry.REPOSITORY)).free / 1e9)))
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    rows.append(("memory", f"{memory:.0f} GB"))
-    for mode in ("reproduce", "infer-only"):
-        try:
-            settings = choose(mode, needs_runtime=False)
-        except KitError as error:
-            rows.append((mode, str(error)))
-            continue
-        raw = settings.raw
-        needed = list(raw.test_files().items()) + [("step files", raw.steps)]
-        for family in FAMILY_NAMES:
-            needed += [
-                (f"{family} {role}", path) for role, path in raw.scaling_files(family).items()
-            ]
-        for role, path in needed:
-            rows.append((f"{mode}: {role}", ("" if path.exists() else "missing: ") + str(path)))
-        for name in registry.members() if mode == "infer-only" else ():
-            folder = settings.weights(name)
-            count = len(list(folder.rglob("*.pt")))
-            rows.append((f"{mode}: {name}'s weights", "%d .pt files in %s" % (count, folder)))
-    for name, value in rows:
-        print("%-36s %s" % (name, value))
+@dataclass(frozen=True)
+class Way:
+    """A command, what it does, and {what it lacks: the command that gives it}."""
+
+    command: str
+    purpose: str
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+
+def run(requested: Mapping[str, str]) -> int:
+    """Print what the machine has and the verdict. Change nothing."""
+    for name, value in machine_facts():
+        print(f"{name:<20} {value}")
+    print()
+    for line in verdict(runtimes(), ways(requested)):
+        print(line)
     return 0
+
+
+def machine_facts() -> List[Tuple[str, str]]:
+    """Return (name, value) of the interpreters, the engine, the GPU, the disk and the memory."""
+    facts = []
+    for version in stacks.pythons():
+        facts.append(("python" + version, machine.interpreter(version) or "not installed"))
+    problem = machine.engine_problem()
+    facts.append(("container engine", problem or "answers"))
+    for version in [] if problem else stacks.pythons():
+        image = stacks.base_image(version, probe=True)
+        facts.append(("base image " + version, image or "none, and no image registry answers"))
+    capability = machine.gpu_capability()
+    gpu = f"compute capability {capability[0]}.{capability[1]}" if capability else ""
+    facts.append(("GPU", gpu or "nvidia-smi names none"))
+    facts.append(("cores", str(os.cpu_count())))
+    free = shutil.disk_usage(str(registry.REPOSITORY)).free / 1e9
+    facts.append(("free disk", f"{free:.0f} GB"))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    facts.append(("memory", f"{memory:.0f} GB"))
+    return facts
+
+
+def runtimes() -> List[Way]:
+    """Return the two runtimes and what they lack."""
+    docker: Dict[str, str] = {}
+    try:
+        choices.runtime("docker")
+    except KitError as error:
+        docker[error.what] = MAKE_DOCKER
+    stack = choices.stack(in_containers=False)
+    missing = [] if machine.interpreter(stacks.BLEND_PYTHON) else [stacks.BLEND_PYTHON]
+    venv = {f"python{version}": "install it, or PYTHON_3_11=path" for version in missing}
+    return [
+        Way("RUNTIME=docker", "each member in a container", docker),
+        Way("RUNTIME=venv", f"virtual environments, STACK={stack.value}", venv),
+    ]
+
+
+def ways(requested: Mapping[str, str]) -> List[Way]:
+    """Return what the kit can do with the user's data and results, and what each lacks."""
+    settings = choose("infer-only", requested, needs_runtime=False)
+    raw = settings.raw
+    test_files = list(raw.test_files().values())
+    data = {**_absent([*test_files, raw.old_weights], FETCH_KAGGLE), **_statistics(settings)}
+    parquets = {**_absent(test_files, FETCH_KAGGLE), **_parquets(settings)}
+    sample = " PROFILE=sample" if raw.test_csv.exists() else ""
+    return [
+        Way("make reproduce" + sample, "all networks in the sample world, which it makes"),
+        Way("make infer-only", "the published networks", {**data, **_checkpoints(settings)}),
+        Way("make reproduce PROFILE=full", "training on your data", {**data, **_steps(settings)}),
+        Way("make blend MODE=infer-only", "the published blend", parquets),
+    ]
+
+
+def _absent(paths: Sequence[Path], command: str) -> Dict[str, str]:
+    """Return {the names of the files that do not exist: command}, {} if all exist."""
+    names = [f"{path.parent.name}/{path.name}" for path in paths if not path.exists()]
+    return {", ".join(names): command} if names else {}
+
+
+def _statistics(settings: Settings) -> Dict[str, str]:
+    folders = [settings.raw.statistics(family) for family in FAMILY_NAMES]
+    files = [folder / name for folder in folders for name in ("mean.json", "std.json")]
+    return _absent(files, FETCH_STATISTICS)
+
+
+def _steps(settings: Settings) -> Dict[str, str]:
+    """Return the step files if there is no month of them."""
+    steps = settings.raw.steps
+    if steps.is_dir() and list_months(steps):
+        return {}
+    return {f"step files in {steps}": FETCH_STEPS}
+
+
+def _checkpoints(settings: Settings) -> Dict[str, str]:
+    """Return the networks of the published blend whose checkpoints do not exist."""
+    blended = [experiment for experiment in registry.flat(registry.members()) if experiment.blended]
+    absent = []
+    for experiment in blended:
+        try:
+            published_checkpoints(experiment, settings.weights(experiment.member), HashIndex())
+        except KitError:
+            absent.append(experiment.name)
+    if not absent:
+        return {}
+    return {f"checkpoints of {len(absent)} of {len(blended)} networks": FETCH_WEIGHTS}
+
+
+def _parquets(settings: Settings) -> Dict[str, str]:
+    """Return how many of the published blend's parquets do not exist, or lack a receipt."""
+    parquets = [settings.results.parquet(name) for name in tables.find("v10").artifacts]
+    absent = [path for path in parquets if not path.exists()]
+    if absent:
+        remedy = f"make infer-only, or copy yours to {settings.results.subs}"
+        return {f"{len(absent)} of {len(parquets)} parquets": remedy}
+    if not all(receipt_path(path).exists() for path in parquets):
+        return {"receipts of the parquets": "make verify"}
+    return {}
+
+
+def verdict(runtimes: Sequence[Way], ways: Sequence[Way]) -> List[str]:
+    """Return what can be run now, then the commands that give the rest."""
+    runnable = [runtime for runtime in runtimes if not runtime.lacks]
+    ready = [way for way in ways if runnable and not way.lacks]
+    lines = ["You can run now:"] if ready else ["You can run nothing yet: no runtime works."]
+    for way in ready:
+        lines.append(f"  {way.command:<34} {way.purpose}")
+    if runnable:
+        names = " or ".join(f"{way.command} ({way.purpose})" for way in runnable)
+        lines.append(f"  with {names}")
+    rest = [way for way in (*ways, *runtimes) if way.lacks]
+    if rest:
+        lines += ["", "For the rest:"]
+    for way in rest:
+        lines.append(f"  {way.command:<34} {way.purpose}; it lacks")
+        lines += [f"    {what}: {command}" for what, command in way.lacks.items()]
+    return lines

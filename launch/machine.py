@@ -1,4 +1,7 @@
-"""What this machine has: interpreters, a container engine, base images, a GPU. Every probe is bounded in time."""
+"""What this machine has: interpreters, a container engine, images, a GPU.
+
+No probe takes longer than its limit in seconds.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import subprocess
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-# The newest GPU generation that the published CUDA 11.3 wheels run on: sm_86 code serves 8.x, not 9.0 (H100).
+# The newest GPU generation that the published CUDA 11.3 wheels run on: sm_86 code runs on 8.x, not
+# on 9.0 (H100).
 PUBLISHED_NEWEST_GPU = 8
 
 
 def output_of(command: List[str], seconds: float = 20.0) -> Optional[str]:
-    """What a command prints, or None when it fails, is missing or takes longer."""
+    """Return what a command prints, or None if it fails, is missing or takes longer."""
     try:
         done = subprocess.run(
             command,
@@ -30,33 +34,37 @@ def output_of(command: List[str], seconds: float = 20.0) -> Optional[str]:
 
 
 def interpreter(version: str) -> Optional[str]:
-    """The path of a CPython of this version ("3.8"): PYTHON_3_8, the PATH, then pyenv's versions."""
-    named = os.environ.get("PYTHON_" + version.replace(".", "_"))
-    roots = [
-        Path(os.environ[name]) if name in os.environ else Path.home() / ".pyenv"
-        for name in ("PYENV_ROOT",)
+    """Return the path of a CPython of this version ("3.8"), or None.
+
+    PYTHON_3_8 comes first, then the PATH, then the newest of pyenv's versions.
+    """
+    candidates = [
+        os.environ.get("PYTHON_" + version.replace(".", "_")),
+        shutil.which("python" + version),
+        *_pyenv_interpreters(version),
     ]
-    installed = sorted(
-        (
-            p
-            for root in roots
-            for p in (root / "versions").glob(version + ".*/bin/python" + version)
-        ),
-        key=lambda p: [int(n) for n in re.findall(r"\d+", p.parts[-3])],
-    )
-    for candidate in [named, shutil.which("python" + version)] + [
-        str(p) for p in reversed(installed)
-    ]:
+    for candidate in candidates:
         # pyenv's shims exist for versions that are not active: only one that answers counts.
-        if candidate and (
-            output_of([candidate, "-c", "import sys; print(sys.version)"]) or ""
-        ).startswith(version):
-            return candidate
+        if candidate:
+            answer = output_of([candidate, "-c", "import sys; print(sys.version)"])
+            if (answer or "").startswith(version):
+                return candidate
     return None
 
 
+def _pyenv_interpreters(version: str) -> List[str]:
+    """Return the interpreters of a version that pyenv installed, the newest first."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    installed = sorted(
+        (root / "versions").glob(f"{version}.*/bin/python{version}"),
+        key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.parts[-3])],
+        reverse=True,
+    )
+    return [str(path) for path in installed]
+
+
 def engine_problem() -> str:
-    """Why no container engine with Compose v2 can be used, or "" when one can."""
+    """Return why no container engine with Compose v2 can be used, "" if one can."""
     if not shutil.which("docker"):
         return "docker is not installed"
     if output_of(["docker", "info"]) is None:
@@ -67,19 +75,22 @@ def engine_problem() -> str:
 
 
 def has_image(name: str) -> bool:
+    """Return whether the engine has an image."""
     return output_of(["docker", "image", "inspect", name]) is not None
 
 
 def registry_answers(image: str) -> bool:
+    """Return whether an image registry has an image and can be reached."""
     return output_of(["docker", "manifest", "inspect", image], seconds=15) is not None
 
 
 def gpu_capability() -> Optional[Tuple[int, int]]:
-    """(major, minor) of the first GPU that nvidia-smi names, or None."""
+    """Return (major, minor) of the first GPU that nvidia-smi names, or None."""
     text = output_of(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"])
     match = re.search(r"(\d+)\.(\d+)", text or "")
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
 def engine_has_gpu() -> bool:
+    """Return whether the container engine can pass a GPU on."""
     return "nvidia" in (output_of(["docker", "info", "--format", "{{json .Runtimes}}"]) or "")

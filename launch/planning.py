@@ -1,19 +1,19 @@
-"""The whole run, decided before anything starts: the world, every experiment, the blend, each with its reason."""
+"""The whole run, decided before anything starts: the sample world, all experiments, all blends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from blend.plan import judge_blend, report_path, scores_path, search_of, table_name, title
-from launch import registry
+from launch import plan_lines, registry
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.input_hashes import InputHashes
-from leapkit.core.layout import Layout, RawData
+from leapkit.core.layout import Layout
 from leapkit.core.plan import (
     CheckpointPlan,
     ExperimentPlan,
@@ -22,143 +22,102 @@ from leapkit.core.plan import (
 )
 from leapkit.core.receipts import Verdict
 from leapkit.core.sample_world import judge_world, sample_inputs
-from leapkit.core.splits import PUBLISHED
-from leapkit.core.step_files import read_month, steps_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run: `world` is None where RAW_DATA is the user's; `blends` is empty for one member alone.
+    """What would run, and why.
 
-    months  the user's step files that training would take, in lines
+    world          whether the sample world is made already; None if RAW_DATA is the user's
+    months         lines on the user's step files that training would take
+    members        {member: the plans of its experiments, parents first}
+    blends         {table: whether its blend is made already}; empty for one member alone
+    blend_problem  why no blend can run, "" if it can
     """
 
-    world: Verdict | None
+    world: Optional[Verdict]
     months: List[str]
-    plans: Dict[str, List[ExperimentPlan]]
+    members: Dict[str, List[ExperimentPlan]]
     blends: Dict[str, Verdict]
     blend_problem: str
 
     @property
+    def experiments(self) -> List[ExperimentPlan]:
+        """The plans of all members' experiments."""
+        return [plan for plans in self.members.values() for plan in plans]
+
+    @property
     def blocked(self) -> List[ExperimentPlan]:
-        return [
-            experiment_plan
-            for own in self.plans.values()
-            for experiment_plan in own
-            if experiment_plan.blocked
-        ]
+        """The experiments that cannot run."""
+        return [plan for plan in self.experiments if plan.blocked]
 
     @property
     def members_to_run(self) -> List[str]:
+        """The members that have something to do."""
         return [
-            name
-            for name, own in self.plans.items()
-            if any(experiment_plan.runs for experiment_plan in own)
+            member for member, plans in self.members.items() if any(plan.runs for plan in plans)
         ]
 
     @property
     def is_done(self) -> bool:
-        return not (
-            self.members_to_run
-            or self.blocked
-            or (self.world and not self.world.done)
-            or not all(verdict.done for verdict in self.blends.values())
-        )
+        """Whether receipts prove every step."""
+        if self.members_to_run or self.blocked or (self.world and not self.world.done):
+            return False
+        return all(blend.done for blend in self.blends.values())
+
+    def world_lines(self) -> List[str]:
+        """Return the line of the sample world, if there is one to make."""
+        return [plan_lines.world_line(self.world)] if self.world else []
 
     def lines(self) -> List[str]:
-        lines = list(self.months)
-        if self.world:
-            lines.append(
-                "%-24s %s: %s"
-                % ("world", "is there" if self.world.done else "is made", self.world.reason)
-            )
-        lines += [
-            line
-            for own in self.plans.values()
-            for experiment_plan in own
-            for line in experiment_plan.lines()
-        ]
-        lines += [
-            "%-24s %s: %s"
-            % ("blend " + name, "is skipped" if verdict.done else "runs", verdict.reason)
-            for name, verdict in self.blends.items()
-        ]
+        """Return the plan in lines."""
+        lines = self.months + self.world_lines() + plan_lines.experiment_lines(self.experiments)
+        lines += [plan_lines.blend_line(table, blend) for table, blend in self.blends.items()]
         if self.blend_problem:
-            lines.append("%-24s cannot run: %s" % ("blend", self.blend_problem))
+            lines.append(plan_lines.line("blend", f"cannot run: {self.blend_problem}"))
         return lines
 
 
-def make(settings: Settings, table: registry.Table, with_blend: bool) -> Plan:
-    """Decides by receipts and content. Reads files, starts nothing."""
+def make(settings: Settings, run: registry.Registry, with_blend: bool) -> Plan:
+    """Decide by receipts and content what the experiments of `run` need. Start nothing."""
     index = HashIndex(settings.results.hashes)
-    hashes, world = InputHashes(settings.raw, index), None
+    world = None
     if settings.is_sample_world and settings.mode == "reproduce":
         world = judge_world(sample_world(), sample_inputs(), index)
-    plans: Dict[str, List[ExperimentPlan]] = {}
-    for member, rows in table.items():
-        if world and not world.done:
-            plans[member] = [_before_the_world(experiment) for experiment in rows]
-        else:
-            results = Layout(settings.raw, settings.results, settings.weights(member))
-            plans[member] = plan_experiments(
-                rows, settings.mode, settings["PROFILE"], results, hashes
-            )
-    if settings.mode == "infer-only":
-        block_shared_files(
-            [experiment_plan for own in plans.values() for experiment_plan in own],
-            settings["PROFILE"],
-            hashes,
-        )
-    blends: Dict[str, Verdict] = {}
-    problem = ""
-    if with_blend:
-        try:
-            blends = {
-                name: _judge_blend(name, settings, plans, table, index) for name in settings.tables
-            }
-        except KitError as error:
-            problem = str(error)
+    if world and not world.done:
+        members = {
+            member: [_before_the_world(experiment) for experiment in experiments]
+            for member, experiments in run.items()
+        }
+    else:
+        members = _plan_members(settings, run, index)
+    blends, problem = _plan_blends(settings, members, run, index) if with_blend else ({}, "")
     index.save()
-    months = (
-        months_taken(settings.raw)
-        if settings.mode == "reproduce" and not settings.is_sample_world
-        else []
-    )
-    return Plan(world, months, plans, blends, problem)
+    months = []
+    if settings.mode == "reproduce" and not settings.is_sample_world:
+        months = plan_lines.month_lines(settings.raw)
+    return Plan(world, months, members, blends, problem)
 
 
-def months_taken(raw: RawData) -> List[str]:
-    """Which months train and validate, and what of them is not whole."""
-    try:
-        split = raw.split()
-        months = [
-            read_month(raw.steps / name) for name in sorted(set(split.train + split.validation))
-        ]
-    except KitError:
-        return []  # what cannot run says so itself
-    by_rule = (
-        ""
-        if raw.has_own_split
-        else " (published: %d, %d)" % (len(PUBLISHED.train), len(PUBLISHED.validation))
-    )
-    lines = [
-        "%-24s %d months train, %d validate%s"
-        % ("step files", len(split.train), len(split.validation), by_rule)
-    ]
-    odd = [
-        "%-24s %s" % ("", month.line())
-        for month in months
-        if month.unexpected or len(month.pairs) != steps_of(month.name)
-    ]
-    return (
-        lines
-        + odd[:8]
-        + (["%-24s and %d more that are not whole" % ("", len(odd) - 8)] if odd[8:] else [])
-    )
+def _plan_members(
+    settings: Settings, run: registry.Registry, index: HashIndex
+) -> Dict[str, List[ExperimentPlan]]:
+    """Return {member: the plans of its experiments}."""
+    hashes = InputHashes(settings.raw, index)
+    profile = settings["PROFILE"]
+    members = {}
+    for member, experiments in run.items():
+        layout = Layout(settings.raw, settings.results, settings.weights(member))
+        members[member] = plan_experiments(experiments, settings.mode, profile, layout, hashes)
+    if settings.mode == "infer-only":
+        plans = [plan for member_plans in members.values() for plan in member_plans]
+        block_shared_files(plans, profile, hashes)
+    return members
 
 
 def _before_the_world(experiment: Experiment) -> ExperimentPlan:
-    reason = "its world is about to be made"
+    """Return the plan of an experiment whose data is not made yet: all of its steps run."""
+    reason = "the sample world is about to be made"
     steps = ["train"] + (["infer"] if experiment.artifact else [])
     return ExperimentPlan(
         experiment,
@@ -168,29 +127,40 @@ def _before_the_world(experiment: Experiment) -> ExperimentPlan:
     )
 
 
+def _plan_blends(
+    settings: Settings,
+    members: Mapping[str, List[ExperimentPlan]],
+    run: registry.Registry,
+    index: HashIndex,
+) -> Tuple[Dict[str, Verdict], str]:
+    """Return ({table: whether its blend is made already}, why no blend can run)."""
+    try:
+        return {
+            name: _judge_blend(name, settings, members, run, index) for name in settings.tables
+        }, ""
+    except KitError as error:
+        return {}, str(error)
+
+
 def _judge_blend(
     name: str,
     settings: Settings,
-    plans: Dict[str, List[ExperimentPlan]],
-    table: registry.Table,
+    members: Mapping[str, List[ExperimentPlan]],
+    run: registry.Registry,
     index: HashIndex,
 ) -> Verdict:
-    flat = [experiment_plan for own in plans.values() for experiment_plan in own]
-    stuck = [experiment_plan.experiment.name for experiment_plan in flat if experiment_plan.blocked]
-    if stuck:
-        raise KitError(
-            "{} cannot run".format(", ".join(stuck)), "blend", "mend what the lines above name"
-        )
-    searches, search = registry.searches(table), search_of(name)
+    """Return whether a table's blend is made already. Raises KitError if it cannot run."""
+    plans = [plan for member_plans in members.values() for plan in member_plans]
+    blocked = [plan.experiment.name for plan in plans if plan.blocked]
+    if blocked:
+        raise KitError(f"{', '.join(blocked)} cannot run", "blend", "fix what the lines above name")
+    searches = registry.searches(run)
+    search = search_of(name)
     if search and search.among not in searches:
         raise KitError(
             "there is nothing to search among", "TABLE=" + name, "choose " + " or ".join(searches)
         )
-    coming = [
-        experiment_plan.experiment.artifact
-        for experiment_plan in flat
-        if experiment_plan.runs and experiment_plan.experiment.artifact
-    ]
+    coming = [plan.experiment.artifact for plan in plans if plan.runs and plan.experiment.artifact]
     if search:
         coming = [artifact for artifact in coming if artifact in searches[search.among]]
     results = settings.results
@@ -205,11 +175,9 @@ def _judge_blend(
     )
     if not verdict.done:
         return verdict
-    # The blend itself judges their inputs; here it is enough that they are there for the parquet that is done.
-    if (
-        settings.raw.truth.exists()
-        and not scores_path(results, title(table_name(name), settings.options)).exists()
-    ):
+    # The blend itself checks what these are made from; here it is enough that they exist.
+    scores = scores_path(results, title(table_name(name), settings.options))
+    if settings.raw.truth.exists() and not scores.exists():
         return Verdict(False, "its scores are missing")
     if not report_path(results, table_name(name)).exists():
         return Verdict(False, "its report is missing")

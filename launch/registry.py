@@ -1,70 +1,90 @@
-"""The members and their experiments, found from the folders below members/, and which of them a run is about."""
+"""The members and their experiments, read from the folders below members/, and those of a run."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
 from leapkit.core.experiments import Experiment
 from leapkit.core.registry import choose_experiments, discover, select
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-Table = Dict[str, Tuple[Experiment, ...]]
+Registry = Dict[str, Tuple[Experiment, ...]]
 
 
-def members() -> Table:
-    """{member: experiments} of every folder below members/ that holds experiments.py."""
+def members() -> Registry:
+    """Return {member: experiments} of every folder below members/ that holds experiments.py."""
     return discover(REPOSITORY)
 
 
-def chosen(names: str, only: str, mode: str, everything: bool) -> Table:
-    """{member: experiments} of a run, parents first: of EXPERIMENTS, and of one member where `only` names it.
+def chosen(names: str, only: str, mode: str, everything: bool) -> Registry:
+    """Return {member: experiments} of a run, parents before their children.
 
-    EXPERIMENTS takes ids, names, artifacts and the names that the team's README and files have for them.
+    names       EXPERIMENTS: ids, names, artifacts, and the names that the team's files have
+    only        the one member that the run is about, "" for all
+    everything  without names: all experiments, not only those of the published blend
+    Raises KitError for an unknown name, or if infer-only asks for what was not published.
     """
-    table = {only: members()[only]} if only else members()
-    known = [tables.canonical(name) for name in re.split(r"[,\s]+", names) if name]
-    picked = select(
-        [experiment for experiments in table.values() for experiment in experiments],
-        ",".join(known),
-    )
-    found: Table = {}
-    for member, experiments in table.items():
-        own = (
-            ",".join(experiment.id for experiment in picked if experiment.member == member)
-            if known
-            else ""
-        )
-        if own or (
-            not known
-            and (
-                only or mode == "reproduce" or any(experiment.blended for experiment in experiments)
-            )
-        ):
-            found[member] = tuple(choose_experiments(experiments, own, mode, everything))
-    return {member: experiments for member, experiments in found.items() if experiments}
+    candidates = {only: members()[only]} if only else members()
+    requested = _requested_ids(candidates, names)
+    run: Registry = {}
+    for member, experiments in candidates.items():
+        if requested:
+            takes_part = member in requested
+        else:
+            takes_part = bool(only) or _takes_part_by_default(experiments, mode)
+        if takes_part:
+            ids = ",".join(requested.get(member, []))
+            run[member] = choose_experiments(experiments, ids, mode, everything)
+    return {member: experiments for member, experiments in run.items() if experiments}
 
 
-def artifacts(table: Table) -> List[str]:
-    return [
-        experiment.artifact
-        for experiments in table.values()
-        for experiment in experiments
-        if experiment.artifact
-    ]
+def _requested_ids(candidates: Registry, names: str) -> Dict[str, List[str]]:
+    """Return {member: ids} that EXPERIMENTS names, {} if it names none. Raises KitError."""
+    canonical = [tables.canonical(name) for name in re.split(r"[,\s]+", names) if name]
+    requested: Dict[str, List[str]] = {}
+    if canonical:
+        for experiment in select(flat(candidates), ",".join(canonical)):
+            requested.setdefault(experiment.member, []).append(experiment.id)
+    return requested
 
 
-def searches(table: Table) -> Dict[str, List[str]]:
-    """{blend: artifacts that its search chooses from}: the published blend's among themselves (`searched`), and those of
-    each member that it does not count (`searched-zuiye`)."""
-    experiments = [
-        experiment for own in table.values() for experiment in own if experiment.artifact
-    ]
-    found = {"searched": [experiment.artifact for experiment in experiments if experiment.blended]}
-    for member in table:
-        own = [experiment for experiment in experiments if experiment.member == member]
-        if own and not any(experiment.blended for experiment in own):
-            found["searched-" + member] = [experiment.artifact for experiment in own]
-    return {name: own for name, own in found.items() if own}
+def _takes_part_by_default(experiments: Sequence[Experiment], mode: str) -> bool:
+    """Return whether a member takes part in a run that names no experiment.
+
+    To reproduce, all do; infer-only needs the checkpoints that were published of the blend.
+    """
+    return mode == "reproduce" or any(experiment.blended for experiment in experiments)
+
+
+def flat(registry: Registry) -> List[Experiment]:
+    """Return the experiments of all members, in order."""
+    return [experiment for experiments in registry.values() for experiment in experiments]
+
+
+def ids(experiments: Sequence[Experiment]) -> str:
+    """Return the ids of experiments as a member's command line takes them."""
+    return ",".join(experiment.id for experiment in experiments)
+
+
+def artifacts(registry: Registry) -> List[str]:
+    """Return the artifacts of all experiments that have one."""
+    return [experiment.artifact for experiment in flat(registry) if experiment.artifact]
+
+
+def searches(registry: Mapping[str, Sequence[Experiment]]) -> Dict[str, List[str]]:
+    """Return {search: the artifacts that it chooses from}.
+
+    `searched` chooses among the published blend's, `searched-zuiye` among those of a member that
+    the published blend does not count.
+    """
+    choices: Dict[str, List[str]] = {"searched": []}
+    for member, experiments in registry.items():
+        predicting = [experiment for experiment in experiments if experiment.artifact]
+        blended = [experiment.artifact for experiment in predicting if experiment.blended]
+        choices["searched"] += blended
+        if not blended:
+            choices["searched-" + member] = [experiment.artifact for experiment in predicting]
+    return {search: names for search, names in choices.items() if names}

@@ -1,0 +1,60 @@
+"""What runs in the blend's image or environment: the blend itself, and the makers of data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from launch import containers, environments, process, step_arguments
+from launch.code_version import code_version
+from launch.settings import Settings, sample_world
+from leapkit.core.errors import KitError
+
+WORLD = "/world"  # where a container of the service `world` sees the folder that it may write to
+
+
+def on_results(settings: Settings, service: str, arguments: Sequence[str]) -> int:
+    """Run the blend with `arguments` on the data and the results, in either runtime."""
+    if not settings.in_containers:
+        return in_environment(["-m", "blend", *arguments, *step_arguments.host_folders(settings)])
+    env = containers.variables(settings, code_version())
+    containers.make_folders(settings, [])
+    containers.build(settings, ["blend"], env)
+    return containers.run(settings, service, arguments, env)
+
+
+def in_environment(arguments: Sequence[str]) -> int:
+    """Run Python with `arguments` in the blend's environment."""
+    env = environments.environment({"LEAP_CODE": code_version()})
+    return process.run([str(environments.blend_python()), *arguments], env)
+
+
+def in_world_container(
+    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path]
+) -> int:
+    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+
+    mounts  {variable of compose.yaml: folder}; the container sees LEAP_RAW_DATA_PARENT as /world
+    """
+    env = containers.variables(settings, code_version())
+    env.update((variable, str(folder)) for variable, folder in mounts.items())
+    containers.build(settings, ["blend"], env)
+    return containers.run(settings, "world", arguments, env)
+
+
+def make_world(settings: Settings) -> None:
+    """Make the sample world. Raises KitError if its maker fails."""
+    world = sample_world()
+    world.parent.mkdir(parents=True, exist_ok=True)
+    module = ["-m", "leapkit.sampleworld"]
+    if settings.in_containers:
+        mounts = {"LEAP_RAW_DATA_PARENT": world.parent}
+        code = in_world_container(settings, [*module, f"--to={WORLD}/{world.name}"], mounts)
+    else:
+        code = in_environment([*module, f"--to={world}"])
+    if code:
+        raise KitError(
+            "could not be made (the lines above say why)",
+            "the sample world",
+            "run the same command again",
+        )

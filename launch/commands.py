@@ -1,0 +1,167 @@
+"""The sub-commands: what each does, the options that it takes, and what it calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Tuple
+
+from launch import doctor, names, options, planning, registry, run, testing, tools
+from launch.blend_tools import make_world
+from launch.settings import Settings, choose
+
+WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
+RUN_OPTIONS = ("RUNTIME", "STACK", "DEVICE", *WORLD_OPTIONS, "WEIGHTS", "EXPERIMENTS")
+BLEND_OPTIONS = (*RUN_OPTIONS, "TABLE", "POSTPROCESS")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user typed.
+
+    values  {variable: value} of the options that were given
+    rest    the arguments that are passed on
+    """
+
+    values: Dict[str, str]
+    rest: List[str]
+
+    @property
+    def mode(self) -> str:
+        """reproduce unless MODE says otherwise."""
+        return self.values.get("MODE", "reproduce")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command.
+
+    options    the variables that it takes
+    passes_to  what gets the arguments that are no options, "" if they are refused
+    """
+
+    help: str
+    run: Callable[[Request], int]
+    options: Tuple[str, ...] = ()
+    passes_to: str = ""
+
+
+def _settings(request: Request, mode: str, needs_runtime: bool = True) -> Settings:
+    """Return all choices of a run. Raises KitError for a name that does not exist."""
+    settings = choose(mode, request.values, needs_runtime)
+    names.require_known(settings, request.values)
+    return settings
+
+
+def _reproduce(request: Request) -> int:
+    return run.run(_settings(request, "reproduce"))
+
+
+def _infer_only(request: Request) -> int:
+    return run.run(_settings(request, "infer-only"))
+
+
+def _member(member: str) -> Command:
+    def run_member(request: Request) -> int:
+        return run.run(_settings(request, request.mode), member)
+
+    return Command(f"{member} alone: train and predict", run_member, (*RUN_OPTIONS, "MODE"))
+
+
+def _plan(request: Request) -> int:
+    settings = _settings(request, request.mode, needs_runtime=False)
+    run.show(settings.lines())
+    run.show(planning.make(settings, settings.experiments(), with_blend=True).lines())
+    return 0
+
+
+def _blend(request: Request) -> int:
+    settings = _settings(request, request.mode)
+    run.show(settings.lines())
+    return run.run_blend(settings, settings.experiments())
+
+
+def _verify(request: Request) -> int:
+    settings = _settings(request, request.mode)
+    run.show(settings.lines())
+    return tools.verify(settings, request.values.get("ARTIFACTS", ""))
+
+
+def _fetch(request: Request) -> int:
+    # What it fetches into need not exist yet: no name is checked.
+    return tools.fetch(choose("infer-only", request.values, needs_runtime=False), request.values)
+
+
+def _world(request: Request) -> int:
+    make_world(_settings(request, "reproduce"))
+    return 0
+
+
+def _statistics(request: Request) -> int:
+    settings = _settings(request, "reproduce")
+    run.show(settings.lines())
+    return tools.train_statistics(settings)
+
+
+def _split(request: Request) -> int:
+    tools.step_folders(request.rest)
+    return tools.split(_settings(request, "reproduce"), request.rest)
+
+
+def _store(request: Request) -> int:
+    tools.step_folders(request.rest)
+    on_a_cluster = tools.names_a_scheduler(request.rest)
+    settings = _settings(request, "reproduce", needs_runtime=not on_a_cluster)
+    return tools.store(settings, request.rest)
+
+
+def _variables(request: Request) -> int:
+    run.show(options.table())
+    return 0
+
+
+def commands() -> Dict[str, Command]:
+    """Return every sub-command, in the order of the help."""
+    return {
+        "reproduce": Command("train everything, predict, blend", _reproduce, BLEND_OPTIONS),
+        "infer-only": Command("predict with published checkpoints", _infer_only, BLEND_OPTIONS),
+        **{member: _member(member) for member in registry.members()},
+        "blend": Command("the blend alone", _blend, (*BLEND_OPTIONS, "MODE")),
+        "plan": Command("what would run and why", _plan, (*BLEND_OPTIONS, "MODE")),
+        "doctor": Command(
+            "what this machine has, and what you can run now",
+            lambda request: doctor.run(request.values),
+            ("RAW_DATA", "SUBMISSION", "WEIGHTS"),
+        ),
+        "verify": Command(
+            "check the parquets in submission/subs, admit your own",
+            _verify,
+            ("RUNTIME", *WORLD_OPTIONS, "MODE", "ARTIFACTS"),
+        ),
+        "fetch": Command(
+            "fetch the data that WHAT names; without it, list what exists",
+            _fetch,
+            ("RAW_DATA", "WEIGHTS", "WHAT", "MONTHS", "DRIVE", "DROP"),
+        ),
+        "world": Command("make the sample world alone", _world, ("RUNTIME",)),
+        "statistics": Command(
+            "mean and std of train.csv", _statistics, ("RUNTIME", "RAW_DATA", "PROFILE")
+        ),
+        "split": Command(
+            "make a scored world from step files",
+            _split,
+            ("RUNTIME",),
+            "leapkit.worlds.make_world: --steps DIR --to DIR --train M:M --validation M:M"
+            " --test M:M [--statistics DIR]",
+        ),
+        "store": Command(
+            "write step files as one array a month",
+            _store,
+            ("RUNTIME", "RAW_DATA", "PROFILE"),
+            "leapkit.worlds.month_arrays: --to DIR [--steps DIR] [--months M:M]"
+            " [--scheduler ADDRESS]",
+        ),
+        "test": Command("the tests", lambda request: testing.main(request.rest), (), "pytest"),
+        "lint": Command("ruff and mypy", lambda request: testing.lint()),
+        "bench": Command("the benchmarks", lambda request: testing.bench()),
+        "variables": Command("the variables of make, which are the options", _variables),
+    }

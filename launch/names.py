@@ -1,0 +1,60 @@
+"""The names that a user gives, checked before anything is built or installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Mapping
+
+from blend import plan, tables
+from launch import registry
+from launch.settings import Settings
+from leapkit.core.errors import KitError
+
+
+def require_known(settings: Settings, requested: Mapping[str, str]) -> None:
+    """Check the tables, the networks, the options and the folders that the user names.
+
+    Raises KitError for the first that does not exist; it says what does.
+    """
+    for variable in ("RAW_DATA", "WEIGHTS"):
+        if requested.get(variable):
+            _require_folder(variable, Path(requested[variable]))
+    registry.chosen(requested.get("EXPERIMENTS", ""), "", "reproduce", everything=True)
+    plan.options_of(requested.get("POSTPROCESS", ""))
+    if requested.get("TABLE"):
+        require_tables(settings)
+    require_artifacts(settings, requested.get("ARTIFACTS", ""))
+
+
+def _require_folder(variable: str, folder: Path) -> None:
+    """Raises KitError if a folder that is read does not exist."""
+    if not folder.is_dir():
+        raise KitError("the folder does not exist", f"{variable}={folder}", "check the path")
+
+
+def require_tables(settings: Settings) -> None:
+    """Raises KitError if TABLE names no table, or a search of a member that does not exist."""
+    searches = registry.searches(registry.members())
+    for name in plan.requested(settings["TABLE"]):
+        search = plan.search_of(name)
+        if search and search.among not in searches:
+            raise KitError(
+                "there is nothing to search among",
+                f"TABLE={name}",
+                "choose " + " or ".join(searches),
+            )
+
+
+def require_artifacts(settings: Settings, names: str) -> None:
+    """Raises KitError if ARTIFACTS names a parquet that is not in submission/subs."""
+    missing: List[Path] = []
+    for name in filter(None, names.split(",")):
+        stems = {name, tables.canonical(name)}
+        if not any(settings.results.parquet(stem).exists() for stem in stems):
+            missing.append(settings.results.parquet(name))
+    if missing:
+        raise KitError(
+            "the parquet does not exist",
+            missing[0],
+            "check ARTIFACTS, or SUBMISSION if it is elsewhere",
+        )

@@ -1,0 +1,98 @@
+"""A plan in lines: what is the same for many experiments is said once."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Dict, List, Sequence, Tuple
+
+from leapkit.core.errors import KitError
+from leapkit.core.layout import RawData
+from leapkit.core.plan import ExperimentPlan
+from leapkit.core.receipts import Verdict
+from leapkit.core.splits import PUBLISHED
+from leapkit.core.step_files import read_month, steps_of
+
+# From this number on, experiments with the same steps and reasons share one line.
+TOGETHER = 3
+MONTHS_SHOWN = 8
+
+
+def line(name: str, text: str) -> str:
+    """Return one line of the plan."""
+    return f"{name:<24} {text}"
+
+
+def world_line(world: Verdict) -> str:
+    """Return the line of the sample world."""
+    return line("sample world", f"{'exists' if world.done else 'must be made'}: {world.reason}")
+
+
+def blend_line(table: str, blend: Verdict) -> str:
+    """Return the line of one blend."""
+    return line(f"blend {table}", f"{'is skipped' if blend.done else 'runs'}: {blend.reason}")
+
+
+def experiment_lines(plans: Sequence[ExperimentPlan]) -> List[str]:
+    """Return the lines of all experiments, in order of their first.
+
+    `TOGETHER` or more with equal steps and reasons become one line, and their names below it.
+    """
+    groups: Dict[Tuple[str, ...], List[str]] = {}
+    for plan in plans:
+        groups.setdefault(steps_and_reasons(plan), []).append(plan.experiment.name)
+    lines = []
+    for phrases, names in groups.items():
+        if len(names) < TOGETHER:
+            lines += [line(name, phrase) for name in names for phrase in phrases]
+        else:
+            lines.append(line(f"{len(names)} experiments", "; ".join(phrases)))
+            indent = line("", "")
+            lines += textwrap.wrap(
+                ", ".join(names),
+                100,
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+            )
+    return lines
+
+
+def steps_and_reasons(plan: ExperimentPlan) -> Tuple[str, ...]:
+    """Return what an experiment does and why, steps with the same reason in one phrase."""
+    if plan.blocked:
+        return (f"cannot run: {plan.blocked}; {plan.remedy}",)
+    steps: Dict[Tuple[bool, str], List[str]] = {}
+    for step, reason in plan.reasons.items():
+        runs = plan.train if step == "train" else plan.infer
+        steps.setdefault((runs, reason), []).append(step)
+    phrases = []
+    for (runs, reason), names in steps.items():
+        verb = ("run" if len(names) > 1 else "runs") if runs else "skipped"
+        phrases.append(f"{' and '.join(names)} {verb}: {reason}")
+    return tuple(phrases)
+
+
+def month_lines(raw: RawData) -> List[str]:
+    """Return which months train and validate, and the months that are not complete.
+
+    Return nothing if there are no step files: the experiments that need them say so.
+    """
+    try:
+        split = raw.split()
+        months = [
+            read_month(raw.steps / name) for name in sorted(set(split.train + split.validation))
+        ]
+    except KitError:
+        return []
+    counts = f"{len(split.train)} months train, {len(split.validation)} validate"
+    if not raw.has_own_split:
+        counts += f" (published: {len(PUBLISHED.train)}, {len(PUBLISHED.validation)})"
+    incomplete = [
+        line("", month.line())
+        for month in months
+        if month.unexpected or len(month.pairs) != steps_of(month.name)
+    ]
+    lines = [line("step files", counts)] + incomplete[:MONTHS_SHOWN]
+    if len(incomplete) > MONTHS_SHOWN:
+        lines.append(line("", f"and {len(incomplete) - MONTHS_SHOWN} more that are not complete"))
+    return lines

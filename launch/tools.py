@@ -1,0 +1,98 @@
+"""The tools around a run: worlds, statistics, arrays, fetching data and checking parquets."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Mapping, Sequence
+
+from launch import environments, process, stacks, step_arguments
+from launch.blend_tools import WORLD, in_environment, in_world_container, on_results
+from launch.settings import Settings
+from leapkit.core.errors import KitError
+
+
+def verify(settings: Settings, artifacts: str) -> int:
+    """Check the parquets in submission/subs, and admit the user's own by writing their receipts."""
+    return on_results(settings, "verify", step_arguments.verify_arguments(artifacts))
+
+
+def fetch(settings: Settings, requested: Mapping[str, str]) -> int:
+    """Fetch the data that WHAT names, on the host, as containers have no network."""
+    arguments = step_arguments.fetch_arguments(settings, requested)
+    python = environments.ready("fetch", stacks.BLEND_PYTHON, [stacks.lock("fetch")])
+    return process.run([str(python), *arguments], environments.environment({}))
+
+
+def train_statistics(settings: Settings) -> int:
+    """Compute both families' statistics from train.csv, below the folder of the raw data."""
+    module, root = "leapkit.worlds.train_statistics", settings.raw.root
+    if not settings.in_containers:
+        return in_environment(["-m", module, f"--raw-data={root}"])
+    arguments = ["-m", module, f"--raw-data={WORLD}/{root.name}"]
+    return in_world_container(settings, arguments, {"LEAP_RAW_DATA_PARENT": root.parent})
+
+
+def split(settings: Settings, arguments: Sequence[str]) -> int:
+    """Make a scored world from step files."""
+    return _on_steps(settings, "leapkit.worlds.make_world", arguments)
+
+
+def store(settings: Settings, arguments: Sequence[str]) -> int:
+    """Write step files as one array a month, or let a Dask scheduler's workers write them."""
+    if step_folders(arguments).steps is None:
+        arguments = [f"--steps={settings.raw.steps}", *arguments]
+    if names_a_scheduler(arguments):
+        return _on_a_cluster("leapkit.worlds.month_arrays", arguments)
+    return _on_steps(settings, "leapkit.worlds.month_arrays", arguments)
+
+
+def names_a_scheduler(arguments: Sequence[str]) -> bool:
+    """Return whether a Dask scheduler is given the months."""
+    return any(argument.split("=")[0] == "--scheduler" for argument in arguments)
+
+
+def _on_a_cluster(module: str, arguments: Sequence[str]) -> int:
+    """Run a module with this Python: a cluster's Dask must be of the version that it has."""
+    packages = ("numpy", "tqdm", "distributed")
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise KitError(
+            "lacks " + ", ".join(missing),
+            sys.executable,
+            "run `pip install ./shared distributed`, or name the cluster's Python with PYTHON=",
+        )
+    return process.run([sys.executable, "-m", module, *arguments], environments.environment({}))
+
+
+def step_folders(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return --steps, --to and --statistics as paths (None if absent), and the `others`.
+
+    Raises KitError if a folder that is read does not exist.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag in ("--steps", "--to", "--statistics"):
+        parser.add_argument(flag, type=Path)
+    folders, others = parser.parse_known_args(list(arguments))
+    for folder in (folders.steps, folders.statistics):
+        if folder and not folder.is_dir():
+            raise KitError("the folder does not exist", folder, "check the path")
+    return argparse.Namespace(others=others, **vars(folders))
+
+
+def _on_steps(settings: Settings, module: str, arguments: Sequence[str]) -> int:
+    """Run a module that makes a folder (--to) from step files, in either runtime."""
+    folders = step_folders(arguments)
+    if not settings.in_containers or not (folders.steps and folders.to):
+        return in_environment(["-m", module, *arguments])
+    # The container sees the user's folders under names of its own.
+    to = folders.to.resolve()
+    to.parent.mkdir(parents=True, exist_ok=True)
+    mounts = {"LEAP_RAW_DATA_PARENT": to.parent, "LEAP_STEPS": folders.steps.resolve()}
+    inside = ["-m", module, "--steps=/steps", f"--to={WORLD}/{to.name}", *folders.others]
+    if folders.statistics:
+        mounts["LEAP_STATISTICS"] = folders.statistics.resolve()
+        inside.append("--statistics=/statistics")
+    return in_world_container(settings, inside, mounts)

@@ -1,0 +1,22 @@
+"""A bare machine for all tests of the launcher."""
+
+from __future__ import annotations
+
+import pytest
+
+from launch import machine
+from launch.options import OPTIONS
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No user's choices, no engine, no GPU, every interpreter."""
+    for variable in OPTIONS:
+        monkeypatch.delenv(variable, raising=False)
+    problem = "no container engine answers `docker info`"
+    monkeypatch.setattr(machine, "engine_problem", lambda: problem)
+    monkeypatch.setattr(machine, "gpu_capability", lambda: None)
+    monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
+    monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)
+    monkeypatch.setattr(machine, "has_image", lambda name: False)
+    monkeypatch.setattr(machine, "registry_answers", lambda name: False)

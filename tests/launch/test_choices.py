@@ -1,0 +1,64 @@
+"""What the machine decides: the runtime, the stack, the build of torch."""
+
+from __future__ import annotations
+
+import pytest
+
+from launch import choices, machine, settings
+from leapkit.core.errors import KitError
+
+
+def test_without_an_engine_the_venv_runtime_is_taken_and_the_reason_said():
+    chosen = settings.choose("reproduce", {}).choices["RUNTIME"]
+    assert chosen.value == "venv" and "docker info" in chosen.reason
+
+
+def test_docker_without_an_engine_is_refused_with_the_commands_that_start_one():
+    with pytest.raises(KitError, match="run `containers/start-engine` and `make bases`"):
+        choices.runtime("docker")
+
+
+def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch):
+    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    chosen = choices.runtime()
+    assert chosen.value == "venv" and "no base image exists" in chosen.reason
+    with pytest.raises(KitError, match="run `make bases`"):
+        choices.runtime("docker")
+
+
+@pytest.mark.parametrize("has", ["has_image", "registry_answers"])
+def test_an_engine_with_local_bases_or_a_registry_is_taken(monkeypatch, has):
+    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    monkeypatch.setattr(machine, has, lambda name: True)
+    assert choices.runtime().value == "docker"
+
+
+def test_the_published_stack_is_taken_where_its_interpreter_is_and_modern_else(monkeypatch):
+    assert choices.stack(in_containers=False).value == "published"
+    monkeypatch.setattr(
+        machine, "interpreter", lambda version: None if version == "3.8" else "python"
+    )
+    chosen = choices.stack(in_containers=False)
+    assert chosen.value == "modern" and "python3.8 is not installed" in chosen.reason
+    # its image brings the interpreter
+    assert choices.stack(in_containers=True).value == "published"
+    with pytest.raises(KitError, match="PYTHON_3_8"):
+        choices.stack(in_containers=False, requested="published")
+
+
+@pytest.mark.parametrize(
+    "capability, stack", [((8, 9), "published"), ((9, 0), "modern"), ((12, 0), "modern")]
+)
+def test_a_gpu_that_the_published_wheels_do_not_know_takes_the_modern_stack(
+    monkeypatch, capability, stack
+):
+    monkeypatch.setattr(machine, "gpu_capability", lambda: capability)
+    assert choices.stack(in_containers=True).value == stack
+
+
+def test_a_gpu_that_the_engine_cannot_pass_on_is_not_reserved(monkeypatch):
+    monkeypatch.setattr(machine, "gpu_capability", lambda: (8, 0))
+    assert choices.accelerator(in_containers=True).value == "cpu"
+    assert choices.accelerator(in_containers=False).value == "cuda"
+    monkeypatch.setattr(machine, "engine_has_gpu", lambda: True)
+    assert choices.accelerator(in_containers=True).value == "cuda"

@@ -1,0 +1,70 @@
+"""A container's run that a stop ends well, with an engine of shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+# `docker stop` of a container that exists ends it with code 3, as a member does.
+ENGINE = """#!/bin/sh
+echo "$@" >> calls
+case $1 in
+  run) sleep {creation} > /dev/null; touch running; echo up
+       while [ -e running ]; do sleep 0.05; done; echo last line; exit 3;;
+  stop) [ -e running ] || exit 1; rm running;;
+esac
+"""
+
+
+def start(folder: Path, creation: float) -> subprocess.Popen:
+    """Start a container whose creation takes some seconds."""
+    engine = folder / "docker"
+    engine.write_text(ENGINE.format(creation=creation))
+    engine.chmod(0o755)
+    return subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "launch" / "container_run.py"), "me", "docker", "run"],
+        cwd=str(folder),
+        env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"),
+        stdout=subprocess.PIPE,
+    )
+
+
+def calls(folder: Path) -> List[str]:
+    return (folder / "calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_the_container_shows_its_last_lines_and_returns_its_code(tmp_path, number):
+    process = start(tmp_path, creation=0)
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=20) == (b"last line\n", None)
+    assert process.returncode == 3
+    assert calls(tmp_path) == ["run", "stop me", "rm --force me"]
+
+
+def test_a_stop_before_the_container_exists_ends_compose_and_leaves_none(tmp_path):
+    process = start(tmp_path, creation=30)
+    while not (tmp_path / "calls").exists():
+        time.sleep(0.02)
+    process.terminate()
+    out, _ = process.communicate(timeout=20)
+    assert out == b"" and process.returncode != 0
+    assert calls(tmp_path) == ["run", "stop me", "rm --force me"]
+
+
+def test_a_container_that_ends_by_itself_is_left_to_the_engine(tmp_path):
+    process = start(tmp_path, creation=0)
+    assert process.stdout.readline() == b"up\n"
+    (tmp_path / "running").unlink()
+    assert process.communicate(timeout=20)[0] == b"last line\n"
+    assert process.returncode == 3 and calls(tmp_path) == ["run"]

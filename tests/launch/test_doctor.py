@@ -1,0 +1,94 @@
+"""The verdict of the doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from launch import doctor, machine
+
+
+def verdict(**requested: str) -> List[str]:
+    return doctor.verdict(doctor.runtimes(), doctor.ways(requested))
+
+
+def commands(lines: List[str], heading: str) -> List[str]:
+    """The command at the start of every line below a heading."""
+    block = lines[lines.index(heading) + 1 :]
+    end = block.index("") if "" in block else len(block)
+    return [line.strip() for line in block[:end] if not line.startswith("   ")]
+
+
+def test_a_fresh_clone_can_reproduce_the_sample_world_and_lacks_nothing_that_it_makes(tmp_path):
+    lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path), WEIGHTS=str(tmp_path))
+    ready = commands(lines, "You can run now:")
+    assert ready[0].startswith("make reproduce ") and len(ready) == 2
+    assert "RUNTIME=venv" in ready[1] and "RUNTIME=docker" not in ready[1]
+    assert not [line for line in lines if "sample/" in line]
+
+
+def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path):
+    lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path), WEIGHTS=str(tmp_path))
+    rest = commands(lines, "For the rest:")
+    assert [line.split("  ")[0] for line in rest] == [
+        "make infer-only",
+        "make reproduce PROFILE=full",
+        "make blend MODE=infer-only",
+        "RUNTIME=docker",
+    ]
+    text = "\n".join(lines)
+    for remedy in (
+        "make fetch WHAT=kaggle",
+        "make fetch WHAT=statistics",
+        "make fetch WHAT=steps",
+        "make fetch WHAT=weights",
+        "make bases",
+    ):
+        assert remedy in text
+
+
+def test_with_data_and_checkpoints_the_published_networks_can_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "published_checkpoints", lambda *_: [])
+    for name in ("test", "sample_submission", "sample_submission_old"):
+        path = tmp_path / "kaggle-data" / f"{name}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for family in ("adam", "fdzm"):
+        for name in ("mean", "std"):
+            path = tmp_path / "statistics" / family / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path))
+    ready = commands(lines, "You can run now:")
+    assert [line.split("  ")[0] for line in ready[:2]] == [
+        "make reproduce PROFILE=sample",
+        "make infer-only",
+    ]
+
+
+def test_without_any_runtime_nothing_can_run_and_both_say_what_they_lack(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "interpreter", lambda version: None)
+    lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path))
+    assert lines[0] == "You can run nothing yet: no runtime works."
+    rest = commands(lines, "For the rest:")
+    assert {"RUNTIME=docker", "RUNTIME=venv"} <= {line.split("  ")[0] for line in rest}
+
+
+def test_the_doctor_ends_in_its_verdict_and_changes_nothing(capsys, tmp_path: Path):
+    assert doctor.run({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path / "results")}) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("free disk") < printed.index("You can run now:")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count, lacks", [(0, "16 of 16 parquets"), (16, "receipts")])
+def test_the_blend_alone_lacks_parquets_or_their_receipts(tmp_path, count, lacks):
+    from blend import tables
+
+    (tmp_path / "subs").mkdir()
+    for name in tables.find("v10").artifacts[:count]:
+        (tmp_path / "subs" / f"{name}.parquet").touch()
+    blend = doctor.ways({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path)})[-1]
+    assert any(lacks in what for what in blend.lacks)

@@ -1,0 +1,47 @@
+"""Which experiments a run is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from launch import registry
+from leapkit.core.errors import KitError
+
+
+def names(experiments, only="", mode="reproduce", everything=True):
+    chosen = registry.chosen(experiments, only, mode, everything)
+    return [experiment.name for experiment in registry.flat(chosen)]
+
+
+def test_experiments_are_chosen_by_any_of_their_names_and_unknown_ones_refused():
+    assert names("200, adam/195") == ["adam/195", "adam/200"]
+    assert names("max_exp22", mode="infer-only") == ["max2020/022"]
+    assert names("Jo_ex907_cv7855,014_group_finetune.npy") == [
+        "joseph/907",
+        "max2020/014-stage1",
+        "max2020/014",
+    ]
+    with pytest.raises(KitError, match="choose from adam/195"):
+        names("999")
+
+
+def test_without_experiments_a_run_is_about_the_blend_or_everything():
+    assert len(names("", mode="infer-only", everything=False)) == 16
+    full = names("", everything=False)
+    assert len(full) == 16 + 11
+    assert not [name for name in full if name.startswith(("zuiye", "forcewithme/mixed"))]
+    assert set(names("")) - set(full) == {
+        "forcewithme/mixed-stage1",
+        "forcewithme/mixed",
+        "zuiye/A",
+        "zuiye/B",
+    }
+    assert names("", only="zuiye") == ["zuiye/A", "zuiye/B"]
+    with pytest.raises(KitError, match="no checkpoints were published"):
+        names("", only="zuiye", mode="infer-only")
+
+
+def test_every_search_chooses_among_its_own():
+    searches = registry.searches(registry.chosen("", "", "reproduce", True))
+    assert list(searches) == ["searched", "searched-zuiye"]
+    assert len(searches["searched"]) == 16 and searches["searched-zuiye"] == ["zuiye_A", "zuiye_B"]

@@ -1,0 +1,37 @@
+"""Every choice of a run, the user's or the kit's."""
+
+from __future__ import annotations
+
+import pytest
+
+from launch import settings
+from leapkit.core.errors import KitError
+from tests.conftest import REPOSITORY
+
+
+def test_profile_and_world_follow_from_what_lies_in_raw_data(tmp_path):
+    chosen = settings.choose("reproduce", {}, needs_runtime=False)
+    if not (REPOSITORY / "raw_data" / "kaggle-data" / "test.csv").exists():
+        assert chosen["PROFILE"] == "sample" and chosen.is_sample_world
+        assert chosen.tables == ["searched", "searched-zuiye"]
+    (tmp_path / "kaggle-data").mkdir()
+    (tmp_path / "kaggle-data" / "test.csv").touch()
+    requested = {"RAW_DATA": str(tmp_path)}
+    chosen = settings.choose("reproduce", requested, needs_runtime=False)
+    assert (
+        chosen["PROFILE"] == "full"
+        and chosen["TABLE"] == "v10"
+        and chosen.raw.root == tmp_path.resolve()
+    )
+    assert settings.choose("infer-only", requested, needs_runtime=False)["PROFILE"] == "full"
+    requested["PROFILE"] = "sample"
+    chosen = settings.choose("reproduce", requested, needs_runtime=False)
+    assert chosen.tables == ["searched", "searched-zuiye"] and not chosen.is_sample_world
+
+
+def test_post_processing_is_off_unless_requested_and_its_names_are_checked_at_once():
+    assert settings.choose("reproduce", {}).options == ()
+    chosen = settings.choose("reproduce", {"POSTPROCESS": "fluxes,positivity"})
+    assert chosen.options == ("positivity", "fluxes")
+    with pytest.raises(KitError, match="choose from positivity, fluxes"):
+        settings.choose("reproduce", {"POSTPROCESS": "clip"})

@@ -127,18 +127,3 @@ def environment(extra: Dict[str, str]) -> Dict[str, str]:
         **extra,
     )
     return variables
-
-
-def run(python: Path, arguments: Sequence[str], extra: Dict[str, str]) -> int:
-    """Run a module in an environment and return its exit code.
-
-    Ctrl-C reaches the module too: its own clean-up is waited for.
-    """
-    process = subprocess.Popen(
-        [str(python), "-m", *arguments], env=environment(extra), cwd=str(REPOSITORY)
-    )
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue

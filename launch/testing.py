@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import List, Tuple
 
-from launch import environments, machine, stacks
+from launch import environments, machine, process, stacks
 from launch.registry import REPOSITORY
 from leapkit.core import job_runner
 from leapkit.core.errors import KitError
@@ -131,4 +131,5 @@ def lint() -> int:
 def bench() -> int:
     """The hot steps against the published way, in one table."""
     options = os.environ.get("BENCH", "").split()
-    return environments.run(python_of("modern"), ["benchmarks"] + options, {})
+    command = [str(python_of("modern")), "-m", "benchmarks", *options]
+    return process.run(command, environments.environment({}))

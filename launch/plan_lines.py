@@ -67,7 +67,10 @@ def steps_and_reasons(plan: ExperimentPlan) -> Tuple[str, ...]:
         steps.setdefault((runs, reason), []).append(step)
     phrases = []
     for (runs, reason), names in steps.items():
-        verb = ("run" if len(names) > 1 else "runs") if runs else "skipped"
+        if runs:
+            verb = "run" if len(names) > 1 else "runs"
+        else:
+            verb = "are skipped" if len(names) > 1 else "is skipped"
         phrases.append(f"{' and '.join(names)} {verb}: {reason}")
     return tuple(phrases)
 

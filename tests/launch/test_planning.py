@@ -133,7 +133,7 @@ def test_a_plan_says_in_one_line_what_is_the_same_for_sixty_experiments():
     names = " ".join(line.strip() for line in lines[1:-2]).split(", ")
     assert names == [f"adam/{number}" for number in range(58)]
     assert lines[-2].split(maxsplit=1) == ["zuiye/A", "infer runs: test.csv has changed"]
-    assert lines[-1].split(maxsplit=1) == ["zuiye/B", "train and infer skipped: not made yet"]
+    assert lines[-1].split(maxsplit=1) == ["zuiye/B", "train and infer are skipped: not made yet"]
     assert all(len(line) <= 100 for line in lines)
 
 

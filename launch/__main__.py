@@ -38,7 +38,9 @@ def main(argv: List[str]) -> int:
         "split": lambda: split(rest),
         "store": lambda: store(rest),
         "doctor": doctor.main,
-        "test": lambda: testing.main(rest),
+        "check": lambda: testing.check(rest),
+        "test": lambda: testing.test(rest),
+        "test-end-to-end": lambda: testing.end_to_end(rest),
         "lint": testing.lint,
         "bench": testing.bench,
     }

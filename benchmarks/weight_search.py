@@ -140,7 +140,8 @@ def published(case: Case) -> Dict[str, Any]:
 
 
 def _gram(case: Case, count: int) -> FoldedGram:
-    from blend.oof import ValidationPredictions, validation_gram
+    from blend.validation import ValidationPredictions
+    from blend.validation_errors import validation_gram
 
     scale = source.kept_statistics(case, NAME, "fdzm")
     members = [ValidationPredictions(str(m), _oof(case, m, count), scale) for m in range(MODELS)]
@@ -151,8 +152,9 @@ def _climb(found: FoldedGram) -> Dict[str, Any]:
     import time
 
     from blend.climb import hill_climb
-    from blend.forms import STARTS, fit
+    from blend.forms import fit
     from blend.gram import score
+    from blend.scopes import STARTS
 
     started = time.perf_counter()
     weights, paths = hill_climb(found.whole, STARTS["all"])
@@ -221,7 +223,7 @@ STEP = Step(
     cores=0,
     sides={
         "published": Side(("numpy", "leapkit.data.step_reader"), published),
-        "ours": Side(("numpy", "blend.oof", "blend.forms"), ours),
+        "ours": Side(("numpy", "blend.validation_errors", "blend.forms"), ours),
     },
     size=lambda case: "16 x %d x 368, naive on %d rows" % (_rows(case), _slice(case)),
     make=make,

@@ -1,4 +1,4 @@
-"""python -m blend run|verify: one blend after the other, or a check of the parquets that they are made of."""
+"""python -m blend run|verify: makes blends in turn, or checks the parquets that they need."""
 
 from __future__ import annotations
 
@@ -6,76 +6,83 @@ import argparse
 from pathlib import Path
 from typing import Dict, List
 
-from blend import plan
-from blend.run import Room, run
+from blend.context import BlendContext
+from blend.naming import OPTIONS, parse_blends, parse_options, parse_search
+from blend.run import run
 from blend.verify import verify
 from leapkit.core.errors import KitError, run_cli
-from leapkit.core.files import TEMPORARY
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="blend", description="Blends verified submission parquets."
-    )
-    parser.add_argument("command", choices=("run", "verify"))
-    parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
-    parser.add_argument("--submission", type=Path, default=Path("submission"))
-    parser.add_argument(
-        "--table",
-        default="v10",
-        help="shipped tables, files, `searched`, `searched-<group>` (comma list)",
-    )
-    parser.add_argument(
-        "--artifacts",
-        default="",
-        help="run: what each search may use (searched=a,b;searched-<group>=c,d); "
-        "verify: what to check (comma list)",
-    )
-    parser.add_argument(
-        "--postprocess",
-        default="",
-        help="run: beside the published post-processing ({})".format(", ".join(plan.OPTIONS)),
-    )
-    options = parser.parse_args(argv)
-    raw, results = RawData(options.raw_data), Results(options.submission)
+    """Run one command. Raises KitError if it cannot be done."""
+    options = _parser().parse_args(argv)
+    raw = RawData(options.raw_data)
+    results = Results(options.submission)
+    if options.command == "verify":
+        verify(raw, results, _split(options.artifacts))
+        return 0
     index = HashIndex(results.blend / ".cache" / "hashes.json")
     try:
-        if options.command == "verify":
-            found = [
-                p.stem
-                for p in sorted(results.subs.glob("*.parquet"))
-                if not p.name.startswith(TEMPORARY)
-            ]
-            verify(raw, results, _names(options.artifacts) or found)
-        else:
-            choices = _choices(options.artifacts)
-            extra = plan.options_of(options.postprocess)
-            for name in plan.requested(options.table):
-                run(name, choices, extra, Room(raw, results, index))
+        choices = parse_choices(options.artifacts)
+        for name in parse_blends(options.table, parse_options(options.postprocess)):
+            run(BlendContext(name, choices, raw, results, index))
     finally:
         index.save()
     return 0
 
 
-def _names(text: str) -> List[str]:
-    return [name for name in text.split(",") if name]
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="blend", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run_command = commands.add_parser("run", help="search weights, blend, score, report")
+    run_command.add_argument(
+        "--table",
+        default="v10",
+        help="comma list: shipped tables, files, searches (searched[-<member>][.<form>][.<scope>])",
+    )
+    run_command.add_argument(
+        "--artifacts",
+        default="",
+        help="what each search may use: searched=a,b;searched-<member>=c,d",
+    )
+    run_command.add_argument(
+        "--postprocess",
+        default="",
+        help=f"comma list of options beside the published post-processing: {', '.join(OPTIONS)}",
+    )
+    verify_command = commands.add_parser("verify", help="check parquets and admit your own")
+    verify_command.add_argument(
+        "--artifacts", default="", help="comma list of what to check (default: all parquets)"
+    )
+    for command in (run_command, verify_command):
+        # Where a container has them mounted.
+        command.add_argument("--raw-data", type=Path, default=Path("/raw_data"))
+        command.add_argument("--submission", type=Path, default=Path("/submission"))
+    return parser
 
 
-def _choices(text: str) -> Dict[str, List[str]]:
-    """{search: artifacts that it may use}. Raises KitError for an entry that is no NAME=LIST of a search."""
-    found = {}
+def parse_choices(text: str) -> Dict[str, List[str]]:
+    """Parse --artifacts of `run`: {search: the artifacts that it may use}.
+
+    Raises KitError for an entry that is not NAME=LIST with the name of a search.
+    """
+    choices = {}
     for entry in filter(None, text.split(";")):
-        name, _, names = entry.partition("=")
-        if "=" not in entry or plan.search_of(name) is None:
+        name, equals, artifacts = entry.partition("=")
+        if not equals or parse_search(name) is None:
             raise KitError(
                 f"{entry!r} does not say which search it is for",
                 "--artifacts",
-                "write searched=a,b or searched-<group>=a,b, joined by ;",
+                "write searched=a,b or searched-<member>=a,b, joined by ;",
             )
-        found[name] = _names(names)
-    return found
+        choices[name] = _split(artifacts)
+    return choices
+
+
+def _split(text: str) -> List[str]:
+    return [name for name in text.split(",") if name]
 
 
 if __name__ == "__main__":

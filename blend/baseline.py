@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 import numpy as np
 
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.layout import RawData
+from leapkit.core.step_files import StepPair
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import R2, score_network_order, validation_r2
 from leapkit.data.step_reader import StepReader
@@ -25,42 +26,53 @@ class Ridge:
     penalty: float
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        return x @ self.slope + self.offset
+        z: np.ndarray = x @ self.slope + self.offset
+        return z
 
 
-def fit(raw: RawData, scale: Scaling) -> Ridge:
-    """Normal equations in float64, streamed over the training steps; the penalty chosen on the validation steps."""
+def fit(raw: RawData, scaling: Scaling) -> Ridge:
+    """Fit by normal equations in float64, streamed over the training steps.
+
+    The penalty is chosen on the validation steps.
+    """
     width = len(INPUTS)
-    count, sum_x, sum_y = 0, np.zeros(width), np.zeros(len(TARGETS))
-    gram, cross = np.zeros((width, width)), np.zeros((width, len(TARGETS)))
-    for x, y in _standardised(raw, scale, "training"):
+    count = 0
+    sum_x = np.zeros(width)
+    sum_y = np.zeros(len(TARGETS))
+    gram = np.zeros((width, width))
+    cross = np.zeros((width, len(TARGETS)))
+    for x, y in standardised_rows(raw.training_pairs(), scaling):
         count += len(x)
         sum_x += x.sum(axis=0)
         sum_y += y.sum(axis=0)
         gram += x.T @ x
         cross += x.T @ y
-    mean_x, mean_y = sum_x / count, sum_y / count
+    mean_x = sum_x / count
+    mean_y = sum_y / count
     gram -= count * np.outer(mean_x, mean_x)
     cross -= count * np.outer(mean_x, mean_y)
     values, vectors = np.linalg.eigh(gram)
     rotated = vectors.T @ cross
-    best: Tuple[float, Ridge] = (-np.inf, Ridge(np.zeros((width, len(TARGETS))), mean_y, np.inf))
+    best_score = -np.inf
+    best = Ridge(np.zeros((width, len(TARGETS))), mean_y, np.inf)
     for penalty in PENALTIES:
         slope = vectors @ (rotated / (np.maximum(values, 0) + penalty)[:, None])
         ridge = Ridge(slope, mean_y - mean_x @ slope, penalty)
         sums = R2()
-        for x, y in _standardised(raw, scale, "validation"):
+        for x, y in standardised_rows(raw.validation_pairs(), scaling):
             sums.add(y, ridge.predict(x))
-        score = score_network_order(validation_r2(sums, scale)).all_columns
-        best = max(best, (score, ridge), key=lambda item: item[0])
-    return best[1]
+        score = score_network_order(validation_r2(sums, scaling)).all_columns
+        if score > best_score:
+            best_score = score
+            best = ridge
+    return best
 
 
-def _standardised(
-    raw: RawData, scale: Scaling, role: str
+def standardised_rows(
+    pairs: List[StepPair], scaling: Scaling
 ) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yield (x, y) of each step, float64: (columns, 556) and (columns, 368)."""
     reader = StepReader()
-    pairs = raw.training_pairs() if role == "training" else raw.validation_pairs()
     for pair in pairs:
         x, y = reader.read(pair)
-        yield scale.scaled_inputs(x).astype(np.float64), scale.targets(y).astype(np.float64)
+        yield scaling.scaled_inputs(x).astype(np.float64), scaling.targets(y).astype(np.float64)

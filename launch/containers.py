@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from blend import tables
-from blend.plan import search_of
 from launch import machine, process, registry, stacks
 from launch.registry import REPOSITORY
 from launch.settings import Settings
@@ -70,11 +68,13 @@ def tables_inside(settings: Settings) -> Tuple[List[str], str]:
     """
     names = []
     folders = set()
-    for name in settings.tables:
-        if search_of(name) is None and name not in tables.shipped():
-            folders.add(str(Path(name).resolve().parent))
-            name = f"{TABLES}/{Path(name).name}"
-        names.append(name)
+    for blend in settings.blends:
+        if blend.is_own_file:
+            path = Path(blend.source)
+            folders.add(str(path.resolve().parent))
+            names.append(f"{TABLES}/{path.name}")
+        else:
+            names.append(blend.source)
     if len(folders) > 1:
         raise KitError(
             f"its files lie in {len(folders)} folders, and a container sees one",

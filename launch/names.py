@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, Mapping
 
-from blend import plan, tables
+from blend import tables
+from blend.naming import parse_options
 from launch import registry
 from launch.settings import Settings
 from leapkit.core.errors import KitError
@@ -20,7 +21,7 @@ def require_known(settings: Settings, requested: Mapping[str, str]) -> None:
         if requested.get(variable):
             _require_folder(variable, Path(requested[variable]))
     registry.chosen(requested.get("EXPERIMENTS", ""), "", "reproduce", everything=True)
-    plan.options_of(requested.get("POSTPROCESS", ""))
+    parse_options(requested.get("POSTPROCESS", ""))
     if requested.get("TABLE"):
         require_tables(settings)
     require_artifacts(settings, requested.get("ARTIFACTS", ""))
@@ -35,12 +36,11 @@ def _require_folder(variable: str, folder: Path) -> None:
 def require_tables(settings: Settings) -> None:
     """Raises KitError if TABLE names no table, or a search of a member that does not exist."""
     searches = registry.searches(registry.members())
-    for name in plan.requested(settings["TABLE"]):
-        search = plan.search_of(name)
-        if search and search.among not in searches:
+    for blend in settings.blends:
+        if blend.search and blend.search.among not in searches:
             raise KitError(
                 "there is nothing to search among",
-                f"TABLE={name}",
+                f"TABLE={blend.source}",
                 "choose " + " or ".join(searches),
             )
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from blend.plan import judge_blend, report_path, scores_path, search_of, table_name, title
+from blend.decide import judge_blend
+from blend.naming import BlendName
 from launch import plan_lines, registry
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
@@ -136,14 +137,15 @@ def _plan_blends(
     """Return ({table: whether its blend is made already}, why no blend can run)."""
     try:
         return {
-            name: _judge_blend(name, settings, members, run, index) for name in settings.tables
+            name.source: _judge_blend(name, settings, members, run, index)
+            for name in settings.blends
         }, ""
     except KitError as error:
         return {}, str(error)
 
 
 def _judge_blend(
-    name: str,
+    name: BlendName,
     settings: Settings,
     members: Mapping[str, List[ExperimentPlan]],
     run: registry.Registry,
@@ -155,30 +157,25 @@ def _judge_blend(
     if blocked:
         raise KitError(f"{', '.join(blocked)} cannot run", "blend", "fix what the lines above name")
     searches = registry.searches(run)
-    search = search_of(name)
+    search = name.search
     if search and search.among not in searches:
         raise KitError(
-            "there is nothing to search among", "TABLE=" + name, "choose " + " or ".join(searches)
+            "there is nothing to search among",
+            "TABLE=" + name.source,
+            "choose " + " or ".join(searches),
         )
     coming = [plan.experiment.artifact for plan in plans if plan.runs and plan.experiment.artifact]
     if search:
         coming = [artifact for artifact in coming if artifact in searches[search.among]]
     results = settings.results
     verdict = judge_blend(
-        name,
-        results,
-        index,
-        coming,
-        registry.artifacts(registry.members()),
-        settings.options,
-        settings.raw,
+        name, settings.raw, results, index, coming, registry.artifacts(registry.members())
     )
     if not verdict.done:
         return verdict
     # The blend itself checks what these are made from; here it is enough that they exist.
-    scores = scores_path(results, title(table_name(name), settings.options))
-    if settings.raw.truth.exists() and not scores.exists():
+    if settings.raw.truth.exists() and not name.scores(results).exists():
         return Verdict(False, "its scores are missing")
-    if not report_path(results, table_name(name)).exists():
+    if not name.report(results).exists():
         return Verdict(False, "its report is missing")
     return verdict

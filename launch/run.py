@@ -6,7 +6,6 @@ import time
 from typing import Mapping, Sequence
 
 from blend import scores_text
-from blend.plan import final_path, report_path, scores_path, table_name, title
 from launch import containers, environments, planning, process, registry, step_arguments
 from launch.blend_tools import make_world, on_results
 from launch.code_version import code_version
@@ -100,7 +99,7 @@ def run_blend(settings: Settings, experiments: registry.Registry) -> int:
     if settings.in_containers:
         tables = containers.tables_inside(settings)[0]
     else:
-        tables = settings.tables
+        tables = [blend.source for blend in settings.blends]
     arguments = step_arguments.blend_arguments(settings, experiments, tables)
     code = on_results(settings, "blend", arguments)
     if not code:
@@ -116,17 +115,15 @@ def show(lines: Sequence[str]) -> None:
 
 def show_scores(settings: Settings) -> None:
     """Print the scores of every blend, and where the results are."""
-    for name in settings.tables:
-        path = scores_path(settings.results, title(table_name(name), settings.options))
+    for blend in settings.blends:
+        path = blend.scores(settings.results)
         if path.exists():
-            print(scores_text.table(read_json(path)), flush=True)
+            print(scores_text.score_table(read_json(path)), flush=True)
     show_results(settings)
 
 
 def show_results(settings: Settings) -> None:
     """Print the files of every blend: a container knows them by other paths."""
-    for name in settings.tables:
-        table = table_name(name)
-        final = final_path(settings.results, title(table, settings.options))
-        print(f"blend: {final}", flush=True)
-        print(f"report: {report_path(settings.results, table)}", flush=True)
+    for blend in settings.blends:
+        print(f"blend: {blend.final(settings.results)}", flush=True)
+        print(f"report: {blend.report(settings.results)}", flush=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from blend import plan
+from blend.naming import BlendName, parse_blends, parse_options
 from launch import registry
 from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
@@ -49,14 +49,14 @@ class Settings:
         return self["PROFILE"] == "sample"
 
     @property
-    def tables(self) -> List[str]:
-        """The weight tables of TABLE."""
-        return [name.strip() for name in self["TABLE"].split(",") if name.strip()]
+    def blends(self) -> List[BlendName]:
+        """The blends that TABLE names, in order. Raises KitError for an unknown table."""
+        return parse_blends(self["TABLE"], self.options)
 
     @property
     def options(self) -> Tuple[str, ...]:
         """Post-processing beside the published one."""
-        return plan.options_of(self["POSTPROCESS"])
+        return parse_options(self["POSTPROCESS"])
 
     def weights(self, member: str) -> Path:
         """Return the folder of a member's published checkpoints."""
@@ -105,7 +105,7 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     choices["WEIGHTS"] = _requested(requested, "WEIGHTS") or Choice("", "")
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, requested)
     choices["POSTPROCESS"] = _requested(requested, "POSTPROCESS") or Choice("", "")
-    plan.options_of(choices["POSTPROCESS"].value)
+    parse_options(choices["POSTPROCESS"].value)
     if needs_runtime:
         choices["RUNTIME"] = runtime(requested.get("RUNTIME", ""))
         in_containers = choices["RUNTIME"].value == "docker"

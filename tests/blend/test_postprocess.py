@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
 import pyarrow.parquet as pq
 
-from blend import plan, postprocess
+from blend import naming, postprocess
 from blend.__main__ import main
+from blend.reblocked import Reblocked
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError
-from leapkit.core.hash_index import HashIndex
 from leapkit.core.step_files import list_pairs
 from leapkit.data import kaggle_csv
-from tests.helpers.small_blend import TRAINED, V10, blend
+from tests.helpers.small_blend import TRAINED, V10, blend, files, judged
 
 BOTH = ("--postprocess", "fluxes,positivity")
 
@@ -61,7 +61,7 @@ def test_no_true_value_of_real_steps_is_moved_by_more_than_rounding(real_steps):
     for pair in list_pairs(real_steps)[::8]:
         x, y = reader.read(pair)
         bounded = y.copy()
-        postprocess.bound(bounded, x[:, postprocess.STATES], plan.OPTIONS)
+        postprocess.bound(bounded, x[:, postprocess.STATES], naming.OPTIONS)
         assert np.abs(bounded - y).max() < 1e-20  # kg/kg/s; 7e-21 kg/kg a step was seen
 
 
@@ -69,31 +69,28 @@ def test_a_bounded_blend_is_a_file_of_its_own_and_the_published_one_is_untouched
     maker, sixteen, capsys
 ):
     assert blend(maker, sixteen) == 0
-    plain = values_of(plan.final_path(sixteen, "v10"))
+    plain = values_of(files("v10").final(sixteen))
     capsys.readouterr()
     assert blend(maker, sixteen, *BOTH) == 0
     shown = capsys.readouterr().out
-    bounded = values_of(plan.final_path(sixteen, "v10+positivity+fluxes"))
-    assert values_of(plan.final_path(sixteen, "v10")).tobytes() == plain.tobytes()
+    bounded = values_of(files("v10+positivity+fluxes").final(sixteen))
+    assert values_of(files("v10").final(sixteen)).tobytes() == plain.tobytes()
     ((_, x),) = kaggle_csv.read_test_csv(maker.raw.test_csv)
     expected = plain.copy()
-    postprocess.bound(expected, x[:, postprocess.STATES], plan.OPTIONS)
+    postprocess.bound(expected, x[:, postprocess.STATES], naming.OPTIONS)
     assert bounded.tobytes() == expected.tobytes() and (bounded != plain).any()
     kept = kaggle_positions(ZERO + LINEAR)
     assert bounded[:, kept].tobytes() == plain[:, kept].tobytes()
-    for option in plan.OPTIONS:
-        assert f"{option}: moved " in shown and f"{option}: test R2 over the 292 columns" in shown
+    for option in naming.OPTIONS:
+        assert f"{option}: moved " in shown and f"{option}: test R2 over the 292 targets" in shown
     details = json.loads(
-        receipts.receipt_path(plan.final_path(sixteen, "v10+positivity+fluxes")).read_text()
+        receipts.receipt_path(files("v10+positivity+fluxes").final(sixteen)).read_text()
     )["details"]
     assert details["post-processing"] == ["positivity", "fluxes"] and details[
         "effect"
-    ].keys() == set(plan.OPTIONS)
-    assert (
-        plan.judge_blend("v10", sixteen, HashIndex(), [], V10, ("positivity",), maker.raw).reason
-        == "not made yet"
-    )
-    assert plan.judge_blend("v10", sixteen, HashIndex(), [], V10, plan.OPTIONS, maker.raw).done
+    ].keys() == set(naming.OPTIONS)
+    assert judged("v10", maker, sixteen, [], V10, ("positivity",)).reason == "not made yet"
+    assert judged("v10", maker, sixteen, [], V10, naming.OPTIONS).done
     assert blend(maker, sixteen, *BOTH) == 0
     again = capsys.readouterr().out
     assert "blend v10+positivity+fluxes is skipped" in again and "positivity: moved " in again
@@ -108,27 +105,29 @@ def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp
             blend(maker, sixteen, "--table", str(tmp_path / "mine.csv"), "--postprocess", options)
             == 0
         )
-        title = plan.title("mine", plan.options_of(options))
-        rows = json.loads(plan.scores_path(sixteen, title).read_text())
+        title = "+".join(("mine", *naming.parse_options(options)))
+        rows = json.loads(files(title).scores(sixteen).read_text())
         scores[options] = next(row for row in rows if row["name"] == "blend " + title)["predicted"]
     effect = json.loads(
-        receipts.receipt_path(plan.final_path(sixteen, "mine+positivity+fluxes")).read_text()
+        receipts.receipt_path(files("mine+positivity+fluxes").final(sixteen)).read_text()
     )["details"]["effect"]
-    for option in plan.OPTIONS:
+    for option in naming.OPTIONS:
         before, after = effect[option]["test R2"]
         assert before == pytest.approx(scores[""], abs=1e-9) and after == pytest.approx(
             scores[option], abs=1e-9
         )
     gains = sum(
-        after - before for before, after in (effect[option]["test R2"] for option in plan.OPTIONS)
+        after - before for before, after in (effect[option]["test R2"] for option in naming.OPTIONS)
     )
     assert gains == pytest.approx(scores["positivity,fluxes"] - scores[""], abs=1e-9)
 
-    rows = 0.5 * maker.oof_raw(sixteen, TRAINED[0]) + 0.5 * maker.oof_raw(sixteen, TRAINED[2])
+    rows = 0.5 * maker.validation_predictions_raw(
+        sixteen, TRAINED[0]
+    ) + 0.5 * maker.validation_predictions_raw(sixteen, TRAINED[2])
     columns = kaggle_positions(PREDICTED)
     raw, truth = np.zeros_like(rows), maker.validation_raw.copy()
     raw[:, columns], truth[:, columns] = (
-        v[:, columns] / maker.scale.weight[columns] for v in (rows, truth)
+        v[:, columns] / maker.scaling.weight[columns] for v in (rows, truth)
     )
     from leapkit.data.step_reader import StepReader
 
@@ -140,7 +139,7 @@ def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp
         r2 = np.where(spread > 0, 1 - residual / np.where(spread > 0, spread, 1), residual == 0)
         return float(np.maximum(r2, 0).mean())
 
-    for option in plan.OPTIONS:
+    for option in naming.OPTIONS:
         bounded = raw.copy()
         postprocess.bound(bounded, x[:, postprocess.STATES], (option,))
         assert effect[option]["validation R2"] == pytest.approx(
@@ -173,7 +172,7 @@ def test_without_the_truth_and_without_validation_the_effect_is_said_to_be_unkno
 
 
 def test_an_unknown_option_is_refused_before_anything_is_made(maker, sixteen):
-    with pytest.raises(KitError, match="'clip' is no post-processing option"):
+    with pytest.raises(KitError, match="'clip' is not a post-processing option"):
         blend(maker, sixteen, "--postprocess", "clip")
     assert not list(sixteen.blend.glob("*.parquet"))
 
@@ -187,7 +186,7 @@ def test_rows_come_in_any_sizes(blocks, takes):
     total = sum(blocks)
     ids, values = ["test_%d" % k for k in range(total)], np.arange(total * 2.0).reshape(total, 2)
     ends = np.cumsum([0, *blocks])
-    rows = postprocess.Rows("f", ((ids[a:b], values[a:b]) for a, b in zip(ends, ends[1:])))
+    rows = Reblocked("f", ((ids[a:b], values[a:b]) for a, b in zip(ends, ends[1:])))
     at = 0
     for size in takes:
         wanted = ids[at : at + size]

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
-from blend import figures, forms, gram, plan, report, tables
+from blend import figures, forms, gram, naming, payload, report, tables
 from leapkit.core import receipts
 from leapkit.core.columns import GROUP_NAMES, PREDICTED, TARGETS, kaggle_positions
 from leapkit.core.layout import Results
 from leapkit.data.score import R2
-from tests.helpers.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend
+from tests.helpers.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend, files
 
 COLUMNS = kaggle_positions(PREDICTED)
 
@@ -38,7 +38,7 @@ def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPath
 
 
 def held(places: Results, table: str) -> Dict[str, Any]:
-    return json.loads(plan.report_path(places, table).with_suffix(".json").read_text())
+    return json.loads(files(table).report(places).with_suffix(".json").read_text())
 
 
 def r2_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -58,7 +58,9 @@ def all_columns(r2: np.ndarray) -> float:
 
 def test_scores_of_artifacts_and_of_the_blend_are_those_of_their_rows(maker, reported):
     found = held(reported, "half")["validation"]
-    rows = {name: maker.oof_raw(reported, name) for name in (TRAINED[0], TRAINED[3])}
+    rows = {
+        name: maker.validation_predictions_raw(reported, name) for name in (TRAINED[0], TRAINED[3])
+    }
     expected = [r2_of(maker.validation_raw, rows[name]) for name in found["artifacts"]]
     for side, r2 in zip(found["alone"], expected):
         assert side["validation"]["all"] == pytest.approx(all_columns(r2), abs=1e-9)
@@ -87,7 +89,10 @@ def test_scores_of_artifacts_and_of_the_blend_are_those_of_their_rows(maker, rep
 
 def test_the_correlation_of_errors_is_that_of_their_rows(maker, reported):
     found = held(reported, "half")["validation"]
-    errors = [maker.oof_raw(reported, name) - maker.validation_raw for name in found["artifacts"]]
+    errors = [
+        maker.validation_predictions_raw(reported, name) - maker.validation_raw
+        for name in found["artifacts"]
+    ]
     counted = [
         k
         for k, name in zip(COLUMNS, PREDICTED)
@@ -110,19 +115,21 @@ def test_the_correlation_of_errors_is_that_of_their_rows(maker, reported):
 
 def test_the_forms_side_by_side_are_those_that_a_search_would_find(maker, reported):
     found = held(reported, "searched")["validation"]
-    kept = gram.load(plan.gram_path(reported, "searched"))
+    kept = gram.load(files("searched").errors(reported))
     assert [row["name"] for row in found["forms"]][:2] == ["best artifact", "equal weights"]
     assert {row["name"] for row in found["forms"][2:]} == {
-        plan.Search("searched", form, scope).name for form in plan.FORMS for scope in plan.SCOPES
+        naming.Search("searched", form, scope).name
+        for form in naming.FORMS
+        for scope in naming.SCOPES
     }
     for row in found["forms"][2:]:
-        search = plan.search_of(row["name"])
-        fitted = forms.fitted(kept, search)
+        search = naming.parse_search(row["name"])
+        fitted = forms.Fits(kept).fitted(search)
         assert row["in fold"]["all"] == pytest.approx(
-            gram.score(kept.whole.metric(fitted.in_fold)).all_columns
+            gram.score(kept.whole.metric(fitted.in_sample)).all_columns
         )
         assert row["out of fold"]["all"] == pytest.approx(
-            gram.score(kept.whole.metric(fitted.out_of_fold)).all_columns
+            gram.score(kept.whole.metric(fitted.held_out)).all_columns
         )
     by_name = {row["name"]: row for row in found["forms"]}
     assert (
@@ -138,7 +145,7 @@ def test_the_test_column_is_the_score_of_the_parquet_that_was_written(maker, rep
     """Scores of the final parquet, read back, against those that the artifacts' errors predict for its weights."""
     for table in ("searched", "half"):
         own = next(row for row in held(reported, table)["validation"]["forms"] if row["chosen"])
-        kept = json.loads(plan.scores_path(reported, table).read_text())
+        kept = json.loads(files(table).scores(reported).read_text())
         scored = next(row for row in kept if row["name"] == "blend " + table)
         assert own["test"]["predicted"] == pytest.approx(scored["predicted"], abs=1e-9)
 
@@ -146,7 +153,7 @@ def test_the_test_column_is_the_score_of_the_parquet_that_was_written(maker, rep
 def test_searched_weights_are_searched_again_without_each_artifact(reported):
     found, kept = (
         held(reported, "searched")["validation"],
-        gram.load(plan.gram_path(reported, "searched")),
+        gram.load(files("searched").errors(reported)),
     )
     whole = gram.score(
         kept.whole.metric(kept.whole.errors(forms.fit(kept, "climb")[0]))
@@ -163,11 +170,11 @@ def test_searched_weights_are_searched_again_without_each_artifact(reported):
 # ---- the page -------------------------------------------------------------------------------------------------------
 
 
-def test_the_published_weights_are_said_to_come_without_their_out_of_fold_predictions(reported):
-    page = plan.report_path(reported, "v10").read_text()
+def test_the_published_weights_are_said_to_come_without_their_validation_predictions(reported):
+    page = files("v10").report(reported).read_text()
     assert "validation" not in held(reported, "v10") and held(reported, "v10")["published"]
     assert (
-        "The team never published the out-of-fold" in page
+        "The team never published the validation" in page
         and 'id="table-weights"' in page
         and "table-forms" not in page
     )
@@ -176,9 +183,9 @@ def test_the_published_weights_are_said_to_come_without_their_out_of_fold_predic
 def test_published_weights_on_networks_trained_here_say_that_too(maker, sixteen):
     maker.all(sixteen, V10, V10)
     assert blend(maker, sixteen) == 0
-    page = plan.report_path(sixteen, "v10").read_text()
+    page = files("v10").report(sixteen).read_text()
     assert (
-        "The team never published the out-of-fold" in page
+        "The team never published the validation" in page
         and "networks that were trained here" in page
     )
     assert any(
@@ -189,8 +196,12 @@ def test_published_weights_on_networks_trained_here_say_that_too(maker, sixteen)
 
 def test_the_page_needs_nothing_from_elsewhere_and_the_same_figures_give_the_same_bytes(reported):
     found = held(reported, "searched")
-    page = report.page(found)
-    assert page == plan.report_path(reported, "searched").read_text() == report.page(found)
+    page = report.page(payload.from_json(found))
+    assert (
+        page
+        == files("searched").report(reported).read_text()
+        == report.page(payload.from_json(found))
+    )
     assert "default-src 'none'" in page
     head = page[: page.index("<script>")] + page[page.index("</script>") :]
     assert not re.search(r"""(?:src|href|action)=["']?(?:https?:)?//""", head)
@@ -198,7 +209,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_the_same_figures_give_the_sam
 
 def test_a_report_is_made_again_when_what_it_shows_has_changed(maker, sixteen, capsys, monkeypatch):
     assert blend(maker, sixteen, *SEARCH) == 0
-    page = plan.report_path(sixteen, "searched")
+    page = files("searched").report(sixteen)
     page.with_suffix(".json").unlink()
     capsys.readouterr()
     assert blend(maker, sixteen, *SEARCH) == 0
@@ -293,7 +304,7 @@ def in_browser(page: Path, *more: str) -> Tuple[str, str]:
 
 def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
     found = held(reported, "searched")
-    document, console = in_browser(plan.report_path(reported, "searched"))
+    document, console = in_browser(files("searched").report(reported))
     assert not console
     shown, v = Tables(document), found["validation"]
     rows = shown.tables["table-forms"]
@@ -303,7 +314,12 @@ def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
             "{:.5f}".format(row[side]["predicted"]) for side in ("in fold", "out of fold", "test")
         ]
     # The first artifact's group scores in the browser are those of its rows.
-    r2 = dict(zip(PREDICTED, r2_of(maker.validation_raw, maker.oof_raw(reported, THREE[0]))))
+    r2 = dict(
+        zip(
+            PREDICTED,
+            r2_of(maker.validation_raw, maker.validation_predictions_raw(reported, THREE[0])),
+        )
+    )
     by_group = [
         np.mean(
             [
@@ -317,7 +333,7 @@ def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
     cells = next(row for row in shown.tables["table-groups"] if row[0] == THREE[0])
     np.testing.assert_allclose([float(cell) for cell in cells[1:]], by_group, atol=6e-6)
     weights = {row[0]: float(row[1]) for row in shown.tables["table-weights"][1:]}
-    table = dict(tables.read(plan.searched_path(reported, "searched")).rows)
+    table = dict(tables.read(files("searched").weights(reported)).rows)
     assert weights == pytest.approx(table, abs=6e-7)
     assert len(shown.tables["table-levels"]) == 1 + 60 + 48 * 4 + 32
     assert len(shown.tables["table-adds"]) == len(shown.tables["table-made-of"]) == 4
@@ -331,7 +347,7 @@ def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
 
 def test_names_from_a_table_of_a_stranger_are_text_in_the_page(maker, sixteen):
     name = '<img src=x onerror=document.title="owned"><script>document.title="owned"</script>'
-    table = tables.Table("t", ((name, 1.0),))
+    table = tables.WeightTable("t", ((name, 1.0),))
     found = figures.of_blend(table, None, None, {name: "0" * 64})
     path = sixteen.root / "page.html"
     path.write_text(report.page(found))
@@ -342,7 +358,7 @@ def test_names_from_a_table_of_a_stranger_are_text_in_the_page(maker, sixteen):
 
 def test_a_page_of_weights_for_every_target_is_drawn_too(maker, sixteen):
     assert blend(maker, sixteen, "--table", "searched.ridge.target", *SEARCH[2:]) == 0
-    document, console = in_browser(plan.report_path(sixteen, "searched.ridge.target"))
+    document, console = in_browser(files("searched.ridge.target").report(sixteen))
     assert not console
     assert len(Tables(document).tables["table-weights"][0]) == 1 + 368
     assert 'id="plot-weights"' in document and 'id="plot-path"' not in document

@@ -18,7 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blend import __main__ as command
-from blend import apply, baseline, forms, gram, oof, plan, tables
+from blend import (
+    apply,
+    baseline,
+    forms,
+    gram,
+    naming,
+    tables,
+    validation,
+    validation_errors,
+)
 from leapkit.core import receipts
 from leapkit.core.columns import (
     INPUTS,
@@ -34,7 +43,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
 from leapkit.data import submission
 from leapkit.data.score import R2, score_network_order, validation_r2
-from tests.helpers.small_blend import SEARCH, THREE, V10, Maker, blend
+from tests.helpers.small_blend import SEARCH, THREE, V10, Maker, blend, files, judged
 
 
 def sentence(capsys, maker: Maker, places: Results, *more: str, verb: str = "run") -> str:
@@ -81,7 +90,7 @@ def test_a_table_is_read_back_to_the_last_bit_and_in_order(weights):
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mine.v2.csv"
-        table = tables.Table("mine.v2", tuple(weights.items()))
+        table = tables.WeightTable("mine.v2", tuple(weights.items()))
         table.write(path)
         again = tables.read(path)
     assert again == table and again.sha256 == table.sha256
@@ -191,14 +200,14 @@ def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen
         )
 
 
-def test_searched_weights_are_those_of_the_out_of_fold_predictions(maker, sixteen):
+def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen):
     """The pass over files, steps and families against whole arrays in raw units."""
     assert blend(maker, sixteen, *SEARCH) == 0
-    found = gram.load(plan.gram_path(sixteen, "searched"))
+    found = gram.load(files("searched").errors(sixteen))
     truth, columns = maker.validation_raw, kaggle_positions(PREDICTED)
     assert found.artifacts == tuple(THREE) and found.whole.truth.count == len(truth)
     for m, name in enumerate(THREE):
-        errors = maker.oof_raw(sixteen, name) - truth
+        errors = maker.validation_predictions_raw(sixteen, name) - truth
         spread = np.square(truth - truth.mean(axis=0)).sum(axis=0)[columns]
         r2 = np.where(
             spread > 0,
@@ -211,13 +220,15 @@ def test_searched_weights_are_those_of_the_out_of_fold_predictions(maker, sixtee
             mine, r2, rtol=1e-9, atol=1e-9
         )  # float64 sums of errors in another order and unit
     weights = forms.fit(found, "climb")[0]
-    table = tables.read(plan.searched_path(sixteen, "searched"))
+    table = tables.read(files("searched").weights(sixteen))
     assert dict(table.rows) == {name: w for name, w in zip(THREE, weights) if w}
-    recorded = json.loads(
-        receipts.receipt_path(plan.searched_path(sixteen, "searched")).read_text()
-    )["details"]
+    recorded = json.loads(receipts.receipt_path(files("searched").weights(sixteen)).read_text())[
+        "details"
+    ]
     assert recorded["form"] == "climb" and recorded["path"][0][1] == 1.0
-    blended = sum(weight * maker.oof_raw(sixteen, name) for name, weight in table.rows)
+    blended = sum(
+        weight * maker.validation_predictions_raw(sixteen, name) for name, weight in table.rows
+    )
     sums = R2()
     sums.add(truth, blended)
     expected = sums.per_column()[columns]
@@ -232,21 +243,19 @@ def test_searched_weights_are_those_of_the_out_of_fold_predictions(maker, sixtee
 )
 def test_every_form_and_scope_is_searched_applied_and_recorded(name, maker, sixteen, capsys):
     assert blend(maker, sixteen, "--table", name, *SEARCH[2:]) == 0
-    search, table = plan.search_of(name), tables.read(plan.searched_path(sixteen, name))
-    assert search and table.columns == tables.COLUMNS_OF[search.scope]
+    search, table = naming.parse_search(name), tables.read(files(name).weights(sixteen))
+    assert search and table.fields == tables.FIELDS_OF_SCOPE[search.scope]
     expected = np.zeros((len(maker.ids), len(TARGETS)))
     for artifact, own in zip(table.artifacts, apply.weights_of(table)):
         expected += own * maker.values(V10.index(artifact))
     linear = kaggle_positions(LINEAR)
-    found = pq.read_table(str(plan.final_path(sixteen, name)))
+    found = pq.read_table(str(files(name).final(sixteen)))
     values = np.stack([found.column(each).to_numpy() for each in TARGETS], axis=1)
     kept = np.abs(apply.weights_of(table).sum(axis=0) - 1) > 1e-9
     expected[:, linear] = np.where(kept[linear], -maker.q0002 / 1200, expected[:, linear])
     assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
     np.testing.assert_allclose(values[:, linear], -maker.q0002 / 1200, rtol=1e-9)
-    details = json.loads(receipts.receipt_path(plan.final_path(sixteen, name)).read_text())[
-        "details"
-    ]
+    details = json.loads(receipts.receipt_path(files(name).final(sixteen)).read_text())["details"]
     assert details["weights for"] == search.scope
     for row, recorded in zip(table.rows, details["weights"]):
         assert recorded["artifact"] == row[0] and recorded["sha256"] == sha256(
@@ -256,15 +265,17 @@ def test_every_form_and_scope_is_searched_applied_and_recorded(name, maker, sixt
             row[1:]
         )
     assert "<- this blend" in capsys.readouterr().out
-    assert plan.judge_blend(name, sixteen, HashIndex(), [], V10).done
+    assert judged(name, maker, sixteen, [], V10).done
 
 
 def test_searches_among_the_same_artifacts_share_one_pass_over_the_rows(
     maker, sixteen, monkeypatch
 ):
     passes = []
-    original = oof.validation_gram
-    monkeypatch.setattr(oof, "validation_gram", lambda *a: passes.append(1) or original(*a))
+    original = validation_errors.validation_gram
+    monkeypatch.setattr(
+        validation_errors, "validation_gram", lambda *a: passes.append(1) or original(*a)
+    )
     assert (
         blend(maker, sixteen, "--table", "searched,searched.sum-one,searched.group", *SEARCH[2:])
         == 0
@@ -281,20 +292,20 @@ def test_searches_among_the_same_artifacts_share_one_pass_over_the_rows(
 def test_the_pass_gives_the_same_bits_with_any_number_of_workers(
     workers, maker, sixteen, monkeypatch
 ):
-    members = oof.of_artifacts(THREE, sixteen, maker.raw, HashIndex())
+    members = validation.load_predictions(THREE, sixteen, maker.raw, HashIndex())
     pairs = maker.raw.validation_pairs()
-    monkeypatch.setattr(oof, "_STEPS_AT_ONCE", 1)
-    expected = oof.validation_gram(pairs, members)
-    monkeypatch.setattr(oof.os, "sched_getaffinity", lambda _: set(range(workers)))
-    found = oof.validation_gram(pairs, members)
-    for a, b in zip(expected.parts, found.parts):
+    monkeypatch.setattr(validation_errors, "_STEPS_AT_ONCE", 1)
+    expected = validation_errors.validation_gram(pairs, members)
+    monkeypatch.setattr(validation_errors.os, "sched_getaffinity", lambda _: set(range(workers)))
+    found = validation_errors.validation_gram(pairs, members)
+    for a, b in zip(expected.grams, found.grams):
         assert (
             a.products.tobytes() == b.products.tobytes()
             and a.truth.m2.tobytes() == b.truth.m2.tobytes()
         )
 
 
-def test_a_nan_in_out_of_fold_predictions_is_refused_by_the_files_name(maker, sixteen, capsys):
+def test_a_nan_in_validation_predictions_is_refused_by_the_files_name(maker, sixteen, capsys):
     path, receipt = (
         sixteen.subs / (THREE[1] + ".npy"),
         receipts.receipt_path(sixteen.parquet(THREE[1])),
@@ -309,14 +320,14 @@ def test_a_nan_in_out_of_fold_predictions_is_refused_by_the_files_name(maker, si
     assert path.name in line and "holds a NaN or an infinity" in line
 
 
-def test_a_search_needs_out_of_fold_predictions_that_are_what_their_receipt_names(
+def test_a_search_needs_validation_predictions_that_are_what_their_receipt_names(
     maker, sixteen, capsys
 ):
-    oof = sixteen.subs / (THREE[0] + ".npy")
-    oof.write_bytes(oof.read_bytes()[:-8])
-    assert oof.name in sentence(capsys, maker, sixteen, *SEARCH)
-    oof.unlink()
-    assert oof.name in sentence(capsys, maker, sixteen, *SEARCH)
+    path = sixteen.subs / (THREE[0] + ".npy")
+    path.write_bytes(path.read_bytes()[:-8])
+    assert path.name in sentence(capsys, maker, sixteen, *SEARCH)
+    path.unlink()
+    assert path.name in sentence(capsys, maker, sixteen, *SEARCH)
     maker.write(sixteen, THREE[0], maker.values(0))  # of a published checkpoint: without them
     assert "published checkpoint" in sentence(capsys, maker, sixteen, *SEARCH)
     assert "--artifacts" in sentence(capsys, maker, sixteen, "--table", "searched")
@@ -326,7 +337,7 @@ def test_a_search_needs_out_of_fold_predictions_that_are_what_their_receipt_name
     assert "searched-zuiye=a,b" in line
 
 
-def test_out_of_fold_predictions_of_another_number_of_rows_are_refused(maker, sixteen, capsys):
+def test_validation_predictions_of_another_number_of_rows_are_refused(maker, sixteen, capsys):
     path, receipt = (
         sixteen.subs / (THREE[1] + ".npy"),
         receipts.receipt_path(sixteen.parquet(THREE[1])),
@@ -360,9 +371,9 @@ def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
         if line.startswith("blend ") and " runs" in line
     ] == titles
     for name, artifacts in own.items():
-        assert {
-            artifact for artifact, _ in tables.read(plan.searched_path(sixteen, name)).rows
-        } <= set(artifacts)
+        assert {artifact for artifact, _ in tables.read(files(name).weights(sixteen)).rows} <= set(
+            artifacts
+        )
     assert {p.name for p in sixteen.blend.iterdir() if p.is_file() and "receipt" not in p.name} == {
         "weights_searched.csv",
         "weights_searched-zuiye.csv",
@@ -377,7 +388,7 @@ def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
     assert {row["name"] for row in kept} == {"ridge regression", "blend half", V10[3], V10[4]}
     assert blend(maker, sixteen, *options) == 0
     assert " runs: " not in capsys.readouterr().out
-    assert all(plan.judge_blend(name, sixteen, HashIndex(), [], V10).done for name in names)
+    assert all(judged(name, maker, sixteen, [], V10).done for name in names)
 
 
 @pytest.mark.parametrize("artifacts", ["a,b", "searched", "half=a,b", "=a", "searched=a;b"])
@@ -628,7 +639,7 @@ _REFUSALS = {
     ),
     "a wrong linear column": (
         lambda m, p: _rewrite(m, p, _FIFTH, cells={(9, "ptend_q0002_27"): 1.0}),
-        "its linear column ptend_q0002_27 is not that of",
+        "its linear target ptend_q0002_27 is not that of",
     ),
 }
 
@@ -646,16 +657,18 @@ def test_a_damaged_artifact_is_one_error_line_and_leaves_no_blend(what, maker, s
     assert not [p for p in sixteen.root.rglob(".partial-*")]
 
 
-def test_a_missing_artifact_that_lies_there_under_another_name_is_said_to(maker, sixteen, capsys):
+def test_an_error_names_the_other_name_under_which_a_missing_artifact_exists(
+    maker, sixteen, capsys
+):
     sixteen.parquet(V10[3]).rename(sixteen.parquet("exp022_fork14_deeper_gf"))
     line = sentence(capsys, maker, sixteen)
     assert (
         V10[3] in line
-        and "exp022_fork14_deeper_gf.parquet lies there" in line
+        and "exp022_fork14_deeper_gf.parquet exists" in line
         and "make verify" in line
     )
-    with pytest.raises(KitError, match=r"exp022_fork14_deeper_gf\.parquet lies there: rename it"):
-        plan.judge_blend("v10", sixteen, HashIndex(), [], [])
+    with pytest.raises(KitError, match=r"exp022_fork14_deeper_gf\.parquet exists: rename it"):
+        judged("v10", maker, sixteen, [], [])
 
 
 @pytest.mark.parametrize(
@@ -872,17 +885,17 @@ def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
 
 
 def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
-    assert plan.judge_blend("v10", sixteen, HashIndex(), [], V10).reason == "not made yet"
+    assert judged("v10", maker, sixteen, [], V10).reason == "not made yet"
     assert (
         "2 of its parquets are about to be made"
-        in plan.judge_blend("v10", sixteen, HashIndex(), V10[:2], V10).reason
+        in judged("v10", maker, sixteen, V10[:2], V10).reason
     )
     assert blend(maker, sixteen) == 0
-    assert plan.judge_blend("v10", sixteen, HashIndex(), [], V10).done
+    assert judged("v10", maker, sixteen, [], V10).done
     sixteen.parquet(V10[0]).unlink()
-    assert not plan.judge_blend("v10", sixteen, HashIndex(), [V10[0]], V10).done
+    assert not judged("v10", maker, sixteen, [V10[0]], V10).done
     with pytest.raises(KitError, match="1 of 16 parquets are missing"):
-        plan.judge_blend("v10", sixteen, HashIndex(), [], V10)
+        judged("v10", maker, sixteen, [], V10)
 
 
 # ---- the baseline ---------------------------------------------------------------------------------------------------
@@ -892,11 +905,11 @@ def test_the_ridge_is_the_solution_of_its_normal_equations(maker, monkeypatch):
     """Against one numpy.linalg.solve on centred data, for each penalty; the one that validates best is taken."""
     x, y = (
         np.concatenate(parts)
-        for parts in zip(*baseline._standardised(maker.raw, maker.scale, "training"))
+        for parts in zip(*baseline.standardised_rows(maker.raw.training_pairs(), maker.scaling))
     )
     v, truth = (
         np.concatenate(parts)
-        for parts in zip(*baseline._standardised(maker.raw, maker.scale, "validation"))
+        for parts in zip(*baseline.standardised_rows(maker.raw.validation_pairs(), maker.scaling))
     )
     xc, yc = x - x.mean(axis=0), y - y.mean(axis=0)
     scores = {}
@@ -904,15 +917,15 @@ def test_the_ridge_is_the_solution_of_its_normal_equations(maker, monkeypatch):
         slope = np.linalg.solve(xc.T @ xc + penalty * np.eye(len(INPUTS)), xc.T @ yc)
         expected = (v - x.mean(axis=0)) @ slope + y.mean(axis=0)
         monkeypatch.setattr(baseline, "PENALTIES", (penalty,))
-        found = baseline.fit(maker.raw, maker.scale)
+        found = baseline.fit(maker.raw, maker.scaling)
         assert found.penalty == penalty
         np.testing.assert_allclose(
             found.predict(v), expected, rtol=0, atol=1e-7 * max(1.0, np.abs(expected).max())
         )
         sums = R2()
         sums.add(truth, expected)
-        scores[penalty] = score_network_order(validation_r2(sums, maker.scale)).all_columns
+        scores[penalty] = score_network_order(validation_r2(sums, maker.scaling)).all_columns
     monkeypatch.setattr(baseline, "PENALTIES", tuple(scores))
-    assert baseline.fit(maker.raw, maker.scale).penalty == max(
+    assert baseline.fit(maker.raw, maker.scaling).penalty == max(
         scores, key=lambda penalty: scores[penalty]
     )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blend import pickled, plan, scores_text, tables
+from blend import naming, pickled, scores_text, tables
 from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
@@ -155,7 +155,7 @@ def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published):
 def test_reading_it_imports_neither_pandas_nor_numpy_nor_torch(tmp_path):
     path = archive(tmp_path, frame(ROWS))
     code = (
-        "import sys; from pathlib import Path; from blend import plan, tables; tables.read(Path(sys.argv[1])); "
+        "import sys; from pathlib import Path; from blend import decide, tables; tables.read(Path(sys.argv[1])); "
         "print(sorted({'pandas', 'numpy', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -418,7 +418,7 @@ def test_files_that_are_no_archive_of_one_table_are_refused(tmp_path, published)
         )
     content = (published / "blend" / "weight_df_dict_all_group_all_v10.pt").read_bytes()
     (tmp_path / "v10.csv").write_bytes(content)
-    with refused(tmp_path / "v10.csv", "is no weight table"):
+    with refused(tmp_path / "v10.csv", "is not a weight table"):
         tables.read(tmp_path / "v10.csv")
 
 
@@ -500,7 +500,7 @@ def test_the_list_of_aliases_is_not_offered_as_a_table():
 def test_which_names_are_searches():
     assert all(
         map(
-            plan.search_of,
+            naming.parse_search,
             (
                 "searched",
                 "searched-zuiye",
@@ -514,7 +514,7 @@ def test_which_names_are_searches():
     )
     assert not any(
         map(
-            plan.search_of,
+            naming.parse_search,
             (
                 "v10",
                 "searched.csv",
@@ -535,41 +535,43 @@ def test_which_names_are_searches():
 
 
 def test_a_search_has_one_name_however_it_is_asked_for():
-    for form in plan.FORMS:
-        for scope in plan.SCOPES:
-            search = plan.Search("searched-zuiye", form, scope)
+    for form in naming.FORMS:
+        for scope in naming.SCOPES:
+            search = naming.Search("searched-zuiye", form, scope)
             assert (
-                plan.search_of(f"searched-zuiye.{form}.{scope}")
+                naming.parse_search(f"searched-zuiye.{form}.{scope}")
                 == search
-                == plan.search_of(search.name)
+                == naming.parse_search(search.name)
             )
-    assert plan.table_name("searched.climb.all") == plan.table_name("searched") == "searched"
+    assert naming.BlendName.parse("searched.climb.all").table == "searched"
     with pytest.raises(KitError, match="same name"):
-        plan.requested("searched,searched.climb")
+        naming.parse_blends("searched,searched.climb")
 
 
 def test_a_file_under_the_name_of_a_search_is_refused(tmp_path):
     (tmp_path / "searched.ridge.csv").write_text("artifact,weight\na,1\n")
     with refused(tmp_path / "searched.ridge.csv", "name of a search"):
-        plan.requested(str(tmp_path / "searched.ridge.csv"))
+        naming.parse_blends(str(tmp_path / "searched.ridge.csv"))
 
 
 def test_post_processing_options_are_known_and_in_one_order():
-    assert plan.options_of("") == () and plan.options_of("fluxes, positivity") == (
+    assert naming.parse_options("") == () and naming.parse_options("fluxes, positivity") == (
         "positivity",
         "fluxes",
     )
-    assert plan.title("v10", plan.options_of("fluxes positivity")) == "v10+positivity+fluxes"
+    blend_name = naming.BlendName.parse("v10", naming.parse_options("fluxes positivity"))
+    assert blend_name.title == "v10+positivity+fluxes"
     with refused("POSTPROCESS", "'clip'", "positivity"):
-        plan.options_of("positivity,clip")
+        naming.parse_options("positivity,clip")
 
 
 def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
     mine = tmp_path / "mine.v2.csv"
     mine.write_text("artifact,weight\na,1\n")
     names_of_them = ["searched-zuiye", str(mine), "v10", "searched"]
-    assert plan.requested(",".join(names_of_them)) == names_of_them
-    assert [plan.table_name(each) for each in names_of_them] == [
+    parsed = naming.parse_blends(",".join(names_of_them))
+    assert [name.source for name in parsed] == names_of_them
+    assert [name.table for name in parsed] == [
         "searched-zuiye",
         "mine.v2",
         "v10",
@@ -578,17 +580,19 @@ def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
     (tmp_path / "v10.csv").write_text(mine.read_text())
     for twice in ("v10,v10", "v10,%s" % (tmp_path / "v10.csv")):
         with pytest.raises(KitError, match="same name"):
-            plan.requested(twice)
+            naming.parse_blends(twice)
     with pytest.raises(KitError, match="names no table"):
-        plan.requested(",")
+        naming.parse_blends(",")
     with pytest.raises(KitError, match="v11"):
-        plan.requested("v10,v11")
+        naming.parse_blends("v10,v11")
 
 
 def test_the_score_table_is_as_wide_as_its_longest_name():
     row = {"all_columns": 0.5, "predicted": 0.25, "groups": [0.125] * len(GROUP_NAMES)}
     for longest in ("ridge regression", max((artifact for artifact, _ in V10), key=len), "x" * 70):
-        lines = scores_text.table([dict(row, name="short"), dict(row, name=longest)]).split("\n")
+        lines = scores_text.score_table([dict(row, name="short"), dict(row, name=longest)]).split(
+            "\n"
+        )
         assert len({line.index("  ", len(longest)) for line in lines[1:]}) == 1
         assert len({len(line) for line in lines}) == 1 and lines[2].startswith(longest + " ")
 
@@ -598,27 +602,30 @@ def test_the_score_table_is_as_wide_as_its_longest_name():
 
 @pytest.mark.parametrize("scope", ["group", "target"])
 def test_a_table_by_group_or_target_is_read_back_to_the_last_bit(scope, tmp_path):
-    columns = tables.COLUMNS_OF[scope]
+    columns = tables.FIELDS_OF_SCOPE[scope]
     weights = [0.1 * k - 1 / 3 for k in range(len(columns))]
-    table = tables.Table("wide.v1", (("a.b", *weights), ("c", *(1 - w for w in weights))), columns)
+    table = tables.WeightTable(
+        "wide.v1", (("a.b", *weights), ("c", *(1 - w for w in weights))), columns
+    )
     table.write(tmp_path / "wide.v1.csv")
     again = tables.read(tmp_path / "wide.v1.csv")
     assert again == table and again.sha256 == table.sha256 and again.artifacts == ("a.b", "c")
     assert (
-        again.sha256 != tables.Table("wide.v1", (("a.b", weights[0]), ("c", 1 - weights[0]))).sha256
+        again.sha256
+        != tables.WeightTable("wide.v1", (("a.b", weights[0]), ("c", 1 - weights[0]))).sha256
     )
 
 
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda lines: lines[0].replace("ptend_t", "ptend_x"), "no weight table"),
-        (lambda lines: ",".join(lines[0].split(",")[::-1]), "no weight table"),
+        (lambda lines: lines[0].replace("ptend_t", "ptend_x"), "not a weight table"),
+        (lambda lines: ",".join(lines[0].split(",")[::-1]), "not a weight table"),
         (lambda lines: None, "holds no weights"),
-        (lambda lines: "a,1,1,1,1,1,1", "no weight table"),
+        (lambda lines: "a,1,1,1,1,1,1", "not a weight table"),
         (lambda lines: "a,1,1,1,nan,1,1,1", "weight of a is not finite"),
         (lambda lines: "a,1,1,0,1,1,1,1", "holds only zeros for ptend_q0001"),
-        (lambda lines: "a,1,1,1,x,1,1,1", "no number"),
+        (lambda lines: "a,1,1,1,x,1,1,1", "not a number"),
     ],
 )
 def test_a_damaged_table_by_group_is_one_clear_sentence(change, words, tmp_path):

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
-from blend import climb, forms, gram, optimum
-from blend.gram import COLUMNS, FoldedGram, Gram
-from blend.plan import FORMS, SCOPES, Search
-from blend.tables import COLUMNS_OF
+from blend import climb, forms, gram, optimum, scopes
+from blend.gram import PREDICTED_POSITIONS, FoldedGram, Gram
+from blend.naming import FORMS, SCOPES, Search
+from blend.tables import FIELDS_OF_SCOPE
 from leapkit.core.columns import PREDICTED, TARGETS
 from leapkit.core.errors import KitError
 from tests.helpers.refusals import refused
 
 T = len(PREDICTED)
-ALL = forms.STARTS["all"]
+ALL = scopes.STARTS["all"]
 
 
 def rows_of(
@@ -106,7 +106,7 @@ def test_folds_add_up_and_their_rest_is_what_is_left():
     rest = parts.without(1)
     assert rest.folds == ("f0", "f2", "f3")
     np.testing.assert_allclose(
-        rest.whole.products + parts.parts[1].products, whole.products, rtol=1e-12, atol=1e-12
+        rest.whole.products + parts.grams[1].products, whole.products, rtol=1e-12, atol=1e-12
     )
     some = parts.choosing([2, 0])
     assert some.artifacts == ("a2", "a0")
@@ -121,7 +121,7 @@ def test_saved_matrices_are_read_back_to_the_last_bit(tmp_path):
     found.save(tmp_path / "g.npz")
     again = gram.load(tmp_path / "g.npz")
     assert (again.artifacts, again.folds) == (found.artifacts, found.folds)
-    for a, b in zip(found.parts, again.parts):
+    for a, b in zip(found.grams, again.grams):
         assert (
             a.products.tobytes() == b.products.tobytes()
             and a.truth.mean.tobytes() == b.truth.mean.tobytes()
@@ -247,11 +247,11 @@ def test_the_climb_takes_the_same_path_as_naive_rescoring_for_every_part(seed):
 @given(st.integers(0, 2**31), st.integers(1, 6), st.sampled_from(SCOPES))
 def test_a_climb_never_falls_uses_each_artifact_once_and_keeps_the_sum_of_one(seed, count, scope):
     whole = gram_of(*rows_of(seed, count, 12)).whole
-    weights, paths = climb.hill_climb(whole, forms.STARTS[scope])
-    assert len(weights) == len(paths) == (T if scope == "target" else len(COLUMNS_OF[scope]))
+    weights, paths = climb.hill_climb(whole, scopes.STARTS[scope])
+    assert len(weights) == len(paths) == (T if scope == "target" else len(FIELDS_OF_SCOPE[scope]))
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
-    metric = whole.metric(whole.errors(forms.by_target(weights, scope)))
-    ends = np.append(forms.STARTS[scope], T)
+    metric = whole.metric(whole.errors(scopes.by_target(weights, scope)))
+    ends = np.append(scopes.STARTS[scope], T)
     for p, path in enumerate(paths):
         assert len({k for k, _, _ in path}) == len(path) <= count
         assert all(later > earlier for (_, _, earlier), (_, _, later) in zip(path, path[1:]))
@@ -334,7 +334,7 @@ def test_a_penalty_shrinks_towards_equal_weights():
 
 
 def mean(found: FoldedGram, weights: np.ndarray, scope: str) -> float:
-    return float(found.whole.metric(found.whole.errors(forms.by_target(weights, scope))).mean())
+    return float(found.whole.metric(found.whole.errors(scopes.by_target(weights, scope))).mean())
 
 
 @settings(max_examples=20, deadline=None)
@@ -377,36 +377,36 @@ def test_a_matrix_solver_finds_the_same_optimum_where_all_targets_count():
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("form", FORMS)
-def test_out_of_fold_errors_are_those_of_weights_found_without_the_fold(form, scope):
+def test_held_out_errors_are_those_of_weights_found_without_the_fold(form, scope):
     truth, predictions = rows_of(6, 3, 48)
     found = gram_of(truth, predictions, folds=3)
-    fitted = forms.fitted(found, Search("searched", form, scope))
-    assert fitted.out_of_fold is not None
+    fitted = forms.Fits(found).fitted(Search("searched", form, scope))
+    assert fitted.held_out is not None
     expected = np.zeros(T)
     for rows in np.array_split(np.arange(48), 3):
         others = np.setdiff1d(np.arange(48), rows)
         rest = gram_of(truth[others], [p[others] for p in predictions], folds=2)
-        weights = forms.by_target(forms.fit(rest, form, scope), scope)
+        weights = scopes.by_target(forms.fit(rest, form, scope), scope)
         blend = sum(weights[:, m] * p[rows] for m, p in enumerate(predictions))
         expected += ((blend - truth[rows]) ** 2).sum(axis=0)
     # Weights of float64 solutions on sums in another order.
-    np.testing.assert_allclose(fitted.out_of_fold, expected, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(fitted.in_fold, found.whole.errors(fitted.by_target), rtol=1e-12)
+    np.testing.assert_allclose(fitted.held_out, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.in_sample, found.whole.errors(fitted.by_target), rtol=1e-12)
 
 
-def test_with_one_fold_nothing_is_said_of_out_of_fold():
+def test_with_one_fold_nothing_is_held_out():
     found = gram_of(*rows_of(7, 3, 20))
-    assert all(fitted.out_of_fold is None for fitted in forms.every("searched", found))
+    assert all(fitted.held_out is None for fitted in forms.Fits(found).all_forms("searched"))
 
 
-def test_a_part_that_nobody_predicts_is_given_the_weights_of_all():
+def test_a_block_that_nobody_predicts_is_given_the_weights_of_all():
     truth, predictions = rows_of(8, 3, 30)
     group = [k for k, name in enumerate(PREDICTED) if name.startswith("ptend_u_")]
     for prediction in predictions:
         prediction[:, group] = 1e3
     found = gram_of(truth, predictions, folds=2)
     for form in ("climb", "sum-one", "simplex", "non-negative"):
-        weights = forms.by_target(forms.fit(found, form, "group"), "group")
+        weights = scopes.by_target(forms.fit(found, form, "group"), "group")
         np.testing.assert_allclose(weights[group[0]], forms.fit(found, form)[0], atol=1e-9)
 
 
@@ -424,14 +424,14 @@ def test_the_table_of_weights_is_heaviest_first_and_has_a_weight_for_every_colum
     found = gram_of(*rows_of(9, 4, 30), folds=2)
     search = Search("searched", "sum-one", scope)
     weights = forms.fit(found, search.form, scope)
-    table = forms.table_of(search, found, weights)
-    assert table.columns == COLUMNS_OF[scope] and table.name == search.name
+    table = forms.Fits(found).table(search)
+    assert table.fields == FIELDS_OF_SCOPE[scope] and table.name == search.name
     from blend.apply import weights_of
 
     held = dict(zip(table.artifacts, weights_of(table)))
     for m, artifact in enumerate(found.artifacts):
         np.testing.assert_array_equal(
-            held[artifact][COLUMNS], forms.by_target(weights, scope)[:, m]
+            held[artifact][PREDICTED_POSITIONS], scopes.by_target(weights, scope)[:, m]
         )
     means = [np.mean(row[1:]) for row in table.rows]
     assert means == sorted(means, reverse=True)

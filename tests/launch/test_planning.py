@@ -51,6 +51,7 @@ def test_a_table_whose_parquets_are_not_all_made_names_the_missing(tmp_path, tin
 
 def test_a_blend_without_its_report_or_scores_is_not_done(tmp_path, maker, sixteen):
     pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
+    from blend.naming import BlendName
     from tests.helpers.small_blend import V10, blend
 
     requested = {"RAW_DATA": str(maker.raw.root), "SUBMISSION": str(sixteen.root)}
@@ -60,7 +61,7 @@ def test_a_blend_without_its_report_or_scores_is_not_done(tmp_path, maker, sixte
     assert blend(maker, sixteen, "--table", name) == 0
 
     def verdict() -> str:
-        found = planning._judge_blend(name, chosen, {}, {}, HashIndex())
+        found = planning._judge_blend(BlendName.parse(name), chosen, {}, {}, planning.HashIndex())
         return "done" if found.done else found.reason
 
     assert verdict() == "done"

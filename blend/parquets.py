@@ -1,0 +1,119 @@
+"""The parquets of a weight table: which are missing, their hashes, the command that makes them.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Sequence
+
+from blend import tables
+from blend.tables import WeightTable
+from leapkit.core import receipts
+from leapkit.core.errors import KitError
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.layout import RawData, Results
+
+
+def missing_artifacts(table: WeightTable, results: Results, coming: Sequence[str]) -> List[str]:
+    """Return the artifacts without parquet or receipt that this run is not about to make."""
+    return [
+        artifact
+        for artifact in table.artifacts
+        if artifact not in coming and not _has_receipt(results, artifact)
+    ]
+
+
+def _has_receipt(results: Results, artifact: str) -> bool:
+    parquet = results.parquet(artifact)
+    return parquet.exists() and receipts.receipt_path(parquet).exists()
+
+
+def require_parquets(
+    table: WeightTable,
+    results: Results,
+    raw: RawData,
+    index: HashIndex,
+    makeable: Sequence[str] = (),
+) -> Dict[str, str]:
+    """Return {file name: sha256} of the table's parquets.
+
+    makeable  artifacts beside those of the shipped tables that members make
+
+    Raises KitError unless each parquet has a valid receipt for this test set.
+    """
+    hashes = {}
+    for artifact in table.artifacts:
+        path = results.parquet(artifact)
+        if not path.exists():
+            _refuse_missing(artifact, table, results, makeable)
+        receipt = receipts.require_valid(path, index, remedy(artifact))
+        for role, file in raw.test_files().items():
+            if receipt["inputs"].get(role) != index.of(file):
+                raise KitError(
+                    f"its receipt is stale: it was made for another {role} than {file}",
+                    path,
+                    remedy(artifact),
+                )
+        hashes[path.name] = receipt["sha256"]
+    return hashes
+
+
+def _refuse_missing(
+    artifact: str, table: WeightTable, results: Results, makeable: Sequence[str]
+) -> None:
+    path = results.parquet(artifact)
+    misnamed = misnamed_file(results, artifact)
+    if misnamed:
+        raise KitError(
+            f"is missing, but {misnamed} exists, which is another name of it",
+            path,
+            "rename that file, then run `make verify`",
+        )
+    if tables.is_known(artifact) or artifact in makeable:
+        raise KitError("is missing", path, remedy(artifact))
+    raise KitError(
+        f"names the artifact {artifact}, which has no parquet: {describe_unknown(artifact)}",
+        table.where,
+        f"fix the name, or put the file into {results.subs} and run `make verify`",
+    )
+
+
+def final_inputs(
+    table: WeightTable,
+    parquets: Mapping[str, str],
+    options: Sequence[str],
+    raw: RawData,
+    index: HashIndex,
+) -> Dict[str, str]:
+    """Return {role: sha256} of all that a final parquet is made from.
+
+    parquets  {file name: sha256}
+    """
+    inputs = {"weights": table.sha256, **parquets}
+    if options:
+        inputs["post-processing"] = "+".join(options)
+    if "positivity" in options:  # the states that it bounds by
+        inputs["test.csv"] = index.of(raw.test_csv)
+    return inputs
+
+
+def misnamed_file(results: Results, artifact: str) -> str:
+    """Return the name of a file that exists under another name of the artifact, else ""."""
+    paths = [results.parquet(alias) for alias in tables.other_names(artifact)]
+    return next((path.name for path in paths if path.exists()), "")
+
+
+def describe_unknown(artifact: str) -> str:
+    """Say that no member makes an artifact, and which name was perhaps meant."""
+    close = tables.resembling(artifact)
+    return "no member of this kit makes it" + (f", is {close} meant?" if close else "")
+
+
+def remedy(artifact: str) -> str:
+    """Return the command that makes an artifact, or admits it."""
+    return (
+        f"run `make infer-only EXPERIMENTS={artifact}` (published checkpoint) or "
+        f"`make reproduce EXPERIMENTS={artifact}` (training); "
+        "`make verify` admits a file of your own"
+    )

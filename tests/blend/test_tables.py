@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from blend import naming, pickled, scores_text, tables
 from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.errors import KitError
+from leapkit.core.layout import Results
 from tests.conftest import REPOSITORY
 from tests.helpers import crafted
 from tests.helpers.crafted import (
@@ -585,6 +586,27 @@ def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
         naming.parse_blends(",")
     with pytest.raises(KitError, match="v11"):
         naming.parse_blends("v10,v11")
+
+
+def test_a_blend_name_knows_the_files_of_its_blend(tmp_path):
+    results = Results(tmp_path)
+    name = naming.BlendName.parse("searched-zuiye.ridge.target", ("positivity",))
+    assert name.title == "searched-zuiye.ridge.target+positivity"
+    assert name.final(results).name == f"final_blend_{name.title}.parquet"
+    assert name.scores(results).name == f"scores_{name.title}.json"
+    # Weights and their page are the same with every option; all searches among the same artifacts share their errors.
+    assert name.weights(results).name == "weights_searched-zuiye.ridge.target.csv"
+    assert name.report(results).name == "report_searched-zuiye.ridge.target.html"
+    assert name.errors(results).name == "gram_searched-zuiye.npz"
+    assert naming.BlendName.parse("v10").errors(results).name == "gram_v10.npz"
+
+
+def test_an_unknown_table_is_refused_by_its_name_alone(tmp_path):
+    """Before anything is built; what a file holds is read when it is blended."""
+    (tmp_path / "mine.csv").write_text("not a table")
+    assert naming.BlendName.parse(str(tmp_path / "mine.csv")).table == "mine"
+    with refused("nothing", "missing", "v10"):
+        naming.BlendName.parse("nothing")
 
 
 def test_the_score_table_is_as_wide_as_its_longest_name():

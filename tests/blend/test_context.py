@@ -1,0 +1,60 @@
+"""The steps of one blend share what they read: predictions are opened once, a climb runs once."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List
+
+import pytest
+
+pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
+from blend import climb, validation
+from blend.context import BlendContext
+from blend.naming import BlendName
+from blend.run import run
+from blend.scopes import STARTS
+from leapkit.core.files import HashIndex
+from tests.helpers.small_blend import THREE, V10
+
+
+def counted(function: Callable[..., Any], calls: List[Any]) -> Callable[..., Any]:
+    """The function, which also notes its arguments."""
+
+    def noting(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return function(*arguments)
+
+    return noting
+
+
+@pytest.fixture
+def context(maker, sixteen) -> BlendContext:
+    name = BlendName.parse("searched", ("positivity",))
+    return BlendContext(name, {"searched": THREE}, maker.raw, sixteen, HashIndex())
+
+
+def test_validation_predictions_are_opened_once_in_a_run(context, monkeypatch):
+    """The search, the post-processing and the report all read them."""
+    calls: List[Any] = []
+    load = counted(validation.load_predictions, calls)
+    monkeypatch.setattr(validation, "load_predictions", load)
+    run(context)
+    assert len(calls) == 1
+
+
+def test_the_climb_on_all_folds_runs_once_in_a_run(context, monkeypatch):
+    """The weights, their path and the page all need it."""
+    calls: List[Any] = []
+    monkeypatch.setattr(climb, "hill_climb", counted(climb.hill_climb, calls))
+    run(context)
+    whole = context.fits.folded.whole
+    on_all_folds = [starts for gram, starts in calls if gram is whole]
+    assert len([starts for starts in on_all_folds if starts is STARTS["all"]]) == 1
+    assert len(on_all_folds) == len(STARTS)  # one for each scope, for the page's table of forms
+
+
+def test_the_artifacts_are_those_of_the_search_else_those_of_the_table(maker, sixteen, context):
+    assert context.artifacts == THREE and context.makeable == THREE
+    given = BlendContext(
+        BlendName.parse("v10"), {"searched": THREE}, maker.raw, sixteen, HashIndex()
+    )
+    assert given.artifacts == V10 and not given.have_predictions

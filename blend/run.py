@@ -72,7 +72,10 @@ def search_weights(context: BlendContext, search: Search) -> None:
 
 def write_final(context: BlendContext) -> Path:
     """Write final_blend_<title>.parquet and its receipt, and print what the options do to it."""
-    name, table, results, raw = context.name, context.table, context.results, context.raw
+    name = context.name
+    table = context.table
+    results = context.results
+    raw = context.raw
     hashes = parquets.require_parquets(table, results, raw, context.index, context.makeable)
     inputs = parquets.final_inputs(table, hashes, name.options, raw, context.index)
     target = name.final(results)
@@ -137,7 +140,8 @@ def measured_effect(context: BlendContext, post_processing: PostProcessing) -> E
 
 def write_scores(context: BlendContext, final: Path) -> Any:
     """Score the artifacts, their blend and a ridge: the rows of scores_<title>.json."""
-    raw, table = context.raw, context.table
+    raw = context.raw
+    table = context.table
     target = context.name.scores(context.results)
     files = [*context.parquets, final, raw.truth, raw.test_csv]
     inputs = {path.name: context.index.of(path) for path in files}
@@ -163,7 +167,8 @@ def write_scores(context: BlendContext, final: Path) -> Any:
 
 def write_report(context: BlendContext) -> None:
     """Write the page on the weights, report_<table>.html, and its figures, report_<table>.json."""
-    raw, table = context.raw, context.table
+    raw = context.raw
+    table = context.table
     target = context.name.report(context.results)
     figures_file = target.with_suffix(".json")
     hashes = {path.name: context.index.of(path) for path in context.parquets}

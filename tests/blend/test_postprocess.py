@@ -1,4 +1,4 @@
-"""Post-processing options: off by default, exactly their bound, their effect measured and printed, nothing else moved."""
+"""Post-processing options: off by default, exactly their bound, their effect measured."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_bounded_blend_is_a_file_of_its_own_and_the_published_one_is_untouched
 
 
 def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp_path):
-    """Each option by itself and both together; on the test rows by the score table, on validation by rows."""
+    """Each option alone and both together; test rows by the score table, validation by rows."""
     (tmp_path / "mine.csv").write_text(f"artifact,weight\n{TRAINED[0]},0.5\n{TRAINED[2]},0.5\n")
     scores = {}
     for options in ("", "positivity", "fluxes", "positivity,fluxes"):
@@ -184,7 +184,8 @@ def test_an_unknown_option_is_refused_before_anything_is_made(maker, sixteen):
 )
 def test_rows_come_in_any_sizes(blocks, takes):
     total = sum(blocks)
-    ids, values = ["test_%d" % k for k in range(total)], np.arange(total * 2.0).reshape(total, 2)
+    ids = [f"test_{k}" for k in range(total)]
+    values = np.arange(total * 2.0).reshape(total, 2)
     ends = np.cumsum([0, *blocks])
     rows = Reblocked("f", ((ids[a:b], values[a:b]) for a, b in zip(ends, ends[1:])))
     at = 0
@@ -195,4 +196,4 @@ def test_rows_come_in_any_sizes(blocks, takes):
         assert rows.take(wanted).tobytes() == values[at : at + size].tobytes()
         at += size
     with pytest.raises(KitError):
-        rows.take(["other"] if at < total else ["test_%d" % total])
+        rows.take(["other"] if at < total else [f"test_{total}"])

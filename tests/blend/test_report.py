@@ -1,4 +1,4 @@
-"""The blend's report: figures recomputed from rows, the page in a real browser, what a stranger's names cannot do."""
+"""The blend's report: figures recomputed from rows, the page in a browser, hostile names."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ COLUMNS = kaggle_positions(PREDICTED)
 
 @pytest.fixture(scope="module")
 def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A submission folder after a search among three artifacts, a given table of two and the published one."""
+    """A submission folder after a search among three artifacts and two given tables."""
     root = tmp_path_factory.mktemp("reported")
     shutil.copytree(str(sixteen_once), str(root / "submission"))
     (root / "half.csv").write_text(f"artifact,weight\n{TRAINED[0]},0.75\n{TRAINED[3]},0.25\n")
-    places = Results(root / "submission")
+    results = Results(root / "submission")
     for table in ("searched", str(root / "half.csv"), "v10"):
-        assert blend(maker, places, "--table", table, *SEARCH[2:]) == 0
-    return places
+        assert blend(maker, results, "--table", table, *SEARCH[2:]) == 0
+    return results
 
 
-def held(places: Results, table: str) -> Dict[str, Any]:
-    return json.loads(files(table).report(places).with_suffix(".json").read_text())
+def held(results: Results, table: str) -> Dict[str, Any]:
+    return json.loads(files(table).report(results).with_suffix(".json").read_text())
 
 
 def r2_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ def all_columns(r2: np.ndarray) -> float:
     return (76 + float(r2.sum())) / 368
 
 
-# ---- figures --------------------------------------------------------------------------------------------------------
+# ---- figures -------------------------------------------------------------------------------------
 
 
 def test_scores_of_artifacts_and_of_the_blend_are_those_of_their_rows(maker, reported):
@@ -75,7 +75,7 @@ def test_scores_of_artifacts_and_of_the_blend_are_those_of_their_rows(maker, rep
             all_columns(mixed) - all_columns(expected[1 - k])
         )
     for each in found["levels"]:
-        at = [PREDICTED.index("%s_%d" % (each["variable"], level)) for level in each["levels"]]
+        at = [PREDICTED.index(f"{each['variable']}_{level}") for level in each["levels"]]
         np.testing.assert_allclose(each["blend"], mixed[at], atol=1e-9)
         np.testing.assert_allclose(
             each["margin"], mixed[at] - np.max(expected, axis=0)[at], atol=1e-9
@@ -142,7 +142,7 @@ def test_the_forms_side_by_side_are_those_that_a_search_would_find(maker, report
 
 
 def test_the_test_column_is_the_score_of_the_parquet_that_was_written(maker, reported):
-    """Scores of the final parquet, read back, against those that the artifacts' errors predict for its weights."""
+    """Scores of the final parquet equal those that the artifacts' errors predict."""
     for table in ("searched", "half"):
         own = next(row for row in held(reported, table)["validation"]["forms"] if row["chosen"])
         kept = json.loads(files(table).scores(reported).read_text())
@@ -167,7 +167,7 @@ def test_searched_weights_are_searched_again_without_each_artifact(reported):
         assert found["leave one out"][k]["out of fold"] is not None
 
 
-# ---- the page -------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def test_the_published_weights_are_said_to_come_without_their_validation_predictions(reported):
@@ -232,7 +232,7 @@ def _index():
 
 
 class Tables(html.parser.HTMLParser):
-    """{id of a table: its rows of cells}, the texts by id, and the kinds of marks that were drawn."""
+    """{id of a table: its rows of cells}, and the kinds of marks that were drawn."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -268,7 +268,7 @@ class Tables(html.parser.HTMLParser):
 
 
 def in_browser(page: Path, *more: str) -> Tuple[str, str]:
-    """(the document after its scripts have run, what the console said), from a real browser without a network."""
+    """Return (the document after its scripts have run, what the console said)."""
     browser = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )

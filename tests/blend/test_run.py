@@ -1,4 +1,4 @@
-"""The blend: tables to the last digit, sums equal to numpy's, what is skipped, what it refuses, what `verify` admits."""
+"""The blend: tables to the last digit, numpy's own sums, what is skipped, refused, admitted."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ from leapkit.data.score import R2, score_network_order, validation_r2
 from tests.helpers.small_blend import SEARCH, THREE, V10, Maker, blend, files, judged
 
 
-def sentence(capsys, maker: Maker, places: Results, *more: str, verb: str = "run") -> str:
-    """As from a terminal; asserts that it fails with one error line and no blend, and returns that line."""
+def sentence(capsys, maker: Maker, results: Results, *more: str, verb: str = "run") -> str:
+    """Assert that the command fails with one error line and no blend; return the line."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
-        run_cli(lambda _: blend(maker, places, *more, verb=verb), [])
+        run_cli(lambda _: blend(maker, results, *more, verb=verb), [])
     shown = capsys.readouterr()
     lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
     assert ended.value.code == EXIT_REFUSED and len(lines) == 1 and "Traceback" not in shown.err
-    if places.blend.exists():
+    if results.blend.exists():
         assert not [
             p.name
-            for p in places.blend.iterdir()
+            for p in results.blend.iterdir()
             if p.name.endswith((".parquet", ".csv", "receipt.json"))
         ]
     return lines[0]
@@ -73,7 +73,7 @@ def handlers():
     signal.signal(signal.SIGTERM, before)
 
 
-# ---- tables ---------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 _NAMES = st.text("abcXYZ019_.-", min_size=1, max_size=12)
 _WEIGHTS = st.floats(allow_nan=False, allow_infinity=False)
@@ -150,7 +150,7 @@ def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path):
         tables.find(str(tmp_path))
 
 
-# ---- the search -----------------------------------------------------------------------------------------------------
+# ---- the search ----------------------------------------------------------------------------------
 
 
 def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen, capsys):
@@ -380,9 +380,14 @@ def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
         "gram_searched.npz",
         "gram_searched-zuiye.npz",
     } | {
-        file % t
-        for t in titles
-        for file in ("final_blend_%s.parquet", "scores_%s.json", "report_%s.html", "report_%s.json")
+        name
+        for title in titles
+        for name in (
+            f"final_blend_{title}.parquet",
+            f"scores_{title}.json",
+            f"report_{title}.html",
+            f"report_{title}.json",
+        )
     }
     kept = json.loads((sixteen.blend / "scores_half.json").read_text())
     assert {row["name"] for row in kept} == {"ridge regression", "blend half", V10[3], V10[4]}
@@ -400,7 +405,7 @@ def test_artifacts_that_do_not_say_which_search_they_are_for_are_refused(
     )
 
 
-# ---- the sum --------------------------------------------------------------------------------------------------------
+# ---- the sum -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("row_group", [8192, 50])
@@ -530,7 +535,7 @@ def test_scores_are_those_of_the_values(maker, sixteen):
     assert kept["blend v10"]["predicted"] > max(kept[name]["predicted"] for name in V10)
 
 
-# ---- what it refuses ------------------------------------------------------------------------------------------------
+# ---- what it refuses -----------------------------------------------------------------------------
 
 
 def _edit(path: Path) -> None:
@@ -540,7 +545,11 @@ def _edit(path: Path) -> None:
 
 
 def _rewrite(
-    maker: Maker, places: Results, artifact: str, ids: Optional[List[str]] = None, **changes: object
+    maker: Maker,
+    results: Results,
+    artifact: str,
+    ids: Optional[List[str]] = None,
+    **changes: object,
 ) -> None:
     """The artifact with other ids or values, and a receipt that proves those."""
     values = maker.values(V10.index(artifact))
@@ -553,12 +562,12 @@ def _rewrite(
         values = values[: len(order)]
     if len(order) > len(values):
         values = np.concatenate([values, values])[: len(order)]
-    maker.write(places, artifact, values, ids=ids, made_for=str(changes.get("made_for", "")))
+    maker.write(results, artifact, values, ids=ids, made_for=str(changes.get("made_for", "")))
 
 
-def _restamp(places: Results, artifact: str, role: str, value: str) -> None:
-    """Another hash in the artifact's receipt, or another number of the arithmetic where no role is named."""
-    path = receipts.receipt_path(places.parquet(artifact))
+def _restamp(results: Results, artifact: str, role: str, value: str) -> None:
+    """Change a hash in the artifact's receipt, or its number of the arithmetic."""
+    path = receipts.receipt_path(results.parquet(artifact))
     receipt = json.loads(path.read_text())
     if role:
         receipt["inputs"][role] = value
@@ -740,7 +749,7 @@ def test_a_full_disk_leaves_no_blend(maker, sixteen, small_disk, capsys):
     assert not list(small_disk.glob("*.parquet")) and not list(small_disk.glob(".partial-*"))
 
 
-# ---- verify ---------------------------------------------------------------------------------------------------------
+# ---- verify --------------------------------------------------------------------------------------
 
 
 def _foreign(
@@ -751,7 +760,7 @@ def _foreign(
     names: Optional[Sequence[str]] = None,
     length: int = 0,
 ) -> Path:
-    """As pandas writes the team's frames: int64 zero columns, snappy, large_string, row groups of another size."""
+    """As pandas writes the team's frames: int64 zeros, snappy, large_string, other row groups."""
     values = maker.values(1)
     columns = {"sample_id": pa.array(maker.ids, pa.large_string())}
     for k, name in enumerate(TARGETS):
@@ -792,17 +801,17 @@ def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(maker, 
 
 def test_linear_columns_of_the_teams_csv_parser_are_admitted(maker, tmp_path):
     """Its decimals are wrong by up to 1e-13; 1e-9 would be damage."""
-    places = Results(tmp_path)
+    results = Results(tmp_path)
     for factor, fits in ((1 + 3e-13, True), (1 + 1e-9, False)):
         _foreign(
-            maker, places.parquet("a"), {LINEAR[15]: pa.array(-maker.q0002[:, 15] / 1200 * factor)}
+            maker, results.parquet("a"), {LINEAR[15]: pa.array(-maker.q0002[:, 15] / 1200 * factor)}
         )
         if fits:
-            assert blend(maker, places, verb="verify") == 0
-            receipts.receipt_path(places.parquet("a")).unlink()
+            assert blend(maker, results, verb="verify") == 0
+            receipts.receipt_path(results.parquet("a")).unlink()
         else:
             with pytest.raises(KitError, match="1 of 1 parquets were refused"):
-                blend(maker, places, verb="verify")
+                blend(maker, results, verb="verify")
 
 
 _DAMAGED = {
@@ -814,9 +823,9 @@ _DAMAGED = {
     "columns in network order": dict(names=["sample_id", *TARGETS[360:], *TARGETS[:360]]),
     "text in a column": dict(changes={"ptend_t_0": pa.array(["1.0"] * 144)}),
     "one row fewer": dict(length=143),
-    "other ids": dict(changes={"sample_id": pa.array(["test_%d" % k for k in range(1000, 1144)])}),
+    "other ids": dict(changes={"sample_id": pa.array([f"test_{k}" for k in range(1000, 1144)])}),
     "a missing id": dict(
-        changes={"sample_id": pa.array([None] + ["test_%d" % k for k in range(143)])}
+        changes={"sample_id": pa.array([None] + [f"test_{k}" for k in range(143)])}
     ),
     "ids that are numbers": dict(changes={"sample_id": pa.array(range(144))}),
 }
@@ -824,37 +833,37 @@ _DAMAGED = {
 
 @pytest.mark.parametrize("what", sorted(_DAMAGED))
 def test_a_damaged_parquet_from_elsewhere_gets_no_receipt(what, maker, tmp_path, capsys):
-    places = Results(tmp_path)
-    _foreign(maker, places.parquet("a"), **_DAMAGED[what])
-    assert "1 of 1 parquets were refused" in sentence(capsys, maker, places, verb="verify")
-    assert not receipts.receipt_path(places.parquet("a")).exists()
+    results = Results(tmp_path)
+    _foreign(maker, results.parquet("a"), **_DAMAGED[what])
+    assert "1 of 1 parquets were refused" in sentence(capsys, maker, results, verb="verify")
+    assert not receipts.receipt_path(results.parquet("a")).exists()
 
 
 def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
-    places = Results(tmp_path)
-    whole = _foreign(maker, places.parquet("a")).read_bytes()
+    results = Results(tmp_path)
+    whole = _foreign(maker, results.parquet("a")).read_bytes()
     for share in (0, 0.001, 0.3, 0.9, 0.9999):
-        places.parquet("a").write_bytes(whole[: int(share * len(whole))])
-        sentence(capsys, maker, places, verb="verify")
-        assert not receipts.receipt_path(places.parquet("a")).exists()
+        results.parquet("a").write_bytes(whole[: int(share * len(whole))])
+        sentence(capsys, maker, results, verb="verify")
+        assert not receipts.receipt_path(results.parquet("a")).exists()
 
 
 def test_a_parquet_under_another_name_of_its_artifact_is_refused_until_it_is_renamed(
     maker, tmp_path, capsys
 ):
-    places, artifact = Results(tmp_path), "max_022_deeper_gf_cv7908_lbUnknown"
+    results, artifact = Results(tmp_path), "max_022_deeper_gf_cv7908_lbUnknown"
     for name in ("max_exp22", artifact + ".npy"):
-        _foreign(maker, places.parquet(name))
+        _foreign(maker, results.parquet(name))
         with pytest.raises(KitError, match="1 of 1 parquets were refused"):
-            blend(maker, places, verb="verify")
+            blend(maker, results, verb="verify")
         shown = capsys.readouterr().out
         assert f"{name}.parquet: is another name of {artifact}" in shown
         assert f"rename it to {artifact}.parquet" in shown
-        assert [p.name for p in places.subs.iterdir()] == [name + ".parquet"]
-        places.parquet(name).unlink()
-    _foreign(maker, places.parquet(artifact))
-    assert blend(maker, places, "--artifacts", "max_exp22", verb="verify") == 0
-    assert receipts.receipt_path(places.parquet(artifact)).exists()
+        assert [p.name for p in results.subs.iterdir()] == [name + ".parquet"]
+        results.parquet(name).unlink()
+    _foreign(maker, results.parquet(artifact))
+    assert blend(maker, results, "--artifacts", "max_exp22", verb="verify") == 0
+    assert receipts.receipt_path(results.parquet(artifact)).exists()
 
 
 def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
@@ -867,10 +876,10 @@ def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
 
 
 def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tmp_path, capsys):
-    places = Results(tmp_path)
-    _foreign(maker, places.parquet("a"))
-    (places.subs / ".partial-b.parquet").write_bytes(b"half")
-    assert blend(maker, places, verb="verify") == 0
+    results = Results(tmp_path)
+    _foreign(maker, results.parquet("a"))
+    (results.subs / ".partial-b.parquet").write_bytes(b"half")
+    assert blend(maker, results, verb="verify") == 0
     assert "partial" not in capsys.readouterr().out
 
 
@@ -881,7 +890,7 @@ def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
         blend(maker, Results(tmp_path), "--artifacts", "nothing", verb="verify")
 
 
-# ---- the plan -------------------------------------------------------------------------------------------------------
+# ---- the plan ------------------------------------------------------------------------------------
 
 
 def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
@@ -898,11 +907,11 @@ def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
         judged("v10", maker, sixteen, [], V10)
 
 
-# ---- the baseline ---------------------------------------------------------------------------------------------------
+# ---- the baseline --------------------------------------------------------------------------------
 
 
 def test_the_ridge_is_the_solution_of_its_normal_equations(maker, monkeypatch):
-    """Against one numpy.linalg.solve on centred data, for each penalty; the one that validates best is taken."""
+    """Against numpy.linalg.solve on centred data; the penalty that validates best is taken."""
     x, y = (
         np.concatenate(parts)
         for parts in zip(*baseline.standardised_rows(maker.raw.training_pairs(), maker.scaling))

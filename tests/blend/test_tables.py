@@ -1,4 +1,4 @@
-"""Weight tables: the team's pickle without executing it, the other names of artifacts, and the lists that a run takes."""
+"""Weight tables: the team's pickle, not executed; other names of artifacts; lists of tables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ V10 = tables.find("v10").rows
 NONE, TRUE, NEWOBJ, APPENDS, EMPTY_LIST = b"N", b"\x88", b"\x81", b"e", b"]"
 
 
-# ---- a frame, opcode by opcode --------------------------------------------------------------------------------------
+# ---- a frame, opcode by opcode -------------------------------------------------------------------
 
 
 def integer(value: int) -> bytes:
@@ -79,7 +79,7 @@ def names(shape: Sequence[int], values: Sequence[str], **more: Any) -> bytes:
 
 
 def floats(values: Sequence[float]) -> bytes:
-    return struct.pack("<%dd" % len(values), *values)
+    return struct.pack(f"<{len(values)}d", *values)
 
 
 def block(values: bytes, at: int, stop: int = 0) -> bytes:
@@ -142,7 +142,7 @@ def archive(folder: Path, pickled_frame: bytes, **more: Any) -> Path:
     return crafted.write(folder / "table.pt", pickled_frame, storages={}, **more)
 
 
-# ---- what is read ---------------------------------------------------------------------------------------------------
+# ---- what is read --------------------------------------------------------------------------------
 
 
 def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published):
@@ -156,7 +156,8 @@ def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published):
 def test_reading_it_imports_neither_pandas_nor_numpy_nor_torch(tmp_path):
     path = archive(tmp_path, frame(ROWS))
     code = (
-        "import sys; from pathlib import Path; from blend import decide, tables; tables.read(Path(sys.argv[1])); "
+        "import sys; from pathlib import Path; from blend import decide, tables; "
+        "tables.read(Path(sys.argv[1])); "
         "print(sorted({'pandas', 'numpy', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -180,7 +181,7 @@ _WEIGHT = st.floats(allow_nan=False, allow_infinity=False)
 def test_weights_of_a_frame_are_read_to_the_last_bit_and_in_order(
     tmp_path_factory, weights, columns
 ):
-    rows = [("m%d.npy" % k, weight) for k, weight in enumerate(weights)]
+    rows = [(f"m{k}.npy", weight) for k, weight in enumerate(weights)]
     path = archive(tmp_path_factory.mktemp("frame"), frame(rows, columns))
     found = pickled.read_rows(path)
     assert [model for model, _ in found] == [model for model, _ in rows]
@@ -231,7 +232,7 @@ def test_what_torch_save_makes_of_a_frame_is_read(tmp_path):
     assert found.rows == (("Jo_ex907_cv7855", 0.1), ("adam_195_78569.oof", -0.25), ("mine", 1.15))
 
 
-# ---- what is refused ------------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 MARKER = "executed"
 _SYSTEM = call(name("os", "system"), text("touch " + MARKER))
@@ -423,7 +424,7 @@ def test_files_that_are_no_archive_of_one_table_are_refused(tmp_path, published)
         tables.read(tmp_path / "v10.csv")
 
 
-# ---- other names of artifacts ---------------------------------------------------------------------------------------
+# ---- other names of artifacts --------------------------------------------------------------------
 
 
 def _aliases() -> List[Tuple[str, str]]:
@@ -467,7 +468,9 @@ def test_names_of_the_readme_and_irregular_file_names_are_known(reference):
         )
     for other, artifact in {
         "forcewithme_reslstm_cv0.789_lb0.783": "forcewithme_reslstm_cv0.7890_lb0.7863",
-        "forcewithme_gf038_2LSTM1mamba-3_state64_cv0.7897_LB0.787": "forcewithme_gf038_2LSTM1mamba-3_state64_cv0.7897_LBunknown",
+        "forcewithme_gf038_2LSTM1mamba-3_state64_cv0.7897_LB0.787": (
+            "forcewithme_gf038_2LSTM1mamba-3_state64_cv0.7897_LBunknown"
+        ),
         "exp021_fork14_moredim_gf.parquet": "max_021_moredim_gf_cv7904_lbUnknown",
         "exp195_new": "adam_195_78569.oof",
         "adam_195_78569": "adam_195_78569.oof",
@@ -495,7 +498,7 @@ def test_the_list_of_aliases_is_not_offered_as_a_table():
         tables.find("aliases")
 
 
-# ---- the tables of a run --------------------------------------------------------------------------------------------
+# ---- the tables of a run -------------------------------------------------------------------------
 
 
 def test_which_names_are_searches():
@@ -579,7 +582,7 @@ def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
         "searched",
     ]
     (tmp_path / "v10.csv").write_text(mine.read_text())
-    for twice in ("v10,v10", "v10,%s" % (tmp_path / "v10.csv")):
+    for twice in ("v10,v10", f"v10,{tmp_path / 'v10.csv'}"):
         with pytest.raises(KitError, match="same name"):
             naming.parse_blends(twice)
     with pytest.raises(KitError, match="names no table"):
@@ -594,9 +597,10 @@ def test_a_blend_name_knows_the_files_of_its_blend(tmp_path):
     assert name.title == "searched-zuiye.ridge.target+positivity"
     assert name.final(results).name == f"final_blend_{name.title}.parquet"
     assert name.scores(results).name == f"scores_{name.title}.json"
-    # Weights and their page are the same with every option; all searches among the same artifacts share their errors.
+    # Weights and their page are the same with every option.
     assert name.weights(results).name == "weights_searched-zuiye.ridge.target.csv"
     assert name.report(results).name == "report_searched-zuiye.ridge.target.html"
+    # All searches among the same artifacts share their errors.
     assert name.errors(results).name == "gram_searched-zuiye.npz"
     assert naming.BlendName.parse("v10").errors(results).name == "gram_v10.npz"
 
@@ -619,7 +623,7 @@ def test_the_score_table_is_as_wide_as_its_longest_name():
         assert len({len(line) for line in lines}) == 1 and lines[2].startswith(longest + " ")
 
 
-# ---- a weight for every group or target -----------------------------------------------------------------------------
+# ---- a weight for every group or target ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("scope", ["group", "target"])

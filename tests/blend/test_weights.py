@@ -1,4 +1,4 @@
-"""Weights: Gram matrices equal to rows, the climb equal to naive rescoring, optima that nothing feasible beats."""
+"""Weights: Gram matrices equal to rows, the climb to naive rescoring, optima unbeaten."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ ALL = scopes.STARTS["all"]
 def rows_of(
     seed: int, artifacts: int, length: int, noise: float = 0.8
 ) -> Tuple[np.ndarray, List[np.ndarray]]:
-    """truth (n, T) and predictions (n, T): errors in part common, some targets constant, some that nobody predicts."""
+    """Return truth (n, T) and predictions (n, T).
+
+    Errors are in part common, some targets are constant, some are predicted by nobody.
+    """
     random = np.random.RandomState(seed)
     truth = random.standard_normal((length, T)) * random.uniform(0.5, 2, T) + random.uniform(
         -1, 1, T
@@ -57,7 +60,7 @@ def gram_of(truth: np.ndarray, predictions: Sequence[np.ndarray], folds: int = 1
             (k, gram.of_rows(np.ascontiguousarray(truth[rows].T), errors, ["x"] * len(predictions)))
         )
     return gram.folded(
-        ["a%d" % m for m in range(len(predictions))], ["f%d" % k for k in range(folds)], found
+        [f"a{m}" for m in range(len(predictions))], [f"f{k}" for k in range(folds)], found
     )
 
 
@@ -76,7 +79,7 @@ def naive_metric(truth: np.ndarray, blend: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-# ---- Gram matrices --------------------------------------------------------------------------------------------------
+# ---- Gram matrices -------------------------------------------------------------------------------
 
 
 @settings(max_examples=25, deadline=None)
@@ -146,7 +149,7 @@ def test_a_nan_is_refused_with_its_target_and_file():
 
 
 def test_a_degenerate_target_scores_as_raw_zero_and_moves_no_weight():
-    """The stratosphere of one real month: its truth hardly varies, and any error there is an R2 of -1e15."""
+    """The stratosphere of one real month: its truth hardly varies: an error is R2 -1e15."""
     truth, predictions = rows_of(4, 3, 50)
     k = int(np.flatnonzero(truth.std(axis=0) > 0)[0])
     truth[:, k] *= 1e-9
@@ -189,7 +192,7 @@ def test_the_score_counts_the_formulas_as_exact():
     assert gram.score(np.full(T, 0.5)).all_columns == pytest.approx((76 + 146) / 368)
 
 
-# ---- the climb ------------------------------------------------------------------------------------------------------
+# ---- the climb -----------------------------------------------------------------------------------
 
 
 def naive_climb(truth: np.ndarray, predictions: Sequence[np.ndarray], columns: np.ndarray):
@@ -259,7 +262,7 @@ def test_a_climb_never_falls_uses_each_artifact_once_and_keeps_the_sum_of_one(se
         assert set(np.flatnonzero(weights[p])) <= {k for k, _, _ in path}
 
 
-# ---- exact optima ---------------------------------------------------------------------------------------------------
+# ---- exact optima --------------------------------------------------------------------------------
 
 
 def errors_matrix(seed: int, count: int, common: float = 0.5) -> np.ndarray:
@@ -330,7 +333,7 @@ def test_a_penalty_shrinks_towards_equal_weights():
         )
 
 
-# ---- forms ----------------------------------------------------------------------------------------------------------
+# ---- forms ---------------------------------------------------------------------------------------
 
 
 def mean(found: FoldedGram, weights: np.ndarray, scope: str) -> float:

@@ -30,7 +30,7 @@ SEARCH = ("--table", "searched", "--artifacts", "searched=" + ",".join(THREE))
 
 
 class Maker:
-    """Writes artifacts with receipts into a submission folder: the truth of the tiny world plus noise."""
+    """Writes artifacts with receipts: the tiny world's truth plus noise."""
 
     def __init__(self, world: Path) -> None:
         self.raw = RawData(world)

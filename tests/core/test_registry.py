@@ -41,7 +41,7 @@ def test_experiments_are_read_without_torch_and_numpy() -> None:
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT / 'shared'), str(ROOT)]!r}\n"
         "sys.modules['torch'] = None; sys.modules['numpy'] = None\n"
-        "import launch.registry, blend.plan; assert len(launch.registry.members()) == 5"
+        "import launch.registry, blend.decide; assert len(launch.registry.members()) == 5"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

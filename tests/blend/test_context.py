@@ -12,7 +12,7 @@ from blend.context import BlendContext
 from blend.naming import BlendName
 from blend.run import run
 from blend.scopes import STARTS
-from leapkit.core.files import HashIndex
+from leapkit.core.hash_index import HashIndex
 from tests.helpers.small_blend import THREE, V10
 
 

@@ -11,7 +11,6 @@ from typing import Dict
 import pytest
 
 from launch import plan_lines, planning, registry, settings
-from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from tests.conftest import REPOSITORY
 

@@ -26,7 +26,8 @@ def test_profile_and_world_follow_from_what_lies_in_raw_data(tmp_path):
     assert settings.choose("infer-only", requested, needs_runtime=False)["PROFILE"] == "full"
     requested["PROFILE"] = "sample"
     chosen = settings.choose("reproduce", requested, needs_runtime=False)
-    assert [blend.table for blend in chosen.blends] == ["searched", "searched-zuiye"] and not chosen.is_sample_world
+    assert [blend.table for blend in chosen.blends] == ["searched", "searched-zuiye"]
+    assert not chosen.is_sample_world
 
 
 def test_post_processing_is_off_unless_requested_and_its_names_are_checked_at_once():

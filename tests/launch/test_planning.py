@@ -11,6 +11,7 @@ from typing import Dict
 import pytest
 
 from launch import plan_lines, planning, registry, settings
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from tests.conftest import REPOSITORY
 
@@ -60,7 +61,7 @@ def test_a_blend_without_its_report_or_scores_is_not_done(tmp_path, maker, sixte
     assert blend(maker, sixteen, "--table", name) == 0
 
     def verdict() -> str:
-        found = planning._judge_blend(BlendName.parse(name), chosen, {}, {}, planning.HashIndex())
+        found = planning._judge_blend(BlendName.parse(name), chosen, {}, {}, HashIndex())
         return "done" if found.done else found.reason
 
     assert verdict() == "done"

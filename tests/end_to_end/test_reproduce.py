@@ -68,7 +68,7 @@ def test_reproduce_makes_the_sample_world_trains_blends_and_a_second_run_does_no
     text = make(clone, "blend", **{**chosen, **options})
     for title in ("mine+positivity", "searched.ridge.target+positivity"):
         assert (submission / "blend" / f"final_blend_{title}.parquet").exists()
-    assert "positivity: test R2 over the 292 columns" in text
+    assert "positivity: test R2 over the 292 targets" in text
     title = "searched.ridge.target+positivity"
     assert scores(submission, title)[f"blend {title}"] > blend
 

@@ -35,9 +35,9 @@ def _pairs(case: Case, side: str) -> List[StepPair]:
 
 
 def _columns(case: Case) -> int:
-    from leapkit.data.step_reader import StepReader
+    from leapkit.data.step_reader import grid_columns
 
-    return StepReader().columns(source.pairs(case, 1)[0])
+    return grid_columns(source.pairs(case, 1)[0])
 
 
 def _arrays(case: Case) -> Tuple[Path, Path]:
@@ -56,7 +56,7 @@ def make(case: Case) -> None:
         _arrays(case),
         (
             np.concatenate([scale.scaled_inputs(x) for x, _ in rows]),
-            np.concatenate([scale.targets(y) for _, y in rows]),
+            np.concatenate([scale.scaled_targets(y) for _, y in rows]),
         ),
     ):
         np.save(path, part)

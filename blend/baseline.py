@@ -75,4 +75,7 @@ def standardised_rows(
     reader = StepReader()
     for pair in pairs:
         x, y = reader.read(pair)
-        yield scaling.scaled_inputs(x).astype(np.float64), scaling.targets(y).astype(np.float64)
+        yield (
+            scaling.scaled_inputs(x).astype(np.float64),
+            scaling.scaled_targets(y).astype(np.float64),
+        )

@@ -23,7 +23,7 @@ import numpy as np
 from leapkit.core.columns import NETWORK_TARGETS, PREDICTED, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import atomic
-from leapkit.data.scaling import Moments
+from leapkit.data.moments import Moments
 from leapkit.data.score import Score, score_network_order
 
 # The positions in Kaggle order of the T = 292 targets that networks predict; the other 76 are

@@ -16,7 +16,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.core.step_files import StepPair
 from leapkit.data import scaling, validation_predictions
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import grid_columns
 
 _AGAIN = "run `make reproduce` again"
 
@@ -117,7 +117,7 @@ def rows_of_steps(
 
     Raises KitError if an artifact has another number of rows.
     """
-    columns = StepReader().columns(pairs[0]) if pairs else 0
+    columns = grid_columns(pairs[0]) if pairs else 0
     expected = columns * len(pairs)
     for member in members:
         if len(member) != expected:

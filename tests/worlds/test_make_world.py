@@ -550,7 +550,7 @@ def loaded(raw: RawData, family: str = "fdzm"):  # type: ignore[no-untyped-def]
 def test_the_prepared_test_set_is_that_of_the_whole_file_at_once(
     raw: RawData, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", 50_000)  # a few rows
+    monkeypatch.setattr(csv_stream, "_CHUNK", 50_000)  # a few rows
     ids, x = read_csv(raw.test_csv, INPUTS)
     found = inference_set.prepare(raw, loaded(raw, family), tmp_path / "cache", "k" * 64)
     inputs, q0002 = found.inputs[:], found.q0002[:]
@@ -568,7 +568,7 @@ def test_both_families_share_one_parse(
     raw: RawData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inference_set.prepare(raw, loaded(raw, "adam"), tmp_path / "cache", "k" * 64)
-    monkeypatch.setattr(kaggle_csv, "test_rows", lambda path: pytest.fail("parsed again"))
+    monkeypatch.setattr(kaggle_csv, "read_test_csv", lambda path: pytest.fail("parsed again"))
     found = inference_set.prepare(raw, loaded(raw, "fdzm"), tmp_path / "cache", "k" * 64)
     assert (
         found.inputs[:].tobytes()
@@ -581,7 +581,7 @@ def test_the_second_time_test_csv_is_not_parsed_and_the_content_is_the_same(
 ) -> None:
     first = inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     kept = first.inputs[:].tobytes(), first.q0002[:].tobytes(), list(first.ids)
-    monkeypatch.setattr(kaggle_csv, "test_rows", lambda path: pytest.fail("parsed again"))
+    monkeypatch.setattr(kaggle_csv, "read_test_csv", lambda path: pytest.fail("parsed again"))
     again = inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     assert (again.inputs[:].tobytes(), again.q0002[:].tobytes(), list(again.ids)) == kept
 
@@ -602,7 +602,7 @@ def swap_rows(path: Path, first: int, second: int) -> None:
 def test_rows_in_another_order_than_sample_submission_are_refused(
     raw: RawData, tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", block)
+    monkeypatch.setattr(csv_stream, "_CHUNK", block)
     swap_rows(raw.test_csv, 100, 101)
     with refused(raw.test_csv, "row 100 has the sample_id", "same order"):
         inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)

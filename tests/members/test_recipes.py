@@ -478,9 +478,8 @@ def test_tensors_that_the_team_saves_and_never_trains_stay_at_initialisation(
     row = ROWS["joseph/" + number]
     network, recipe = build_joseph(row.network["sample"]), row.recipe["sample"]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    run = training.Run(
-        network, training.Task(RunFiles(tmp_path, number), recipe, "key"), torch.device("cpu")
-    )
+    task = training.Task(RunFiles(tmp_path, number), recipe, "key")
+    run = training.Run(network, task, 2, torch.device("cpu"))
     random = torch.Generator().manual_seed(1)
     for _ in range(2):
         training._update(

@@ -32,9 +32,11 @@ from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
 from leapkit.data import (
     checkpoints,
     inference_set,
+    scaling,
 )
 from leapkit.run import (
     devices,
+    fine_tuning,
     inference,
     member,
     training,
@@ -141,7 +143,7 @@ def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each
     tuned, tiny_world, tmp_path
 ):
     raw = RawData(tiny_world)
-    scale = member.load_statistics(TUNED, Layout(raw, Results(tuned), tmp_path))
+    scale = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
     test = inference_set.prepare(raw, scale, tmp_path, "key")
     devices.make_repeatable(0)
     z = np.empty((len(test.ids), 368), np.float32)
@@ -242,7 +244,7 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
     checkpoints.save(build_fwm(first.network["sample"]), files.checkpoint)
     receipts.write(files.checkpoint, "training", {}, receipts.now())
     network = build_fwm(child.network["sample"])
-    start = member.Parent(child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)).weights(
+    start = fine_tuning.Parent(child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)).weights(
         network
     )
     before, fresh = (
@@ -302,12 +304,12 @@ def parts(tmp_path_factory):
     for group in ALL:
         torch.manual_seed(group)
         checkpoints.save(build(small_run.NETWORK), folder / ("%d.pt" % group))
-    return [inference.Weights(folder / ("%d.pt" % g), GROUPS[g]) for g in ALL]
+    return [inference.GroupCheckpoint(folder / ("%d.pt" % g), GROUPS[g]) for g in ALL]
 
 
 def test_the_inputs_are_read_once_for_all_checkpoints(parts):
     inputs = Counted(np.random.RandomState(1).randn(2200, 556).astype(np.float32))
-    blocks = list(inference.predict_parts(build(small_run.NETWORK), parts, inputs, 500, CPU))
+    blocks = list(inference.predict_chunks(build(small_run.NETWORK), parts, inputs, 500, CPU))
     assert [len(block) for block in blocks] == [1000, 1000, 200] and inputs.reads.tolist() == [
         1
     ] * 2200
@@ -318,7 +320,7 @@ def test_memory_does_not_grow_with_the_number_of_checkpoints(parts):
 
     def peak(chosen):
         tracemalloc.start()
-        for _ in inference.predict_parts(network, chosen, inputs, 128, CPU):
+        for _ in inference.predict_chunks(network, chosen, inputs, 128, CPU):
             pass
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -350,7 +352,7 @@ _MOMENTS = {
     "leapkit.run.training._keep:2": [1, 2, 3, 4, 5, 6],
     "leapkit.core.receipts.write:2": [1, 2, 3, 4, 5, 6],
     "leapkit.run.training.train:3": [3, 4, 5, 6],
-    "leapkit.run.member.publish_copy:2": [2, 3, 4, 5, 6],
+    "leapkit.run.fine_tuning.publish_copy:2": [2, 3, 4, 5, 6],
     "leapkit.run.inference.predict:17": [],
     "leapkit.run.inference.write_submission:1": [],
 }

@@ -636,7 +636,7 @@ _MOMENTS = (
     "leapkit.run.inference.predict:3",  # two of five batches predicted
     "leapkit.data.submission.write:1",  # all predicted, no parquet
     "leapkit.data.submission.verify:1",  # a parquet under its temporary name
-    "leapkit.run.member.publish_copy:1",  # a parquet without a receipt
+    "leapkit.run.prediction.publish_copy:1",  # a parquet without a receipt
     "leapkit.core.receipts.write:1",  # the same, a moment before the receipt
 )
 
@@ -759,8 +759,8 @@ def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(
     whole = np.ascontiguousarray(inputs[:, :368]).tobytes()
     (tmp_path / "scratch").write_bytes((whole + bytes(6 * 1472))[: rows * 1472] + bytes(extra))
     monkeypatch.setattr(inference, "load", lambda *_: "")
-    parts = [inference.Weights(tmp_path / "x.pt", slice(0, 368))]
-    z = inference.predictions(None, parts, test, 32, tmp_path / "scratch", torch.device("cpu"))
+    checkpoint = inference.GroupCheckpoint(tmp_path / "x.pt", slice(0, 368))
+    z = inference.predictions(None, [checkpoint], test, 32, tmp_path / "scratch", torch.device("cpu"))
     assert (
         z.shape == (144, 368)
         and z.tobytes() == whole

@@ -396,9 +396,8 @@ def test_a_group_trains_the_outputs_of_its_own_columns(group, channels, data, tm
     torch.manual_seed(0)
     network = build(small_run.NETWORK)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    run = training.Run(
-        network, training.Task(RunFiles(tmp_path, "200", group), RECIPE, "key", group=group), CPU
-    )
+    task = training.Task(RunFiles(tmp_path, "200", group), RECIPE, "key", group=group)
+    run = training.Run(network, task, 6, CPU)
     x, y = next(data[0].in_order(96))
     training._update(run, torch.from_numpy(x), torch.from_numpy(y))
     moved = network.fc2.bias.detach() != before["fc2.bias"]

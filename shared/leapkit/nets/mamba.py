@@ -155,7 +155,7 @@ def scan(
     C: torch.Tensor,
     D: torch.Tensor,
 ) -> torch.Tensor:
-    """Return what `scan_reference` does, with memory for one state (sixteen in training), not sixty."""
+    """Return what `scan_reference` does, in the memory of one state (in training sixteen)."""
     kernel = _cuda_kernel() if u.is_cuda and u.dtype == torch.float32 else None
     if kernel is not None:
         by_level = [t.transpose(1, 2).contiguous() for t in (u, delta, B, C)]

@@ -58,9 +58,10 @@ class CheckpointTrainer:
     @cached_property
     def training_loader(self) -> Loader:
         loader = Loader(self.training_rows, self.recipe.rows.pool)
+        months = len(self.training_rows.used())
         print(
-            f"{self.experiment.name}: {len(loader)} training rows of"
-            f" {len(self.training_rows.used())} months, {len(self.validation_loader)} validation rows",
+            f"{self.experiment.name}: {len(loader)} training rows of {months} months,"
+            f" {len(self.validation_loader)} validation rows",
             flush=True,
         )
         return loader

@@ -46,7 +46,8 @@ class CheckpointTrainer:
     @cached_property
     def training_rows(self) -> StepRows:
         """The rows that the recipe selects, looked up only if a checkpoint is trained."""
-        raw, selection = self.options.layout.raw, self.recipe.rows
+        raw = self.options.layout.raw
+        selection = self.recipe.rows
         index = raw.row_index(selection)
         return StepRows(
             raw.training_pairs(selection.first_month),
@@ -72,7 +73,8 @@ class CheckpointTrainer:
         Raises KitError if the training data, the parent or the run itself does not allow it.
         """
         started = receipts.now()
-        experiment, profile = self.experiment, self.options.profile
+        experiment = self.experiment
+        profile = self.options.profile
         folder = self.options.layout.results.experiment(experiment.member, experiment.id)
         files = RunFiles(folder, experiment.id, checkpoint.group)
         parent = self._parent_that_stays(checkpoint.group)

@@ -143,7 +143,8 @@ def _test_set(
     experiment_plan: plan.ExperimentPlan, options: RunOptions, scaling: Scaling
 ) -> InferenceSet:
     """Return the test set. The first process parses test.csv, the others wait for it."""
-    raw, cache = options.layout.raw, options.layout.results.cache
+    raw = options.layout.raw
+    cache = options.layout.results.cache
     hashes = [experiment_plan.inference_inputs[role] for role in raw.test_files()]
     with locked(cache / "test"):
         return prepare(raw, scaling, cache, sha256_json(hashes))

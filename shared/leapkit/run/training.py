@@ -134,7 +134,8 @@ def _generator(*numbers: int) -> torch.Generator:
 
 def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
     """Step the optimiser on a batch and return its loss. Raises KitError if that is not finite."""
-    recipe, group = run.task.recipe, run.task.group
+    recipe = run.task.recipe
+    group = run.task.group
     run.network.train()
     run.optimiser.zero_grad()
     prediction = run.network(x)

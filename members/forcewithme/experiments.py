@@ -39,8 +39,8 @@ class CnnLstm:
             raise ValueError(f"{self}: kernels are odd and each occurs once")
         if (CHANNELS + sum(width for _, width in self.convolutions)) % 2:
             raise ValueError(
-                f"{self}: the width of the blocks is even: {CHANNELS}, the convolutions' widths"
-                " and twice the encoder's"
+                f"{self}: the blocks' width must be even: {CHANNELS} plus the convolutions' widths"
+                " plus twice the encoder's"
             )
 
 
@@ -143,15 +143,19 @@ def _sample_network(network: Network) -> Network:
 
 
 def _experiment(
-    number: str, artifact: str, network: Network, recipe: Recipe, batch: int, **more: Any
+    number: str,
+    artifact: str,
+    network: Network,
+    recipe: Recipe,
+    batch: int,
+    also: Tuple[str, ...] = (),
+    indistinguishable_from: str = "",
+    **more: Any,
 ) -> Experiment:
     """Return an experiment whose published files are named by its artifact and by `also`."""
-    names = ((artifact,) if artifact else ()) + tuple(more.pop("also", ()))
-    published = (
-        PublishedCheckpoints(names, "module.", more.pop("indistinguishable_from", ""))
-        if artifact
-        else None
-    )
+    published = None
+    if artifact:
+        published = PublishedCheckpoints((artifact, *also), "module.", indistinguishable_from)
     return Experiment(
         "forcewithme",
         number,

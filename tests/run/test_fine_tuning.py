@@ -225,9 +225,9 @@ def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
 
 
 def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path):
-    by_id = experiments.by_id(fwm.EXPERIMENTS)
-    child = by_id["40-stage2"]
-    first = by_id["40-stage1"]
+    table = experiments.by_id(fwm.EXPERIMENTS)
+    child = table["40-stage2"]
+    first = table["40-stage1"]
     files = RunFiles(tmp_path / "outputs" / "forcewithme" / first.id, first.id)
     torch.manual_seed(1)
     checkpoints.save(build_fwm(first.network["sample"]), files.checkpoint)

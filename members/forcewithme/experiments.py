@@ -234,7 +234,11 @@ EXPERIMENTS = (
     _first_stage("40-stage1", LSTMMAMBA_1, LSTMMAMBA_1_RECIPE),
     # Its head sees less than its parent's, so that weight is new; the bias is kept.
     _first_stage(
-        "40-stage2", LSTMMAMBA_2, LSTMMAMBA_2_RECIPE, parent="40-stage1", fresh=("fc.0.weight",)
+        "40-stage2",
+        LSTMMAMBA_2,
+        LSTMMAMBA_2_RECIPE,
+        parent="40-stage1",
+        reinitialised=("fc.0.weight",),
     ),
     _experiment(
         "40",

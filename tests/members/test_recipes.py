@@ -19,7 +19,7 @@ from blend import tables  # noqa: E402
 from launch.registry import members  # noqa: E402
 from leapkit.core.layout import RunFiles  # noqa: E402
 from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, RowSelection  # noqa: E402
-from leapkit.core.registry import choose_experiments  # noqa: E402
+from leapkit.core.registry import choose_experiments  # noqa: E402  # noqa: E402
 from leapkit.run import training  # noqa: E402
 from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
@@ -97,10 +97,10 @@ def test_a_row_is_the_experiment_of_the_team(name):
 
 
 def test_the_exceptions_among_the_fine_tuned_are_the_teams():
-    assert {name for name, experiment in EXPERIMENTS.items() if experiment.fresh} == {
+    assert {name for name, experiment in EXPERIMENTS.items() if experiment.reinitialised} == {
         "forcewithme/40-stage2"
     }
-    assert EXPERIMENTS["forcewithme/40-stage2"].fresh == ("fc.0.weight",)
+    assert EXPERIMENTS["forcewithme/40-stage2"].reinitialised == ("fc.0.weight",)
     rules = {
         name: experiment.groups for name, experiment in EXPERIMENTS.items() if experiment.groups
     }
@@ -124,7 +124,7 @@ def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files():
         experiment
         for own in members().values()
         if any(experiment.blended for experiment in own)
-        for experiment in plan.wanted(own, "", "infer-only", everything=False)
+        for experiment in choose_experiments(own, "", "infer-only", everything=False)
     ]
     assert sorted(experiment.artifact for experiment in default) == sorted(
         artifact for artifact, _ in tables.find("v10").rows

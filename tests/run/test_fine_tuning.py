@@ -22,8 +22,9 @@ from leapkit.core import experiments, plan, receipts  # noqa: E402
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
 from leapkit.core.files import sha256  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
-from leapkit.core.input_hashes import InputHashes  # noqa: E402
+from leapkit.core.input_hashes import InputHashes  # noqa: E402  # noqa: E402
 from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
+from leapkit.core.registry import by_id  # noqa: E402
 from leapkit.data import checkpoints, inference_set, scaling  # noqa: E402
 from leapkit.run import devices, fine_tuning, inference, member, training  # noqa: E402
 from members.adam.networks import build  # noqa: E402
@@ -225,7 +226,7 @@ def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
 
 
 def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path):
-    table = experiments.by_id(fwm.EXPERIMENTS)
+    table = by_id(fwm.EXPERIMENTS)
     child = table["40-stage2"]
     first = table["40-stage1"]
     files = RunFiles(tmp_path / "outputs" / "forcewithme" / first.id, first.id)
@@ -251,7 +252,7 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
 def test_fresh_tensors_are_a_function_of_the_recipes_seed(
     with_parent, tiny_world, tmp_path, monkeypatch
 ):
-    child = replace(TUNED, groups=None, fresh=("fc1.weight",))
+    child = replace(TUNED, groups=None, reinitialised=("fc1.weight",))
     monkeypatch.setattr(small_run, "EXPERIMENTS", (PARENT, child))
     started = []
     monkeypatch.setattr(
@@ -427,8 +428,8 @@ def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_worl
     folder = copy_of(tuned, tmp_path)
     receipts.receipt_path(parent(folder).checkpoint).unlink()
     places = Layout(RawData(tiny_world), Results(folder), tmp_path)
-    _, experiment_plan = plan.of_experiments(
-        (PARENT, TUNED), "reproduce", "sample", places, plan.Hashes(places.raw, HashIndex())
+    _, experiment_plan = plan.plan_experiments(
+        (PARENT, TUNED), "reproduce", "sample", places, InputHashes(places.raw, HashIndex())
     )
     assert [part.reason for part in experiment_plan.checkpoints] == [
         "its parent is about to be trained"

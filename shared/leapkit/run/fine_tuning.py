@@ -11,7 +11,8 @@ from leapkit.core import receipts
 from leapkit.core.columns import GROUP_NAMES, GROUPS
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
-from leapkit.core.files import HashIndex, publish_copy, sha256
+from leapkit.core.files import publish_copy, sha256
+from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Layout, RunFiles
 from leapkit.data import checkpoints, validation_predictions
 
@@ -40,7 +41,7 @@ class Parent:
         """
         tensors = dict(checkpoints.read_tensors(self.files.checkpoint))
         initial = network.state_dict()
-        tensors.update((name, initial[name].numpy()) for name in self.child.fresh)
+        tensors.update((name, initial[name].numpy()) for name in self.child.reinitialised)
         return tensors
 
     def score_against_parent(self, files: RunFiles, score: float) -> Dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import List, Sequence
 
 from leapkit.core import job_runner, plan
 from leapkit.core.errors import explain_os_errors
-from leapkit.core.experiments import PROFILES, Experiment, select
+from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
+from leapkit.core.registry import choose_experiments, select
 from leapkit.run import devices
 from leapkit.run.options import Build, RunOptions
 from leapkit.run.pipeline import run_experiment
@@ -83,7 +84,7 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
 def _chosen(experiments: Sequence[Experiment], options: argparse.Namespace) -> Sequence[Experiment]:
     if options.alone:
         return select(experiments, options.experiments)
-    return plan.wanted(experiments, options.experiments, options.command, everything=True)
+    return choose_experiments(experiments, options.experiments, options.command, everything=True)
 
 
 def _run_in_processes(
@@ -106,12 +107,12 @@ def _run_in_processes(
     return job_runner.run(jobs, _slots(subs / ".slots", options))
 
 
-def _slots(folder: Path, options: argparse.Namespace) -> job_runner.Slots:
+def _slots(folder: Path, options: argparse.Namespace) -> job_runner.JobSlots:
     """Return how many experiments, of all members together, run at a time, and on which GPUs."""
     # At sample width a network is too small for two threads to help each other: one thread each,
     # side by side, and one more than there are cores, so that none idles while the last experiment
     # ends.
     if options.profile == "sample":
-        return job_runner.Slots(folder, options.jobs or (os.cpu_count() or 1) + 1)
+        return job_runner.JobSlots(folder, options.jobs or (os.cpu_count() or 1) + 1)
     gpus = devices.gpus() if devices.choose_device(options.device).type == "cuda" else []
-    return job_runner.Slots(folder, options.jobs or max(1, len(gpus)), gpus)
+    return job_runner.JobSlots(folder, options.jobs or max(1, len(gpus)), gpus)

@@ -6,14 +6,15 @@ from typing import Sequence
 
 import torch
 
-from leapkit.core import plan
+from leapkit.core import file_lock, plan
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import Experiment, lineage
-from leapkit.core.files import HashIndex
+from leapkit.core.experiments import Experiment
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.input_hashes import InputHashes
+from leapkit.core.registry import lineage
 from leapkit.data.scaling import load_scaling
 from leapkit.run import devices
 from leapkit.run.checkpoint_training import CheckpointTrainer
-from leapkit.run.folder_lock import locked
 from leapkit.run.options import RunOptions
 from leapkit.run.prediction import predict_experiment
 
@@ -29,7 +30,8 @@ def run_experiment(
     reproduces = options.mode == "reproduce"
     family = lineage(experiments, [experiment]) if reproduces else (experiment,)
     folder = options.layout.results.experiment(experiment.member, experiment.id)
-    with locked(folder, refusal="another run is at work here"):
+    refusal = KitError("another run is at work here", folder, "wait for it or stop it")
+    with file_lock.hold(folder / ".lock", refusal):
         experiment_plan = decide(family, options)
         for line in experiment_plan.lines():
             print(line, flush=True)
@@ -64,10 +66,10 @@ def decide(family: Sequence[Experiment], options: RunOptions) -> plan.Experiment
     File hashes are stored in the results' cache, where all members and the launcher find them.
     """
     layout = options.layout
-    with locked(layout.results.cache):
+    with file_lock.hold(layout.results.cache / ".lock"):
         index = HashIndex(layout.results.hashes)
-        hashes = plan.Hashes(layout.raw, index)
-        plans = plan.of_experiments(family, options.mode, options.profile, layout, hashes)
+        hashes = InputHashes(layout.raw, index)
+        plans = plan.plan_experiments(family, options.mode, options.profile, layout, hashes)
         index.save()
     *ancestors, experiment_plan = plans
     untrained = [ancestor.experiment.name for ancestor in ancestors if ancestor.train]

@@ -13,17 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from leapkit.core import plan, receipts
+from leapkit.core import file_lock, plan, receipts
 from leapkit.core.columns import GROUPS, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
-from leapkit.core.files import HashIndex, publish_copy, sha256, sha256_json
-from leapkit.core.layout import RunFiles
+from leapkit.core.files import publish_copy, sha256, sha256_json
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.layout import RunFiles, scratch_path
+from leapkit.core.ownership import proves_training
 from leapkit.data import validation_predictions
 from leapkit.data.inference_set import InferenceSet, prepare
 from leapkit.data.scaling import Scaling
 from leapkit.run import devices, inference
-from leapkit.run.folder_lock import locked
 from leapkit.run.inference import GroupCheckpoint
 from leapkit.run.options import RunOptions
 
@@ -51,7 +52,7 @@ def predict_experiment(
     devices.make_repeatable(0)
     test_set = _test_set(experiment_plan, options, scaling)
     folder = results.experiment(experiment.member, experiment.id)
-    scratch = plan.scratch_path(folder, experiment_plan.inference_inputs)
+    scratch = scratch_path(folder, experiment_plan.inference_inputs)
     _remove_other_scratch_files(scratch)
     # Rows do not depend on each other: on a CPU smaller batches save gigabytes and stay in its
     # caches.
@@ -127,7 +128,7 @@ def _refuse_indistinguishable(
     if not published or not published.indistinguishable_from or prefixes == {published.prefix}:
         return
     index = HashIndex()
-    if all(plan.require_own(file.path, experiment, profile, index) for file in checkpoints):
+    if all(proves_training(file.path, experiment, profile, index) for file in checkpoints):
         return
     raise KitError(
         f"its tensors' names begin {'with' if 'module.' in prefixes else 'without'} `module.`,"
@@ -146,7 +147,7 @@ def _test_set(
     raw = options.layout.raw
     cache = options.layout.results.cache
     hashes = [experiment_plan.inference_inputs[role] for role in raw.test_files()]
-    with locked(cache / "test"):
+    with file_lock.hold(cache / "test" / ".lock"):
         return prepare(raw, scaling, cache, sha256_json(hashes))
 
 
@@ -160,7 +161,7 @@ def _remove_other_scratch_files(scratch: Path) -> None:
 def _weights_of_parents(experiment_plan: plan.ExperimentPlan) -> Dict[str, str]:
     """Return {checkpoint: whose weights it has} of those that were not fine-tuned."""
     weights = {
-        checkpoint.checkpoint.stem: plan.read_receipt(checkpoint.checkpoint)
+        checkpoint.checkpoint.stem: receipts.read(checkpoint.checkpoint)
         .get("details", {})
         .get("weights", "trained")
         for checkpoint in experiment_plan.checkpoints

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
-from leapkit.core.experiments import Recipe
 from leapkit.core.layout import RunFiles
+from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices
 from leapkit.run.optimisation import Schedule, make_optimiser

@@ -1,4 +1,4 @@
-"""python -m members.adam reproduce|infer-only: adam's networks on their own, in a container or without one."""
+"""python -m members.adam reproduce|infer-only: train and apply adam's networks."""
 
 from functools import partial
 

@@ -1,4 +1,7 @@
-"""ADAM's three rows (standard library only): published size and recipe, and the sample world's."""
+"""ADAM's three experiments, at published and at sample size (standard library only).
+
+Source: docs/reference/models.md, "adam".
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from leapkit.core.recipes import PlateauSchedule, Recipe, RowSelection
 
 @dataclass(frozen=True)
 class AdamNetwork:
-    """The numbers of one network (reference/models.md section 4); networks.py builds it.
+    """The numbers of one network; networks.py builds it.
 
     convolutions  widths of the three parallel convolutions, kernels 2, 4 and 6
     hidden        LSTM units per direction
     layers        LSTM layers
     heads         of the transformer layer, whose feed-forward width is twice its input
     activation    of the transformer layer's feed-forward: relu or gelu
-    tail          what the fully connected layers see (see networks.py) and their widths before the last
+    tail          which layers' outputs the fully connected layers see, side by side
+    tail_widths   widths of the fully connected layers before the last
+    dropout       before the tail
     silu          SiLU on the LSTM's and on the transformer's output, and between the tail's layers
     """
 
@@ -49,8 +54,8 @@ NETWORK_195 = AdamNetwork(
 NETWORK_197 = AdamNetwork((75, 75, 75), 512, 6, 16, "gelu", "lstm+transformer", (1024, 256))
 NETWORK_200 = AdamNetwork((50, 75, 50), 256, 5, 8, "relu", "transformer", (256, 128), silu=True)
 
-# v3 of the training set is 65 % of each month's rows (the team's own choice of them where the user has its file), v4
-# every row from 0004-01 on.
+# Version 3 of the team's training set is 65 % of each month's rows: its own choice of them if the
+# user has the file. Version 4 is every row from 0004-01 on.
 V3 = RowSelection("0001-02", 0.65, seed=1103, index="v3_index.pt")
 V4 = RowSelection("0004-01")
 
@@ -73,25 +78,25 @@ RECIPE_200 = replace(RECIPE_195, seed=9, rows=V4)
 
 
 def _sample_network(network: AdamNetwork) -> AdamNetwork:
-    """The same architecture, about a tenth as wide and one LSTM layer deep: a minute or two on one core."""
+    """Return the same architecture, about a tenth as wide and one LSTM layer deep."""
     return replace(
         network,
         convolutions=(16, 16, 16),
         hidden=32,
         layers=1,
         heads=network.heads // 4,
-        tail_widths=tuple(w // 4 for w in network.tail_widths),
+        tail_widths=tuple(width // 4 for width in network.tail_widths),
     )
 
 
 def _sample_recipe(recipe: Recipe) -> Recipe:
-    """The same recipe on few rows: small batches and few epochs, every row of the small training set."""
+    """Return the same recipe for few rows: small batches, few epochs, every training row."""
     return replace(
         recipe, batch=48, validation_batch=512, epochs=3, rows=replace(recipe.rows, fraction=1.0)
     )
 
 
-def _row(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Experiment:
+def _experiment(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Experiment:
     return Experiment(
         "adam",
         number,
@@ -105,9 +110,9 @@ def _row(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Ex
     )
 
 
-# The artifacts keep the stray ".oof" of the published blend table.
+# The ".oof" is a stray part of the names in the published blend table.
 EXPERIMENTS = (
-    _row("195", "adam_195_78569.oof", NETWORK_195, RECIPE_195),
-    _row("197", "adam_197_78551.oof", NETWORK_197, RECIPE_197),
-    _row("200", "adam_200_78362.oof", NETWORK_200, RECIPE_200),
+    _experiment("195", "adam_195_78569.oof", NETWORK_195, RECIPE_195),
+    _experiment("197", "adam_197_78551.oof", NETWORK_197, RECIPE_197),
+    _experiment("200", "adam_200_78362.oof", NETWORK_200, RECIPE_200),
 )

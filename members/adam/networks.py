@@ -1,9 +1,10 @@
-"""ADAM's networks 195, 197 and 200, exact to the published checkpoints (reference/models.md section 4).
+"""ADAM's networks 195, 197 and 200, equal to the published checkpoints.
 
-One class serves all three: a sinusoidal table added to the 25 channels, three parallel convolutions along levels,
-LayerNorm, stacked bidirectional LSTMs, one post-norm transformer layer, a small fully connected tail per level.
-Attribute names and their order are those of the published files (`con1d2` has kernel 2, `con1d3` kernel 4,
-`con1d4` kernel 6; `pos_encdoer` is spelled so).
+One class serves all three: a sinusoidal table added to the 25 channels, three parallel convolutions
+along levels, LayerNorm, stacked bidirectional LSTMs, one post-norm transformer layer, a small fully
+connected tail per level. Attribute names and their order are those of the published files (`con1d2`
+has kernel 2, `con1d3` kernel 4, `con1d4` kernel 6; `pos_encdoer` is spelled so). Source:
+docs/reference/models.md, "adam".
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ TABLE_WIDTH = CHANNELS + 1  # the sine/cosine table is made of pairs, so one cha
 
 
 class PositionTable(nn.Module):
-    """Adds pe[p, 2k] = sin(p f_k), pe[p, 2k+1] = cos(p f_k), f_k = exp(-2k ln(1e4) / 26); stored in the checkpoint."""
+    """Adds a table of sines and cosines to the channels: (B, 60, 25) -> (B, 60, 25).
+
+    pe[p, 2k] = sin(p f_k), pe[p, 2k+1] = cos(p f_k), f_k = exp(-2k ln(1e4) / 26). The table is
+    stored in the checkpoint.
+    """
+
+    pe: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,18 +43,22 @@ class PositionTable(nn.Module):
         self.register_buffer("pe", table.reshape(1, LEVELS, TABLE_WIDTH).float())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.pe[:, :, :CHANNELS]  # type: ignore[index]
+        return x + self.pe[:, :, :CHANNELS]
 
 
 class LevelConvolution(nn.Conv1d):
-    """Conv1d along levels with output as long as its input; an even kernel pads one zero more at the bottom."""
+    """Conv1d along levels, its output as long as its input.
+
+    An even kernel pads one zero more at the bottom than at the top.
+    """
 
     def __init__(self, channels: int, width: int, kernel: int) -> None:
         super().__init__(channels, width, kernel)
-        self._padding = ((kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2)
+        top = (kernel - 1) // 2
+        self._padding = (top, kernel - 1 - top)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, channels, 60) -> (B, width, 60)."""
+        """Return (B, width, 60) of x (B, channels, 60)."""
         return super().forward(F.pad(x, self._padding))
 
 
@@ -58,7 +69,8 @@ class AdamNet(nn.Module):
         super().__init__()
         self.config = config
         k2, k4, k6 = config.convolutions
-        front, width = CHANNELS + k2 + k4 + k6, 2 * config.hidden
+        front = CHANNELS + k2 + k4 + k6
+        width = 2 * config.hidden
         self.con1d2 = LevelConvolution(CHANNELS, k2, 2)
         self.con1d3 = LevelConvolution(CHANNELS, k4, 4)
         self.con1d4 = LevelConvolution(CHANNELS, k6, 6)
@@ -76,15 +88,18 @@ class AdamNet(nn.Module):
             batch_first=True,
         )
         self.dropout = nn.Dropout(config.dropout)
-        sees = {
+        seen = {
             "lstm+transformer+front": 2 * width + front,
             "lstm+transformer": 2 * width,
             "transformer": width,
         }
-        widths = (sees[config.tail],) + config.tail_widths + (OUTPUTS,)
-        self._tail = ["fc%d" % (k + 1) for k in range(len(widths) - 1)]
-        for name, before, after in zip(self._tail, widths, widths[1:]):
-            setattr(self, name, nn.Linear(before, after))
+        widths = (seen[config.tail],) + config.tail_widths + (OUTPUTS,)
+        # The published files name the tail's tensors fc1.weight, fc2.weight, ... on the network
+        # itself, two or three layers of them. So the layers are attributes with computed names, not
+        # a ModuleList, whose tensors would be called fc.0.weight.
+        self._tail = [f"fc{number}" for number in range(1, len(widths))]
+        for name, inputs, outputs in zip(self._tail, widths, widths[1:]):
+            setattr(self, name, nn.Linear(inputs, outputs))
         initialise_by_name(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -114,4 +129,5 @@ class AdamNet(nn.Module):
 
 
 def build(config: AdamNetwork) -> AdamNet:
+    """Return the network of an experiment's config, freshly initialised."""
     return AdamNet(config)

@@ -1,1 +1,1 @@
-"""forcewithme: residual LSTM stacks, LSTM blocks and Mamba layers, most of them fine-tuned per group of targets."""
+"""forcewithme: residual LSTM stacks, LSTM blocks and Mamba layers, most fine-tuned per group."""

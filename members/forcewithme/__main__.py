@@ -1,4 +1,4 @@
-"""python -m members.forcewithme reproduce|infer-only: forcewithme's networks on their own, in a container or without one."""
+"""python -m members.forcewithme reproduce|infer-only: train and apply forcewithme's networks."""
 
 from functools import partial
 

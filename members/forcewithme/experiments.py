@@ -1,13 +1,14 @@
-"""ForcewithMe's rows (standard library only): published size and recipe, and the sample world's.
+"""ForcewithMe's experiments, at published and at sample size (standard library only).
 
-Facts: reference/models.md sections 3, 5 and 8. Five first stages, one of them in two steps; 18 is a first stage that
-the blend counts itself; 32, 37, 38, 39, 40 and `mixed` are fine-tuned per group of targets.
+Five first stages, one of them in two steps. 18 is a first stage that the blend counts itself; 32,
+37, 38, 39, 40 and `mixed` are fine-tuned per group of targets. Sources: docs/reference/models.md,
+"forcewithme", "Residual stack" and "Group fine-tuning".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Tuple
+from typing import Any, Tuple, Union
 
 from leapkit.core.architectures import ResidualStack
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
@@ -22,7 +23,8 @@ class CnnLstm:
 
     convolutions  (kernel, width) of each
     encoder       units per direction of the LSTM beside them
-    blocks        LSTM blocks, as wide as input, convolutions and LSTM together; the first without its skip
+    blocks        LSTM blocks, as wide as input, convolutions and LSTM together; the first has no
+                  skip
     """
 
     convolutions: Tuple[Tuple[int, int], ...]
@@ -34,11 +36,11 @@ class CnnLstm:
             raise ValueError(f"{self}: every width is at least 1")
         kernels = [kernel for kernel, _ in self.convolutions]
         if len(set(kernels)) != len(kernels) or not all(kernel % 2 for kernel in kernels):
-            raise ValueError(f"{self}: kernels are odd and each stands there once")
+            raise ValueError(f"{self}: kernels are odd and each occurs once")
         if (CHANNELS + sum(width for _, width in self.convolutions)) % 2:
             raise ValueError(
-                "%s: the blocks' width, %d and all convolutions' and twice the encoder's, is even"
-                % (self, CHANNELS)
+                f"{self}: the blocks' width must be even: {CHANNELS} plus the convolutions' widths"
+                " plus twice the encoder's"
             )
 
 
@@ -68,6 +70,8 @@ class LstmMamba:
             )
 
 
+Network = Union[ResidualStack, CnnLstm, LstmMamba]
+
 RESLSTM = ResidualStack(
     8, 256, gelu=(0, 2, 4, 6), residual=(1, 3, 5, 7), saved=(0,), keep=1.0, carry=1.0
 )
@@ -82,7 +86,8 @@ LSTM_MAMBA_PAIRS = ResidualStack(
 )
 
 _SEED = 1999517
-# The team's scripts ask for this schedule by a name that their helper does not know; see reference/models.md section 5.
+# The team's scripts name this schedule in a way that their own helper does not know
+# (docs/reference/models.md, "Schedules").
 STAGE_1 = Recipe(
     lr=8e-4,
     betas=(0.9, 0.95),
@@ -111,7 +116,8 @@ LSTMMAMBA_2_RECIPE = replace(
 )
 MIXED_RECIPE = replace(STAGE_1, evaluations_per_epoch=(2,) * 8 + (4,))
 
-# One evaluation, at the end of the one epoch: what it reaches is kept, even where the parent was better.
+# One evaluation, at the end of the one epoch: what it reaches is kept, even where the parent was
+# better.
 TUNING = Recipe(
     lr=8e-5,
     betas=(0.9, 0.95),
@@ -125,8 +131,8 @@ TUNING = Recipe(
 )
 
 
-def _narrow(network: Any) -> Any:
-    """The same architecture for the sample world."""
+def _sample_network(network: Network) -> Network:
+    """Return the same architecture, narrow and shallow."""
     if isinstance(network, ResidualStack):
         return network.narrower(layers=2 if network.mamba_state else 3, hidden=24)
     if isinstance(network, CnnLstm):
@@ -136,21 +142,26 @@ def _narrow(network: Any) -> Any:
     )
 
 
-def _row(
-    number: str, artifact: str, network: Any, recipe: Recipe, batch: int, **more: Any
+def _experiment(
+    number: str,
+    artifact: str,
+    network: Network,
+    recipe: Recipe,
+    batch: int,
+    also: Tuple[str, ...] = (),
+    indistinguishable_from: str = "",
+    **more: Any,
 ) -> Experiment:
-    names = ((artifact,) if artifact else ()) + tuple(more.pop("also", ()))
-    published = (
-        PublishedCheckpoints(names, "module.", more.pop("indistinguishable_from", ""))
-        if artifact
-        else None
-    )
+    """Return an experiment whose published files are named by its artifact and by `also`."""
+    published = None
+    if artifact:
+        published = PublishedCheckpoints((artifact, *also), "module.", indistinguishable_from)
     return Experiment(
         "forcewithme",
         number,
         artifact,
         "fdzm",
-        network={"full": network, "sample": _narrow(network)},
+        network={"full": network, "sample": _sample_network(network)},
         recipe={"full": recipe, "sample": at_sample_size(recipe)},
         batch=batch,
         published=published,
@@ -158,13 +169,14 @@ def _row(
     )
 
 
-def _first(number: str, network: Any, recipe: Recipe, **more: Any) -> Experiment:
-    return _row(number, "", network, recipe, recipe.validation_batch, **more)
+def _first_stage(number: str, network: Network, recipe: Recipe, **more: Any) -> Experiment:
+    return _experiment(number, "", network, recipe, recipe.validation_batch, **more)
 
 
 EXPERIMENTS = (
-    # The competition's first upload under this name was another file; the released one is named 0.7890 / 0.7863.
-    _row(
+    # The competition's first upload under this name was another file; the released one is named
+    # 0.7890 / 0.7863.
+    _experiment(
         "18",
         "forcewithme_reslstm_cv0.7890_lb0.7863",
         RESLSTM,
@@ -174,7 +186,7 @@ EXPERIMENTS = (
         also=("forcewithme_reslstm_cv0.789_lb0.783",),
         indistinguishable_from="max2020/014-stage1",
     ),
-    _row(
+    _experiment(
         "32",
         "forcewithme_gf_reslstm_cv0.790_lb0.785",
         RESLSTM,
@@ -185,8 +197,8 @@ EXPERIMENTS = (
         groups=GroupRule(),
         indistinguishable_from="max2020/014",
     ),
-    _first("37-stage1", LSTM_MAMBA_PAIRS, STAGE_1),
-    _row(
+    _first_stage("37-stage1", LSTM_MAMBA_PAIRS, STAGE_1),
+    _experiment(
         "37",
         "forcewithme_gf037_1LSTM1mamba-5_state16_cv0.7896_LBunknown",
         LSTM_MAMBA_PAIRS,
@@ -196,8 +208,8 @@ EXPERIMENTS = (
         parent="37-stage1",
         groups=GroupRule(),
     ),
-    _first("38-stage1", MIXED_64, STAGE_1),
-    _row(
+    _first_stage("38-stage1", MIXED_64, STAGE_1),
+    _experiment(
         "38",
         "forcewithme_gf038_2LSTM1mamba-3_state64_cv0.7897_LBunknown",
         MIXED_64,
@@ -208,8 +220,8 @@ EXPERIMENTS = (
         groups=GroupRule(parents=(0,)),
         also=("forcewithme_gf038_2LSTM1mamba-3_state64_cv0.7897_LB0.787",),
     ),
-    _first("39-stage1", CNNLSTM, CNNLSTM_RECIPE),
-    _row(
+    _first_stage("39-stage1", CNNLSTM, CNNLSTM_RECIPE),
+    _experiment(
         "39",
         "forcewithme_gf_cnnlstm_cv0.789_lb0.787",
         CNNLSTM,
@@ -219,16 +231,16 @@ EXPERIMENTS = (
         parent="39-stage1",
         groups=GroupRule(),
     ),
-    _first("40-stage1", LSTMMAMBA_1, LSTMMAMBA_1_RECIPE),
+    _first_stage("40-stage1", LSTMMAMBA_1, LSTMMAMBA_1_RECIPE),
     # Its head sees less than its parent's, so that weight is new; the bias is kept.
-    _first(
+    _first_stage(
         "40-stage2",
         LSTMMAMBA_2,
         LSTMMAMBA_2_RECIPE,
         parent="40-stage1",
         reinitialised=("fc.0.weight",),
     ),
-    _row(
+    _experiment(
         "40",
         "forcewithme_gf_lstmmamba_cv0.7885_lb0.7853",
         LSTMMAMBA_2,
@@ -239,8 +251,8 @@ EXPERIMENTS = (
         groups=GroupRule(),
     ),
     # Trained and predicted by the team, and not in the published blend.
-    _first("mixed-stage1", MIXED, MIXED_RECIPE),
-    _row(
+    _first_stage("mixed-stage1", MIXED, MIXED_RECIPE),
+    _experiment(
         "mixed",
         "forcewithme_gf_LstmMambaMixed_cv0.7886_lb0.7858",
         MIXED,

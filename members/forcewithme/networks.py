@@ -1,12 +1,11 @@
-"""ForcewithMe's networks, exact to the published checkpoints (reference/models.md sections 3 and 5).
+"""ForcewithMe's networks, equal to the published checkpoints.
 
-Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order. Attribute
-names and their order are those of the published files; where `enc_norm` is saved and never used, it is so here too.
+Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network
+order. Attribute names and their order are those of the published files, which also hold an
+`enc_norm` that two networks never use. Source: docs/reference/models.md, "forcewithme".
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +14,7 @@ from leapkit.core.architectures import ResidualStack
 from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, LstmBlock, gelu, head_mean, to_sequence
 from leapkit.nets.mamba import Mamba
 from leapkit.nets.residual_lstm import ResidualLstm
-from members.forcewithme.experiments import CnnLstm, LstmMamba
+from members.forcewithme.experiments import CnnLstm, LstmMamba, Network
 
 
 class CnnLstmNet(nn.Module):
@@ -23,14 +22,16 @@ class CnnLstmNet(nn.Module):
 
     def __init__(self, config: CnnLstm) -> None:
         super().__init__()
+        # The published files name the tensors convk1.weight, convk3.weight, ... on the network
+        # itself, hence attributes with computed names.
         for kernel, width in config.convolutions:
-            setattr(self, "convk%d" % kernel, nn.Conv1d(CHANNELS, width, kernel, padding="same"))
-        self._convolutions = ["convk%d" % kernel for kernel, _ in config.convolutions]
+            setattr(self, f"convk{kernel}", nn.Conv1d(CHANNELS, width, kernel, padding="same"))
+        self._convolutions = [f"convk{kernel}" for kernel, _ in config.convolutions]
         self.lstm_enc = BiLSTM(CHANNELS, config.encoder)
         width = CHANNELS + sum(width for _, width in config.convolutions) + 2 * config.encoder
         self.enc_norm = nn.LayerNorm(width)
         self.lstm_layers = nn.ModuleDict(
-            {"lstm%d" % (k + 1): LstmBlock(width, skip=k > 0) for k in range(config.blocks)}
+            {f"lstm{k + 1}": LstmBlock(width, skip=k > 0) for k in range(config.blocks)}
         )
         self.fc = nn.Sequential(nn.Linear(width, OUTPUTS))
 
@@ -51,14 +52,15 @@ class LstmThenMamba(nn.Module):
 
     def __init__(self, config: LstmMamba) -> None:
         super().__init__()
-        self.config, width = config, 2 * config.hidden
+        self.config = config
+        width = 2 * config.hidden
         self.enc_norm = nn.LayerNorm(width)  # saved in the published files, never used
         self.lstm_layers = nn.ModuleDict(
-            {"lstm%d" % (k + 1): LstmBlock(width) for k in range(config.blocks)}
+            {f"lstm{k + 1}": LstmBlock(width) for k in range(config.blocks)}
         )
         self.lstm_enc = BiLSTM(CHANNELS, config.hidden)
         self.mamba_layers = nn.ModuleDict(
-            {"mamba%d" % (k + 1): Mamba(width, config.state) for k in range(config.mambas)}
+            {f"mamba{k + 1}": Mamba(width, config.state) for k in range(config.mambas)}
         )
         self.fc = nn.Sequential(nn.Linear(width * (1 + config.sees_blocks), OUTPUTS))
 
@@ -81,7 +83,7 @@ class LstmMambaMixed(nn.Module):
         self.enc_norm = nn.LayerNorm(width)  # saved in the published files, never used
         self.lstm_layers = nn.ModuleDict(
             {
-                "lstm%d" % (k + 1): nn.Sequential(LstmBlock(width), Mamba(width, config.state))
+                f"lstm{k + 1}": nn.Sequential(LstmBlock(width), Mamba(width, config.state))
                 for k in range(config.blocks)
             }
         )
@@ -95,10 +97,12 @@ class LstmMambaMixed(nn.Module):
         return head_mean(self.fc(x))
 
 
-def build(config: Any) -> nn.Module:
-    """The network that a row's numbers describe."""
+def build(config: Network) -> nn.Module:
+    """Return the network of an experiment's config, freshly initialised."""
     if isinstance(config, ResidualStack):
         return ResidualLstm(config)
     if isinstance(config, CnnLstm):
         return CnnLstmNet(config)
-    return LstmThenMamba(config) if config.mambas else LstmMambaMixed(config)
+    if config.mambas:
+        return LstmThenMamba(config)
+    return LstmMambaMixed(config)

@@ -1,4 +1,4 @@
-"""python -m members.joseph reproduce|infer-only: joseph's networks on their own, in a container or without one."""
+"""python -m members.joseph reproduce|infer-only: train and apply joseph's networks."""
 
 from functools import partial
 

@@ -1,9 +1,12 @@
-"""Joseph's rows (standard library only): published size and recipe, and the sample world's (models.md sections 6, 8)."""
+"""Joseph's experiments, at published and at sample size (standard library only).
+
+Sources: docs/reference/models.md, "joseph" and "Group fine-tuning".
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Tuple
+from typing import Any, Tuple, Union
 
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
 from leapkit.core.recipes import Augmentation, CosineRestarts, Recipe, at_sample_size
@@ -29,14 +32,14 @@ class LstmChain:
 
 @dataclass(frozen=True)
 class ConvLstm:
-    """912: blocks of convolution, LSTM and a linear layer with a skip, then attention and a head with many dropouts.
+    """912: blocks of convolution, LSTM and linear layer with a skip, then attention and a head.
 
     width     of a block, and LSTM units per direction
     blocks    how many
     kernel    of the convolutions
     heads     of the attention
     dropout   before the head
-    dropouts  of the parallel heads' inputs, whose outputs are averaged
+    dropouts  of the head's input, one for each of its parallel passes, whose outputs are averaged
     """
 
     width: int
@@ -53,11 +56,13 @@ class ConvLstm:
             raise ValueError(f"{self}: dropouts are at least 0 and below 1")
 
 
+Network = Union[LstmChain, ConvLstm]
+
 NETWORK_907 = LstmChain(256, layers=7, heads=4)
 NETWORK_912 = ConvLstm(256, blocks=8, kernel=5, heads=4, dropout=0.1, dropouts=(0.1, 0.2, 0.3, 0.4))
 
 _RATES_912 = {"lstm_layers": 6e-4, "attention": 4e-4, "final_fc": 8e-4}
-# layer_norm is not in the optimiser, and not in the forward pass either.
+# The rates leave out layer_norm, which the forward pass does not use either.
 RECIPE_907 = Recipe(
     lr={"lstm_0": 5e-4, "lstm_layers": 6e-4, "attention": 7e-4, "final_fc": 8e-4},
     weight_decay=1e-3,
@@ -95,16 +100,17 @@ RECIPE_912SEP = replace(
 )
 
 
-def _narrow(network: Any) -> Any:
+def _sample_network(network: Network) -> Network:
+    """Return the same architecture, narrow and shallow."""
     if isinstance(network, LstmChain):
         return replace(network, hidden=24, layers=3)
     return replace(network, width=32, blocks=3)
 
 
-def _row(
+def _experiment(
     number: str,
     artifact: str,
-    network: Any,
+    network: Network,
     recipe: Recipe,
     batch: int,
     names: Tuple[str, ...],
@@ -115,8 +121,9 @@ def _row(
         number,
         artifact,
         "fdzm",
-        network={"full": network, "sample": _narrow(network)},
-        # Attention without a skip around it learns slowly: larger steps than the other members' stacks bear.
+        network={"full": network, "sample": _sample_network(network)},
+        # Attention without a skip around it learns slowly: larger steps than the other members'
+        # stacks bear.
         recipe={"full": recipe, "sample": at_sample_size(recipe, faster=20)},
         batch=batch,
         published=PublishedCheckpoints(names),
@@ -125,12 +132,12 @@ def _row(
 
 
 EXPERIMENTS = (
-    _row(
+    _experiment(
         "907", "Jo_ex907_cv7855", NETWORK_907, RECIPE_907, 4096, ("ex907", "exp907"), blended=True
     ),
-    # Predicted by the team, counted by the blend only through 912sep.
-    _row("912", "Jo_ex912_cv7885", NETWORK_912, RECIPE_912, 6144, ("ex912", "exp912")),
-    _row(
+    # The team predicted with it; the blend counts it only through 912sep.
+    _experiment("912", "Jo_ex912_cv7885", NETWORK_912, RECIPE_912, 6144, ("ex912", "exp912")),
+    _experiment(
         "912sep",
         "Jo_ex912sep2_cv78935",
         NETWORK_912,

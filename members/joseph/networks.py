@@ -1,21 +1,24 @@
-"""Joseph's networks 907 and 912, exact to the published checkpoints (reference/models.md section 6).
+"""Joseph's networks 907 and 912, equal to the published checkpoints.
 
-Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order.
+Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network
+order. Source: docs/reference/models.md, "joseph".
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
 
 from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_mean, to_sequence
-from members.joseph.experiments import ConvLstm, LstmChain
+from members.joseph.experiments import ConvLstm, LstmChain, Network
 
 
 class LstmChainNet(nn.Module):
-    """907: what each LSTM adds is the raw output of the LSTM before it, not the running sum; the last raw output goes on."""
+    """907: LSTMs in a chain, then attention.
+
+    The skip adds the raw output of the LSTM before, not the running sum. Attention sees the last
+    raw output.
+    """
 
     def __init__(self, config: LstmChain) -> None:
         super().__init__()
@@ -45,15 +48,20 @@ class PerLevel(nn.Module):
         self.module = nn.Linear(inputs, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.module(x)  # type: ignore[no-any-return]
+        y: torch.Tensor = self.module(x)
+        return y
 
 
 class ConvLstmBlock(nn.Module):
-    """(B, 60, inputs) -> (B, 60, width): relu(linear(lstm(conv(x))) + skip); the first block's skip is a linear layer."""
+    """relu(linear(lstm(conv(x))) + skip): (B, 60, inputs) -> (B, 60, width).
+
+    The skip is x itself, or a linear layer of it if the widths differ (in the first block).
+    """
 
     def __init__(self, inputs: int, config: ConvLstm) -> None:
         super().__init__()
-        width, self.fits = config.width, inputs == config.width
+        width = config.width
+        self.fits = inputs == width
         self.conv = nn.Conv1d(inputs, width, config.kernel, padding="same")
         self.lstm = BiLSTM(width, width)
         self.timefc = PerLevel(2 * width, width)
@@ -79,7 +87,7 @@ class ConvLstmNet(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Xavier weights and zero biases in the blocks and the head (no forget gate at 1); attention as torch has it."""
+        """Give blocks and head Xavier weights and zero biases, also at the forget gates."""
         for name, parameter in self.named_parameters():
             if name.startswith(("lstm_layers", "final_fc")):
                 if "weight" in name:
@@ -92,12 +100,14 @@ class ConvLstmNet(nn.Module):
         for block in self.lstm_layers:
             x = block(x)  # (B, 60, width)
         x = self.dropout(self.attention(x))
-        if not self.training:  # equal heads: their mean is any of them
+        if not self.training:  # without dropout all passes of the head are equal
             return head_mean(self.final_fc(x))
         heads = [self.final_fc(dropout(x)) for dropout in self.dropouts]
         return head_mean(torch.stack(heads).mean(dim=0))  # (B, 368)
 
 
-def build(config: Any) -> nn.Module:
-    """The network that a row's numbers describe."""
-    return LstmChainNet(config) if isinstance(config, LstmChain) else ConvLstmNet(config)
+def build(config: Network) -> nn.Module:
+    """Return the network of an experiment's config, freshly initialised."""
+    if isinstance(config, LstmChain):
+        return LstmChainNet(config)
+    return ConvLstmNet(config)

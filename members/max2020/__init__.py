@@ -1,1 +1,1 @@
-"""max2020: residual LSTM stacks and one pair of deep LSTMs with attention, each fine-tuned per group of targets."""
+"""max2020: residual LSTM stacks and one pair of deep LSTMs with attention, fine-tuned per group."""

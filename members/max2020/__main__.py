@@ -1,4 +1,4 @@
-"""python -m members.max2020 reproduce|infer-only: max2020's networks on their own, in a container or without one."""
+"""python -m members.max2020 reproduce|infer-only: train and apply max2020's networks."""
 
 from functools import partial
 

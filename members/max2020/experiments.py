@@ -1,9 +1,12 @@
-"""Max2020's rows (standard library only): published size and recipe, and the sample world's (models.md 3, 7, 8)."""
+"""Max2020's experiments, at published and at sample size (standard library only).
+
+Sources: docs/reference/models.md, "max2020", "Residual stack" and "Group fine-tuning".
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Tuple
+from typing import Any, Tuple, Union
 
 from leapkit.core.architectures import ResidualStack
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
@@ -12,7 +15,9 @@ from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
 
 @dataclass(frozen=True)
 class TwoLstms:
-    """007 and 010: two deep LSTMs of different width, then attention; the scalars are read from the lowest level.
+    """007 and 010: two deep LSTMs of different width, then attention.
+
+    The scalars are read from the lowest level.
 
     hidden  units per direction of the first and of the second LSTM
     layers  of each
@@ -28,9 +33,11 @@ class TwoLstms:
             raise ValueError(f"{self}: widths are at least 1 and heads divide 2 x hidden")
 
 
+Network = Union[ResidualStack, TwoLstms]
+
 NETWORK_007 = TwoLstms((400, 256), layers=3, heads=4)
-# 014 has the tensors of ForcewithMe's reslstm and another function: it mixes at every layer from the third on, and at
-# its even ones after a GELU.
+# 014 has the tensors of ForcewithMe's reslstm and another function: it mixes at every layer from
+# the third on, and at its even ones after a GELU.
 NETWORK_014 = ResidualStack(
     8, 256, gelu=(0, 2, 4, 6), residual=(2, 3, 4, 5, 6, 7), saved=(0,), keep=0.7, carry=0.3
 )
@@ -70,16 +77,18 @@ RECIPE_010 = replace(
 )
 
 
-def _narrow(network: Any) -> Any:
+def _sample_network(network: Network) -> Network:
+    """Return the same architecture, narrow and shallow."""
     if isinstance(network, ResidualStack):
-        deeper = (
-            network.layers > 8 or len(network.saved) > 1
-        )  # 022, and 015, whose first mix is at layer 3
+        # 022 is deeper than the others, and 015 mixes for the first time at layer 3.
+        deeper = network.layers > 8 or len(network.saved) > 1
         return network.narrower(layers=4 if deeper else 3, hidden=network.hidden * 24 // 256)
     return replace(network, hidden=(32, 24), layers=1)
 
 
-def _row(number: str, network: Any, recipe: Recipe, artifact: str = "", **more: Any) -> Experiment:
+def _experiment(
+    number: str, network: Network, recipe: Recipe, artifact: str = "", **more: Any
+) -> Experiment:
     # Attention without a skip around it learns slowly: larger steps than the stacks bear.
     faster = 20 if isinstance(network, TwoLstms) else 10
     return Experiment(
@@ -87,23 +96,23 @@ def _row(number: str, network: Any, recipe: Recipe, artifact: str = "", **more: 
         number,
         artifact,
         "fdzm",
-        network={"full": network, "sample": _narrow(network)},
+        network={"full": network, "sample": _sample_network(network)},
         recipe={"full": recipe, "sample": at_sample_size(recipe, faster=faster)},
         batch=4096,
         **more,
     )
 
 
-def _tuned(
+def _fine_tuned(
     number: str,
     parent: str,
-    network: Any,
+    network: Network,
     recipe: Recipe,
     artifact: str,
     file: str,
     indistinguishable_from: str = "",
 ) -> Experiment:
-    return _row(
+    return _experiment(
         number,
         network,
         recipe,
@@ -116,10 +125,12 @@ def _tuned(
 
 
 EXPERIMENTS = (
-    _row("007", NETWORK_007, RECIPE_007),
-    _tuned("010", "007", NETWORK_007, RECIPE_010, "max_010_gf_cv7888_lb7861", "010_group_finetune"),
-    _row("014-stage1", NETWORK_014, STAGE_1),
-    _tuned(
+    _experiment("007", NETWORK_007, RECIPE_007),
+    _fine_tuned(
+        "010", "007", NETWORK_007, RECIPE_010, "max_010_gf_cv7888_lb7861", "010_group_finetune"
+    ),
+    _experiment("014-stage1", NETWORK_014, STAGE_1),
+    _fine_tuned(
         "014",
         "014-stage1",
         NETWORK_014,
@@ -128,12 +139,12 @@ EXPERIMENTS = (
         "014_group_finetune",
         indistinguishable_from="forcewithme/32",
     ),
-    _row("015-stage1", NETWORK_015, STAGE_1),
-    _tuned(
+    _experiment("015-stage1", NETWORK_015, STAGE_1),
+    _fine_tuned(
         "015", "015-stage1", NETWORK_015, TUNING, "max_015_gf_cv7905_lb7878", "015_group_finetune"
     ),
-    _row("021-stage1", NETWORK_021, replace(STAGE_1, seed=1997)),
-    _tuned(
+    _experiment("021-stage1", NETWORK_021, replace(STAGE_1, seed=1997)),
+    _fine_tuned(
         "021",
         "021-stage1",
         NETWORK_021,
@@ -141,8 +152,8 @@ EXPERIMENTS = (
         "max_021_moredim_gf_cv7904_lbUnknown",
         "021_fork14_moredim_gf",
     ),
-    _row("022-stage1", NETWORK_022, replace(STAGE_1, seed=1998)),
-    _tuned(
+    _experiment("022-stage1", NETWORK_022, replace(STAGE_1, seed=1998)),
+    _fine_tuned(
         "022",
         "022-stage1",
         NETWORK_022,

@@ -1,11 +1,10 @@
-"""Max2020's networks, exact to the published checkpoints (reference/models.md sections 3 and 7).
+"""Max2020's networks, equal to the published checkpoints.
 
-Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network order.
+Each takes (B, 556) standardised inputs and returns (B, 368) standardised targets, both in network
+order. Sources: docs/reference/models.md, "max2020" and "Residual stack".
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,11 +12,11 @@ from torch import nn
 from leapkit.core.architectures import ResidualStack
 from leapkit.nets.blocks import CHANNELS, OUTPUTS, BiLSTM, SelfAttention, head_last, to_sequence
 from leapkit.nets.residual_lstm import ResidualLstm
-from members.max2020.experiments import TwoLstms
+from members.max2020.experiments import Network, TwoLstms
 
 
 class TwoLstmsNet(nn.Module):
-    """007 and 010. The published files list `fc` first, and the first LSTM ends in the letter l."""
+    """007 and 010. In the published files `fc` comes first, and the first LSTM is named `lstml`."""
 
     def __init__(self, config: TwoLstms) -> None:
         super().__init__()
@@ -32,6 +31,8 @@ class TwoLstmsNet(nn.Module):
         return head_last(self.fc(self.attention(x)))  # (B, 368)
 
 
-def build(config: Any) -> nn.Module:
-    """The network that a row's numbers describe."""
-    return ResidualLstm(config) if isinstance(config, ResidualStack) else TwoLstmsNet(config)
+def build(config: Network) -> nn.Module:
+    """Return the network of an experiment's config, freshly initialised."""
+    if isinstance(config, ResidualStack):
+        return ResidualLstm(config)
+    return TwoLstmsNet(config)

@@ -1,4 +1,4 @@
-"""python -m members.zuiye reproduce|infer-only: zuiye's networks on their own, in a container or without one."""
+"""python -m members.zuiye reproduce|infer-only: train and apply zuiye's networks."""
 
 from functools import partial
 

@@ -1,7 +1,8 @@
-"""ZuiYe's two designs as rows (standard library only): a reconstruction.
+"""ZuiYe's two designs as experiments (standard library only): a reconstruction.
 
-The team describes them in two sentences (reference/models.md section 9) and published neither code nor weights, and
-its blend counts neither. The layers are its own words; every size, rate and seed below is this kit's choice.
+The team describes them in two sentences (docs/reference/models.md, "zuiye"), published neither code
+nor weights, and does not count them in its blend. The layers are its own words; every size, rate
+and seed below is this kit's choice.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
 
 @dataclass(frozen=True)
 class LstmAttention:
-    """Design A: a two-layer LSTM and multi-head attention. Design B: three parallel convolutions before it.
+    """Design A: a two-layer LSTM and multi-head attention. Design B: convolutions before it.
 
     hidden        LSTM units per direction
     layers        of the LSTM
     heads         of the attention
-    convolutions  (kernel, width) of those in front; none in design A
+    convolutions  (kernel, width) of each; none in design A
     """
 
     hidden: int
@@ -29,13 +30,8 @@ class LstmAttention:
     convolutions: Tuple[Tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if (
-            min(
-                [self.hidden, self.layers, self.heads]
-                + [n for pair in self.convolutions for n in pair]
-            )
-            < 1
-        ):
+        sizes = [size for pair in self.convolutions for size in pair]
+        if min([self.hidden, self.layers, self.heads] + sizes) < 1:
             raise ValueError(f"{self}: widths are at least 1")
         if 2 * self.hidden % self.heads:
             raise ValueError(f"{self}: heads divide 2 x hidden")
@@ -44,7 +40,8 @@ class LstmAttention:
 NETWORK_A = LstmAttention(512, layers=2, heads=8)
 NETWORK_B = replace(NETWORK_A, convolutions=((3, 75), (5, 75), (7, 75)))
 
-# His difference loss is what all members train with; the rest is the habit of the other members' first stages.
+# His difference loss is what all members train with; the rest is the habit of the other members'
+# first stages.
 RECIPE = Recipe(
     lr=8e-4,
     schedule=CosineRestarts(3, 2, 1e-6),
@@ -57,7 +54,7 @@ RECIPE = Recipe(
 )
 
 
-def _row(number: str, network: LstmAttention, recipe: Recipe) -> Experiment:
+def _experiment(number: str, network: LstmAttention, recipe: Recipe) -> Experiment:
     narrow = replace(
         network,
         hidden=24,
@@ -75,4 +72,7 @@ def _row(number: str, network: LstmAttention, recipe: Recipe) -> Experiment:
     )
 
 
-EXPERIMENTS = (_row("A", NETWORK_A, RECIPE), _row("B", NETWORK_B, replace(RECIPE, seed=2025)))
+EXPERIMENTS = (
+    _experiment("A", NETWORK_A, RECIPE),
+    _experiment("B", NETWORK_B, replace(RECIPE, seed=2025)),
+)

@@ -1,4 +1,7 @@
-"""ZuiYe's two designs, reconstructed from their description (see experiments.py): nothing published to be equal to."""
+"""ZuiYe's two designs, reconstructed from their description (see experiments.py).
+
+Nothing was published that they could be compared with.
+"""
 
 from __future__ import annotations
 
@@ -37,4 +40,5 @@ class LstmAttentionNet(nn.Module):
 
 
 def build(config: LstmAttention) -> nn.Module:
+    """Return the network of an experiment's config, freshly initialised."""
     return LstmAttentionNet(config)

@@ -1,4 +1,4 @@
-"""The reference's 30 networks: which row each of its keys is, and its rule for filling weights; and all members' rows."""
+"""All members' experiments, and the parity reference's 30 networks with its rule for weights."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from leapkit.core.experiments import Experiment
 from leapkit.data.checkpoints import load_into
 
 MEMBERS = tuple(registry.members())
-ROWS: Dict[str, Experiment] = {
-    row.name: row
+EXPERIMENTS: Dict[str, Experiment] = {
+    experiment.name: experiment
     for member in MEMBERS
-    for row in importlib.import_module(f"members.{member}.experiments").EXPERIMENTS
+    for experiment in importlib.import_module(f"members.{member}.experiments").EXPERIMENTS
 }
 
-# Key of checkpoints.json -> row.
+# Key of checkpoints.json -> experiment.
 KEYS = {
     "adam_195": "adam/195",
     "adam_197": "adam/197",
@@ -63,8 +63,11 @@ KEYS = {
 
 
 def config_of(key: str) -> Any:
-    """The full network's numbers. One key is no row's: the parent script's default, eight pairs instead of five."""
-    config = ROWS[KEYS[key]].network["full"]
+    """Return the full network's config.
+
+    One key belongs to no experiment: the parent script's default, eight pairs instead of five.
+    """
+    config = EXPERIMENTS[KEYS[key]].network["full"]
     return (
         replace(config, layers=8, residual=tuple(range(1, 8)))
         if key.endswith("_as_published")
@@ -77,7 +80,7 @@ def build(member: str, config: Any) -> torch.nn.Module:
 
 
 def build_uninitialised(key: str) -> torch.nn.Module:
-    """The full network, without the seconds that orthogonal matrices take."""
+    """Return the full network, without the seconds that orthogonal matrices take."""
     member = KEYS[key].split("/")[0]
     importlib.import_module("members.adam.networks")
     with pytest.MonkeyPatch.context() as patch:
@@ -91,7 +94,7 @@ def known(reference: Path) -> Dict[str, Any]:
 
 
 def load_fill(reference: Path) -> ModuleType:
-    """The reference's rule for filling weights, by name and shape."""
+    """Return the module with the reference's rule for filling weights, by name and shape."""
     spec = importlib.util.spec_from_file_location(
         "parity_fill", str(reference / "parity" / "fill.py")
     )
@@ -101,7 +104,7 @@ def load_fill(reference: Path) -> ModuleType:
 
 
 class _ExactSine:
-    """numpy with a sine in extended precision, then rounded: numpy 1.22's own is off by an ulp here and there."""
+    """numpy with a sine in extended precision, then rounded: numpy 1.22's can be off by an ulp."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
@@ -112,7 +115,7 @@ class _ExactSine:
 
 
 def fill_exactly(fill: ModuleType, name: str, shape: Any, crc: int) -> np.ndarray:
-    """The fill whose bytes have this crc; fails when there is none."""
+    """Return the fill whose bytes have this crc. Fails if there is none."""
     values = fill.fill_tensor(name, shape)
     if zlib.crc32(values.tobytes()) != crc:
         fill.np = _ExactSine()  # ten times slower, so only where it matters
@@ -127,7 +130,7 @@ def fill_exactly(fill: ModuleType, name: str, shape: Any, crc: int) -> np.ndarra
 def fill_network(
     network: torch.nn.Module, fill: ModuleType, golden: Mapping[str, np.ndarray]
 ) -> None:
-    """The reference's weights, each checked against its crc."""
+    """Give the network the reference's weights, each checked against its crc."""
     crc = {
         fill.strip_prefix(name): int(c)
         for name, c in zip(golden["tensor_names"].tolist(), golden["tensor_crc32"])
@@ -143,11 +146,11 @@ def fill_network(
 
 
 def fill_for_group(network: torch.nn.Module, fill: ModuleType, group: int) -> None:
-    """The weights of one group's copy; the reference has no crc of these."""
+    """Give the network the weights of one group's copy; the reference has no crc of these."""
     load_into(
         network,
         OrderedDict(
-            (name, fill.fill_tensor(name, tensor.shape, "g%d:" % group))
+            (name, fill.fill_tensor(name, tensor.shape, f"g{group}:"))
             for name, tensor in network.state_dict().items()
         ),
         "the reference's fill",

@@ -1,8 +1,9 @@
-"""A network of a thousand weights behind the real command line, which can end itself at a named moment.
+"""A network of a thousand weights behind the real command line, which can end at a named moment.
 
     python tests/helpers/small_run.py MODULE.FUNCTION:N:SIGNAL reproduce --raw-data ...
 
-sends itself SIGNAL just before the N-th call of the function (or, of a generator, before its N-th item).
+sends itself SIGNAL just before the N-th call of the function (or, of a generator, before its N-th
+item).
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ import numpy as np
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
 from leapkit.core.recipes import CosineRestarts, PlateauSchedule, Recipe, RowSelection
 from leapkit.data.loader import Loader
-from members.adam.experiments import EXPERIMENTS, AdamNetwork
+from members.adam.experiments import EXPERIMENTS as PUBLISHED
+from members.adam.experiments import AdamNetwork
 
-# As main() does, and before the first product of matrices: a command of its own and this process then round alike.
+# As main() does, and before the first product of matrices: a command of its own and this process
+# then round alike.
 with contextlib.suppress(ImportError):
     from leapkit.run.devices import tune_libraries
 
@@ -49,19 +52,20 @@ RECIPE = Recipe(
     rows=RowSelection(pool=200),
 )
 FULL = replace(NETWORK, hidden=6, heads=3)
-ROW: Experiment = replace(
-    next(row for row in EXPERIMENTS if row.id == "200"),
+EXPERIMENT: Experiment = replace(
+    next(published for published in PUBLISHED if published.id == "200"),
     batch=32,
     network={"sample": NETWORK, "full": FULL},
     recipe={"sample": RECIPE, "full": RECIPE},
 )
 OTHER: Experiment = replace(
-    ROW,
+    EXPERIMENT,
     id="195",
     artifact="adam_195_78569.oof",
     recipe={profile: replace(RECIPE, seed=6, epochs=1) for profile in ("sample", "full")},
 )
-# Fine-tuned from ROW per group: group 0 by construction the parent's, the others where they are not worse.
+# Fine-tuned from EXPERIMENT per group: group 0 keeps the parent's weights by construction, others
+# if they are worse.
 TUNING = Recipe(
     lr=1e-3,
     epochs=1,
@@ -72,7 +76,7 @@ TUNING = Recipe(
     evaluations_per_epoch=2,
 )
 TUNED: Experiment = replace(
-    ROW,
+    EXPERIMENT,
     id="200gf",
     artifact="adam_200gf",
     parent="200",
@@ -80,8 +84,8 @@ TUNED: Experiment = replace(
     groups=GroupRule(parents=(0,), keep_if_better=True),
     recipe={"sample": TUNING, "full": TUNING},
 )
-ROWS = (OTHER, ROW, TUNED)
-PARQUET = ROW.artifact + ".parquet"
+EXPERIMENTS = (OTHER, EXPERIMENT, TUNED)
+PARQUET = EXPERIMENT.artifact + ".parquet"
 
 
 def arguments(command: str, raw: Path, submission: Path, *more: str) -> List[str]:
@@ -96,20 +100,20 @@ def arguments(command: str, raw: Path, submission: Path, *more: str) -> List[str
         "--device",
         "cpu",
         "--experiments",
-        ROW.id,
+        EXPERIMENT.id,
     ] + list(more)
 
 
 def run(argv: List[str]) -> int:
-    """The member's main() in this process."""
+    """Run the member's main() in this process."""
     from leapkit.run.member import main
     from members.adam.networks import build
 
-    return main("adam", ROWS, build, argv)
+    return main("adam", EXPERIMENTS, build, argv)
 
 
 def end_at(moment: str) -> None:
-    """Arms the process: it sends itself a signal at the moment."""
+    """Arm the process: it sends itself a signal at the moment."""
     path, count, name = moment.split(":")
     module, function = path.rsplit(".", 1)
     left = int(count)
@@ -148,9 +152,12 @@ def run_cli_armed(moment: str, argv: List[str]) -> None:
 
 
 def in_children(jobs: List[Any]) -> List[Any]:
-    """Runs (moment, argv) jobs one after another, each in a process of its own: [(exit code or -signal, output), ...].
+    """Run (moment, argv) jobs one after another, each in a process of its own.
 
-    They are forks of one interpreter that has imported torch and started no thread: seconds saved at each.
+    Returns [(exit code or -signal, output), ...].
+
+    They are forks of one interpreter that has imported torch and started no thread: seconds saved
+    at each.
     """
     root = Path(__file__).resolve().parents[2]
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root / "shared"), str(root)]))
@@ -172,7 +179,8 @@ def serve() -> None:
 
     import members.adam.networks  # noqa: F401
 
-    # What is imported late, and would be again in every child: torch's compiler by optimisers, pandas by pyarrow.
+    # What is imported late, and would be again in every child: torch's compiler by optimisers,
+    # pandas by pyarrow.
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
     with contextlib.suppress(ImportError):
         import pandas  # noqa: F401
@@ -199,7 +207,7 @@ if __name__ == "__main__":
 
 
 class InMemory:
-    """A loader's blocks as arrays that a test may change."""
+    """The blocks of a loader, as arrays that a test may change."""
 
     def __init__(self, loader: Loader) -> None:
         self.counts = loader.blocks.counts

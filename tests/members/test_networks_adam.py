@@ -1,4 +1,4 @@
-"""ADAM's networks: their dropout, their blocks and their initialisation (test_networks_published has their numbers)."""
+"""ADAM's networks: dropout, blocks, initialisation; test_networks_published has their numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 SMALL = AdamNetwork((3, 4, 5), 8, 1, 2, "relu", "lstm+transformer+front", (6,))
 
 
-# ---- what is only there in training ---------------------------------------------------------------------------------
+# ---- what is only there in training --------------------------------------------------------------
 
 
 def test_dropout_acts_in_training_and_only_there():
@@ -35,8 +35,8 @@ def test_dropout_acts_in_training_and_only_there():
 
 @pytest.mark.parametrize("key, share", [("195", 0.1), ("197", 0.0), ("200", 0.0)])
 def test_only_195_drops_out(key, share):
-    row = next(row for row in EXPERIMENTS if row.id == key)
-    assert {row.network[profile].dropout for profile in row.network} == {share}
+    experiment = next(experiment for experiment in EXPERIMENTS if experiment.id == key)
+    assert {experiment.network[profile].dropout for profile in experiment.network} == {share}
 
 
 def test_a_network_without_dropout_computes_the_same_in_training():
@@ -45,7 +45,7 @@ def test_a_network_without_dropout_computes_the_same_in_training():
     assert torch.allclose(network.train()(x), network.eval()(x), rtol=0, atol=1e-6)
 
 
-# ---- the blocks -----------------------------------------------------------------------------------------------------
+# ---- the blocks ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kernel, left, right", [(2, 0, 1), (4, 1, 2), (6, 2, 3), (3, 1, 1)])

@@ -1,4 +1,4 @@
-"""Every member's rows as networks: at sample width the same architectures, initialised and refused as they should be."""
+"""All members' networks at sample width: the same architectures, initialised and refused as due."""
 
 from __future__ import annotations
 
@@ -20,41 +20,43 @@ from members.forcewithme.experiments import CNNLSTM, LSTM_MAMBA_PAIRS, LSTMMAMBA
 from members.joseph.experiments import NETWORK_907, NETWORK_912  # noqa: E402
 from members.max2020.experiments import NETWORK_007, NETWORK_015  # noqa: E402
 from members.zuiye.experiments import NETWORK_B  # noqa: E402
-from tests.helpers.parity import MEMBERS, ROWS, build  # noqa: E402
+from tests.helpers.parity import EXPERIMENTS, MEMBERS, build  # noqa: E402
 
 torch.set_num_threads(1)
-every_row = pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+every_experiment = pytest.mark.parametrize(
+    "experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS)
+)
 SIZES = {"hidden", "layers", "blocks", "width", "encoder", "heads", "tail_widths"}
 UNUSED = re.compile(
     r"(enc_norm|layer_norm)\.|lstm_layers\.[1-9]\.resfc\."
 )  # in the published files all the same
 
 
-def sample(row, seed=0):
+def sample(experiment, seed=0):
     devices.make_repeatable(seed)
-    return build(row.member, row.network["sample"])
+    return build(experiment.member, experiment.network["sample"])
 
 
 def inputs(rows=2, dtype=torch.float32):
     return torch.randn(rows, 556, dtype=dtype, generator=torch.Generator().manual_seed(1))
 
 
-# ---- every row ------------------------------------------------------------------------------------------------------
+# ---- every experiment ----------------------------------------------------------------------------
 
 
-@every_row
-def test_it_predicts_every_target_of_every_row_on_its_own(row):
+@every_experiment
+def test_it_predicts_every_target_of_every_row_on_its_own(experiment):
     """No batch statistics: a row's result does not depend on its neighbours beyond rounding."""
-    network, x = sample(row).double().eval(), inputs(dtype=torch.float64)
+    network, x = sample(experiment).double().eval(), inputs(dtype=torch.float64)
     with torch.no_grad():
         found, alone = network(x), torch.cat([network(x[:1]), network(x[1:])])
     assert found.shape == (2, len(TARGETS)) and bool(torch.isfinite(found).all())
     assert torch.allclose(found, alone, rtol=0, atol=1e-12)
 
 
-@every_row
-def test_a_sample_network_differs_from_the_full_one_in_sizes_alone(row):
-    full, small = row.network["full"], row.network["sample"]
+@every_experiment
+def test_a_sample_network_differs_from_the_full_one_in_sizes_alone(experiment):
+    full, small = experiment.network["full"], experiment.network["sample"]
     assert type(small) is type(full) and architecture(small) == architecture(
         full, getattr(small, "layers", None)
     )
@@ -74,22 +76,22 @@ def architecture(config, layers=None):
     return found
 
 
-@every_row
-def test_training_reaches_every_parameter_that_the_forward_pass_uses(row):
-    network = sample(row).train()
+@every_experiment
+def test_training_reaches_every_parameter_that_the_forward_pass_uses(experiment):
+    network = sample(experiment).train()
     (network(inputs()) * torch.randn(2, 368)).sum().backward()
     unused = {
         name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.any())
     }
-    uses_its_norm = type(row.network["sample"]).__name__ == "CnnLstm"
+    uses_its_norm = type(experiment.network["sample"]).__name__ == "CnnLstm"
     assert unused == {
         name for name, _ in network.named_parameters() if UNUSED.match(name) and not uses_its_norm
     }
 
 
-@every_row
-def test_the_same_seed_makes_the_same_network_and_another_seed_another(row):
-    one, same, other = (list(sample(row, seed).state_dict().values()) for seed in (1, 1, 2))
+@every_experiment
+def test_the_same_seed_makes_the_same_network_and_another_seed_another(experiment):
+    one, same, other = (list(sample(experiment, seed).state_dict().values()) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(one, same))
     assert not all(torch.equal(a, b) for a, b in zip(one, other))
 
@@ -97,8 +99,10 @@ def test_the_same_seed_makes_the_same_network_and_another_seed_another(row):
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_file_loads_with_and_without_dataparallels_prefix(member, prefix, tmp_path):
-    row = [row for row in ROWS.values() if row.member == member][-1]
-    network, again = sample(row, 1), sample(row, 2)
+    experiment = [experiment for experiment in EXPERIMENTS.values() if experiment.member == member][
+        -1
+    ]
+    network, again = sample(experiment, 1), sample(experiment, 2)
     torch.save(
         OrderedDict((prefix + name, tensor) for name, tensor in network.state_dict().items()),
         str(tmp_path / "n.pt"),
@@ -111,12 +115,16 @@ def test_a_file_loads_with_and_without_dataparallels_prefix(member, prefix, tmp_
 
 
 def test_zuiyes_designs_have_no_published_files_and_no_place_in_the_blend():
-    rows = [row for row in ROWS.values() if row.member == "zuiye"]
-    assert [row.id for row in rows] == ["A", "B"] and all(row.artifact for row in rows)
-    assert not any(row.published or row.blended for row in rows)
+    experiments = [
+        experiment for experiment in EXPERIMENTS.values() if experiment.member == "zuiye"
+    ]
+    assert [experiment.id for experiment in experiments] == ["A", "B"] and all(
+        experiment.artifact for experiment in experiments
+    )
+    assert not any(experiment.published or experiment.blended for experiment in experiments)
 
 
-# ---- what is impossible ---------------------------------------------------------------------------------------------
+# ---- what is impossible --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -173,14 +181,14 @@ def test_an_impossible_network_is_refused_when_it_is_described(network, wrong):
         replace(network, **wrong)
 
 
-# ---- initialisation -------------------------------------------------------------------------------------------------
+# ---- initialisation ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "number, forget", [("014", False), ("015", False), ("021", True), ("022", True)]
 )
 def test_only_021_and_022_start_with_open_forget_gates_and_empty_biases(number, forget):
-    network = sample(ROWS[f"max2020/{number}-stage1"])
+    network = sample(EXPERIMENTS[f"max2020/{number}-stage1"])
     for name, value in network.state_dict().items():
         if "bias_ih" in name:
             assert (
@@ -216,32 +224,34 @@ def test_912s_blocks_and_head_are_xavier_uniform_with_empty_biases_and_its_atten
         assert largest == 0 if "bias" in name else 0.98 * bound < largest <= bound, name
 
 
-# ---- what each one computes -----------------------------------------------------------------------------------------
+# ---- what each one computes ----------------------------------------------------------------------
 
 
 def test_912s_dropouts_act_in_training_and_only_there():
-    row, x = ROWS["joseph/912"], inputs()
-    network = sample(row)
+    experiment, x = EXPERIMENTS["joseph/912"], inputs()
+    network = sample(experiment)
     assert not torch.equal(network.train()(x), network(x))
     assert torch.equal(network.eval()(x), network(x))
     for none in ({"dropout": 0.0}, {"dropouts": (0.0,) * 4}):
-        network = build("joseph", replace(row.network["sample"], **none))
+        network = build("joseph", replace(experiment.network["sample"], **none))
         assert not torch.equal(network.train()(x), network(x)), "the other dropouts still act"
-    network = build("joseph", replace(row.network["sample"], dropout=0.0, dropouts=(0.0,) * 4))
+    network = build(
+        "joseph", replace(experiment.network["sample"], dropout=0.0, dropouts=(0.0,) * 4)
+    )
     assert torch.allclose(network.train()(x), network.eval()(x), rtol=0, atol=1e-6)
 
 
 def test_912s_head_in_training_is_the_mean_over_its_dropouts():
     """One of four drops everything, so three quarters remain: the head's bias starts at 0."""
     config = replace(
-        ROWS["joseph/912"].network["sample"], dropout=0.0, dropouts=(0.0, 0.0, 0.0, 1 - 1e-9)
+        EXPERIMENTS["joseph/912"].network["sample"], dropout=0.0, dropouts=(0.0, 0.0, 0.0, 1 - 1e-9)
     )
     network, x = build("joseph", config).double(), inputs(dtype=torch.float64)
     assert torch.allclose(network.train()(x), 0.75 * network.eval()(x), rtol=0, atol=1e-9)
 
 
 def test_in_907_each_lstm_adds_the_raw_output_of_the_one_before_and_the_last_raw_output_goes_on():
-    network, x = sample(ROWS["joseph/907"]).double().eval(), inputs(dtype=torch.float64)
+    network, x = sample(EXPERIMENTS["joseph/907"]).double().eval(), inputs(dtype=torch.float64)
     with torch.no_grad():
         raw = [network.lstm_0(to_sequence(x))]
         fed = raw[0]
@@ -260,7 +270,7 @@ def test_a_stack_mixes_from_one_layer_on_and_starts_with_the_output_of_the_right
 ):
     """014: layer 1 is neither mixed nor mixed in; 015: of three saved layers the last counts."""
     network, x = (
-        sample(ROWS[f"max2020/{number}-stage1"]).double().eval(),
+        sample(EXPERIMENTS[f"max2020/{number}-stage1"]).double().eval(),
         inputs(dtype=torch.float64),
     )
     with torch.no_grad():
@@ -281,7 +291,7 @@ def test_007_alone_reads_the_scalars_from_the_lowest_level():
     assert torch.equal(last[:, :8], y[:, 59, :8]) and torch.equal(last[:, 8:], mean[:, 8:])
     assert not torch.allclose(last[:, :8], mean[:, :8])
     for name, head in (("max2020/007", head_last), ("zuiye/A", head_mean)):
-        network, x = sample(ROWS[name]).eval(), inputs()
+        network, x = sample(EXPERIMENTS[name]).eval(), inputs()
         with torch.no_grad():
             h = to_sequence(x)
             for lstm in [network.lstml, network.lstm2] if name == "max2020/007" else [network.lstm]:
@@ -291,10 +301,13 @@ def test_007_alone_reads_the_scalars_from_the_lowest_level():
             )
 
 
-@every_row
-def test_gradients_in_float32_are_those_in_float64(row):
-    """torch 1.10 and 1.12 get the GELU wrong on a CPU behind a batch-first LSTM; 1e-3 is for rounding over sixty levels."""
-    network = sample(row).eval()
+@every_experiment
+def test_gradients_in_float32_are_those_in_float64(experiment):
+    """On a CPU torch 1.10 and 1.12 get GELU wrong behind a batch-first LSTM.
+
+    1e-3 is for rounding over sixty levels.
+    """
+    network = sample(experiment).eval()
     x, y = torch.randn(5, 556), torch.randn(5, 368)
     gradients = []
     for dtype in (torch.float32, torch.float64):

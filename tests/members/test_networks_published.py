@@ -1,4 +1,4 @@
-"""All published networks: the tensors of the team's files, and the team's numbers from the reference's weights."""
+"""All published networks: the tensors of the team's files, and its numbers from given weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHOUT_GOLDEN = (
     "fwm_1LSTM1mamba5_stage1_as_published"  # a script's default that no file was made with
 )
 # Each list begins with the one before, so that pytest (8 goes by numbers) makes each network once.
-TUNED = [key for key, row in parity.KEYS.items() if parity.ROWS[row].groups]
+TUNED = [key for key, experiment in parity.KEYS.items() if parity.EXPERIMENTS[experiment].groups]
 GOLDEN = TUNED + [key for key in parity.KEYS if key not in TUNED and key != WITHOUT_GOLDEN]
 ALL = GOLDEN + [WITHOUT_GOLDEN]
 WIRING = 1e-9  # in float64 no BLAS differs by as much as one wrong wire
@@ -65,7 +65,7 @@ def outputs(network: torch.nn.Module, x: np.ndarray) -> Dict[Any, np.ndarray]:
 
 
 def require_equal(found: Dict[Any, np.ndarray], y: np.ndarray, y64: np.ndarray) -> None:
-    """float64 within WIRING; float32 within four times of what float32 itself cost the team's own class."""
+    """float64 within WIRING; float32 within four times what float32 cost the team's own class."""
     np.testing.assert_allclose(found[torch.float64], y64, rtol=0, atol=WIRING)
     assert found[torch.float32].dtype == np.float32 and found[torch.float32].shape == (2, 368)
     assert np.abs(found[torch.float32] - y).max() <= 4 * np.abs(y.astype(np.float64) - y64).max()
@@ -79,7 +79,7 @@ def tensors(entry: Dict[str, Any]) -> Tuple[Tuple[str, Tuple[int, ...], str], ..
     )
 
 
-# ---- key by key -----------------------------------------------------------------------------------------------------
+# ---- key by key ----------------------------------------------------------------------------------
 
 
 def test_names_order_shapes_and_types_are_the_files(case):
@@ -119,7 +119,7 @@ def test_seven_files_merge_to_the_teams_numbers(case, fill, x):
     require_equal(merged, case.golden["y_group_merged"], case.golden["y64_group_merged"])
 
 
-# ---- all keys together ----------------------------------------------------------------------------------------------
+# ---- all keys together ---------------------------------------------------------------------------
 
 
 def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
@@ -138,16 +138,19 @@ def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
 def test_every_published_file_is_of_one_row(reference):
     """The prefix and the files' stems, as the team's scripts read them."""
     for key, entry in parity.known(reference).items():
-        files, row = entry["checkpoint_files"], parity.ROWS[parity.KEYS[key]]
+        files, experiment = entry["checkpoint_files"], parity.EXPERIMENTS[parity.KEYS[key]]
         if files:
             stems = (
-                {row.published.names[0]}
-                if row.groups is None
-                else {"%s_g%d" % (row.published.names[0], group) for group in row.checkpoint_groups}
+                {experiment.published.names[0]}
+                if experiment.groups is None
+                else {
+                    f"{experiment.published.names[0]}_g{group}"
+                    for group in experiment.checkpoint_groups
+                }
             )
             assert {path.split("/")[-1] for path in files} == {stem + ".pt" for stem in stems}
-            assert row.published.prefix == entry["saved_key_prefix"]
-            assert entry["submission_file"] in (None, row.parquet)
+            assert experiment.published.prefix == entry["saved_key_prefix"]
+            assert entry["submission_file"] in (None, experiment.parquet)
 
 
 def test_files_that_load_into_another_rows_network_unnoticed_are_named_as_twins(reference):
@@ -163,16 +166,18 @@ def test_files_that_load_into_another_rows_network_unnoticed_are_named_as_twins(
         for one in ("forcewithme/18", "forcewithme/32")
         for other in ("max2020/014-stage1", "max2020/014")
     }
-    for row in parity.ROWS.values():
-        if row.published and row.published.indistinguishable_from:
-            assert frozenset((row.name, row.published.indistinguishable_from)) in swapped
+    for experiment in parity.EXPERIMENTS.values():
+        if experiment.published and experiment.published.indistinguishable_from:
+            assert (
+                frozenset((experiment.name, experiment.published.indistinguishable_from)) in swapped
+            )
 
 
 def test_the_same_weights_mean_something_else_in_reslstm_and_in_014():
     devices.make_repeatable(0)
     reslstm, other = (
-        parity.build(row.member, row.network["sample"]).double().eval()
-        for row in (parity.ROWS["forcewithme/18"], parity.ROWS["max2020/014"])
+        parity.build(experiment.member, experiment.network["sample"]).double().eval()
+        for experiment in (parity.EXPERIMENTS["forcewithme/18"], parity.EXPERIMENTS["max2020/014"])
     )
     other.load_state_dict(reslstm.state_dict(), strict=True)
     x = torch.randn(2, 556, dtype=torch.float64)

@@ -1,4 +1,7 @@
-"""Every row of every member against the facts of reference/models.md, and the learning rates that the recipes make."""
+"""All members' experiments against the team's facts, and the learning rates that recipes make.
+
+The facts: docs/reference/models.md, "Training loop", "Schedules" and the members' sections.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,17 @@ from blend import tables  # noqa: E402
 from launch.registry import members  # noqa: E402
 from leapkit.core.layout import RunFiles  # noqa: E402
 from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, RowSelection  # noqa: E402
-from leapkit.core.registry import choose_experiments  # noqa: E402
+from leapkit.core.registry import choose_experiments  # noqa: E402  # noqa: E402
 from leapkit.run import training  # noqa: E402
 from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
 
 torch.set_num_threads(1)
-ROWS = {row.name: row for own in members().values() for row in own}
+EXPERIMENTS = {
+    experiment.name: experiment for experiments in members().values() for experiment in experiments
+}
 
-# ---- who is who (sections 1, 8 and 9) -------------------------------------------------------------------------------
+# ---- who is who (sections 1, 8 and 9) ------------------------------------------------------------
 
 Facts = namedtuple("Facts", "artifact batch parent groups")
 ONE, SEVEN = 1, 7
@@ -70,61 +75,68 @@ IDENTITIES = {
 
 
 def test_the_tables_below_are_about_every_row():
-    assert set(ROWS) == set(IDENTITIES) == set(RECIPES) | {"zuiye/A", "zuiye/B"}
+    assert set(EXPERIMENTS) == set(IDENTITIES) == set(RECIPES) | {"zuiye/A", "zuiye/B"}
 
 
 @pytest.mark.parametrize("name", sorted(IDENTITIES))
 def test_a_row_is_the_experiment_of_the_team(name):
-    row, facts = ROWS[name], IDENTITIES[name]
-    assert (row.artifact, row.parent, len(row.checkpoint_groups)) == (
+    experiment, facts = EXPERIMENTS[name], IDENTITIES[name]
+    assert (experiment.artifact, experiment.parent, len(experiment.checkpoint_groups)) == (
         facts.artifact,
         facts.parent,
         facts.groups,
     )
-    assert row.batch == facts.batch or facts.batch is None
-    assert row.family == ("adam" if row.member == "adam" else "fdzm")
-    assert (row.recipe["sample"].epochs == 1) == (row.groups is not None), (
+    assert experiment.batch == facts.batch or facts.batch is None
+    assert experiment.family == ("adam" if experiment.member == "adam" else "fdzm")
+    assert (experiment.recipe["sample"].epochs == 1) == (experiment.groups is not None), (
         "fine-tuning is one epoch in both profiles"
     )
-    if row.parent:  # the same network, but for the head of 40's second stage
-        same = ROWS[f"{row.member}/{row.parent}"].network == row.network
+    if experiment.parent:  # the same network, but for the head of 40's second stage
+        same = EXPERIMENTS[f"{experiment.member}/{experiment.parent}"].network == experiment.network
         assert same == (name != "forcewithme/40-stage2")
 
 
 def test_the_exceptions_among_the_fine_tuned_are_the_teams():
-    assert {name for name, row in ROWS.items() if row.reinitialised} == {"forcewithme/40-stage2"}
-    assert ROWS["forcewithme/40-stage2"].reinitialised == ("fc.0.weight",)
-    rules = {name: row.groups for name, row in ROWS.items() if row.groups}
+    assert {name for name, experiment in EXPERIMENTS.items() if experiment.reinitialised} == {
+        "forcewithme/40-stage2"
+    }
+    assert EXPERIMENTS["forcewithme/40-stage2"].reinitialised == ("fc.0.weight",)
+    rules = {
+        name: experiment.groups for name, experiment in EXPERIMENTS.items() if experiment.groups
+    }
     assert {name: rule.parents for name, rule in rules.items() if rule.parents} == {
         "forcewithme/38": (0,)
     }
     assert [name for name, rule in rules.items() if rule.keep_if_better] == ["joseph/912sep"]
     assert {
-        name: row.published.prefix
-        for name, row in ROWS.items()
-        if row.published and row.published.prefix
+        name: experiment.published.prefix
+        for name, experiment in EXPERIMENTS.items()
+        if experiment.published and experiment.published.prefix
     } == {
         name: "module."
-        for name, row in ROWS.items()
-        if row.published and row.member in ("adam", "forcewithme")
+        for name, experiment in EXPERIMENTS.items()
+        if experiment.published and experiment.member in ("adam", "forcewithme")
     }
 
 
 def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files():
     default = [
-        row
+        experiment
         for own in members().values()
-        if any(row.blended for row in own)
-        for row in choose_experiments(own, "", "infer-only", everything=False)
+        if any(experiment.blended for experiment in own)
+        for experiment in choose_experiments(own, "", "infer-only", everything=False)
     ]
-    assert sorted(row.artifact for row in default) == sorted(
+    assert sorted(experiment.artifact for experiment in default) == sorted(
         artifact for artifact, _ in tables.find("v10").rows
     )
-    assert len(default) == 16 and sum(len(row.checkpoint_groups) for row in default) == 82
-    assert default == [row for row in ROWS.values() if row.blended]
+    assert (
+        len(default) == 16
+        and sum(len(experiment.checkpoint_groups) for experiment in default) == 82
+    )
+    assert default == [experiment for experiment in EXPERIMENTS.values() if experiment.blended]
 
 
-# ---- recipes (sections 4 to 8) --------------------------------------------------------------------------------------
+# ---- recipes (sections 4 to 8) -------------------------------------------------------------------
 
 Training = namedtuple(
     "Training", "lr betas decay schedule epochs batch validation clip evaluations seed"
@@ -227,7 +239,7 @@ RECIPES = {
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_a_recipe_is_the_teams(name):
-    recipe, facts = ROWS[name].recipe["full"], RECIPES[name]
+    recipe, facts = EXPERIMENTS[name].recipe["full"], RECIPES[name]
     assert set(recipe.rates) == set(facts.lr)
     assert all(
         math.isclose(recipe.rates[prefix], rate, rel_tol=1e-12) for prefix, rate in facts.lr.items()
@@ -251,10 +263,10 @@ def test_a_recipe_is_the_teams(name):
 
 
 def test_what_only_some_recipes_have():
-    """Max's loss, Joseph's thresholds and augmentation, ADAM's shares of the rows; nobody else has any of it."""
+    """Max's loss, Joseph's thresholds and augmentation, ADAM's shares of rows: nobody else's."""
 
     def other_than(default: Any, of: str) -> Dict[str, Any]:
-        found = {name: getattr(ROWS[name].recipe["full"], of) for name in RECIPES}
+        found = {name: getattr(EXPERIMENTS[name].recipe["full"], of) for name in RECIPES}
         return {name: value for name, value in found.items() if value != default}
 
     assert other_than(1.0, "smooth_l1_beta") == dict.fromkeys(
@@ -278,7 +290,7 @@ def test_what_only_some_recipes_have():
 
 
 def test_912sep_is_evaluated_after_six_seven_and_eight_eighths_of_its_epoch():
-    recipe = ROWS["joseph/912sep"].recipe["full"]
+    recipe = EXPERIMENTS["joseph/912sep"].recipe["full"]
     for steps, expected in (
         (24345, [6 * 3043, 7 * 3043, 24345]),
         (16, [12, 14, 16]),
@@ -291,11 +303,11 @@ def test_912sep_is_evaluated_after_six_seven_and_eight_eighths_of_its_epoch():
         )
 
 
-# ---- learning rates -------------------------------------------------------------------------------------------------
+# ---- learning rates ------------------------------------------------------------------------------
 
 
 def _armed(recipe: Any) -> Any:
-    """A tiny module with a parameter under every prefix of the recipe, its optimiser and schedule."""
+    """Return optimiser and schedule of a tiny module with a parameter under every prefix."""
     network = torch.nn.ModuleDict(
         {prefix or "any": torch.nn.Linear(1, 1) for prefix in recipe.rates}
     )
@@ -316,7 +328,7 @@ def _closed_form(base: float, plan: CosineRestarts, time: float) -> float:
     )
 
 
-# One row of each distinct schedule, and where it turns, in epochs.
+# One experiment of each distinct schedule, and where it turns, in epochs.
 RESTARTS = {
     "forcewithme/18": (3,),
     "forcewithme/40-stage2": (4,),
@@ -334,17 +346,23 @@ N = 24
 
 def test_the_learning_rates_below_are_of_every_distinct_schedule():
     def kinds(rows: Any) -> Any:
-        return {(row.recipe["full"].schedule, row.recipe["full"].epochs) for row in rows}
+        return {
+            (experiment.recipe["full"].schedule, experiment.recipe["full"].epochs)
+            for experiment in rows
+        }
 
-    assert kinds(ROWS[name] for name in RESTARTS) == {
-        kind for kind in kinds(ROWS.values()) if isinstance(kind[0], CosineRestarts)
+    assert kinds(EXPERIMENTS[name] for name in RESTARTS) == {
+        kind for kind in kinds(EXPERIMENTS.values()) if isinstance(kind[0], CosineRestarts)
     }
 
 
 @pytest.mark.parametrize("name", sorted(RESTARTS))
 def test_a_cosine_has_its_closed_form_at_every_update_and_lags_one_update(name):
-    """Updates 0 and 1 have the base rate, update k that of the time (k - 1) / N, each group of parameters its own."""
-    recipe = ROWS[name].recipe["full"]
+    """Updates 0 and 1 have the base rate, update k that of the time (k - 1) / N.
+
+    Each group of parameters has its own.
+    """
+    recipe = EXPERIMENTS[name].recipe["full"]
     optimiser, schedule = _armed(recipe)
     bases, used = list(recipe.rates.values()), []
     for k in range(recipe.epochs * N):
@@ -367,7 +385,8 @@ def test_a_cosine_has_its_closed_form_at_every_update_and_lags_one_update(name):
     )
 
 
-# (epoch, of how long a cycle's half, and what the rate is at its end), at the team's number of updates in an epoch.
+# (epoch, of how long a cycle's half, and what the rate is at its end), at the team's number of
+# updates in an epoch.
 @pytest.mark.parametrize(
     "name, time, expected",
     [
@@ -406,14 +425,14 @@ def test_a_cosine_has_its_closed_form_at_every_update_and_lags_one_update(name):
     ],
 )
 def test_the_rates_at_a_schedules_turning_points(name, time, expected):
-    optimiser, schedule = _armed(ROWS[name].recipe["full"])
+    optimiser, schedule = _armed(EXPERIMENTS[name].recipe["full"])
     steps = 36517 * 24345 * 4
     schedule.after_update(int(time), round((time - int(time)) * steps), steps)
     assert _rates(optimiser) == pytest.approx(expected, rel=1e-5)
 
 
 def test_007_ends_at_85_percent_of_its_base_rates():
-    recipe = ROWS["max2020/007"].recipe["full"]
+    recipe = EXPERIMENTS["max2020/007"].recipe["full"]
     optimiser, schedule = _armed(recipe)
     schedule.after_update(11, 24344, 24345)
     for rate, base in zip(_rates(optimiser), recipe.rates.values()):
@@ -421,7 +440,7 @@ def test_007_ends_at_85_percent_of_its_base_rates():
 
 
 def test_a_plateau_is_stepped_at_evaluations_only():
-    optimiser, schedule = _armed(ROWS["adam/197"].recipe["full"])
+    optimiser, schedule = _armed(EXPERIMENTS["adam/197"].recipe["full"])
     for step in range(100):
         schedule.after_update(0, step, 100)
     assert _rates(optimiser) == [1e-3]
@@ -432,7 +451,7 @@ def test_a_plateau_is_stepped_at_evaluations_only():
 
 @pytest.mark.parametrize("name", ["joseph/907", "max2020/007", "forcewithme/40-stage2", "adam/195"])
 def test_a_schedule_goes_on_from_its_state_in_the_middle_of_a_cycle(name):
-    recipe = ROWS[name].recipe["full"]
+    recipe = EXPERIMENTS[name].recipe["full"]
 
     def advance(armed: Any, updates: range) -> List[List[float]]:
         optimiser, schedule = armed
@@ -455,7 +474,7 @@ def test_a_schedule_goes_on_from_its_state_in_the_middle_of_a_cycle(name):
     assert len({tuple(rates) for rates in expected}) > 2, "something moved"
 
 
-# ---- which parameters are trained -----------------------------------------------------------------------------------
+# ---- which parameters are trained ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -464,23 +483,18 @@ def test_a_schedule_goes_on_from_its_state_in_the_middle_of_a_cycle(name):
         ("907", ["layer_norm.bias", "layer_norm.weight"]),  # named by no prefix
         (
             "912",
-            [
-                "lstm_layers.%d.resfc.module.%s" % (k, kind)
-                for k in (1, 2)
-                for kind in ("bias", "weight")
-            ],
+            [f"lstm_layers.{k}.resfc.module.{kind}" for k in (1, 2) for kind in ("bias", "weight")],
         ),
     ],
 )  # unused
 def test_tensors_that_the_team_saves_and_never_trains_stay_at_initialisation(
     number, idle, tmp_path
 ):
-    row = ROWS["joseph/" + number]
-    network, recipe = build_joseph(row.network["sample"]), row.recipe["sample"]
+    experiment = EXPERIMENTS["joseph/" + number]
+    network, recipe = build_joseph(experiment.network["sample"]), experiment.recipe["sample"]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    run = training.Run(
-        network, training.Task(RunFiles(tmp_path, number), recipe, "key"), torch.device("cpu")
-    )
+    task = training.Task(RunFiles(tmp_path, number), recipe, "key")
+    run = training.Run(network, task, 2, torch.device("cpu"))
     random = torch.Generator().manual_seed(1)
     for _ in range(2):
         training._update(
@@ -500,14 +514,19 @@ def test_tensors_that_the_team_saves_and_never_trains_stay_at_initialisation(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in sorted(RECIPES) if "" not in ROWS[name].recipe["full"].rates]
+    "name", [name for name in sorted(RECIPES) if "" not in EXPERIMENTS[name].recipe["full"].rates]
 )
 def test_every_prefix_names_parameters_of_the_network(name):
-    row = ROWS[name]
-    network = import_module(f"members.{row.member}.networks").build(row.network["sample"])
-    optimiser = make_optimiser(network, row.recipe["full"])
-    assert _rates(optimiser) == list(row.recipe["full"].rates.values())
+    experiment = EXPERIMENTS[name]
+    network = import_module(f"members.{experiment.member}.networks").build(
+        experiment.network["sample"]
+    )
+    optimiser = make_optimiser(network, experiment.recipe["full"])
+    assert _rates(optimiser) == list(experiment.recipe["full"].rates.values())
     with pytest.raises(ValueError, match="begins with"):  # by the whole first part of a name
         make_optimiser(
-            network, replace(row.recipe["full"], lr={next(iter(row.recipe["full"].rates))[:3]: 1.0})
+            network,
+            replace(
+                experiment.recipe["full"], lr={next(iter(experiment.recipe["full"].rates))[:3]: 1.0}
+            ),
         )

@@ -1,4 +1,4 @@
-"""Mamba: the scan that runs is its formula, gradients included, without its memory; the layer is mamba_ssm's."""
+"""Mamba: the scan is its formula, gradients included, in less memory; the layer is mamba_ssm's."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def far(found, expected):
         return float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
 
 
-# ---- the scan -------------------------------------------------------------------------------------------------------
+# ---- the scan ------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
 @given(PROBLEMS, st.sampled_from([1, 1 << 12, 1 << 20]))
 def test_the_scan_and_its_gradients_are_the_formulas(sizes, cache):
-    """Lengths beside the chunk's multiples, and batches that a CPU takes in several blocks of rows."""
+    """Lengths near the chunk's multiples, and batches of several blocks of rows."""
     tensors = problem(*sizes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mamba, "_CACHE", cache)
@@ -80,7 +80,7 @@ def test_the_scans_gradients_are_those_of_finite_differences(levels, monkeypatch
 @settings(max_examples=30, deadline=None)
 @given(PROBLEMS)
 def test_in_float32_the_scan_is_as_exact_as_the_formula(sizes):
-    """Within four times of the formula's own distance from float64, or sixteen roundings where that is by luck less."""
+    """Within four times the formula's own distance from float64, or sixteen roundings."""
     exact = scan_reference(*problem(*sizes))
     rounded = problem(*sizes, dtype=torch.float32)
     found, formula = scan(*rounded), scan_reference(*rounded)
@@ -103,7 +103,7 @@ def test_inputs_may_need_gradients_or_not():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's address space")
 def test_training_never_holds_the_states_of_all_levels():
-    """A process that may take half of what they would fill: the formula fails in it, the scan and its backward do not."""
+    """In half the memory that they would fill the formula fails, scan and backward do not."""
     script = f"""
 import resource, sys, torch
 sys.path.insert(0, {str(Path(mamba.__file__).parents[2])!r})
@@ -116,7 +116,8 @@ def run(function, rows, levels, inner, states):
     function(u, delta, -A, B, C, D).sum().backward()
 sizes = 32, 64, 1024, 64                     # 512 MiB of states, 8 MiB of inputs
 run(scan, 2, 9, 3, 4), run(scan_reference, 2, 9, 3, 4)
-used = int([line for line in open("/proc/self/status") if line.startswith("VmSize")][0].split()[1]) << 10
+size = [line for line in open("/proc/self/status") if line.startswith("VmSize")][0]
+used = int(size.split()[1]) << 10
 resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
 run(scan, *sizes)
 try:
@@ -128,7 +129,7 @@ except RuntimeError as error:
     assert done.returncode == 0 and done.stdout.startswith("too large"), done.stdout + done.stderr
 
 
-# ---- the layer ------------------------------------------------------------------------------------------------------
+# ---- the layer -----------------------------------------------------------------------------------
 
 
 def layer(width, states, seed=0):
@@ -149,7 +150,7 @@ def test_no_level_sees_those_below_it(width, states, levels, data):
 
 @pytest.mark.parametrize("width, states", [(8, 4), (24, 8), (512, 16)])
 def test_it_starts_as_mamba_ssm_does(width, states):
-    """Step sizes log-uniform in [0.001, 0.1], decays 1 to S, skip 1; the rank is a sixteenth of the width, rounded up."""
+    """Step sizes log-uniform in [0.001, 0.1], decays 1 to S, skip 1, rank width / 16 rounded up."""
     network, rank = layer(width, states), -(-width // 16)
     with torch.no_grad():
         step = torch.nn.functional.softplus(network.dt_proj.bias)
@@ -167,7 +168,7 @@ def test_it_starts_as_mamba_ssm_does(width, states):
 
 
 def test_it_is_mambapys_block():
-    """An independent implementation with the same names: it computes in float32 inside, so 1e-6 of the largest value."""
+    """An independent implementation; it computes in float32, hence 1e-6 of the largest value."""
     mambapy = pytest.importorskip("mambapy.mamba", reason="mambapy is not installed")
     network, x = layer(32, 16).double(), torch.randn(2, 60, 32, dtype=torch.float64)
     other = mambapy.MambaBlock(mambapy.MambaConfig(d_model=32, n_layers=1, d_state=16)).double()
@@ -179,7 +180,7 @@ def test_it_is_mambapys_block():
         assert far(network(x), other(x)) < 1e-6
 
 
-# ---- mamba_ssm's kernel ---------------------------------------------------------------------------------------------
+# ---- mamba_ssm's kernel --------------------------------------------------------------------------
 
 
 def install(tmp_path, monkeypatch, line):
@@ -233,7 +234,7 @@ def test_tensors_on_a_cpu_never_meet_the_kernel(dtype, monkeypatch):
 
 
 class SaysCuda(torch.Tensor):
-    """A tensor on the CPU that says it is on a GPU: enough to see what the kernel would be given."""
+    """A tensor on the CPU that claims to be on a GPU: it shows what the kernel would be given."""
 
     is_cuda = property(lambda self: True)
 

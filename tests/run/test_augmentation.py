@@ -1,4 +1,4 @@
-"""907's augmentation: whole rows upside down or rolled along levels, inputs and targets together, scalars never."""
+"""907's augmentation: rows flipped or rolled along levels, inputs with targets, no scalar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def generator(seed):
 
 
 def world(rows):
-    """Rows whose every value says where it stood: scalars below 0, level l of profile v at 100 v + l."""
+    """Return rows whose values name their places: a scalar < 0, level l of profile v 100 v + l."""
     levels = (100.0 * torch.arange(9)[:, None] + torch.arange(60)).flatten()
     return (
         torch.cat([-1.0 - torch.arange(16), levels]).expand(rows, 556).clone(),
@@ -30,7 +30,7 @@ def world(rows):
 
 
 def moves(values, scalars):
-    """What became of each profile of each row: 0 as it was, "flip", the shift of a roll (downwards), None for else."""
+    """Return what became of each profile of each row: 0 (nothing), "flip", a roll's shift, None."""
     levels = torch.arange(60)
     names = {tuple(levels.flip(0).tolist()): "flip", tuple(levels.tolist()): 0}
     names.update((tuple(levels.roll(shift).tolist()), shift) for shift in SHIFTS)

@@ -1,4 +1,4 @@
-"""Group fine-tuning end to end: seven checkpoints from one parent, one pass over them, fallbacks, kills, stale parents."""
+"""Group fine-tuning: seven checkpoints of one parent, one pass, fallbacks, kills, stale parents."""
 
 from __future__ import annotations
 
@@ -18,33 +18,22 @@ from tests.helpers.refusals import refused
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core import (
-    experiments,
-    plan,
-    receipts,
-    registry,
-)
+from leapkit.core import experiments, plan, receipts  # noqa: E402
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
 from leapkit.core.files import sha256  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
-from leapkit.core.input_hashes import InputHashes  # noqa: E402
+from leapkit.core.input_hashes import InputHashes  # noqa: E402  # noqa: E402
 from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
-from leapkit.data import (
-    checkpoints,
-    inference_set,
-)
-from leapkit.run import (
-    devices,
-    inference,
-    member,
-    training,
-)
+from leapkit.core.registry import by_id  # noqa: E402
+from leapkit.data import checkpoints, inference_set, scaling  # noqa: E402
+from leapkit.run import devices, fine_tuning, inference, member, training  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 from members.forcewithme import experiments as fwm  # noqa: E402
 from members.forcewithme.networks import build as build_fwm  # noqa: E402
 
 torch.set_num_threads(1)
-ROW, TUNED = small_run.ROW, small_run.TUNED
+PARENT = small_run.EXPERIMENT
+TUNED = small_run.TUNED
 KEPT, ALL = (2, 5), range(7)  # groups whose parent was better
 CPU = torch.device("cpu")
 
@@ -59,7 +48,7 @@ def own(folder: Path, group=None) -> RunFiles:
 
 
 def parent(folder: Path) -> RunFiles:
-    return RunFiles(folder / "outputs" / "adam" / ROW.id, ROW.id)
+    return RunFiles(folder / "outputs" / "adam" / PARENT.id, PARENT.id)
 
 
 def receipt(product: Path):
@@ -78,7 +67,7 @@ def products(folder: Path):
 
 @pytest.fixture(scope="module")
 def with_parent(tiny_world, tmp_path_factory) -> Path:
-    """A trained parent, whose receipt is made to say that it was very good at KEPT and very bad at the other groups."""
+    """A trained parent whose receipt says: very good at the groups KEPT, very bad at the others."""
     folder = tmp_path_factory.mktemp("groups") / "submission"
     assert small_run.run(small_run.arguments("reproduce", tiny_world, folder)) == 0
     path = receipts.receipt_path(parent(folder).checkpoint)
@@ -101,13 +90,13 @@ def copy_of(folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-# ---- what is made ---------------------------------------------------------------------------------------------------
+# ---- what is made --------------------------------------------------------------------------------
 
 
 def test_each_group_leaves_a_checkpoint_a_receipt_and_its_columns(tuned):
     for group in ALL:
         files = own(tuned, group)
-        assert files.checkpoint.name == "200gf_g%d.pt" % group and not files.state.exists()
+        assert files.checkpoint.name == f"200gf_g{group}.pt" and not files.state.exists()
         oof = np.load(str(files.validation_predictions))
         assert oof.shape == (96, 8 if group == 0 else 60) and oof.dtype == np.float32
         held = receipt(files.checkpoint)
@@ -126,22 +115,24 @@ def test_each_group_leaves_a_checkpoint_a_receipt_and_its_columns(tuned):
 
 def test_the_blend_is_given_all_groups_side_by_side(tuned):
     merged = np.load(str(tuned / "subs" / "adam_200gf.npy"))
-    parts = [np.load(str(own(tuned, g).validation_predictions)) for g in ALL]
-    assert merged.shape == (96, 368) and np.array_equal(merged, np.concatenate(parts, axis=1))
+    group_checkpoints = [np.load(str(own(tuned, g).validation_predictions)) for g in ALL]
+    assert merged.shape == (96, 368) and np.array_equal(
+        merged, np.concatenate(group_checkpoints, axis=1)
+    )
     held = receipt(tuned / "subs" / "adam_200gf.parquet")
     assert held["details"]["oof"] == {
         "sha256": sha256(tuned / "subs" / "adam_200gf.npy"),
         "family": "adam",
     }
-    assert held["details"]["checkpoints"] == ["200gf_g%d.pt" % g for g in ALL]
-    assert set(held["inputs"]) >= {"checkpoint 200gf_g%d" % g for g in ALL}
+    assert held["details"]["checkpoints"] == [f"200gf_g{g}.pt" for g in ALL]
+    assert set(held["inputs"]) >= {f"checkpoint 200gf_g{g}" for g in ALL}
 
 
 def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each(
     tuned, tiny_world, tmp_path
 ):
     raw = RawData(tiny_world)
-    scale = member.load_statistics(TUNED, Layout(raw, Results(tuned), tmp_path))
+    scale = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
     test = inference_set.prepare(raw, scale, tmp_path, "key")
     devices.make_repeatable(0)
     z = np.empty((len(test.ids), 368), np.float32)
@@ -168,7 +159,7 @@ def test_a_second_run_does_nothing(tuned, tiny_world, tmp_path, capsys):
     assert products(tuned) == before
 
 
-# ---- which weights a group keeps ------------------------------------------------------------------------------------
+# ---- which weights a group keeps -----------------------------------------------------------------
 
 
 def test_a_group_that_is_not_tuned_by_construction_has_the_parents_weights_and_says_so(tuned):
@@ -209,7 +200,7 @@ def test_a_group_keeps_the_parents_weights_where_the_parent_was_better_and_says_
 
 def test_the_submissions_receipt_lists_the_groups_that_kept_their_parent(tuned):
     assert receipt(tuned / "subs" / "adam_200gf.parquet")["details"]["parents"] == {
-        "200gf_g%d" % g: "of the parent adam/200" for g in (0,) + KEPT
+        f"200gf_g{g}": "of the parent adam/200" for g in (0,) + KEPT
     }
 
 
@@ -218,7 +209,7 @@ def test_without_the_rule_a_worse_group_keeps_its_own_weights(
 ):
     folder = copy_of(with_parent, tmp_path)
     always = replace(TUNED, groups=experiments.GroupRule())
-    monkeypatch.setattr(small_run, "ROWS", (ROW, always))
+    monkeypatch.setattr(small_run, "EXPERIMENTS", (PARENT, always))
     assert small_run.run(tune(tiny_world, folder)) == 0
     for group in ALL:
         assert receipt(own(folder, group).checkpoint)["details"]["weights"] == "trained"
@@ -235,16 +226,17 @@ def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
 
 
 def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path):
-    rows = registry.by_id(fwm.EXPERIMENTS)
-    child, first = rows["40-stage2"], rows["40-stage1"]
+    table = by_id(fwm.EXPERIMENTS)
+    child = table["40-stage2"]
+    first = table["40-stage1"]
     files = RunFiles(tmp_path / "outputs" / "forcewithme" / first.id, first.id)
     torch.manual_seed(1)
     checkpoints.save(build_fwm(first.network["sample"]), files.checkpoint)
     receipts.write(files.checkpoint, "training", {}, receipts.now())
     network = build_fwm(child.network["sample"])
-    start = member.Parent(child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)).weights(
-        network
-    )
+    start = fine_tuning.Parent(
+        child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)
+    ).weights(network)
     before, fresh = (
         checkpoints.read_tensors(files.checkpoint),
         network.state_dict()["fc.0.weight"].numpy(),
@@ -260,8 +252,8 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
 def test_fresh_tensors_are_a_function_of_the_recipes_seed(
     with_parent, tiny_world, tmp_path, monkeypatch
 ):
-    row = replace(TUNED, groups=None, reinitialised=("fc1.weight",))
-    monkeypatch.setattr(small_run, "ROWS", (ROW, row))
+    child = replace(TUNED, groups=None, reinitialised=("fc1.weight",))
+    monkeypatch.setattr(small_run, "EXPERIMENTS", (PARENT, child))
     started = []
     monkeypatch.setattr(
         training.checkpoints,
@@ -278,7 +270,7 @@ def test_fresh_tensors_are_a_function_of_the_recipes_seed(
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-# ---- one pass -------------------------------------------------------------------------------------------------------
+# ---- one pass ------------------------------------------------------------------------------------
 
 
 class Counted:
@@ -296,36 +288,38 @@ class Counted:
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory):
+def group_checkpoints(tmp_path_factory):
     """Seven checkpoints of one network, each with the columns of its group."""
-    folder = tmp_path_factory.mktemp("parts")
+    folder = tmp_path_factory.mktemp("group_checkpoints")
     for group in ALL:
         torch.manual_seed(group)
-        checkpoints.save(build(small_run.NETWORK), folder / ("%d.pt" % group))
-    return [inference.Weights(folder / ("%d.pt" % g), GROUPS[g]) for g in ALL]
+        checkpoints.save(build(small_run.NETWORK), folder / f"{group}.pt")
+    return [inference.GroupCheckpoint(folder / f"{g}.pt", GROUPS[g]) for g in ALL]
 
 
-def test_the_inputs_are_read_once_for_all_checkpoints(parts):
+def test_the_inputs_are_read_once_for_all_checkpoints(group_checkpoints):
     inputs = Counted(np.random.RandomState(1).randn(2200, 556).astype(np.float32))
-    blocks = list(inference.predict_parts(build(small_run.NETWORK), parts, inputs, 500, CPU))
+    blocks = list(
+        inference.predict_chunks(build(small_run.NETWORK), group_checkpoints, inputs, 500, CPU)
+    )
     assert [len(block) for block in blocks] == [1000, 1000, 200] and inputs.reads.tolist() == [
         1
     ] * 2200
 
 
-def test_memory_does_not_grow_with_the_number_of_checkpoints(parts):
+def test_memory_does_not_grow_with_the_number_of_checkpoints(group_checkpoints):
     network, inputs = build(small_run.NETWORK), np.zeros((640, 556), np.float32)
 
     def peak(chosen):
         tracemalloc.start()
-        for _ in inference.predict_parts(network, chosen, inputs, 128, CPU):
+        for _ in inference.predict_chunks(network, chosen, inputs, 128, CPU):
             pass
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
 
-    peak(parts)  # what is only ever imported and allocated once
-    assert peak(parts) < 1.05 * peak(parts[:2])
+    peak(group_checkpoints)  # what is only ever imported and allocated once
+    assert peak(group_checkpoints) < 1.05 * peak(group_checkpoints[:2])
 
 
 def test_inference_builds_one_network(tuned, tiny_world, tmp_path):
@@ -335,22 +329,26 @@ def test_inference_builds_one_network(tuned, tiny_world, tmp_path):
     argv = tune(tiny_world, folder)
     assert (
         member.main(
-            "adam", small_run.ROWS, lambda config: built.append(build(config)) or built[-1], argv
+            "adam",
+            small_run.EXPERIMENTS,
+            lambda config: built.append(build(config)) or built[-1],
+            argv,
         )
         == 0
     )
     assert len(built) == 1 and products(folder) == products(tuned)
 
 
-# ---- killed ---------------------------------------------------------------------------------------------------------
+# ---- killed --------------------------------------------------------------------------------------
 
-# In a group's training, between it and its receipt, between two groups, while the parent's weights are taken over
-# (its predictions are, the checkpoint is not), in the pass over seven checkpoints, between the merge and the parquet.
+# In a group's training, between it and its receipt, between two groups, while the parent's weights
+# are taken over (its predictions are, the checkpoint is not), in the pass over seven checkpoints,
+# between the merge and the parquet.
 _MOMENTS = {
     "leapkit.run.training._keep:2": [1, 2, 3, 4, 5, 6],
     "leapkit.core.receipts.write:2": [1, 2, 3, 4, 5, 6],
     "leapkit.run.training.train:3": [3, 4, 5, 6],
-    "leapkit.run.member.publish_copy:2": [2, 3, 4, 5, 6],
+    "leapkit.run.fine_tuning.publish_copy:2": [2, 3, 4, 5, 6],
     "leapkit.run.inference.predict:17": [],
     "leapkit.run.inference.write_submission:1": [],
 }
@@ -407,7 +405,7 @@ def test_a_trained_group_without_a_receipt_makes_no_update_again(
     assert sorted(set(updates)) == [3, 4, 5, 6] and products(folder) == products(tuned)
 
 
-# ---- stale ----------------------------------------------------------------------------------------------------------
+# ---- stale ---------------------------------------------------------------------------------------
 
 
 def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path, capsys):
@@ -431,7 +429,7 @@ def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_worl
     receipts.receipt_path(parent(folder).checkpoint).unlink()
     places = Layout(RawData(tiny_world), Results(folder), tmp_path)
     _, experiment_plan = plan.plan_experiments(
-        (ROW, TUNED), "reproduce", "sample", places, InputHashes(places.raw, HashIndex())
+        (PARENT, TUNED), "reproduce", "sample", places, InputHashes(places.raw, HashIndex())
     )
     assert [part.reason for part in experiment_plan.checkpoints] == [
         "its parent is about to be trained"

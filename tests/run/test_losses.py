@@ -48,7 +48,10 @@ def _golden_inputs():
 
 
 def _published_sum(prediction, label, beta):
-    """SL1(all) + (1/6) sum over six profiles of SL1(first differences), as models.md section 2 writes it."""
+    """SL1(all) + (1/6) sum over six profiles of SL1(first differences).
+
+    Source: docs/reference/models.md, "Losses".
+    """
     total = smooth_l1_loss(prediction, label, beta=beta)
     for profile in range(6):
         columns = slice(8 + 60 * profile, 68 + 60 * profile)

@@ -1,4 +1,4 @@
-"""A member end to end: what runs and why, what is refused and what then lies about (nothing), killed at any moment."""
+"""A member end to end: what runs and why, what is refused without a trace, kills at any moment."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ from tests.helpers import small_run
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core import (
-    errors,
-    receipts,
-)
+from leapkit.core import errors, receipts  # noqa: E402
 from leapkit.core.columns import INPUTS, LINEAR, NETWORK_INPUTS, NETWORK_TARGETS, TARGETS, ZERO  # noqa: E402
 from leapkit.core.errors import KitError  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
@@ -38,7 +35,7 @@ from members.adam.networks import build  # noqa: E402
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]
-PARQUET, RECEIPT = small_run.PARQUET, small_run.ROW.artifact + ".receipt.json"
+PARQUET, RECEIPT = small_run.PARQUET, small_run.EXPERIMENT.artifact + ".receipt.json"
 
 
 @pytest.fixture
@@ -50,11 +47,11 @@ def world(tiny_world, tmp_path) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """Stand-ins for the published checkpoints of the small row, as the team saved theirs."""
+    """Stand-ins for the published checkpoints of the small experiment, as the team saved theirs."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(8)
     for profile in ("sample", "full"):
-        network = build(small_run.ROW.network[profile])
+        network = build(small_run.EXPERIMENT.network[profile])
         (folder / profile).mkdir()
         torch.save(
             OrderedDict(("module." + k, v) for k, v in network.state_dict().items()),
@@ -72,7 +69,7 @@ def reproduced_once(tiny_world, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def reproduced(reproduced_once, tmp_path) -> Path:
-    """A submission folder in which the small row was reproduced: a copy for each test."""
+    """A submission folder in which the small experiment was reproduced: a copy for each test."""
     shutil.copytree(str(reproduced_once), str(tmp_path / "reproduced"))
     return tmp_path / "reproduced"
 
@@ -82,7 +79,7 @@ def infer_only(raw: Path, submission: Path, weights: Path, *more: str) -> List[s
 
 
 def state_of(folder: Path) -> Dict[str, tuple]:
-    """What a run that does nothing leaves as it was: every file but locks and the index of hashes."""
+    """Return all files but locks and the index of hashes: a run that does nothing leaves them."""
     return {
         str(p.relative_to(folder)): (
             p.stat().st_ino,
@@ -95,7 +92,7 @@ def state_of(folder: Path) -> Dict[str, tuple]:
 
 
 def sentence(argv: List[str], capsys) -> str:
-    """Runs the command as from a terminal; asserts that it fails with exactly one error line, and returns that line."""
+    """Run the command as from a terminal; return the one error line that it must fail with."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         errors.run_cli(small_run.run, argv)
@@ -124,14 +121,14 @@ def handlers():
     signal.signal(signal.SIGTERM, before)
 
 
-# ---- what is made ---------------------------------------------------------------------------------------------------
+# ---- what is made --------------------------------------------------------------------------------
 
 
 def test_the_real_command_line_predicts_with_a_checkpoint(tiny_world, tmp_path):
-    """python -m members.adam, the shipped row at sample width, in a process of its own."""
-    row = next(row for row in EXPERIMENTS if row.id == "200")
+    """python -m members.adam, the shipped experiment at sample width, in a process of its own."""
+    experiment = next(experiment for experiment in EXPERIMENTS if experiment.id == "200")
     (tmp_path / "weights").mkdir()
-    checkpoints.save(build(row.network["sample"]), tmp_path / "weights" / "200.pt")
+    checkpoints.save(build(experiment.network["sample"]), tmp_path / "weights" / "200.pt")
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(["shared", "."]))
     done = subprocess.run(
         [sys.executable, "-m", "members.adam"]
@@ -156,7 +153,7 @@ def test_reproducing_leaves_the_checkpoint_its_predictions_and_receipts(reproduc
         "oof.npy",
     ]
     assert visible(reproduced / "subs") == sorted(
-        [small_run.ROW.artifact + ".npy", PARQUET, RECEIPT]
+        [small_run.EXPERIMENT.artifact + ".npy", PARQUET, RECEIPT]
     )
     assert (folder / "exp200_new.parquet").read_bytes() == (
         reproduced / "subs" / PARQUET
@@ -183,7 +180,7 @@ def test_reproducing_leaves_the_checkpoint_its_predictions_and_receipts(reproduc
 
 
 def test_the_parquet_holds_what_the_formulas_say(tiny_world, reproduced):
-    """Recomputed from test.csv, the statistics and the checkpoint without the kit's own readers and scaling."""
+    """Recomputed from test.csv, statistics and checkpoint without the kit's readers and scaling."""
 
     def table(name):
         with open(str(tiny_world / "kaggle-data" / name), newline="") as handle:
@@ -201,7 +198,7 @@ def test_the_parquet_holds_what_the_formulas_say(tiny_world, reproduced):
     x = np.empty((len(test["sample_id"]), len(INPUTS)))
     for k, name in enumerate(NETWORK_INPUTS):
         values = test[name]
-        if name not in {"state_q0002_%d" % level for level in range(12, 29)}:
+        if name not in {f"state_q0002_{level}" for level in range(12, 29)}:
             values = values.astype(np.float32).astype(np.float64)
         x[:, k] = (values - mean[name]) / std[name]
     network = build(small_run.NETWORK).eval()
@@ -241,7 +238,7 @@ def test_another_batch_size_changes_nothing_but_rounding(
     tiny_world, tmp_path, weights, monkeypatch
 ):
     assert small_run.run(infer_only(tiny_world, tmp_path / "a", weights / "sample")) == 0
-    monkeypatch.setattr(small_run, "ROWS", (replace(small_run.ROW, batch=1000),))
+    monkeypatch.setattr(small_run, "EXPERIMENTS", (replace(small_run.EXPERIMENT, batch=1000),))
     assert small_run.run(infer_only(tiny_world, tmp_path / "b", weights / "sample")) == 0
     one, other = (
         pq.read_table(str(tmp_path / k / "subs" / PARQUET)).to_pandas().iloc[:, 1:].to_numpy()
@@ -250,7 +247,7 @@ def test_another_batch_size_changes_nothing_but_rounding(
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(one).max())
 
 
-# ---- what runs again, and why ---------------------------------------------------------------------------------------
+# ---- what runs again, and why --------------------------------------------------------------------
 
 
 def test_a_second_run_does_nothing_and_says_so(tiny_world, reproduced, capsys):
@@ -353,11 +350,11 @@ def test_the_other_familys_statistics_do_not_matter(world, reproduced, tiny_worl
         ("network", replace(small_run.NETWORK, silu=False), "network has changed"),
     ],
 )
-def test_a_changed_row_trains_again_and_says_why(
+def test_a_changed_experiment_trains_again_and_says_why(
     part, changed, reason, tiny_world, reproduced, capsys, monkeypatch
 ):
     both = {"sample": changed, "full": changed}
-    monkeypatch.setattr(small_run, "ROWS", (replace(small_run.ROW, **{part: both}),))
+    monkeypatch.setattr(small_run, "EXPERIMENTS", (replace(small_run.EXPERIMENT, **{part: both}),))
     assert small_run.run(small_run.arguments("reproduce", tiny_world, reproduced)) == 0
     assert "train runs: " + reason in capsys.readouterr().out
 
@@ -390,7 +387,7 @@ def test_a_removed_product_is_made_again(tiny_world, reproduced, capsys):
     assert (reproduced / "outputs" / "adam" / "200" / "oof.npy").exists()
 
 
-# ---- what is refused ------------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 def _swap_ids(world: Path) -> None:
@@ -628,7 +625,7 @@ def test_a_lock_file_that_a_killed_run_left_stops_nobody(tiny_world, tmp_path, w
     assert small_run.run(infer_only(tiny_world, tmp_path / "s", weights / "sample")) == 0
 
 
-# ---- killed ---------------------------------------------------------------------------------------------------------
+# ---- killed --------------------------------------------------------------------------------------
 
 _MOMENTS = (
     "leapkit.data.id_checker.require_ids:1",  # test.csv half prepared
@@ -636,7 +633,7 @@ _MOMENTS = (
     "leapkit.run.inference.predict:3",  # two of five batches predicted
     "leapkit.data.submission.write:1",  # all predicted, no parquet
     "leapkit.data.submission.verify:1",  # a parquet under its temporary name
-    "leapkit.run.member.publish_copy:1",  # a parquet without a receipt
+    "leapkit.run.prediction.publish_copy:1",  # a parquet without a receipt
     "leapkit.core.receipts.write:1",  # the same, a moment before the receipt
 )
 
@@ -741,7 +738,7 @@ def test_a_killed_inference_does_not_predict_again_what_it_had(
 def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(
     rows, extra, expected, tmp_path, monkeypatch
 ):
-    """The same batches whether interrupted or not: a network's rounding may depend on the size of its batch."""
+    """A network's rounding may depend on the size of its batch."""
     from leapkit.data.inference_set import InferenceSet
     from leapkit.run import inference
 
@@ -755,12 +752,14 @@ def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(
 
     monkeypatch.setattr(inference, "predict", predict)
     inputs = np.arange(144 * 556, dtype=np.float32).reshape(144, 556)
-    test = InferenceSet(["test_%d" % k for k in range(144)], inputs, np.zeros((144, 16)))
+    test = InferenceSet([f"test_{k}" for k in range(144)], inputs, np.zeros((144, 16)))
     whole = np.ascontiguousarray(inputs[:, :368]).tobytes()
     (tmp_path / "scratch").write_bytes((whole + bytes(6 * 1472))[: rows * 1472] + bytes(extra))
     monkeypatch.setattr(inference, "load", lambda *_: "")
-    parts = [inference.Weights(tmp_path / "x.pt", slice(0, 368))]
-    z = inference.predictions(None, parts, test, 32, tmp_path / "scratch", torch.device("cpu"))
+    checkpoint = inference.GroupCheckpoint(tmp_path / "x.pt", slice(0, 368))
+    z = inference.predictions(
+        None, [checkpoint], test, 32, tmp_path / "scratch", torch.device("cpu")
+    )
     assert (
         z.shape == (144, 368)
         and z.tobytes() == whole

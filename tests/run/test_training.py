@@ -1,4 +1,4 @@
-"""Training: a function of its inputs alone, however often it is killed; its stop, its schedule, its state file."""
+"""Training: a function of its inputs, however often killed; its stop, schedule and state file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,7 @@ from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, 
 from leapkit.data import scaling  # noqa: E402
 from leapkit.data.loader import Loader  # noqa: E402
 from leapkit.data.step_rows import StepRows  # noqa: E402
-from leapkit.run import (
-    inference,
-    training,
-    training_state,
-)
+from leapkit.run import inference, training, training_state  # noqa: E402
 from leapkit.run.optimisation import Schedule  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
@@ -78,7 +74,7 @@ def undisturbed(data, tmp_path_factory):
     return found
 
 
-# ---- killed and gone on with ----------------------------------------------------------------------------------------
+# ---- killed and gone on with ---------------------------------------------------------------------
 
 
 def test_the_same_run_gives_the_same_bytes(data, undisturbed, tmp_path):
@@ -98,7 +94,7 @@ def test_the_same_run_gives_the_same_bytes(data, undisturbed, tmp_path):
 def test_a_run_that_ends_at_any_evaluation_goes_on_to_the_same_bytes(
     function, nth, data, undisturbed, tmp_path, monkeypatch
 ):
-    """Before the evaluation, before its checkpoint, between checkpoint and log, between log and state."""
+    """Before the evaluation, before its checkpoint, after the checkpoint, after the log."""
     owner, name = (training_state, "save") if "." in function else (training, function)
     original, calls = getattr(owner, name), []
 
@@ -117,7 +113,10 @@ def test_a_run_that_ends_at_any_evaluation_goes_on_to_the_same_bytes(
 
 
 def test_restarts_and_augmentation_go_on_where_they_were(data, tmp_path, monkeypatch):
-    """Ended in the first cycle and again in the second; the augmentation's draws are functions of seed, epoch and step."""
+    """Ended in the first cycle and again in the second.
+
+    The augmentation's draws are functions of seed, epoch and step.
+    """
     recipe = replace(
         RECIPE,
         schedule=CosineRestarts(1, 2, 1e-6),
@@ -163,7 +162,7 @@ def test_a_run_that_ends_at_every_evaluation_still_arrives(
 
 @pytest.mark.parametrize("nth", [3, 5])
 def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, monkeypatch):
-    """Scores that drop the rate at the third evaluation and again at the fifth: a forgotten count would drop it later."""
+    """Scores drop the rate at evaluations three and five; with a lost count it would drop later."""
     table = dict(
         zip(
             [(epoch, step) for epoch in range(3) for step in (3, 6)], (0.1, 0.2, 0.0, 0.3, 0.0, 0.0)
@@ -259,12 +258,12 @@ def test_a_damaged_state_file_is_one_clear_error(data, tmp_path):
 def test_the_learning_rate_and_the_loss_in_the_log_survive_a_kill(undisturbed):
     lines = undisturbed["log.txt"].decode("utf-8").splitlines()
     assert [line.split(" lr ")[0] for line in lines] == [
-        "epoch %d step %d/6" % (epoch, step) for epoch in (1, 2, 3) for step in (3, 6)
+        f"epoch {epoch} step {step}/6" for epoch in (1, 2, 3) for step in (3, 6)
     ]
     assert any(line.endswith(" *") for line in lines)
 
 
-# ---- what it leaves -------------------------------------------------------------------------------------------------
+# ---- what it leaves ------------------------------------------------------------------------------
 
 
 def test_out_of_fold_predictions_hold_minus_zero_in_the_zero_columns(data, undisturbed, tmp_path):
@@ -298,7 +297,7 @@ def test_the_score_told_is_that_of_the_file_left(data, tmp_path):
     )
 
 
-# ---- when it stops --------------------------------------------------------------------------------------------------
+# ---- when it stops -------------------------------------------------------------------------------
 
 
 def _scores(values, monkeypatch):
@@ -392,13 +391,12 @@ def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("group, channels", [(None, range(14)), (0, range(8)), (1, [8]), (6, [13])])
 def test_a_group_trains_the_outputs_of_its_own_columns(group, channels, data, tmp_path):
-    """The others have no gradient through the head (nothing is frozen: the layers before it all move)."""
+    """The others have no gradient through the head; nothing is frozen, layers before it move."""
     torch.manual_seed(0)
     network = build(small_run.NETWORK)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    run = training.Run(
-        network, training.Task(RunFiles(tmp_path, "200", group), RECIPE, "key", group=group), CPU
-    )
+    task = training.Task(RunFiles(tmp_path, "200", group), RECIPE, "key", group=group)
+    run = training.Run(network, task, 6, CPU)
     x, y = next(data[0].in_order(96))
     training._update(run, torch.from_numpy(x), torch.from_numpy(y))
     moved = network.fc2.bias.detach() != before["fc2.bias"]
@@ -407,7 +405,7 @@ def test_a_group_trains_the_outputs_of_its_own_columns(group, channels, data, tm
 
 
 def test_a_run_that_was_killed_after_its_last_epoch_still_stops(data, tmp_path, monkeypatch):
-    """The state saved at an epoch's last evaluation must not hide that the epoch brought nothing."""
+    """The state of an epoch's last evaluation must not hide that the epoch brought nothing."""
     _scores([0.2, 0.2, 0.1, 0.1], monkeypatch)
     train(data, tmp_path, replace(RECIPE, epochs=9))
     _scores([], monkeypatch)
@@ -457,7 +455,7 @@ def test_every_epoch_shuffles_all_rows_anew(data, tmp_path, monkeypatch):
 
 @given(st.integers(1, 5000), st.integers(1, 40))
 def test_evaluations_are_evenly_spread_and_the_last_one_ends_the_epoch(steps, evaluations):
-    """models.md section 2: floor(N/n), 2 floor(N/n), ..., and the last one exactly N."""
+    """floor(N/n), 2 floor(N/n), ..., exactly N (docs/reference/models.md, "Training loop")."""
     points = training.evaluation_steps(steps, evaluations)
     assert points == sorted(set(points)) and points[-1] == steps and points[0] >= 1
     if steps >= evaluations:
@@ -466,7 +464,7 @@ def test_evaluations_are_evenly_spread_and_the_last_one_ends_the_epoch(steps, ev
         assert points == list(range(1, steps + 1))
 
 
-# ---- the learning rate ----------------------------------------------------------------------------------------------
+# ---- the learning rate ---------------------------------------------------------------------------
 
 
 def _rates(metrics, schedule=None):
@@ -483,7 +481,7 @@ def _rates(metrics, schedule=None):
 
 
 def test_the_rate_drops_at_the_third_evaluation_in_a_row_without_a_better_score():
-    """Patience 2: two evaluations are forgiven, the third drops the rate and starts the count anew."""
+    """Patience 2: two evaluations are forgiven, the third drops the rate and resets the count."""
     assert _rates([-0.5, -0.4, -0.4, -0.4, -0.4, -0.4, -0.4]) == [1e-3] * 3 + [1e-4] * 3 + [1e-5]
 
 
@@ -492,7 +490,10 @@ def test_the_rate_never_falls_below_its_floor():
 
 
 def test_a_slightly_worse_negative_score_still_counts_as_better_and_becomes_the_new_reference():
-    """models.md section 4: the relative threshold loosens below zero, so a slow decline never drops the rate."""
+    """Below zero the relative threshold loosens, so a slow decline never drops the rate.
+
+    Source: docs/reference/models.md, "Schedules".
+    """
     decline = [-0.5 * (1 - 0.9e-4) ** k for k in range(12)]
     assert decline[-1] > -0.4996, "five parts in ten thousand worse in the end"
     assert _rates(decline) == [1e-3] * 12
@@ -504,12 +505,12 @@ def test_a_positive_metric_must_be_better_by_the_threshold():
 
 
 def test_the_rate_turns_where_the_teams_log_says_it_did():
-    """197's shape: scores rise for seven epochs, then level off; 1e-4 follows three evaluations without a better one."""
+    """197's scores rise for seven epochs, then level off; after three evaluations it drops."""
     rise = [-0.70 - 0.003 * k for k in range(28)]
     assert _rates(rise + [rise[-1] + 0.001] * 3) == [1e-3] * 30 + [1e-4]
 
 
-# ---- the state file -------------------------------------------------------------------------------------------------
+# ---- the state file ------------------------------------------------------------------------------
 
 _LEAVES = st.one_of(
     st.none(),

@@ -1,1 +1,1 @@
-"""The building blocks of networks that several members share: PyTorch and nothing of the data."""
+"""Building blocks of networks that several members share: PyTorch, and nothing of the data."""

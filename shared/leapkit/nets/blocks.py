@@ -1,4 +1,7 @@
-"""Building blocks that every member's networks share: the input tensor, the output head, initialisation."""
+"""Building blocks of all members' networks: input tensor, output heads, initialisation, layers.
+
+Source: docs/reference/models.md, "Common parts".
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,39 @@ from torch.nn import functional as F
 
 from leapkit.core.columns import INPUTS, LEVELS
 
-SCALARS, PROFILES, CHANNELS = 16, 9, 25
+SCALARS = 16
+PROFILES = 9
+CHANNELS = SCALARS + PROFILES  # of the input, per level
 OUTPUTS = 14  # per level: eight scalars' shares and six tendencies
 
 
 def to_sequence(x: torch.Tensor) -> torch.Tensor:
-    """(B, 556) standardised inputs, network order -> (B, 60, 25): 16 scalars on every level, then nine profiles."""
+    """Return the sequence (B, 60, 25): 16 scalars, repeated on every level, then nine profiles.
+
+    x  (B, 556) standardised inputs, network order. Raises ValueError for another shape.
+    """
     if x.dim() != 2 or x.shape[1] != len(INPUTS):
-        raise ValueError("expected (B, %d) inputs, got %s" % (len(INPUTS), tuple(x.shape)))
+        raise ValueError(f"expected (B, {len(INPUTS)}) inputs, got {tuple(x.shape)}")
     scalars = x[:, None, :SCALARS].expand(-1, LEVELS, -1)  # (B, 60, 16)
     profiles = x[:, SCALARS:].reshape(-1, PROFILES, LEVELS).transpose(1, 2)  # (B, 60, 9)
     return torch.cat([scalars, profiles], dim=2)
 
 
 def head_mean(y: torch.Tensor) -> torch.Tensor:
-    """(B, 60, 14) -> (B, 368), network order: channels 0-7 averaged over levels, then six profiles."""
+    """Return (B, 368) targets, network order, of y (B, 60, 14).
+
+    Channels 0-7 are averaged over levels; six profiles follow.
+    """
     return torch.cat([y[:, :, :8].mean(dim=1), y[:, :, 8:].transpose(1, 2).flatten(1)], dim=1)
 
 
 def initialise_by_name(network: nn.Module) -> None:
-    """The rule of ADAM's three networks (and of Max2020's 021 and 022), by parameter name.
+    """Initialise parameters by their names, as ADAM's three networks and Max2020's 021 and 022 do.
 
-    "lstm": weight_ih Xavier uniform, weight_hh orthogonal over the whole (4h, h) matrix, bias_ih 0 with the forget
-    gate's quarter at 1, bias_hh 0. "fc": Xavier uniform, bias 0. Everything else keeps torch's default.
+    "lstm"  weight_ih Xavier uniform; weight_hh orthogonal as a whole (4h, h) matrix; bias_ih 0,
+            with the forget gate's quarter at 1; bias_hh 0
+    "fc"    weight Xavier uniform, bias 0
+    Everything else keeps torch's default.
     """
     for name, parameter in network.named_parameters():
         if "lstm" in name:
@@ -52,19 +65,23 @@ def initialise_by_name(network: nn.Module) -> None:
 
 
 def head_last(y: torch.Tensor) -> torch.Tensor:
-    """(B, 60, 14) -> (B, 368), network order: channels 0-7 of the lowest level, then six profiles."""
+    """Return (B, 368) targets, network order, of y (B, 60, 14).
+
+    Channels 0-7 are taken from the lowest level; six profiles follow.
+    """
     return torch.cat([y[:, -1, :8], y[:, :, 8:].transpose(1, 2).flatten(1)], dim=1)
 
 
 def gelu(x: torch.Tensor) -> torch.Tensor:
-    """GELU (exact, by erf) with the right gradient everywhere.
+    """Return GELU(x), exact by erf, with the right gradient on every stack.
 
-    On a CPU torch 1.10 and 1.12 compute a wrong gradient, from memory that is not theirs, where the one that comes in is
-    not contiguous, as behind a batch-first LSTM or a transposition. tests/test_networks_members.py shows it.
+    On a CPU torch 1.10 and 1.12 compute a wrong gradient, from memory that is not theirs, if the
+    incoming gradient is not contiguous, as behind a batch-first LSTM or a transposition.
+    tests/members/test_networks_members.py shows it.
     """
     y = F.gelu(x)
     if y.requires_grad and not y.is_cuda:
-        y.register_hook(_contiguous)
+        y.register_hook(_contiguous)  # type: ignore[no-untyped-call, unused-ignore]
     return y
 
 
@@ -80,7 +97,7 @@ class Gelu(nn.Module):
 
 
 class BiLSTM(nn.LSTM):
-    """A bidirectional LSTM over levels that returns its output alone: (B, 60, inputs) -> (B, 60, 2 hidden)."""
+    """A bidirectional LSTM over levels, its output alone: (B, 60, inputs) -> (B, 60, 2 hidden)."""
 
     def __init__(self, inputs: int, hidden: int, layers: int = 1) -> None:
         super().__init__(inputs, hidden, layers, batch_first=True, bidirectional=True)
@@ -90,7 +107,7 @@ class BiLSTM(nn.LSTM):
 
 
 class SelfAttention(nn.MultiheadAttention):
-    """Plain multi-head self-attention over levels, without skip or norm: (B, 60, width) -> the same shape."""
+    """Multi-head self-attention over levels, without skip or norm: (B, 60, width) -> the same."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__(width, heads, batch_first=True)
@@ -100,10 +117,11 @@ class SelfAttention(nn.MultiheadAttention):
 
 
 class LstmBlock(nn.Module):
-    """ForcewithMe's block, post-norm as a transformer layer with a two-layer BiLSTM in place of attention.
+    """ForcewithMe's block: a post-norm transformer layer with a two-layer BiLSTM for attention.
 
-    (B, 60, width) -> the same shape: y = norm1(x + BiLSTM(x)); norm2(y + FFN(y)). The LayerNorms run over levels and
-    features. `skip` is False in a network whose first block has no skip around its LSTM.
+    (B, 60, width) -> the same shape: y = norm1(x + BiLSTM(x)); norm2(y + FFN(y)). The LayerNorms
+    run over levels and features. Without `skip` the block has no skip around its LSTM: y =
+    norm1(BiLSTM(x)).
     """
 
     def __init__(self, width: int, skip: bool = True) -> None:
@@ -119,4 +137,5 @@ class LstmBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.lstm_layer(x)
         y = self.norm1(x + y if self.skip else y)
-        return self.norm2(y + self.feed_forward(y))
+        z: torch.Tensor = self.norm2(y + self.feed_forward(y))
+        return z

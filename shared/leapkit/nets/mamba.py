@@ -1,8 +1,9 @@
-"""Mamba (selective state space) layers in plain PyTorch, with mamba_ssm's names and shapes (reference/models.md 3).
+"""Mamba (selective state space) layers in plain PyTorch, with mamba_ssm's names and shapes.
 
-Three forms of the scan compute the same function: `scan_reference` is the formula, `scan` never holds all states at
-once and is what runs, and mamba_ssm's CUDA kernel takes over where that package is installed and the tensors are on a
-GPU. tests/test_mamba.py compares them, gradients included.
+Three forms of the scan compute the same function: `scan_reference` is the formula; `scan` is what
+runs, and never holds all states at once; mamba_ssm's CUDA kernel takes over if that package is
+installed and the tensors are on a GPU. tests/nets/test_mamba.py compares them, gradients included.
+Source: docs/reference/models.md, "Mamba".
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ def scan_reference(
     C: torch.Tensor,
     D: torch.Tensor,
 ) -> torch.Tensor:
-    """The selective scan as its formula: h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t; y_t = h_t . C_t + D u_t.
+    """Return the selective scan, computed as its formula says.
+
+    h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t
+    y_t = h_t . C_t + D u_t
 
     u, delta  (batch, levels, inner)
     A         (inner, states), negative
@@ -48,9 +52,9 @@ def scan_reference(
 class _Scan(torch.autograd.Function):
     """`scan_reference` without the (batch, levels, inner, states) tensors, forwards and backwards.
 
-    States lie as (batch, states, inner), so that every elementwise loop runs along memory. Going forwards one state is
-    held; for training the state before every _CHUNK-th level is kept, and a chunk's states are computed again on the
-    way back.
+    States are stored as (batch, states, inner), so that every elementwise loop runs along memory.
+    The forward pass holds one state. For training it saves the state before every _CHUNK-th level,
+    and the backward pass computes the states of a chunk again.
     """
 
     @staticmethod
@@ -62,61 +66,64 @@ class _Scan(torch.autograd.Function):
         B: torch.Tensor,
         C: torch.Tensor,
     ) -> torch.Tensor:
-        At, du = A.t().contiguous(), delta * u
+        At = A.t().contiguous()
+        du = delta * u
         y = torch.empty_like(u)
-        keep = any(ctx.needs_input_grad)
-        kept = u.new_empty(((u.shape[1] + _CHUNK - 1) // _CHUNK if keep else 0, len(u)) + At.shape)
-        rows = _rows_at_a_time(u, At)
-        for at in range(0, len(u), rows):
-            own = slice(at, at + rows)
-            h = u.new_zeros((len(u[own]),) + At.shape)  # (rows, states, inner)
+        trains = any(ctx.needs_input_grad)
+        chunks = (u.shape[1] + _CHUNK - 1) // _CHUNK if trains else 0
+        saved = u.new_empty((chunks, len(u)) + At.shape)
+        block = _rows_at_a_time(u, At)
+        for start in range(0, len(u), block):
+            rows = slice(start, start + block)
+            h = u.new_zeros((len(u[rows]),) + At.shape)  # (rows, states, inner)
             decay = torch.empty_like(h)
             for level in range(u.shape[1]):
-                if keep and level % _CHUNK == 0:
-                    kept[level // _CHUNK, own] = h
-                _step(h, decay, delta[own, level], du[own, level], At, B[own, level])
-                torch.bmm(C[own, level, None], h, out=y[own, level, None])
-        ctx.save_for_backward(u, delta, A, B, C, kept)
+                if trains and level % _CHUNK == 0:
+                    saved[level // _CHUNK, rows] = h
+                _step(h, decay, delta[rows, level], du[rows, level], At, B[rows, level])
+                torch.bmm(C[rows, level, None], h, out=y[rows, level, None])
+        ctx.save_for_backward(u, delta, A, B, C, saved)
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:  # type: ignore[override]
-        u, delta, A, B, C, kept = ctx.saved_tensors
-        At, du = A.t().contiguous(), delta * u
-        d_delta, d_du, d_A = torch.empty_like(u), torch.empty_like(u), torch.zeros_like(At)
-        d_B, d_C = torch.empty_like(B), torch.empty_like(C)
-        rows, levels = _rows_at_a_time(u, At, _CHUNK), u.shape[1]
-        for at in range(0, len(u), rows):
-            own = slice(at, at + rows)
-            d_h = u.new_zeros((len(u[own]),) + At.shape)  # of the state that follows
-            for chunk in reversed(range(len(kept))):
+    def backward(  # type: ignore[override, unused-ignore]
+        ctx: Any, grad: torch.Tensor
+    ) -> Tuple[Optional[torch.Tensor], ...]:
+        u, delta, A, B, C, saved = ctx.saved_tensors
+        At = A.t().contiguous()
+        du = delta * u
+        d_delta = torch.empty_like(u)
+        d_du = torch.empty_like(u)
+        d_A = torch.zeros_like(At)
+        d_B = torch.empty_like(B)
+        d_C = torch.empty_like(C)
+        levels = u.shape[1]
+        block = _rows_at_a_time(u, At, _CHUNK)
+        for start in range(0, len(u), block):
+            rows = slice(start, start + block)
+            d_h = u.new_zeros((len(u[rows]),) + At.shape)  # of the state that follows
+            for chunk in reversed(range(len(saved))):
                 first = chunk * _CHUNK
                 last = min(first + _CHUNK, levels)
-                states, decays = (
-                    [kept[chunk, own]],
-                    [],
-                )  # h_{first-1}, ..., h_{last-1}; exp(delta A)
+                states = [saved[chunk, rows]]  # h_{first-1}, ..., h_{last-1}
+                decays = []  # exp(delta A) of levels first, ..., last-1
                 for level in range(first, last):
-                    h, decay = states[-1].clone(), torch.empty_like(d_h)
-                    _step(h, decay, delta[own, level], du[own, level], At, B[own, level])
+                    h = states[-1].clone()
+                    decay = torch.empty_like(d_h)
+                    _step(h, decay, delta[rows, level], du[rows, level], At, B[rows, level])
                     states.append(h)
                     decays.append(decay)
                 for level in reversed(range(first, last)):
-                    h, before, decay = (
-                        states[level - first + 1],
-                        states[level - first],
-                        decays[level - first],
-                    )
-                    dy = grad[own, level]  # (rows, inner)
-                    d_C[own, level] = torch.bmm(h, dy[:, :, None])[:, :, 0]
-                    d_h += C[own, level, :, None] * dy[:, None]
-                    d_B[own, level] = torch.bmm(d_h, du[own, level, :, None])[:, :, 0]
-                    d_du[own, level] = torch.bmm(B[own, level, None], d_h)[:, 0]
-                    d_h *= decay
-                    before = before * d_h  # gradient of the exponent delta A
-                    d_delta[own, level] = (before * At).sum(dim=1)
-                    d_A += (before * delta[own, level, None]).sum(dim=0)
+                    dy = grad[rows, level]  # (rows, inner)
+                    d_C[rows, level] = torch.bmm(states[level - first + 1], dy[:, :, None])[:, :, 0]
+                    d_h += C[rows, level, :, None] * dy[:, None]
+                    d_B[rows, level] = torch.bmm(d_h, du[rows, level, :, None])[:, :, 0]
+                    d_du[rows, level] = torch.bmm(B[rows, level, None], d_h)[:, 0]
+                    d_h *= decays[level - first]
+                    d_exponent = states[level - first] * d_h  # the exponent is delta A
+                    d_delta[rows, level] = (d_exponent * At).sum(dim=1)
+                    d_A += (d_exponent * delta[rows, level, None]).sum(dim=0)
         return d_du * delta, d_delta + d_du * u, d_A.t(), d_B, d_C
 
 
@@ -128,13 +135,13 @@ def _step(
     At: torch.Tensor,
     B: torch.Tensor,
 ) -> None:
-    """h (rows, states, inner) one level on, in place; leaves exp(delta A) in `decay`."""
+    """Advance h (rows, states, inner) by one level, in place; write exp(delta A) into `decay`."""
     torch.mul(delta[:, None], At, out=decay).exp_()
     h.mul_(decay).addcmul_(B[:, :, None], du[:, None])
 
 
 def _rows_at_a_time(u: torch.Tensor, At: torch.Tensor, states: int = 1) -> int:
-    """All rows on a GPU; on a CPU as many as keep `states` of the states in its cache."""
+    """Return all rows on a GPU; on a CPU as many as keep `states` states in its cache."""
     if u.is_cuda:
         return max(1, len(u))
     return max(1, _CACHE // (At.numel() * u.element_size() * states))
@@ -148,35 +155,38 @@ def scan(
     C: torch.Tensor,
     D: torch.Tensor,
 ) -> torch.Tensor:
-    """Equal to `scan_reference`; memory of one state, or of sixteen or so while training, instead of sixty."""
+    """Return what `scan_reference` does, in the memory of one state (in training sixteen)."""
     kernel = _cuda_kernel() if u.is_cuda and u.dtype == torch.float32 else None
     if kernel is not None:
         by_level = [t.transpose(1, 2).contiguous() for t in (u, delta, B, C)]
         return kernel(by_level[0], by_level[1], A, by_level[2], by_level[3], D).transpose(1, 2)
-    y: torch.Tensor = _Scan.apply(u, delta, A, B, C)  # type: ignore[no-untyped-call]
+    y: torch.Tensor = _Scan.apply(u, delta, A, B, C)  # type: ignore[no-untyped-call, unused-ignore]
     return y + D * u
 
 
-@functools.lru_cache(
-    maxsize=None
-)  # a package that cannot be imported would be tried again at every step
+# Cached: a package that cannot be imported would be tried again at every step.
+@functools.lru_cache(maxsize=None)
 def _cuda_kernel() -> Optional[Callable[..., torch.Tensor]]:
-    """mamba_ssm's fused scan, where it is installed."""
+    """Return mamba_ssm's fused scan, None if it cannot be used."""
     try:
         from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
-    except (
-        Exception
-    ):  # not installed, or built for another torch: whatever its extension says when it loads
+    # Not installed, or built for another torch: its extension may raise anything when it loads.
+    except Exception:
         return None
     return selective_scan_fn  # type: ignore[no-any-return]
 
 
 class Mamba(nn.Module):
-    """mamba_ssm 2.1.0's `Mamba` with d_conv 4 and expand 2: (B, L, width) -> (B, L, width), from level 0 downwards."""
+    """mamba_ssm 2.1.0's `Mamba` with d_conv 4 and expand 2, from level 0 downwards.
+
+    (B, L, width) -> (B, L, width)
+    """
 
     def __init__(self, width: int, states: int) -> None:
         super().__init__()
-        inner, self.rank, self.states = 2 * width, math.ceil(width / 16), states
+        inner = 2 * width
+        self.rank = math.ceil(width / 16)
+        self.states = states
         self.A_log = nn.Parameter(
             torch.log(torch.arange(1, states + 1, dtype=torch.float32)).repeat(inner, 1)
         )
@@ -191,7 +201,7 @@ class Mamba(nn.Module):
     def _initialise_steps(
         self, smallest: float = 1e-3, largest: float = 1e-1, floor: float = 1e-4
     ) -> None:
-        """Step sizes log-uniform in [smallest, largest]: the bias is softplus^-1 of them."""
+        """Draw step sizes log-uniformly in [smallest, largest]; the bias is softplus^-1 of them."""
         nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
         span = math.log(largest) - math.log(smallest)
         step = torch.exp(torch.rand(len(self.dt_proj.bias)) * span + math.log(smallest)).clamp(
@@ -202,11 +212,12 @@ class Mamba(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         u, z = self.in_proj(x).chunk(2, dim=2)  # (B, L, inner) each
-        u = self.conv1d(u.transpose(1, 2))[:, :, : x.shape[1]].transpose(
-            1, 2
-        )  # causal: three zeros before level 0
+        # Causal: three zeros before level 0, and what the padding adds below the last level is cut
+        # off.
+        u = self.conv1d(u.transpose(1, 2))[:, :, : x.shape[1]].transpose(1, 2)
         u = F.silu(u).contiguous()
         low, B, C = self.x_proj(u).split([self.rank, self.states, self.states], dim=2)
         delta = F.softplus(self.dt_proj(low))  # (B, L, inner)
         y = scan(u, delta, -torch.exp(self.A_log), B.contiguous(), C.contiguous(), self.D)
-        return self.out_proj(y * F.silu(z))
+        out: torch.Tensor = self.out_proj(y * F.silu(z))
+        return out

@@ -1,4 +1,7 @@
-"""The residual LSTM stack: reslstm and gf037 of ForcewithMe, 014 to 022 of Max2020 (reference/models.md section 3)."""
+"""The residual LSTM stack: reslstm and gf037 of ForcewithMe, 014 to 022 of Max2020.
+
+Source: docs/reference/models.md, "Residual stack".
+"""
 
 from __future__ import annotations
 
@@ -23,20 +26,22 @@ from leapkit.nets.mamba import Mamba
 class ResidualLstm(nn.Module):
     """(B, 556) standardised inputs -> (B, 368) standardised targets, both in network order.
 
-    The published members differ only in which layers mix, which save and where a GELU stands, so networks with equal
-    tensors compute different functions: reslstm and 014 have the same names and shapes.
+    The published networks differ only in which layers mix, which save, and which LayerNorms a GELU
+    follows. So networks with equal tensors can compute different functions: reslstm and 014 have
+    the same names and shapes.
     """
 
     def __init__(self, config: ResidualStack) -> None:
         super().__init__()
-        self.config, width = config, 2 * config.hidden
+        self.config = config
+        width = 2 * config.hidden
         if config.mamba_state:
             self.mamba_layers = nn.ModuleList(
                 [Mamba(width, config.mamba_state) for _ in range(config.layers)]
             )
         self.lstm_stack = nn.ModuleDict(
             {
-                "lstm%d" % (i + 1): BiLSTM(width if i else CHANNELS, config.hidden)
+                f"lstm{i + 1}": BiLSTM(width if i else CHANNELS, config.hidden)
                 for i in range(config.layers)
             }
         )

@@ -1,4 +1,4 @@
-"""The device, and the switches that make a run repeat itself."""
+"""The device, settings of numerical libraries, and the switches that make a run repeat itself."""
 
 from __future__ import annotations
 
@@ -13,40 +13,53 @@ import torch
 from leapkit.core.errors import KitError
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`auto` takes the GPU where this torch has one that it was built for. Raises KitError when `cuda` cannot be had."""
-    usable = torch.cuda.is_available()
-    if usable:
-        major, minor = torch.cuda.get_device_capability()
-        # A wheel runs on its own architectures and on later minor versions of the same generation, no further.
-        built = [
-            a[3:] for a in torch.cuda.get_arch_list() if a.startswith("sm_") and a[3:].isdigit()
-        ]
-        usable = any(int(a[:-1]) == major and int(a[-1]) <= minor for a in built)
-        if not usable:
-            reason = "this torch %s knows no GPU of compute capability %d.%d" % (
-                torch.__version__,
-                major,
-                minor,
+def choose_device(requested: str) -> torch.device:
+    """Return the device for "auto", "cpu" or "cuda".
+
+    "auto" takes the GPU if this torch was built for it. Raises KitError if "cuda" is requested and
+    cannot be used.
+    """
+    if not torch.cuda.is_available():
+        if requested == "cuda":
+            raise KitError(
+                "torch sees no GPU",
+                "DEVICE",
+                "use DEVICE=cpu, or start the container with compose.gpu.yaml",
             )
-            if wanted == "cuda":
-                raise KitError(reason, "DEVICE", "use STACK=modern, or DEVICE=cpu")
-            print(f"device: cpu, because {reason} (STACK=modern may)", flush=True)
-    if wanted == "cuda" and not usable:
-        raise KitError(
-            "torch sees no GPU",
-            "DEVICE",
-            "use DEVICE=cpu, or start the container with compose.gpu.yaml",
-        )
-    return torch.device("cuda" if wanted != "cpu" and usable else "cpu")
+        return torch.device("cpu")
+    obstacle = _obstacle_to_gpu()
+    if obstacle and requested == "cuda":
+        raise KitError(obstacle, "DEVICE", "use STACK=modern, or DEVICE=cpu")
+    if obstacle:
+        print(f"device: cpu, because {obstacle} (STACK=modern may)", flush=True)
+    return torch.device("cpu" if obstacle or requested == "cpu" else "cuda")
+
+
+def _obstacle_to_gpu() -> str:
+    """Return why this torch cannot use the GPU that it sees, "" if it can."""
+    major, minor = torch.cuda.get_device_capability()
+    # A wheel runs on its own architectures and on later minor versions of the same generation, no
+    # further.
+    architectures = [
+        name[3:]
+        for name in torch.cuda.get_arch_list()
+        if name.startswith("sm_") and name[3:].isdigit()
+    ]
+    if any(int(name[:-1]) == major and int(name[-1]) <= minor for name in architectures):
+        return ""
+    return f"this torch {torch.__version__} knows no GPU of compute capability {major}.{minor}"
 
 
 def tune_libraries() -> None:
-    """Settings that libraries read when they are first used, here and in the processes started from here.
+    """Set environment variables that MKL and glibc read at first use.
 
-    The MKL of torch 1.10 and 1.12 takes its slowest kernels on an AMD processor unless it is told that AVX2 is there:
-    2.4 times in matrix products, a third off a training step. glibc hands large blocks back to the kernel, and a training
-    loop asks for them again at every step: up to a third off, in processes started from here. What the user has set stays.
+    Call before the first matrix product; processes started later inherit them. What the user has
+    set stays.
+
+    The MKL of torch 1.10 and 1.12 takes its slowest kernels on an AMD processor unless it is told
+    that AVX2 exists. Telling it makes matrix products 2.4 times as fast and takes a third off a
+    training step. glibc returns large blocks to the kernel, and a training loop asks for them again
+    at every step: up to a third of the time, saved in processes started from here.
     """
     try:
         with open("/proc/cpuinfo") as handle:
@@ -64,10 +77,11 @@ def tune_libraries() -> None:
 
 
 def make_repeatable(seed: int) -> None:
-    """Seeds every generator and turns off what trades repeatability or exactness for speed.
+    """Seed every generator, and turn off what trades repeatability or exactness for speed.
 
-    TF32 is off, unlike in the team's runs (its effect on R2 is about 2e-6), and so is the inference fast path of
-    torch's attention, which torch 1.10 does not have: both stacks then compute the same function.
+    TF32 is off, unlike in the team's runs (its effect on R2 is about 2e-6). So is the inference
+    fast path of torch's attention, which torch 1.10 does not have: both stacks then compute the
+    same function.
     """
     random.seed(seed)
     np.random.seed(seed)
@@ -82,7 +96,7 @@ def make_repeatable(seed: int) -> None:
 
 
 def random_state() -> Dict[str, torch.Tensor]:
-    """Torch's generators: all that a training step draws from (dropout)."""
+    """Return the state of torch's generators: all that a training step draws from (dropout)."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -96,13 +110,14 @@ def restore_random_state(state: Dict[str, torch.Tensor]) -> None:
 
 
 def gpus() -> List[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return named or [str(k) for k in range(torch.cuda.device_count())]
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    names = [name for name in visible if name.strip()]
+    return names or [str(number) for number in range(torch.cuda.device_count())]
 
 
 def peak_memory() -> Dict[str, float]:
-    """The most memory that this process held so far, in GB."""
+    """Return the most memory that this process has held so far, in GB."""
     peak = {"GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
     if torch.cuda.is_available():
         peak["GPU GB"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
@@ -110,6 +125,6 @@ def peak_memory() -> Dict[str, float]:
 
 
 def describe(device: torch.device) -> Dict[str, Any]:
-    """What computed, for a receipt."""
+    """Return what computed, for a receipt."""
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     return {"device": name, "threads": torch.get_num_threads(), "cores": os.cpu_count()}

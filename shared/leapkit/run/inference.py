@@ -1,7 +1,8 @@
-"""From checkpoints and the test set to a verified, receipted submission parquet.
+"""From checkpoints and the test set to predictions and a verified submission parquet.
 
-Predictions are appended to a scratch file in whole stretches, so that a killed run goes on where it was; the parquet is
-written from that file, verified under a temporary name and renamed. The member gives it its receipt last of all.
+Predictions are appended to a scratch file in whole chunks, so that a killed run continues where it
+was. The parquet is written from that file, verified under a temporary name and renamed.
+leapkit.run.prediction writes its receipt.
 """
 
 from __future__ import annotations
@@ -23,62 +24,72 @@ from leapkit.data.inference_set import InferenceSet, LazyRows
 from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 
-_ROW = 4 * len(TARGETS)
-_STRETCH = 1 << 16  # rows, on a GPU: 240 MB of inputs and predictions
+_ROW_BYTES = 4 * len(TARGETS)
+# Rows of a chunk. On a GPU: 240 MB of inputs and predictions. On a CPU a thousand rows take so long
+# that reading weights costs nothing beside them, and a killed run loses little.
+_GPU_CHUNK = 1 << 16
+_CPU_CHUNK = 1 << 10
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A checkpoint and the targets (network order) that are taken from its predictions."""
+class GroupCheckpoint:
+    """A checkpoint, and the targets (network order) that are taken from its predictions."""
 
-    checkpoint: Path
-    columns: slice
+    path: Path
+    targets: slice
 
 
-def predict_parts(
+def predict_chunks(
     network: nn.Module,
-    parts: Sequence[Weights],
+    group_checkpoints: Sequence[GroupCheckpoint],
     inputs: Union[np.ndarray, LazyRows],
     batch: int,
     device: torch.device,
     start: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Yields (n, 368) float32 predictions of the rows from `start` on; every part's network fills its own columns.
+    """Yield (n, 368) float32 predictions of the rows from `start` on, standardised, network order.
 
-    One pass over the inputs, one network in memory: at each stretch of rows its weights are exchanged, seven times for
-    seven checkpoints, which costs what reading them does. Batches are those of seven separate passes.
+    For each chunk, each group's checkpoint is loaded in turn into the one network, and only that
+    group's targets are kept. So the inputs are read once and one network is in memory. Batches are
+    those of seven separate passes.
     """
-    # On a CPU a thousand rows take so long that reading weights is nothing beside it, and a point to go on from is welcome.
-    stretch = batch * max(1, (1024 if device.type == "cpu" else _STRETCH) // batch)
-    for at in range(start, len(inputs), stretch):
-        here = np.array(inputs[at : at + stretch])
-        filled = np.empty((len(here), len(TARGETS)), dtype=np.float32)
-        for part in parts:
-            if at == start or len(parts) > 1:
-                load(network, part.checkpoint)
+    largest = _CPU_CHUNK if device.type == "cpu" else _GPU_CHUNK
+    chunk_rows = batch * max(1, largest // batch)
+    for first in range(start, len(inputs), chunk_rows):
+        chunk = np.array(inputs[first : first + chunk_rows])
+        predictions = np.empty((len(chunk), len(TARGETS)), dtype=np.float32)
+        for checkpoint in group_checkpoints:
+            if first == start or len(group_checkpoints) > 1:
+                load(network, checkpoint.path)
             row = 0
-            for block in predict(network, here, batch, device):
-                filled[row : row + len(block), part.columns] = block[:, part.columns]
+            for block in predict(network, chunk, batch, device):
+                rows = slice(row, row + len(block))
+                predictions[rows, checkpoint.targets] = block[:, checkpoint.targets]
                 row += len(block)
-        yield filled
+        yield predictions
 
 
 def predict(
     network: nn.Module, inputs: np.ndarray, batch: int, device: torch.device
 ) -> Iterator[np.ndarray]:
-    """Yields (n, 368) float32 predictions, standardised, network order, `batch` rows at a time, in order."""
+    """Yield predictions in order, `batch` rows at a time.
+
+    inputs  (N, 556) float32, standardised, network order
+    yields  (n, 368) float32, standardised, network order
+    """
     network.eval()
     with torch.no_grad():
-        for at in range(0, len(inputs), batch):
-            # A copy: memory-mapped inputs are read only, and torch wants memory that it may own.
-            block = torch.from_numpy(np.array(inputs[at : at + batch])).to(device)
+        for start in range(0, len(inputs), batch):
+            # A copy: memory-mapped inputs are read-only, and torch wants memory that it may write
+            # to.
+            block = torch.from_numpy(np.array(inputs[start : start + batch])).to(device)
             yield network(block).float().cpu().numpy()
 
 
 def load(network: nn.Module, checkpoint: Path) -> str:
-    """Strict; returns the prefix of the tensors' names in the file.
+    """Load a checkpoint into `network`; return the prefix of its tensors' names: `module.` or "".
 
-    Raises KitError for a checkpoint that is missing, damaged, hostile or another network's.
+    Raises KitError if the file is damaged, hostile, or of another network.
     """
     prefix, tensors = checkpoints.read_state(checkpoint)
     checkpoints.load_into(network, tensors, checkpoint)
@@ -87,47 +98,61 @@ def load(network: nn.Module, checkpoint: Path) -> str:
 
 def predictions(
     network: nn.Module,
-    parts: Sequence[Weights],
-    test: InferenceSet,
+    group_checkpoints: Sequence[GroupCheckpoint],
+    test_set: InferenceSet,
     batch: int,
     scratch: Path,
     device: torch.device,
 ) -> np.ndarray:
-    """(N, 368) float32 predictions, standardised, network order, as a read-only map of `scratch`.
+    """Return the predictions of the test set as a read-only map of the file `scratch`.
 
-    Goes on with what `scratch` holds already. The caller names it after everything that decides its content.
+    They are (N, 368) float32, standardised, network order.
+
+    Continues after the whole batches that `scratch` already holds. The caller names that file after
+    everything that decides its content. Raises KitError if the disk is full or an output is not
+    finite.
     """
-    count = len(test.ids)
-    require_free(scratch, count * _ROW, "the predictions")
+    count = len(test_set.ids)
+    require_free(scratch, count * _ROW_BYTES, "the predictions")
     with explain_os_errors(scratch), open(scratch, "ab") as handle:
-        done = handle.tell() // _ROW
-        done = (
-            count if done >= count else done - done % batch
-        )  # the same batches whether interrupted or not
-        handle.truncate(done * _ROW)
+        done = _whole_batches(handle.tell() // _ROW_BYTES, count, batch)
+        handle.truncate(done * _ROW_BYTES)
         with progress(total=count, initial=done, desc="predicting", unit="row") as bar:
-            for block in predict_parts(network, parts, test.inputs, batch, device, done):
-                if not np.isfinite(block).all():
+            for chunk in predict_chunks(
+                network, group_checkpoints, test_set.inputs, batch, device, done
+            ):
+                if not np.isfinite(chunk).all():
                     raise KitError(
                         "the network's output is NaN or infinite",
                         "inference",
-                        "check the checkpoint and test.csv for odd values",
+                        "check the checkpoint, and test.csv for unusual values",
                     )
-                handle.write(block.tobytes())
+                handle.write(chunk.tobytes())
                 handle.flush()
                 os.fsync(handle.fileno())
-                bar.update(len(block))
+                bar.update(len(chunk))
     return np.memmap(str(scratch), dtype=np.float32, mode="r").reshape(-1, len(TARGETS))
 
 
-def write_submission(path: Path, z: np.ndarray, test: InferenceSet, statistics: Scaling) -> None:
-    """Writes, verifies and renames a member's parquet from network output z (N, 368) float32."""
+def _whole_batches(rows: int, count: int, batch: int) -> int:
+    """Return how many of the rows in a scratch file count as predicted.
 
-    def blocks() -> Iterator[np.ndarray]:
-        for at in range(0, len(z), submission.ROW_GROUP):
-            here = slice(at, at + submission.ROW_GROUP)
-            yield statistics.raw(np.asarray(z[here]), np.asarray(test.q0002[here]))
+    Half a batch does not: the batches are then the same whether the run was interrupted or not.
+    """
+    return count if rows >= count else rows - rows % batch
+
+
+def write_submission(path: Path, z: np.ndarray, test_set: InferenceSet, scaling: Scaling) -> None:
+    """Write, verify and rename an experiment's parquet.
+
+    z  (N, 368) float32 network output, standardised, network order
+    """
+
+    def raw_chunks() -> Iterator[np.ndarray]:
+        for start in range(0, len(z), submission.ROW_GROUP):
+            rows = slice(start, start + submission.ROW_GROUP)
+            yield scaling.raw(np.asarray(z[rows]), np.asarray(test_set.q0002[rows]))
 
     with atomic(path) as temporary:
-        submission.write(temporary, test.ids, blocks())
-        submission.verify(temporary, test.ids, test.q0002, name=path)
+        submission.write(temporary, test_set.ids, raw_chunks())
+        submission.verify(temporary, test_set.ids, test_set.q0002, name=path)

@@ -1,4 +1,4 @@
-"""The team's training losses (reference/models.md section 2; golden values in reference/parity/losses.json)."""
+"""The team's training losses (docs/reference/models.md, "Losses")."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from leapkit.core.columns import GROUPS, LEVELS
 
 
 def loss_all(prediction: torch.Tensor, label: torch.Tensor, beta: float) -> torch.Tensor:
-    """SmoothL1 over all columns plus that of the first differences along levels, averaged over six profiles.
+    """Return SmoothL1 over all targets plus SmoothL1 of the profiles' first differences.
 
-    prediction, label (B, 368), standardised, network order -> scalar. ZuiYe's difference loss: the second term makes
-    a profile's shape count, not only its values.
+    The differences are along levels, and averaged over six profiles.
+    prediction, label (B, 368), standardised, network order -> scalar. The second term is ZuiYe's
+    difference loss: with it a profile's shape counts, not only its values.
     """
     p = prediction[:, 8:].reshape(-1, 6, LEVELS)
     y = label[:, 8:].reshape(-1, 6, LEVELS)
@@ -22,10 +23,12 @@ def loss_all(prediction: torch.Tensor, label: torch.Tensor, beta: float) -> torc
 
 
 def loss_group(prediction: torch.Tensor, label: torch.Tensor, group: int) -> torch.Tensor:
-    """SmoothL1 (beta 1, as everybody's fine-tuning) over one group's columns, and of a profile's first differences.
+    """Return SmoothL1 over one group's targets, plus that of a profile's first differences.
 
-    prediction, label (B, 368), standardised, network order -> scalar; group 0 is the eight scalars.
+    prediction, label (B, 368), standardised, network order -> scalar. Group 0 is the eight scalars.
+    Beta is 1, as in everybody's fine-tuning.
     """
-    p, y = prediction[:, GROUPS[group]], label[:, GROUPS[group]]
+    p = prediction[:, GROUPS[group]]
+    y = label[:, GROUPS[group]]
     loss = smooth_l1_loss(p, y)
     return loss if group == 0 else loss + smooth_l1_loss(p[:, 1:] - p[:, :-1], y[:, 1:] - y[:, :-1])

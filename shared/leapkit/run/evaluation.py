@@ -1,0 +1,55 @@
+"""When an epoch is evaluated, and the score of a network on the validation rows."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Callable, List
+
+import numpy as np
+import torch
+from torch import nn
+
+from leapkit.core.columns import TARGETS, ZERO, kaggle_positions, network_positions
+from leapkit.data.loader import Loader
+from leapkit.data.scaling import Scaling
+from leapkit.data.score import R2, Score, score_network_order, validation_r2
+
+
+def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int]:
+    """Return the steps of an epoch (from 1) after which to evaluate, in order.
+
+    They are floor(steps / evaluations) apart, and the last one is the epoch's end. The first
+    `skipped` are left out.
+    """
+    apart = max(1, steps // evaluations)
+    inside = {apart * k for k in range(1 + skipped, evaluations) if apart * k < steps}
+    return sorted(inside | {steps})
+
+
+def evaluate(
+    network: nn.Module,
+    batch: int,
+    rows: Loader,
+    scaling: Scaling,
+    device: torch.device,
+    add: Callable[[np.ndarray], None],
+) -> Score:
+    """Return the score of a network on the validation rows.
+
+    add  is given the predictions, chunk by chunk: (n, 368) float32, standardised, network order;
+         the 60 zero columns hold -mean / std, which is raw 0
+    """
+    sums = R2(len(TARGETS))
+    zero = network_positions(ZERO)
+    # -0.0 where the mean is 0: what the published files hold.
+    raw_zero = (-scaling.target_mean / scaling.target_std)[kaggle_positions(ZERO)].astype(
+        np.float32
+    )
+    network.eval()
+    with contextlib.closing(rows.in_order(batch)) as batches, torch.no_grad():
+        for inputs, targets in batches:
+            predictions = network(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
+            predictions[:, zero] = raw_zero
+            sums.add(targets, predictions)
+            add(predictions)
+    return score_network_order(validation_r2(sums, scaling))

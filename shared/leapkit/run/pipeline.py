@@ -1,0 +1,80 @@
+"""One experiment: decide what runs and why, train its checkpoints, predict its parquet."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import torch
+
+from leapkit.core import file_lock, plan
+from leapkit.core.errors import KitError
+from leapkit.core.experiments import Experiment
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.input_hashes import InputHashes
+from leapkit.core.registry import lineage
+from leapkit.data.scaling import load_scaling
+from leapkit.run import devices
+from leapkit.run.checkpoint_training import CheckpointTrainer
+from leapkit.run.options import RunOptions
+from leapkit.run.prediction import predict_experiment
+
+
+def run_experiment(
+    experiment: Experiment, experiments: Sequence[Experiment], options: RunOptions
+) -> None:
+    """Train and predict one experiment, each step only if its receipt does not prove it done.
+
+    experiments  all experiments of the member, among them the parents of `experiment`
+    Raises KitError if the experiment cannot run, or if another process runs it.
+    """
+    reproduces = options.mode == "reproduce"
+    family = lineage(experiments, [experiment]) if reproduces else (experiment,)
+    folder = options.layout.results.experiment(experiment.member, experiment.id)
+    refusal = KitError("another run is at work here", folder, "wait for it or stop it")
+    with file_lock.hold(folder / ".lock", refusal):
+        experiment_plan = decide(family, options)
+        for line in experiment_plan.lines():
+            print(line, flush=True)
+        if experiment_plan.blocked:
+            raise KitError(experiment_plan.blocked, experiment.name, experiment_plan.remedy)
+        if experiment_plan.runs:
+            _run(experiment_plan, family, options)
+
+
+def _run(
+    experiment_plan: plan.ExperimentPlan, family: Sequence[Experiment], options: RunOptions
+) -> None:
+    experiment = experiment_plan.experiment
+    if options.cpu_threads:
+        torch.set_num_threads(options.cpu_threads)
+    device = devices.choose_device(options.device)
+    raw = options.layout.raw
+    scaling = load_scaling(raw.statistics(experiment.family), experiment.family, raw.old_weights)
+    if experiment_plan.train:
+        trainer = CheckpointTrainer(experiment, options, scaling, device)
+        for checkpoint in experiment_plan.checkpoints:
+            if checkpoint.train:
+                trainer.make(checkpoint)
+        experiment_plan = decide(family, options)
+    if experiment_plan.infer:
+        predict_experiment(experiment_plan, options, scaling, device)
+
+
+def decide(family: Sequence[Experiment], options: RunOptions) -> plan.ExperimentPlan:
+    """Return the plan of the last experiment of `family`; the others are its ancestors.
+
+    File hashes are stored in the results' cache, where all members and the launcher find them.
+    """
+    layout = options.layout
+    with file_lock.hold(layout.results.cache / ".lock"):
+        index = HashIndex(layout.results.hashes)
+        hashes = InputHashes(layout.raw, index)
+        plans = plan.plan_experiments(family, options.mode, options.profile, layout, hashes)
+        index.save()
+    *ancestors, experiment_plan = plans
+    untrained = [ancestor.experiment.name for ancestor in ancestors if ancestor.train]
+    if untrained and not experiment_plan.blocked:
+        experiment_plan.blocked = f"its parent {untrained[-1]} is not trained"
+    if untrained and not experiment_plan.remedy:
+        experiment_plan.remedy = "run that first"
+    return experiment_plan

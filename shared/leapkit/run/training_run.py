@@ -1,0 +1,135 @@
+"""One training run: its task, and all that its state file holds while it is unfinished."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+import numpy as np
+import torch
+from torch import nn
+
+from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
+from leapkit.core.layout import RunFiles
+from leapkit.core.recipes import Recipe
+from leapkit.data.score import Score
+from leapkit.run import devices
+from leapkit.run.optimisation import Schedule, make_optimiser
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run writes, how it trains, and for which targets.
+
+    files   where the checkpoint, the validation predictions, the log and the state go
+    recipe  of the experiment
+    key     identifies the run (inputs, network, recipe): the state of another run is not continued
+    start   maps the freshly initialised network to the {tensor name: array} that training starts
+            from; None keeps the initialisation
+    group   the group of targets that is fine-tuned; None for all targets
+    """
+
+    files: RunFiles
+    recipe: Recipe
+    key: str
+    start: Optional[Callable[[nn.Module], Mapping[str, np.ndarray]]] = None
+    group: Optional[int] = None
+
+    @property
+    def targets(self) -> slice:
+        """The predictions that the run keeps, in network order."""
+        return slice(0, len(TARGETS)) if self.group is None else GROUPS[self.group]
+
+    def value(self, score: Score) -> float:
+        """Return the R2 that decides which evaluation is the best."""
+        return score.all_columns if self.group is None else score.groups[self.group]
+
+    def line(self, score: Score) -> str:
+        """Return the score as the log and the terminal show it."""
+        if self.group is None:
+            return score.line()
+        return f"R2 {self.value(score):.5f} of {GROUP_NAMES[self.group]}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcome of a finished run: the best score, the epochs run, the seconds of training."""
+
+    score: Score
+    epochs: int
+    seconds: float
+
+
+class Run:
+    """A training run: the network, its optimiser, where it is and what it reached so far.
+
+    epoch, step  epochs finished, and updates done in the current epoch
+    steps        updates of a whole epoch
+    losses       sum of the losses of the current epoch's updates
+    """
+
+    def __init__(self, network: nn.Module, task: Task, steps: int, device: torch.device) -> None:
+        self.task = task
+        self.device = device
+        self.network = network.to(device)
+        self.optimiser = make_optimiser(network, task.recipe)
+        self.schedule = Schedule(task.recipe, self.optimiser)
+        self.steps = steps
+        self.epoch = 0
+        self.step = 0
+        self.losses = 0.0
+        self.best: Optional[Score] = None
+        self.best_epoch = -1
+        self.log: List[str] = []
+        self.seconds = 0.0
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        self._since = time.monotonic()
+
+    def count_time(self) -> None:
+        """Add the time since the clock was started, or was last counted, to `seconds`."""
+        now = time.monotonic()
+        self.seconds += now - self._since
+        self._since = now
+
+    @property
+    def is_finished(self) -> bool:
+        return self.epoch >= self.task.recipe.epochs or self._stops_early
+
+    @property
+    def _stops_early(self) -> bool:
+        """The team's early stop: a whole epoch went by without a new best score."""
+        starts_an_epoch = self.epoch > 0 and self.step == 0
+        return self.task.recipe.early_stop and starts_an_epoch and self.best_epoch < self.epoch - 1
+
+    def state(self) -> Dict[str, Any]:
+        return {
+            "network": dict(self.network.state_dict()),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": devices.random_state(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "best": asdict(self.best) if self.best else None,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "log": self.log,
+        }
+
+    def restore(self, state: Dict[str, Any]) -> None:
+        """Continue from what state() returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        devices.restore_random_state(state["random"])
+        self.epoch = state["epoch"]
+        self.step = state["step"]
+        best = state["best"]
+        self.best = Score(**dict(best, groups=tuple(best["groups"]))) if best else None
+        self.best_epoch = state["best_epoch"]
+        self.seconds = state["seconds"]
+        self.losses = state["losses"]
+        self.log = state["log"]

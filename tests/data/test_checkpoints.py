@@ -171,7 +171,7 @@ def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
 
 def test_the_old_format_is_refused_with_its_reason(tmp_path):
     torch.save({"a": torch.ones(2)}, str(tmp_path / "old.pt"), _use_new_zipfile_serialization=False)
-    assert "no PyTorch checkpoint in zip format" in refusal(tmp_path / "old.pt")
+    assert "not a checkpoint of tensors in PyTorch's zip format" in refusal(tmp_path / "old.pt")
 
 
 def test_missing_files_folders_and_empty_files_are_one_clear_error(tmp_path):
@@ -436,6 +436,9 @@ _IMPOSSIBLE = {
     "a hundred thousand nested tuples": b")" + b"\x85" * 100000,
     "a million lists": b"(" + b"]" * (1 << 20) + b"t",
     "a stack that is empty": b"0000",
+    "a call without arguments": b"R",
+    "a tuple without its mark": b"t",
+    "a tuple of what lies below its mark": b"NN(N\x86",
     "an opcode that does not exist": b"\xff",
 }
 
@@ -595,7 +598,7 @@ def test_a_file_cut_at_any_offset_is_one_clear_error(whole, tmp_path):
     offsets = sorted(set(range(0, len(content), 41)) | set(range(len(content) - 60, len(content))))
     for offset in offsets:
         (tmp_path / "cut.pt").write_bytes(content[:offset])
-        with pytest.raises(KitError, match=r"truncated|damaged|no PyTorch"):
+        with pytest.raises(KitError, match=r"truncated|damaged|not a checkpoint"):
             read_tensors(tmp_path / "cut.pt")
 
 

@@ -520,7 +520,7 @@ _BAD_CHECKPOINTS = {
         "another network or width",
     ),
     "one with a NaN": (lambda p, m: _with_nan(p), "holds a NaN"),
-    "a text": (lambda p, m: p.write_text("not found"), "no PyTorch checkpoint"),
+    "a text": (lambda p, m: p.write_text("not found"), "not a checkpoint of tensors"),
 }
 
 

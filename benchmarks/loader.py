@@ -35,9 +35,9 @@ def _pairs(case: Case, side: str) -> List[StepPair]:
 
 
 def _columns(case: Case) -> int:
-    from leapkit.data.step_reader import StepReader
+    from leapkit.data.step_reader import grid_columns
 
-    return StepReader().columns(source.pairs(case, 1)[0])
+    return grid_columns(source.pairs(case, 1)[0])
 
 
 def _arrays(case: Case) -> Tuple[Path, Path]:

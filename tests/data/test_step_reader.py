@@ -34,7 +34,7 @@ from leapkit.core.step_files import (
 )
 from leapkit.data import cdf5
 from leapkit.data.cdf5 import Cdf5Reader, array, parse_header
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
 from tests.helpers.refusals import refused
 
 netCDF4 = pytest.importorskip("netCDF4")
@@ -77,7 +77,7 @@ def require_equal_to_the_oracle(root: Path) -> None:
     for pair in pairs:
         x, y = reader.read(pair)
         expected_x, expected_y = oracle(pair)
-        assert x.shape == (reader.columns(pair), 556) and y.shape == (len(x), 368)
+        assert x.shape == (grid_columns(pair), 556) and y.shape == (len(x), 368)
         assert (bits(x) == bits(expected_x)).all() and (bits(y) == bits(expected_y)).all(), pair.mli
 
 
@@ -130,7 +130,7 @@ def test_one_reader_reads_grids_of_two_sizes(tiny_world: Path, tmp_path: Path) -
     reader = StepReader()
     for root, columns in ((tiny_world / "ClimSim_low-res" / "train", 48), (tmp_path, 11)) * 2:
         pair = list_pairs(root)[0]
-        assert reader.columns(pair) == columns
+        assert grid_columns(pair) == columns
         assert (bits(reader.read(pair)[0]) == bits(oracle(pair)[0])).all()
 
 
@@ -239,7 +239,7 @@ def test_netcdf_of_another_kind_is_refused(pair: StepPair, kind: str) -> None:
     with netCDF4.Dataset(str(pair.mli), "w", format=kind) as file:
         file.createDimension("ncol", 3)
         file.createVariable("state_ps", "f8", ("ncol",))[:] = 1
-    with refused(pair.mli, "is no CDF-5 file"):
+    with refused(pair.mli, "is not a CDF-5 file"):
         StepReader().read(pair)
 
 
@@ -332,7 +332,7 @@ def test_a_file_with_something_behind_its_end_is_refused(pair: StepPair) -> None
 def test_another_format_is_refused_by_its_first_bytes(pair: StepPair, magic: bytes) -> None:
     data = pair.mli.read_bytes()
     pair.mli.write_bytes(magic + data[len(magic) :] if magic else b"")
-    with refused(pair.mli, "is no CDF-5 file"):
+    with refused(pair.mli, "is not a CDF-5 file"):
         StepReader().read(pair)
 
 
@@ -403,7 +403,7 @@ def test_after_a_refused_file_the_same_reader_reads_the_next_one_right(
     [
         ("mli", fewer_levels, "(59, 48)"),
         ("mlo", fewer_levels, "(59, 48)"),
-        ("mlo", fewer_columns, "has 47 columns, its mli twin 48"),
+        ("mlo", fewer_columns, "has 47 columns, its mli counterpart 48"),
         ("mli", fewer_columns, "columns"),
         ("mli", put("state_ps", 1.0, "f4"), "state_ps is >f4"),
         ("mlo", put("state_v", 1.0, "f4"), "state_v is >f4"),
@@ -462,7 +462,7 @@ def test_an_mli_file_under_the_name_of_its_twin_is_refused(pair: StepPair) -> No
 
 
 def test_a_grid_of_another_size_among_the_files_is_refused(pair: StepPair) -> None:
-    with refused(pair.mli, "has 48 columns where the files before it have 384"):
+    with refused(pair.mli, "has 48 columns, the files before it have 384"):
         StepReader().read(pair, np.empty((384, 556)), np.empty((384, 368)))
 
 

@@ -409,7 +409,7 @@ def test_a_pair_with_another_number_of_columns_is_refused(
         source = StepRows(pairs[:1] + odd, made, chosen)
         with refused(
             odd[0].mli,
-            "has 11 columns where the files before it have 48",
+            "has 11 columns, the files before it have 48",
             "download this file again",
         ):
             read(source, 1)

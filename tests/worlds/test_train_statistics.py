@@ -278,7 +278,7 @@ class Killed(BaseException):
 
 
 def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseException) -> None:
-    original = csv_stream.in_order
+    original = csv_stream.ordered_map
 
     def in_order(*arguments: Any) -> Iterator[Any]:
         for k, part in enumerate(original(*arguments)):
@@ -286,15 +286,15 @@ def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseExcepti
                 raise how
             yield part
 
-    monkeypatch.setattr(csv_stream, "in_order", in_order)
+    monkeypatch.setattr(csv_stream, "ordered_map", in_order)
 
 
 def delayed(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Parts are ready in another order than the file's."""
     original = csv_stream.Parser.__call__
 
-    def parse(parser: csv_stream.Parser, part: csv_stream.Lines) -> csv_stream.Rows:
-        time.sleep(random.Random(seed * 1000 + part.row).random() / 100)
+    def parse(parser: csv_stream.Parser, part: csv_stream.CsvChunk) -> csv_stream.ParsedRows:
+        time.sleep(random.Random(seed * 1000 + part.rows_before).random() / 100)
         return original(parser, part)
 
     monkeypatch.setattr(csv_stream.Parser, "__call__", parse)
@@ -349,13 +349,13 @@ def test_what_was_measured_before_an_interruption_is_not_read_again(
         stopping_after(4, once, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(raw)
-    original, begun = csv_stream.cut, []
+    original, begun = csv_stream.iter_chunks, []
 
     def cut(path: Path, columns: Any, rows: int, after: Any) -> Any:
         begun.append(after)
         return original(path, columns, rows, after)
 
-    monkeypatch.setattr(csv_stream, "cut", cut)
+    monkeypatch.setattr(csv_stream, "iter_chunks", cut)
     run(raw)
     lines = (raw.root / "kaggle-data" / "train.csv").read_bytes().split(b"\n")
     assert begun == [(28, sum(len(line) + 1 for line in lines[:29]))]
@@ -642,7 +642,7 @@ def test_a_run_killed_while_it_writes_its_results_is_taken_up_again(
         ("", "row 41 is an empty line"),
         (
             ",".join(["train_40"] + ["0"] * 923 + ["x"]),
-            "row 41, column cam_out_SOLLD holds 'x', which is no number",
+            "row 41, column cam_out_SOLLD holds 'x', which is not a number",
         ),
         (
             ",".join(["train_40", "nan"] + ["0"] * 923),
@@ -750,7 +750,7 @@ def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
     pairs = RawData(tiny_world).training_pairs()[::2]
     found = make_world.write_train_csv(tmp_path / "train.csv", pairs)
     assert found.families["adam"].count == 288 > scaling.PART
-    values = [values for _, values in kaggle_csv.train_rows(tmp_path / "train.csv")]
+    values = [values for _, values in kaggle_csv.read_train_csv(tmp_path / "train.csv")]
     assert bits(on_the_grid(values).families["adam"]) == bits(found.families["adam"])
     assert bits(scaling.moments_of(values)) != bits(found.families["adam"])
 

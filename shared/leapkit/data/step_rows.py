@@ -17,7 +17,7 @@ from leapkit.core.errors import KitError
 from leapkit.core.recipes import RowSelection
 from leapkit.core.step_files import StepPair, steps_of
 from leapkit.data.scaling import Scaling
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
 
 MonthIndex = Mapping[str, np.ndarray]  # month -> rows of its array, 384 * step + column
 
@@ -41,7 +41,7 @@ class StepRows:
             rows or RowSelection(),
             index or {},
         )
-        self._columns = StepReader().columns(pairs[0])
+        self._columns = grid_columns(pairs[0])
         self._chosen = chosen_rows(pairs, self._columns, self._rows, self._index)
         self.counts = (
             np.full(len(pairs), self._columns) if self._chosen is None else self._chosen.sum(axis=1)

@@ -29,7 +29,7 @@ from leapkit.core.splits import Split, months_of, training_pairs, validation_pai
 from leapkit.core.step_files import StepPair, list_pairs
 from leapkit.data import kaggle_csv, scaling, submission
 from leapkit.data.progress import progress
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
 
 CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
 
@@ -89,7 +89,7 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMomen
 
 def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
     """test.csv, sample_submission.csv and the withheld truth; returns the ids, a seeded permutation as on Kaggle."""
-    total = len(pairs) * _columns(pairs)
+    total = len(pairs) * grid_columns(pairs[0])
     ids = ["test_%d" % k for k in np.random.RandomState(seed).permutation(total)]
     with kaggle_csv.CsvWriter(raw.test_csv, INPUTS) as out:
         at = 0
@@ -167,13 +167,14 @@ def make_world(
     write_split(to / "split.json", split)
     print(
         "%s: %d training, %d validation and %d test rows"
-        % (to, len(training) * _columns(training), len(validation) * _columns(training), len(ids)),
+        % (
+            to,
+            len(training) * grid_columns(training[0]),
+            len(validation) * grid_columns(training[0]),
+            len(ids),
+        ),
         flush=True,
     )
-
-
-def _columns(pairs: Sequence[StepPair]) -> int:
-    return StepReader().columns(pairs[0])
 
 
 def write_world_receipt(

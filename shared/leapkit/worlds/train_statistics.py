@@ -126,7 +126,7 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
     """-> the state at the end of the file. Raises KitError for a damaged row; what was merged before it is kept."""
     parser = csv_stream.Parser(path, COLUMNS)
 
-    def work(part: csv_stream.Lines) -> Measured:
+    def work(part: csv_stream.CsvChunk) -> Measured:
         rows = parser(part)
         if rows.damage:
             raise rows.damage
@@ -136,13 +136,13 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
             name = COLUMNS[int(np.flatnonzero(~np.isfinite(moments.m2))[0])]
             raise KitError(
                 "rows %d to %d, column %s hold a number whose square is none"
-                % (part.row + 1, part.row + moments.count, name),
+                % (part.rows_before + 1, part.rows_before + moments.count, name),
                 path,
                 kaggle_csv.REMEDY,
             )
         return Measured(moments, hashlib.sha256(b"".join(part.lines)).digest(), part.end)
 
-    parts = csv_stream.cut(path, COLUMNS, scaling.PART, (state.rows, state.end))
+    parts = csv_stream.iter_chunks(path, COLUMNS, scaling.PART, (state.rows, state.end))
     saved = time.monotonic()
     try:
         with progress(
@@ -152,7 +152,7 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
             unit="B",
             unit_scale=True,
         ) as bar:
-            for part in csv_stream.in_order(work, parts, jobs):
+            for part in csv_stream.ordered_map(work, parts, jobs):
                 bar.update(part.end - state.end)
                 state = state.then(part)
                 if time.monotonic() - saved > _SAVE_EVERY:

@@ -56,7 +56,7 @@ def make(case: Case) -> None:
         _arrays(case),
         (
             np.concatenate([scale.scaled_inputs(x) for x, _ in rows]),
-            np.concatenate([scale.targets(y) for _, y in rows]),
+            np.concatenate([scale.scaled_targets(y) for _, y in rows]),
         ),
     ):
         np.save(path, part)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leapkit.core.step_files import StepPair
-    from leapkit.data.scaling import Moments, Scaling
+    from leapkit.data.moments import Moments
+    from leapkit.data.scaling import Scaling
 
 
 def ids(count: int) -> List[str]:
@@ -49,11 +50,11 @@ def _moments(case: Case) -> Tuple[Moments, Moments]:
     import numpy as np
 
     from leapkit.core.columns import INPUTS
-    from leapkit.data.scaling import Moments, moments_of
+    from leapkit.data.moments import Moments, moments_of
     from leapkit.data.step_reader import StepReader
 
     reader, cut = StepReader(), len(INPUTS)
-    whole = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case, 99))
+    whole = moments_of((np.hstack(reader.read(pair)) for pair in pairs(case, 99)), 924)
     parts = []
     for part in (slice(None, cut), slice(cut, None)):
         moments = Moments(len(whole.mean[part]))
@@ -121,7 +122,7 @@ def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray
     wide = spread(case, scale)[list(TARGETS_TO_NETWORK)]
     own, shared = np.random.default_rng(model + 1), np.random.default_rng(0)
     for _, y in rows(case, count):
-        truth = scale.targets(y)
+        truth = scale.scaled_targets(y)
         yield truth, with_errors(truth, wide, model, own, shared)
 
 

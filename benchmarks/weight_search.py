@@ -60,7 +60,7 @@ def make(case: Case) -> None:
             StepReader(),
         )
         for pair in _pairs(case):
-            truth = scale.targets(reader.read(pair)[1])
+            truth = scale.scaled_targets(reader.read(pair)[1])
             yield source.with_errors(truth, spread, model, own, shared)
 
     def one(model: int) -> None:

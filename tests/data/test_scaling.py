@@ -27,7 +27,8 @@ from leapkit.core.columns import (
 )
 from leapkit.core.step_files import list_pairs
 from leapkit.data import scaling
-from leapkit.data.scaling import FAMILIES, Family, Moments, Scaling, linear_tendency, load_scaling
+from leapkit.data.moments import Moments, moments_of
+from leapkit.data.scaling import FAMILIES, Family, Scaling, linear_tendency, load_scaling
 from leapkit.data.step_reader import StepReader
 from tests.helpers.refusals import refused
 
@@ -139,7 +140,7 @@ def test_targets_equal_the_published_arithmetic(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
     mean, std, weights = tables(folders, family)
-    found = load_scaling(folders[family], family, folders[""]).targets(rows[1])
+    found = load_scaling(folders[family], family, folders[""]).scaled_targets(rows[1])
     assert found.dtype == np.float32 and found.shape == (48, 368)
     for k, name in enumerate(NETWORK_TARGETS):
         m, s, w = mean[name], std[name], float(weights[name].iloc[0])
@@ -184,7 +185,7 @@ def test_raw_undoes_targets_on_predicted_columns(
     # roundings of y * weight and of the mean that is taken off and put back.
     kind = load_scaling(folders[family], family, folders[""])
     y = rows[1]
-    back = kind.raw(kind.targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
+    back = kind.raw(kind.scaled_targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
     z = (y * kind.weight - kind.target_mean) / kind.target_std
     allowed = kind.target_std * (np.abs(z) * EPS32 + 2.0**-149) + 8 * EPS64 * (
         np.abs(y * kind.weight) + np.abs(kind.target_mean)
@@ -427,8 +428,8 @@ def copied(tiny_world: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "name, value, words",
     [
-        ("mean.json", None, "the column state_t_7 is missing (1 are)"),
-        ("std.json", None, "the column state_t_7 is missing"),
+        ("mean.json", None, "lacks state_t_7 (1 are missing)"),
+        ("std.json", None, "lacks state_t_7"),
         ("std.json", 0.0, "not positive"),
         ("std.json", -1.0, "not positive"),
         ("mean.json", float("nan"), "NaN"),
@@ -446,20 +447,20 @@ def test_damaged_statistics_are_refused_by_file(
     if value is None:
         del table["state_t_7"]
     (copied / name).write_text(json.dumps(table))
-    with refused(copied / name, words, "split maker"):
+    with refused(copied / name, words, "make split"):
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", "null", '"text"'])
 def test_statistics_that_are_no_table_are_refused(copied: Path, content: str) -> None:
     (copied / "std.json").write_text(content)
-    with refused(copied / "std.json", "split maker"):
+    with refused(copied / "std.json", "make split"):
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 def test_missing_statistics_are_refused(copied: Path) -> None:
     (copied / "mean.json").unlink()
-    with refused(copied / "mean.json", "missing", "split maker"):
+    with refused(copied / "mean.json", "missing", "make split"):
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
@@ -473,7 +474,7 @@ def test_a_zero_weight_where_a_network_predicts_is_refused(copied: Path) -> None
 
 
 def test_written_statistics_are_loaded_exactly(tmp_path: Path, copied: Path) -> None:
-    moments = scaling.moments_of(np.random.RandomState(k).randn(9, 924) for k in range(3))
+    moments = moments_of((np.random.RandomState(k).randn(9, 924) for k in range(3)), 924)
     weight = scaling.old_weights(moments_of_parts(np.random.RandomState(9).randn(9, 368), []))
     scaling.write_scaling(tmp_path / "new", "adam", moments, weight)
     found: Scaling = load_scaling(tmp_path / "new", "adam", copied / "old.csv")

@@ -265,7 +265,7 @@ def test_the_refusal_names_the_row_and_both_ids(path: Path, example: Example) ->
     swap(example)
     write(path, example.ids, [example.values])
     with refused(
-        path, f"row 4 has the sample_id {expected[4]} where sample_submission.csv has {expected[3]}"
+        path, f"row 4 has the sample_id {expected[4]}, sample_submission.csv has {expected[3]}"
     ):
         verify(path, expected, None)
 

@@ -98,7 +98,7 @@ def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None
         tmp_path / "oof.npy",
         7,
         60,
-        (values[rows] for rows in validation_predictions.stretches(7, 3)),
+        (values[rows] for rows in validation_predictions.row_slices(7, 3)),
     )
     assert (np.load(str(tmp_path / "oof.npy")) == values).all() and names(tmp_path) == ["oof.npy"]
 
@@ -106,7 +106,7 @@ def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None
 @given(st.integers(0, 100), st.integers(1, 30))
 @settings(deadline=None)
 def test_stretches_together_are_everything_in_order(count: int, rows: int) -> None:
-    found = list(validation_predictions.stretches(count, rows))
+    found = list(validation_predictions.row_slices(count, rows))
     assert [k for part in found for k in range(count)[part]] == list(range(count))
     assert all(0 < part.stop - part.start <= rows and part.stop <= count for part in found)
 
@@ -120,7 +120,7 @@ def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> No
             tmp_path / "copy.npy",
             3000,
             60,
-            (found[rows, GROUPS[1]] for rows in validation_predictions.stretches(3000, 200)),
+            (found[rows, GROUPS[1]] for rows in validation_predictions.row_slices(3000, 200)),
         )
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:

@@ -631,7 +631,7 @@ def test_a_lock_file_that_a_killed_run_left_stops_nobody(tiny_world, tmp_path, w
 # ---- killed ---------------------------------------------------------------------------------------------------------
 
 _MOMENTS = (
-    "leapkit.data.submission.require_ids:1",  # test.csv half prepared
+    "leapkit.data.id_checker.require_ids:1",  # test.csv half prepared
     "leapkit.run.inference.predict:1",  # nothing predicted
     "leapkit.run.inference.predict:3",  # two of five batches predicted
     "leapkit.data.submission.write:1",  # all predicted, no parquet

@@ -568,7 +568,7 @@ def test_both_families_share_one_parse(
     raw: RawData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inference_set.prepare(raw, loaded(raw, "adam"), tmp_path / "cache", "k" * 64)
-    monkeypatch.setattr(kaggle_csv, "test_rows", lambda path: pytest.fail("parsed again"))
+    monkeypatch.setattr(kaggle_csv, "read_test_csv", lambda path: pytest.fail("parsed again"))
     found = inference_set.prepare(raw, loaded(raw, "fdzm"), tmp_path / "cache", "k" * 64)
     assert (
         found.inputs[:].tobytes()
@@ -581,7 +581,7 @@ def test_the_second_time_test_csv_is_not_parsed_and_the_content_is_the_same(
 ) -> None:
     first = inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     kept = first.inputs[:].tobytes(), first.q0002[:].tobytes(), list(first.ids)
-    monkeypatch.setattr(kaggle_csv, "test_rows", lambda path: pytest.fail("parsed again"))
+    monkeypatch.setattr(kaggle_csv, "read_test_csv", lambda path: pytest.fail("parsed again"))
     again = inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)
     assert (again.inputs[:].tobytes(), again.q0002[:].tobytes(), list(again.ids)) == kept
 

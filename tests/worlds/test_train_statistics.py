@@ -27,8 +27,10 @@ from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.core.layout import RawData
 from leapkit.data import csv_stream, kaggle_csv, scaling
 from leapkit.data.kaggle_csv import CsvWriter
-from leapkit.data.scaling import ABLATED, FAMILIES, Moments, TrainMoments, load_scaling
-from leapkit.worlds import make_world, train_statistics
+from leapkit.data.moments import Moments, moments_of
+from leapkit.data.scaling import ABLATED, FAMILIES, load_scaling
+from leapkit.worlds import make_world, train_moments, train_statistics
+from leapkit.worlds.train_moments import TrainMoments
 from leapkit.worlds.train_statistics import SCRATCH, main
 from tests.helpers.refusals import refused
 
@@ -83,7 +85,8 @@ def raw(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RawData:
 def small_parts(
     monkeypatch: pytest.MonkeyPatch, part: int = 7, first_rows: Optional[int] = 35
 ) -> None:
-    monkeypatch.setattr(scaling, "PART", part)
+    for module in (scaling, train_moments):
+        monkeypatch.setattr(module, "CHUNK_ROWS", part)
     monkeypatch.setitem(FAMILIES, "fdzm", replace(FAMILIES["fdzm"], first_rows=first_rows))
 
 
@@ -210,9 +213,9 @@ def test_dead_targets_have_mean_zero_and_std_at_the_floor(raw: RawData) -> None:
 
 def test_fdzm_s_rows_are_fifteen_whole_chunks_of_the_team_s_and_whole_parts() -> None:
     assert FAMILIES["adam"].first_rows is None and FAMILIES["fdzm"].first_rows == 9_375_000
-    assert 625_000 % scaling.PART == 0
-    with pytest.raises(ValueError, match="no whole number of parts"):
-        replace(FAMILIES["fdzm"], first_rows=scaling.PART + 1)
+    assert 625_000 % scaling.CHUNK_ROWS == 0
+    with pytest.raises(ValueError, match="not a whole number of chunks"):
+        replace(FAMILIES["fdzm"], first_rows=scaling.CHUNK_ROWS + 1)
 
 
 # --- the grid --------------------------------------------------------------------------------------------------------
@@ -224,8 +227,8 @@ def bits(moments: Moments) -> List[Any]:
 
 def on_the_grid(blocks: Iterable[np.ndarray]) -> TrainMoments:
     found = TrainMoments()
-    for part in scaling.in_parts(blocks):
-        found = found.then(scaling.part_moments(part))
+    for part in train_moments.iter_row_chunks(blocks):
+        found = found.updated_with(train_moments.chunk_moments(part))
     return found
 
 
@@ -266,7 +269,7 @@ def test_moments_of_any_parts_equal_the_grid_s_to_rounding(cuts: List[int]) -> N
 def test_an_interrupted_merge_leaves_what_was_there() -> None:
     first = on_the_grid([values_of(9)])
     before = bits(first.families["adam"])
-    second = first.then(scaling.part_moments(values_of(5, 1)))
+    second = first.updated_with(train_moments.chunk_moments(values_of(5, 1)))
     assert bits(first.families["adam"]) == before != bits(second.families["adam"])
 
 
@@ -371,7 +374,7 @@ from leapkit.data import kaggle_csv
 from leapkit.data import scaling
 from leapkit.worlds import train_statistics
 from leapkit.core.errors import run_cli
-scaling.PART = 7
+scaling.CHUNK_ROWS = 7
 scaling.FAMILIES["fdzm"] = replace(scaling.FAMILIES["fdzm"], first_rows=35)
 train_statistics._SAVE_EVERY = 0.0
 parse = csv_stream.Parser.__call__
@@ -749,10 +752,10 @@ def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
     """More rows than one part, so that the order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
     found = make_world.write_train_csv(tmp_path / "train.csv", pairs)
-    assert found.families["adam"].count == 288 > scaling.PART
+    assert found.families["adam"].count == 288 > scaling.CHUNK_ROWS
     values = [values for _, values in kaggle_csv.read_train_csv(tmp_path / "train.csv")]
     assert bits(on_the_grid(values).families["adam"]) == bits(found.families["adam"])
-    assert bits(scaling.moments_of(values)) != bits(found.families["adam"])
+    assert bits(moments_of(values, 924)) != bits(found.families["adam"])
 
 
 def test_a_failure_is_a_kit_error_through_threads(

@@ -28,8 +28,10 @@ from leapkit.core.layout import RawData, world_files, world_receipt
 from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
 from leapkit.core.step_files import StepPair, list_pairs
 from leapkit.data import kaggle_csv, scaling, submission
+from leapkit.data.moments import Moments
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader, grid_columns
+from leapkit.worlds.train_moments import TrainMoments, chunk_moments, iter_row_chunks
 
 CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
 
@@ -69,7 +71,7 @@ def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, 
         yield reader.read(pair)
 
 
-def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMoments:
+def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
     """train.csv of the pairs; returns the moments of its 924 columns, as train_statistics takes them from the file."""
 
     def written() -> Iterator[np.ndarray]:
@@ -80,10 +82,10 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMomen
             count += len(both)
             yield both
 
-    moments = scaling.TrainMoments()
+    moments = TrainMoments()
     with kaggle_csv.CsvWriter(path, INPUTS + TARGETS) as out:
-        for part in scaling.in_parts(written()):
-            moments = moments.then(scaling.part_moments(part))
+        for part in iter_row_chunks(written()):
+            moments = moments.updated_with(chunk_moments(part))
     return moments
 
 
@@ -118,12 +120,12 @@ def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None
 def write_scaling(
     raw: RawData,
     ids: Sequence[str],
-    moments: scaling.TrainMoments,
+    moments: TrainMoments,
     published: Optional[PublishedScaling],
 ) -> None:
     """Old weights and both families' statistics: the published ones, or those of train.csv."""
     inputs, whole = len(INPUTS), moments.families["adam"]
-    targets = scaling.Moments(len(TARGETS))
+    targets = Moments(len(TARGETS))
     targets.count, targets.mean, targets.m2 = whole.count, whole.mean[inputs:], whole.m2[inputs:]
     weight = (
         kaggle_csv.read_old_weights(published.old_weights)

@@ -1,7 +1,7 @@
 """python -m leapkit.worlds.train_statistics --raw-data DIR: both families' mean.json and std.json, from DIR/kaggle-data/train.csv.
 
 One pass over the file (182 GB at full size), in any number of threads. The moments of every PART rows are taken by
-themselves and merged in file order (scaling.TrainMoments), so the result is the same to the last bit whatever the
+themselves and merged in file order (TrainMoments), so the result is the same to the last bit whatever the
 number of threads and wherever the pass was interrupted. How far it came is kept in a scratch file, a few seconds old.
 """
 
@@ -25,7 +25,9 @@ from leapkit.core.files import read_json, sha256, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from leapkit.data import csv_stream, kaggle_csv, scaling
+from leapkit.data.moments import Moments
 from leapkit.data.progress import progress
+from leapkit.worlds.train_moments import TrainMoments, chunk_moments
 
 COLUMNS = INPUTS + TARGETS
 KIND = "statistics"
@@ -37,7 +39,7 @@ _SAVE_EVERY = 5.0  # seconds; a save takes some milliseconds
 class Measured:
     """What one part of the file gives: its moments, the sha256 of its bytes, the byte that it ends at."""
 
-    moments: scaling.Moments
+    moments: Moments
     digest: bytes
     end: int
 
@@ -55,12 +57,12 @@ class State:
     rows: int = 0
     end: int = 0
     chain: str = ""
-    moments: scaling.TrainMoments = field(default_factory=scaling.TrainMoments)
+    moments: TrainMoments = field(default_factory=TrainMoments)
 
     def then(self, part: Measured) -> State:
         chain = hashlib.sha256(bytes.fromhex(self.chain) + part.digest).hexdigest()
         return State(
-            self.rows + part.moments.count, part.end, chain, self.moments.then(part.moments)
+            self.rows + part.moments.count, part.end, chain, self.moments.updated_with(part.moments)
         )
 
     def to_json(self) -> Dict[str, Any]:
@@ -119,7 +121,7 @@ class Scratch:
 
     def _of(self) -> List[Any]:
         firsts = {name: family.first_rows for name, family in scaling.FAMILIES.items()}
-        return [self.stamp, scaling.PART, firsts, receipts.NUMERICS]
+        return [self.stamp, scaling.CHUNK_ROWS, firsts, receipts.NUMERICS]
 
 
 def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
@@ -131,7 +133,7 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
         if rows.damage:
             raise rows.damage
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = scaling.part_moments(rows.values)
+            moments = chunk_moments(rows.values)
         if not np.isfinite(moments.m2).all():
             name = COLUMNS[int(np.flatnonzero(~np.isfinite(moments.m2))[0])]
             raise KitError(
@@ -142,7 +144,7 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
             )
         return Measured(moments, hashlib.sha256(b"".join(part.lines)).digest(), part.end)
 
-    parts = csv_stream.iter_chunks(path, COLUMNS, scaling.PART, (state.rows, state.end))
+    parts = csv_stream.iter_chunks(path, COLUMNS, scaling.CHUNK_ROWS, (state.rows, state.end))
     saved = time.monotonic()
     try:
         with progress(
@@ -230,7 +232,7 @@ def publish(
             {
                 "family": family,
                 "rows": state.moments.families[family].count,
-                "part": scaling.PART,
+                "part": scaling.CHUNK_ROWS,
                 "stamp": stamp,
             },
         )

@@ -53,7 +53,7 @@ def refusal(path: Path) -> str:
     return text
 
 
-# ---- what is kept ---------------------------------------------------------------------------------------------------
+# ---- what is kept --------------------------------------------------------------------------------
 
 
 def test_a_saved_network_reads_back_bit_for_bit_in_registered_order(tmp_path):
@@ -166,7 +166,7 @@ def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
     assert torch.equal(network.weight_hh_l1, torch.full((12, 3), 0.25))
 
 
-# ---- what is refused ------------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 def test_the_old_format_is_refused_with_its_reason(tmp_path):
@@ -387,7 +387,7 @@ _IMPOSSIBLE = {
     "too few arguments": craft.call(
         craft.name("torch._utils", "_rebuild_tensor_v2"), craft.storage()
     ),
-    "a storage that is no storage": craft.tensor(held=craft.text("x")),
+    "a storage that is no storage": craft.tensor(of_storage=craft.text("x")),
     "a storage said to be larger": craft.tensor(craft.storage(count=7)),
     "a storage said to be smaller": craft.tensor(craft.storage(count=5), size=(5,), stride=(1,)),
     "a storage said to be negative": craft.tensor(craft.storage(count=-6)),
@@ -581,7 +581,7 @@ def test_big_endian_files_are_refused(tmp_path):
     assert "big-endian" in refusal(path)
 
 
-# ---- damage ---------------------------------------------------------------------------------------------------------
+# ---- damage --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -676,7 +676,7 @@ def test_any_sequence_of_opcodes_is_refused_or_gives_plain_tensors(fragments):
     )
 
 
-# ---- loading into a network -----------------------------------------------------------------------------------------
+# ---- loading into a network ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -718,7 +718,7 @@ def test_a_tensor_that_does_not_fit_is_named_and_nothing_is_loaded(damage, reaso
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 
 
-# ---- the published files --------------------------------------------------------------------------------------------
+# ---- the published files -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["195", "197", "200"])

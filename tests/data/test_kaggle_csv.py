@@ -58,7 +58,7 @@ def write_lines(path: Path, *lines: str, names: Sequence[str] = NAMES, end: str 
     return path
 
 
-# --- every number survives -------------------------------------------------------------------------------------------
+# --- every number survives ------------------------------------------------------------------------
 
 
 @given(
@@ -143,7 +143,7 @@ def test_one_column_and_spaces_around_numbers_are_read(tmp_path: Path) -> None:
     assert read_all(path, ["v"])[1].tolist() == [[1], [2], [-3]]
 
 
-# --- blocks ----------------------------------------------------------------------------------------------------------
+# --- blocks ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -217,7 +217,7 @@ def test_damage_in_a_late_block_names_its_row_and_comes_after_the_rows_before_it
     ]
 
 
-# --- threads ---------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:
@@ -298,7 +298,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] + 40 and max(peaks) < 250, peaks  # MB
 
 
-# --- damage ----------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -553,7 +553,7 @@ def test_a_damaged_byte_is_refused_or_read_as_python_reads_it(
     assert values.tolist() == expected and len(ids) == len(expected)
 
 
-# --- sample_submission.csv -------------------------------------------------------------------------------------------
+# --- sample_submission.csv ------------------------------------------------------------------------
 
 
 def write_submission(path: Path, ids: Sequence[str], end: str = "\n") -> Path:
@@ -591,7 +591,7 @@ def test_a_damaged_sample_submission_is_refused(tmp_path: Path, damage, words: s
         read_ids(path)
 
 
-# --- the old weights -------------------------------------------------------------------------------------------------
+# --- the old weights ------------------------------------------------------------------------------
 
 
 def test_both_published_files_of_old_weights_hold_the_same_weights(published: Path) -> None:
@@ -658,7 +658,7 @@ def test_old_weights_cut_inside_their_last_number_are_refused(tmp_path: Path) ->
         read_old_weights(path)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:

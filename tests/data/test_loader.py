@@ -89,7 +89,7 @@ POOL, BATCH, SEED, EPOCH = (
 )
 
 
-# --- an epoch --------------------------------------------------------------------------------------------------------
+# --- an epoch -------------------------------------------------------------------------------------
 
 
 @given(counts=COUNTS, pool=POOL, batch=BATCH, seed=SEED, epoch=EPOCH)
@@ -193,7 +193,7 @@ def test_two_epochs_at_a_time_do_not_disturb_each_other() -> None:
     assert list(one) == numbers(rows.shuffled(10, 1, 0)) and joined(other) == list(range(140))
 
 
-# --- the middle of an epoch ------------------------------------------------------------------------------------------
+# --- the middle of an epoch -----------------------------------------------------------------------
 
 
 @given(counts=COUNTS, pool=POOL, batch=BATCH, seed=SEED, epoch=EPOCH, data=st.data())
@@ -230,7 +230,7 @@ def test_going_on_after_an_epoch_that_stayed_in_memory_is_the_same() -> None:
     assert numbers(rows.shuffled(7, 5, 0, 9)) == whole[9:] and len(blocks.log) == 10
 
 
-# --- shares of processes ---------------------------------------------------------------------------------------------
+# --- shares of processes --------------------------------------------------------------------------
 
 
 @given(
@@ -308,7 +308,7 @@ def test_a_share_that_fits_into_the_pool_is_not_taken_for_everything() -> None:
     assert set(joined(numbers(rows.shuffled(10, 1, 0, 0, (1, 2))))) == set(range(80)) - epochs[0]
 
 
-# --- threads ---------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 
 
 def slow(seed: int) -> Callable[[int], None]:
@@ -348,7 +348,7 @@ def test_rows_are_read_while_the_caller_works() -> None:
     assert len(list(batches)) == 1
 
 
-# --- memory ----------------------------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -408,7 +408,7 @@ def test_memory_is_that_of_two_pools_however_many_rows_there_are(shuffled: bool)
 def test_rows_in_order_take_less_memory_than_a_pool_that_is_larger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loader, "_STRETCH", 40)
+    monkeypatch.setattr(loader, "_UNMIXED_POOL", 40)
     blocks = Numbered([10] * 24)
     batches = Loader(blocks, 100).in_order(10)
     next(batches)
@@ -440,7 +440,7 @@ def test_a_pool_smaller_by_one_row_is_read_again_in_every_epoch() -> None:
     assert len(blocks.log) == 18
 
 
-# --- mixing ----------------------------------------------------------------------------------------------------------
+# --- mixing ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pool, least", [(1024, 30), (256, 13)])
@@ -462,7 +462,7 @@ def test_a_pool_holds_other_blocks_in_another_epoch() -> None:
     assert all(len(a & b) < 10 for k, a in enumerate(first) for b in first[:k])
 
 
-# --- failures and early ends -----------------------------------------------------------------------------------------
+# --- failures and early ends ----------------------------------------------------------------------
 
 
 def failing(at: int, error: BaseException) -> Callable[[int], None]:

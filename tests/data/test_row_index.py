@@ -54,7 +54,7 @@ def refusal(path: Path, *words: str) -> str:
     return str(error)
 
 
-# ---- what torch.save makes of row numbers -----------------------------------------------------------------------------
+# ---- what torch.save makes of row numbers --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
     assert done.stdout.strip() == str({"0001-02": ROWS, "0001-03": ROWS})
 
 
-# ---- what is no index -------------------------------------------------------------------------------------------------
+# ---- what is no index ----------------------------------------------------------------------------
 
 NOT_ROWS = {
     "floats": np.array([1.0, 2.0]),
@@ -256,7 +256,7 @@ def test_the_sentence_names_the_month_or_the_type(say: str, tmp_path: Path) -> N
     refusal(saved(tmp_path / "i.pt", {"01_03": NOT_ROWS[say]}), words[say], row_index.REMEDY)
 
 
-# ---- hand-made files --------------------------------------------------------------------------------------------------
+# ---- hand-made files -----------------------------------------------------------------------------
 
 
 def encoded(content: bytes) -> bytes:
@@ -532,7 +532,7 @@ def test_big_endian_files_are_refused(tmp_path: Path) -> None:
     refusal(crafted(tmp_path / "i.pt", array(), extra={"archive/byteorder": b"big"}), "big-endian")
 
 
-# ---- files that are small and ask for much ----------------------------------------------------------------------------
+# ---- files that are small and ask for much -------------------------------------------------------
 
 
 def nested_lists(width: int, depth: int) -> bytes:
@@ -584,7 +584,7 @@ def test_a_table_of_contents_that_unpacks_to_something_huge_is_refused(tmp_path:
     refusal(path)
 
 
-# ---- keys and sentences -----------------------------------------------------------------------------------------------
+# ---- keys and sentences --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["01_02\n", "\u0660\u0661_\u0660\u0662", "01_13", "01_00"])
@@ -615,7 +615,7 @@ def test_a_month_of_no_rows_is_read(tmp_path: Path) -> None:
     assert as_lists(read_index(path)) == {"0001-02": [], "0001-03": []}
 
 
-# ---- damage -----------------------------------------------------------------------------------------------------------
+# ---- damage --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def tables(folders: Dict[str, Path], family: str) -> tuple:
     return mean, std, exact_csv(folders[""]).iloc[:1]
 
 
-# --- the arithmetic, restated column by column -----------------------------------------------------------------------
+# --- the arithmetic, restated column by column ----------------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
@@ -226,7 +226,7 @@ def test_the_linear_formula_is_one_correctly_rounded_division(q: List[float]) ->
     assert linear_tendency(np.array([q]))[0].tolist() == [-value / 1200 for value in q]
 
 
-# --- the families ----------------------------------------------------------------------------------------------------
+# --- the families ---------------------------------------------------------------------------------
 
 
 def test_families_differ_by_their_floor_their_cast_and_one_kept_level() -> None:
@@ -303,7 +303,7 @@ def test_an_impossible_family_is_refused(options: dict) -> None:
         )
 
 
-# --- moments ---------------------------------------------------------------------------------------------------------
+# --- moments --------------------------------------------------------------------------------------
 
 
 def moments_of_parts(data: np.ndarray, cuts: List[int]) -> Moments:
@@ -411,7 +411,7 @@ def test_the_weights_of_flat_targets_stop_at_the_floor_and_ablated_ones_are_zero
     np.testing.assert_allclose(weight[weight > 0], 1e15, rtol=1e-15)
 
 
-# --- loading ---------------------------------------------------------------------------------------------------------
+# --- loading --------------------------------------------------------------------------------------
 
 
 @pytest.fixture

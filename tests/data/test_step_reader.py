@@ -68,7 +68,7 @@ def oracle(pair: StepPair) -> Tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-# --- the same numbers ------------------------------------------------------------------------------------------------
+# --- the same numbers -----------------------------------------------------------------------------
 
 
 def require_equal_to_the_oracle(root: Path) -> None:
@@ -173,7 +173,7 @@ def test_levels_of_grids_of_two_sizes_in_turn(tiny_world: Path, tmp_path: Path) 
         ).all()
 
 
-# --- any CDF-5 file --------------------------------------------------------------------------------------------------
+# --- any CDF-5 file -------------------------------------------------------------------------------
 
 NAME = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,12}", fullmatch=True)
 KINDS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", "S1"]
@@ -252,7 +252,7 @@ def test_a_record_dimension_is_refused(pair: StepPair) -> None:
         StepReader().read(pair)
 
 
-# --- damage ----------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -541,7 +541,7 @@ def test_a_size_that_overflows_64_bits_is_refused(pair: StepPair) -> None:
         Cdf5Reader().read(pair.mli)
 
 
-# --- which files there are -------------------------------------------------------------------------------------------
+# --- which files there are ------------------------------------------------------------------------
 
 
 def make_names(

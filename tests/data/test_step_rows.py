@@ -67,7 +67,7 @@ def pairs(tiny_world: Path) -> List[StepPair]:
     return list_pairs(tiny_world / "ClimSim_low-res" / "train", ["0008-01", "0008-04"])
 
 
-# --- the same bits ---------------------------------------------------------------------------------------------------
+# --- the same bits --------------------------------------------------------------------------------
 
 
 def test_every_row_of_the_sample_world_is_the_plain_arithmetics_bit_for_bit(
@@ -191,7 +191,7 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
     )  # the reader's buffers stay as they were
 
 
-# --- the share of each month -----------------------------------------------------------------------------------------
+# --- the share of each month ----------------------------------------------------------------------
 
 
 def steps(month: str, count: int) -> List[StepPair]:
@@ -299,7 +299,7 @@ def test_the_whole_share_needs_no_choice(pairs: List[StepPair]) -> None:
     )  # an index is one of a share
 
 
-# --- the team's index ------------------------------------------------------------------------------------------------
+# --- the team's index -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -357,7 +357,7 @@ def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(
     assert len(list(Loader(source, 100).in_order(10))) == 1
 
 
-# --- what was used ---------------------------------------------------------------------------------------------------
+# --- what was used --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_it_is_told_where_the_teams_index_was_used_and_where_it_was_not(
     }
 
 
-# --- files that do not fit, and threads ------------------------------------------------------------------------------
+# --- files that do not fit, and threads -----------------------------------------------------------
 
 
 def test_a_pair_with_another_number_of_columns_is_refused(

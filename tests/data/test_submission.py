@@ -70,7 +70,7 @@ def cell(example: Example, row: int, name: str, value: float) -> None:
     example.values[row, TARGETS.index(name)] = value
 
 
-# --- what is written -------------------------------------------------------------------------------------------------
+# --- what is written ------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_read_back_bit_for_bit_and_verified(
@@ -174,7 +174,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_parquet(small_disk: Path, row
     assert list(small_disk.iterdir()) == []
 
 
-# --- files from elsewhere --------------------------------------------------------------------------------------------
+# --- files from elsewhere -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 7, 16, 33, 50])
@@ -216,7 +216,7 @@ def test_a_pandas_index_column_is_refused(path: Path, example: Example) -> None:
         verify(path, example.ids, example.q)
 
 
-# --- what breaks the contract ----------------------------------------------------------------------------------------
+# --- what breaks the contract ---------------------------------------------------------------------
 
 
 def swap(example: Example) -> None:

@@ -38,7 +38,7 @@ def names(folder: Path) -> List[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# --- the content -----------------------------------------------------------------------------------------------------
+# --- the content ----------------------------------------------------------------------------------
 
 
 @given(
@@ -127,7 +127,7 @@ def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> No
         tracemalloc.stop()
 
 
-# --- whole or absent -------------------------------------------------------------------------------------------------
+# --- whole or absent ------------------------------------------------------------------------------
 
 
 def test_nothing_has_the_final_name_before_it_is_kept(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_content_is_on_disk_before_the_name_is_given(
     assert calls[:2] == ["fsync of %d" % path.stat().st_size, "replace"] and len(calls) == 3
 
 
-# --- a full disk -----------------------------------------------------------------------------------------------------
+# --- a full disk ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rows", [(200,), (1,) * 60])

@@ -1,4 +1,4 @@
-"""Read CDF-5 files (NetCDF "64-bit data", magic CDF\\x05) of fixed-size float64 and int32 variables.
+"""Read CDF-5 files (NetCDF "64-bit data", magic CDF\\x05) of float64 and int32 variables.
 
 h5py, h5netcdf and scipy cannot read this format and netCDF4 pays for generality on every variable.
 The ClimSim step files are a header followed by contiguous big-endian arrays, so parsing the header

@@ -85,8 +85,7 @@ class CsvWriter:
     def write(self, ids: Sequence[str], values: np.ndarray) -> None:
         """Write n rows: their ids and values (n, columns), float64 or integers."""
         self._handle.writelines(
-            "{},{}\n".format(name, ",".join(map(repr, row)))
-            for name, row in zip(ids, values.tolist())
+            f"{name},{','.join(map(repr, row))}\n" for name, row in zip(ids, values.tolist())
         )
 
     def __exit__(self, *failure: object) -> None:
@@ -99,5 +98,5 @@ def read_test_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
 
 
 def read_train_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """Yield (ids, inputs and targets (n, 924) float64, Kaggle order, physical units) of train.csv."""
+    """Yield (ids, inputs and targets (n, 924) float64) of train.csv, as read_test_csv."""
     return stream(path, INPUTS + TARGETS)

@@ -35,8 +35,7 @@ class Family:
 
     std_floor     what a smaller standard deviation is replaced by
     cast_inputs   dtype that mean and std of inputs are rounded to before use (then float64 again)
-    kept_float64  inputs that stay float64 when test.csv is rounded to float32: the tiny cloud-liquid
-                  levels
+    kept_float64  inputs that stay float64 when test.csv is rounded to float32: tiny cloud liquid
     first_rows    rows of train.csv that its statistics are of, whole chunks; None for all
     """
 
@@ -65,7 +64,7 @@ FAMILIES: Dict[str, Family] = {
         "fdzm", 1e-8, "float32", tuple(f"state_q0002_{k}" for k in range(12, 28)), 15 * 625_000
     ),
 }
-# Targets whose old weight is 0: the zero ones, and three levels of cloud liquid that Kaggle ablated.
+# Targets whose old weight is 0: the zero ones, and three levels that Kaggle ablated.
 ABLATED: Tuple[str, ...] = ZERO + tuple(f"ptend_q0002_{k}" for k in (12, 13, 14))
 # Lists, as numpy takes a tuple for one index per axis.
 _INPUTS = list(INPUTS_TO_NETWORK)
@@ -136,11 +135,11 @@ class Scaling:
         return weighted
 
     def raw(self, z: np.ndarray, state_q0002: np.ndarray) -> np.ndarray:
-        """z (n, 368) float32 network output and raw state_q0002_12..27 (n, 16) -> submission values.
+        """Return submission values from network output and raw state_q0002_12..27.
 
-        (n, 368) float64, Kaggle order, physical units: 0 in the 60 zero targets, -q/1200 in the 16
-        linear ones, (z * std + mean) / weight elsewhere (docs/reference/data_pipeline.md,
-        "Submission values").
+        z (n, 368) float32 and state_q0002 (n, 16) float64 -> (n, 368) float64, Kaggle order,
+        physical units: 0 in the 60 zero targets, -q/1200 in the 16 linear ones,
+        (z * std + mean) / weight elsewhere (docs/reference/data_pipeline.md, "Submission values").
         """
         y = self.weighted(z)
         special = kaggle_positions(ZERO + LINEAR)

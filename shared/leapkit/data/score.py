@@ -28,7 +28,7 @@ from leapkit.data.scaling import Scaling
 
 
 class R2:
-    """Streamed R2 per variable, of blocks of (truth, prediction). Memory: five numbers a variable."""
+    """Streamed R2 per variable of blocks of (truth, prediction), in five numbers a variable."""
 
     def __init__(self, columns: int = len(TARGETS)) -> None:
         self._truth = Moments(columns)
@@ -51,7 +51,7 @@ class R2:
         )
 
     def of_raw_zero(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """Return (columns,) R2 of predicting raw 0, for truth standardised as (raw - mean) / std."""
+        """Return (columns,) R2 of predicting raw 0; the truth is (raw - mean) / std."""
         # sum (z std + mean)^2 = std^2 (m2 + n (zbar + mean/std)^2); R2 is 1 - that / (std^2 m2)
         constant = self._truth.m2 == 0
         safe = np.where(constant, 1.0, self._truth.m2)

@@ -114,7 +114,7 @@ def open_checked(path: Path) -> pq.ParquetFile:
 def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
     """Yield (ids, values (n, 368) float64) of a submission parquet, ROW_GROUP rows at a time.
 
-    The last block may be shorter. The values are stored by column, as parquet reads and writes them.
+    The last block may be shorter. The values are stored by column, as parquet reads them.
     """
     for ids, columns in column_blocks(open_checked(path), path, TARGETS):
         values = np.empty((len(columns), len(ids)))
@@ -188,7 +188,7 @@ def verify(
     """Raise KitError unless the file keeps the contract.
 
     ids          of sample_submission.csv, in order
-    state_q0002  raw levels 12..27 of test.csv (n, 16) float64; None leaves the linear ones unchecked
+    state_q0002  raw levels 12..27 of test.csv (n, 16) float64; None: linear targets unchecked
     name         the file that messages name while `path` is temporary
     linear_rtol  0 for what the kit writes; 1e-12 for files from elsewhere, as the team's pandas did
                  not round test.csv's decimals correctly, and for blends, whose weights sum to

@@ -1,4 +1,4 @@
-"""Validation predictions: (N, targets) float32, standardised, network order, a streamed .npy file."""
+"""Validation predictions: (N, targets) float32, standardised, network order, in a .npy file."""
 
 from __future__ import annotations
 

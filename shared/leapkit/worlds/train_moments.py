@@ -48,7 +48,7 @@ def chunk_moments(rows: np.ndarray) -> Moments:
 
 
 def iter_row_chunks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield the rows of (n, columns) blocks, CHUNK_ROWS at a time; the last chunk may be shorter."""
+    """Yield the rows of (n, columns) blocks, CHUNK_ROWS at a time, at the end fewer."""
     pending: List[np.ndarray] = []
     for block in blocks:
         pending.append(block)

@@ -1,4 +1,4 @@
-"""Checkpoints: what the published files hold loads exactly; what a stranger's file asks for is refused, never executed."""
+"""Checkpoints: published files load exactly; what a stranger's file asks for is never executed."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_dataparallel_prefix_is_stripped_once_and_only_where_all_names_have_it
 
 
 def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path):
-    """LSTM weights that cuDNN flattened are views of one buffer; transposed and sliced tensors have odd strides."""
+    """LSTM weights that cuDNN flattened are views of one buffer; transposed ones have strides."""
     base = torch.arange(24, dtype=torch.float32)
     state = {
         "whole": base,
@@ -132,7 +132,8 @@ def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path):
     assert all(torch.equal(found[key], tensor) for key, tensor in network.state_dict().items())
 
 
-# What torch 1.10.0 and torch 2.13.0 wrote for {"module.w": arange(6).reshape(2, 3) / 7, "module.b": float64 -1.5}.
+# What torch 1.10.0 and torch 2.13.0 wrote for
+# {"module.w": arange(6).reshape(2, 3) / 7, "module.b": float64 -1.5}.
 @pytest.mark.parametrize("version", ["1.10.0", "2.13.0"])
 def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp_path):
     path = Path(__file__).parents[1] / "stored" / (f"saved_by_torch_{version}.bin")
@@ -151,7 +152,8 @@ def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp
 def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
     script = (
         "import torch; from leapkit.data.checkpoints import save; torch.manual_seed(5);"
-        "n = torch.nn.LSTM(4, 3, 2, bidirectional=True); torch.nn.init.constant_(n.weight_hh_l1, .25);"
+        "n = torch.nn.LSTM(4, 3, 2, bidirectional=True);"
+        "torch.nn.init.constant_(n.weight_hh_l1, .25);"
         "save(n, __import__('pathlib').Path({!r}))".format(str(tmp_path / "n.pt"))
     )
     subprocess.run(
@@ -205,7 +207,7 @@ def test_a_whole_pickled_network_is_refused(tmp_path):
 
 
 def _executing(marker: Path) -> dict[str, bytes]:
-    """Programs that run code in an ordinary unpickler (touching `marker`), or that climb towards it."""
+    """Programs that run code in an ordinary unpickler (touching `marker`), or are a step to it."""
     shell, python = (
         craft.text(f"touch '{marker}'"),
         craft.text(f"open({str(marker)!r}, 'w').close()"),
@@ -258,7 +260,7 @@ def _executing(marker: Path) -> dict[str, bytes]:
     }
 
 
-# Names that torch, numpy or pickle tools offer to whoever may name them: loaders, rebuilders, partials, file writers.
+# Names that would be of use to an attacker: loaders, rebuilders, partials, file writers.
 _GADGETS = (
     ("torch", "load"),
     ("torch.serialization", "load"),
@@ -316,7 +318,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_runs_nothing(attack, pro
 
 
 def test_the_marker_proves_something(tmp_path):
-    """The same bytes in an ordinary unpickler do run: without this the test above would prove nothing."""
+    """The same bytes run in an ordinary unpickler; else the test above would prove nothing."""
     import pickle
 
     for attack in ("os.system", "eval", "the INST opcode", "the OBJ opcode", "subprocess"):
@@ -347,7 +349,7 @@ def test_a_refused_file_imports_nothing(tmp_path):
 
 
 def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(tmp_path):
-    """BUILD may change what the closed list gave it: only that file's own objects, never the module's."""
+    """BUILD may change what the closed list gave it, but only objects made for that file."""
     spoil = (
         craft.name("torch", "FloatStorage")
         + craft.mapping({"dtype": craft.text("<i4")})
@@ -527,7 +529,7 @@ def test_two_tables_of_contents_are_refused(tmp_path):
 
 
 def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
-    """Entries nested in one another: each is all that follows its header, so a megabyte unpacks to two hundred."""
+    """Nested entries: each is all that follows its header; one megabyte becomes two hundred."""
     count, tail = 200, bytes(1 << 20)
     header = 30 + len("archive/data/000")
     sizes = [len(tail) + header * (count - 1 - k) for k in range(count)]
@@ -603,7 +605,7 @@ def test_a_file_cut_at_any_offset_is_one_clear_error(whole, tmp_path):
 
 
 def _read_bytes(content: bytes) -> OrderedDict[str, np.ndarray] | None:
-    """What read_tensors makes of the bytes; None for a KitError. Any other exception fails the test."""
+    """Return what read_tensors makes of the bytes, None for a KitError; other exceptions fail."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "n.pt"
         path.write_bytes(content)

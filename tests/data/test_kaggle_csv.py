@@ -1,4 +1,4 @@
-"""Kaggle's CSVs: every float64 survives, every kind of damage is one sentence, blocks do not show."""
+"""Kaggle's CSVs: all float64 survive, each kind of damage is one sentence, chunks do not show."""
 
 from __future__ import annotations
 
@@ -276,8 +276,10 @@ from pathlib import Path
 from leapkit.data import csv_stream
 from leapkit.data import kaggle_csv
 csv_stream.threads = lambda: 2
-rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), ["v%03d" % k for k in range(300)]))
-held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]  # ru_maxrss is inherited
+names = ["v%03d" % k for k in range(300)]
+rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), names))
+# VmHWM, as ru_maxrss is inherited.
+held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(rows, held[0])
 """
 
@@ -584,7 +586,9 @@ def test_an_id_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
     ],
     ids=["cut", "no comma", "no rows", "empty", "binary", "column"],
 )
-def test_a_damaged_sample_submission_is_refused(tmp_path: Path, damage, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_sample_submission_is_refused(
+    tmp_path: Path, damage: Callable[[bytes], bytes], words: str
+) -> None:
     path = write_submission(tmp_path / "s.csv", ["test_%d" % k for k in range(40)])
     path.write_bytes(damage(path.read_bytes()))
     with refused(path, words, kaggle_csv.REMEDY):

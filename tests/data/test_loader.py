@@ -1,4 +1,4 @@
-"""Batches hold every row once, in an order that only (seed, epoch) decides, in two pools' memory, and end cleanly."""
+"""Batches hold each row once, in an order of (seed, epoch) alone, in the memory of two pools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ X, Y = np.arange(556, dtype=np.float32) / 1024, np.arange(368, dtype=np.float32)
 
 
 class Numbered:
-    """Blocks whose rows carry their own number, exactly, in every column; `log` is the blocks in the order of reading."""
+    """Blocks whose rows hold their number in all columns; `log` has the order of reading."""
 
     def __init__(
         self, counts: Sequence[int], before: Callable[[int], object] = lambda block: None
@@ -54,7 +54,7 @@ class Numbered:
 
 
 def rows_of(batch: Batch) -> List[int]:
-    """The numbers of a batch's rows; fails where a row is not whole or its targets are another row's."""
+    """Return the numbers of a batch's rows; fail if a row is not whole or has other targets."""
     inputs, targets = batch
     assert inputs.dtype == targets.dtype == np.float32 and len(inputs) == len(targets)
     rows = inputs[:, 0].copy()
@@ -294,7 +294,7 @@ def test_one_share_is_the_whole_and_more_shares_than_blocks_are_empty() -> None:
 
 
 def test_a_share_that_fits_into_the_pool_is_not_taken_for_everything() -> None:
-    """Each epoch gives a process other blocks: what stayed in memory from one epoch would be wrong in the next."""
+    """Each epoch gives a process other blocks: those of the last epoch would be wrong."""
     blocks = Numbered([10] * 8)
     rows, epochs = Loader(blocks, 1000), []
     for epoch in range(4):
@@ -340,7 +340,7 @@ def test_a_pool_is_read_by_as_many_threads_as_asked_for() -> None:
 
 
 def test_rows_are_read_while_the_caller_works() -> None:
-    """The next pool is on its way while one is handed out: nothing is left to read when the caller comes for it."""
+    """The next pool is read while one is handed out: the caller does not wait for it."""
     blocks = Numbered([10] * 8)
     batches = Loader(blocks, 40).shuffled(40, 1, 0)
     next(batches)
@@ -511,7 +511,7 @@ def test_a_failing_read_of_a_later_pool_does_not_keep_it_reading() -> None:
 
 
 def test_after_a_failing_read_the_rest_of_its_pool_is_not_read() -> None:
-    """At full size the rest of a pool is gigabytes, and the caller waits for them before the sentence appears."""
+    """At full size the rest of a pool is gigabytes, which would delay the message."""
     blocks = Numbered([1] * 400, failing(0, KitError("is truncated", "x", "y")))
     blocks_before = blocks._before
     blocks._before = lambda block: (time.sleep(0.0005), blocks_before(block))

@@ -1,4 +1,4 @@
-"""The team's choice of rows: whatever torch.save makes of it is read; what a stranger's file asks for is refused."""
+"""The team's choice of rows is read as torch.save writes it; all else in a file is refused."""
 
 from __future__ import annotations
 
@@ -483,7 +483,7 @@ def test_a_name_that_is_on_no_list_is_refused_before_it_is_looked_up(
 
 @pytest.mark.parametrize("name", [("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct")])
 def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(name: Any, tmp_path: Path) -> None:
-    """BUILD may change what the closed list gave it: only that file's own objects, never the module's."""
+    """BUILD may change what the closed list gave it, but only objects made for that file."""
     defaults = craft.mapping({"__defaults__": craft.group(craft.text("x"))})
     for state in (craft.mapping({"x": NONE}), NONE + defaults + b"\x86"):
         refusal(crafted(tmp_path / "bad.pt", craft.name(*name) + state + craft.BUILD))
@@ -551,7 +551,7 @@ def test_lists_in_lists_are_refused(tmp_path: Path) -> None:
 def test_a_list_that_repeats_its_items_is_refused_in_little_memory(
     value: str, tmp_path: Path
 ) -> None:
-    """A kilobyte of lists asks for any amount of memory, and for a MemoryError that is no KitError."""
+    """A kilobyte of lists asks for any amount of memory, and a MemoryError is not a KitError."""
     megabyte = np.arange(1 << 17, dtype="<i8").tobytes()
     tensor = craft.tensor(craft.storage("LongStorage", count=1 << 17), size=(1 << 17,), stride=(1,))
     program = (
@@ -565,9 +565,13 @@ def test_a_list_that_repeats_its_items_is_refused_in_little_memory(
 def test_a_list_that_holds_itself_twice_is_refused(tmp_path: Path) -> None:
     path = crafted(tmp_path / "i.pt", b"]q\x01(h\x01h\x01e")
     code = (
-        f"import sys, resource; sys.path.insert(0, {str(Path(__file__).parent)!r}); sys.path.insert(0, {str(Path(row_index.__file__).parents[2])!r})\n"
-        "from pathlib import Path; from leapkit.core.errors import run_cli; from leapkit.data.row_index import read_index\n"
-        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize() + (200 << 20)\n"
+        "import sys, resource\n"
+        f"sys.path.insert(0, {str(Path(row_index.__file__).parents[2])!r})\n"
+        "from pathlib import Path\n"
+        "from leapkit.core.errors import run_cli\n"
+        "from leapkit.data.row_index import read_index\n"
+        "pages = int(open('/proc/self/statm').read().split()[0])\n"
+        "size = pages * resource.getpagesize() + (200 << 20)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (size, size))\n"
         f"run_cli(lambda argv: read_index(Path({str(path)!r})) and 0, [])"
     )
@@ -627,7 +631,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def read_bytes(content: bytes) -> Optional[Dict[str, List[int]]]:
-    """What read_index makes of the bytes; None for a KitError. Any other exception fails the test."""
+    """Return what read_index makes of the bytes, None for a KitError; other exceptions fail."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "i.pt"
         path.write_bytes(content)
@@ -648,7 +652,7 @@ def test_a_file_cut_anywhere_is_refused(whole: bytes, tmp_path: Path) -> None:
 @given(st.data())
 @settings(max_examples=150, **QUICK)
 def test_flipped_bytes_are_refused_or_change_nothing(whole: bytes, data: st.DataObject) -> None:
-    """Memory is not looked at: of a zip's directory zipfile asks for as many bytes as it says, without using them."""
+    """Memory is not measured: zipfile asks for as many bytes as a zip's directory says."""
     damaged = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))

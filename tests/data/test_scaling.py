@@ -1,4 +1,4 @@
-"""The two families' arithmetic equals the published one, restated here in plain numpy, bit for bit."""
+"""The two families' arithmetic equals the published one, restated in plain numpy, bit for bit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bits(values: np.ndarray) -> np.ndarray:
 
 
 def exact_csv(path: Path) -> pd.DataFrame:
-    """A CSV with correctly rounded numbers, which old pandas has to be asked for and new pandas does unasked."""
+    """Read a CSV with correctly rounded numbers, which is an option of pandas."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pd.read_csv(path, float_precision="round_trip")
@@ -181,8 +181,8 @@ def test_raw_leaves_the_network_s_output_as_it_was(folders: Dict[str, Path]) -> 
 def test_raw_undoes_targets_on_predicted_columns(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
-    # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a few float64
-    # roundings of y * weight and of the mean that is taken off and put back.
+    # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a few
+    # float64 roundings of y * weight and of the mean that is subtracted and added again.
     kind = load_scaling(folders[family], family, folders[""])
     y = rows[1]
     back = kind.raw(kind.scaled_targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
@@ -323,8 +323,9 @@ def moments_of_parts(data: np.ndarray, cuts: List[int]) -> Moments:
 def test_moments_merged_from_any_split_equal_those_of_the_whole(
     seed: int, cuts: List[int], offset: float, spread: float
 ) -> None:
-    # Each merge rounds mean and m2 a few times; a rounding of the mean by e adds n e^2 and nothing linear to m2. So
-    # the mean is good to some eps of the largest value, m2 to some eps of itself and n (eps of the largest value)^2.
+    # Each merge rounds mean and m2 a few times; a rounding of the mean by e adds n e^2 and nothing
+    # linear to m2. So the mean is good to some eps of the largest value, m2 to some eps of itself
+    # and n (eps of the largest value)^2.
     data = (np.random.RandomState(seed).randn(40, 3) + offset) * spread
     found = moments_of_parts(data, cuts)
     largest = np.abs(data).max()
@@ -382,7 +383,8 @@ def test_blocks_of_float32_are_summed_in_float64() -> None:
 
 
 def test_statistics_of_the_split_equal_pandas_on_train_csv(tiny_world: Path) -> None:
-    # rtol 1e-10: one pass over blocks here, two passes in pandas; std of a column of mean m is good to eps m / std.
+    # rtol 1e-10: one pass over blocks here, two passes in pandas; the std of a column of mean m is
+    # good to eps m / std.
     table = exact_csv(tiny_world / "kaggle-data" / "train.csv")
     weight = 1 / np.maximum(table[list(TARGETS)].std(), 1e-15)
     weight[list(ZERO) + ["ptend_q0002_12", "ptend_q0002_13", "ptend_q0002_14"]] = 0.0

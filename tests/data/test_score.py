@@ -1,4 +1,4 @@
-"""R2 as sklearn counts it, in float64, from any blocks, and the rules that make a score of 368 of them."""
+"""R2 as sklearn counts it, in float64, from any blocks, and the rules of a score of 368 of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def r2_of(truth: np.ndarray, prediction: np.ndarray, cuts: List[int]) -> R2:
 
 
 def sample(seed: int = 0, rows: int = 200) -> tuple:
-    """Standardised float32 truth and prediction (rows, 368) in network order, good to R2 of about 0.8."""
+    """Return float32 truth and prediction (rows, 368), network order, with an R2 of about 0.8."""
     random = np.random.RandomState(seed)
     truth = random.randn(rows, 368).astype(np.float32)
     return truth, (truth + 0.45 * random.randn(rows, 368)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Step files become the same rows, bit for bit, as netCDF4 and numpy make of them; damage is one sentence."""
+"""Step files become the rows that netCDF4 and numpy make of them, bit for bit; damage is named."""
 
 from __future__ import annotations
 
@@ -747,7 +747,8 @@ def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
             1,
             4,
             1,
-            "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2 and 1 more; not step files: o0",
+            "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2 and 1 more; "
+            "not step files: o0",
         ),
         (2016, 0, 5, "0008-02: whole, 2016 steps; not step files: o0, o1, o2 and 2 more"),
     ],
@@ -769,7 +770,8 @@ def test_a_month_that_is_there_says_what_is_wrong_with_it(tmp_path: Path) -> Non
     make_names(tmp_path, "0008-01", ("02-00000",), ("mlo",))
     (tmp_path / "0008-01" / "wget-log").touch()
     assert read_month(tmp_path / "0008-01").line() == (
-        "0008-01: 2 of 2232 steps; without their counterpart: E3SM-MMF.mlo.0008-01-02-00000.nc; not step files: wget-log"
+        "0008-01: 2 of 2232 steps; without their counterpart: E3SM-MMF.mlo.0008-01-02-00000.nc; "
+        "not step files: wget-log"
     )
 
 

@@ -1,4 +1,4 @@
-"""Rows straight from step files: the same bits as the plain arithmetic gives, the share of each month, from any thread."""
+"""Rows from step files: the bits of the plain arithmetic, the share of each month, any thread."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_loader_hands_out_the_rows_of_all_pairs_in_order(
     assert same(np.concatenate(found), np.concatenate(expected))
 
 
-# Every magnitude that float64 has, cloud liquid's 1e-58 and denormals among them; zeros of both signs.
+# All magnitudes of float64, with cloud liquid's 1e-58 and denormals; zeros of both signs.
 def magnitudes(
     random_state: np.random.RandomState, shape: Sequence[int], low: float, high: float
 ) -> np.ndarray:
@@ -252,7 +252,7 @@ def test_a_months_choice_depends_on_no_other_month_and_not_on_their_order(
 
 
 def test_the_share_of_whole_months_is_as_large_as_the_teams() -> None:
-    """48,612,081 rows of 89 months, as their log has it; three months of the three lengths are drawn here."""
+    """48,612,081 rows of 89 months, as their log says; here three months of the three lengths."""
     months = months_between("0001-02", "0008-06")
     assert (
         len(months) == 89
@@ -310,7 +310,7 @@ def six_steps_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("six_steps_are_whole")
 def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], made: Scaling) -> None:
-    """A number is columns * step + column, over the month's own steps; rows come as they lie in the files."""
+    """A number is columns * step + column, over the month's steps; rows come in file order."""
     numbers = np.array([287, 0, 48 * 2 + 7, 48 * 2 + 3, 47], dtype=np.int32)
     source, reader = StepRows(pairs, made, SHARE, {"0008-04": numbers}), StepReader()
     assert source.counts[6:].tolist() == [2, 0, 2, 0, 0, 1]
@@ -446,7 +446,7 @@ def test_many_threads_read_the_same_bytes_as_one(pairs: List[StepPair], made: Sc
 
 
 def test_the_published_splits_have_the_sizes_of_the_teams_logs(tmp_path: Path) -> None:
-    """74,787,840 rows of 89 months, 65 % of each of them, 54 months, and every seventh step of the seven that validate."""
+    """74,787,840 rows of 89 months, 65 % of each, 54 months, each seventh validation step."""
     from members.adam.experiments import V3, V4
 
     def pairs(months: Sequence[str]) -> List[StepPair]:

@@ -1,4 +1,4 @@
-"""A submission parquet keeps the contract of DESIGN.md section 3, and whatever breaks it is refused by name."""
+"""A submission parquet keeps its contract, and what breaks it is refused by name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fi
 
 
 class Example:
-    """A right submission: ids, values (50, 368), and the raw cloud liquid that its linear columns come from."""
+    """A right submission: ids, values (50, 368), and the raw cloud liquid of its linear targets."""
 
     def __init__(self, rows: int = ROWS, seed: int = 0) -> None:
         random = np.random.RandomState(seed)

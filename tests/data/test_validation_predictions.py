@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: the bytes that np.save writes, and never half of them under the final name."""
+"""Validation predictions: the bytes that np.save writes, never half of them under the name."""
 
 from __future__ import annotations
 

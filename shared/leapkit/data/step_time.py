@@ -32,6 +32,6 @@ def require_stamp(
     if any(variable.shape or variable.dtype != ">i4" for variable in clock):
         raise KitError("its ymd and tod are not one whole number each", path, remedy)
     day, second = (struct.unpack(">i", read_at(variable.begin))[0] for variable in clock)
-    held = f"{day // 10000:04d}-{day // 100 % 100:02d}-{day % 100:02d}-{second:05d}"
-    if held != stamp:
-        raise KitError(f"holds the step {held}, but its name says {stamp}", path, remedy)
+    clock_stamp = f"{day // 10000:04d}-{day // 100 % 100:02d}-{day % 100:02d}-{second:05d}"
+    if clock_stamp != stamp:
+        raise KitError(f"holds the step {clock_stamp}, but its name says {stamp}", path, remedy)

@@ -330,7 +330,7 @@ def test_the_marker_proves_something(tmp_path):
 @pytest.mark.parametrize("module, attribute", _GADGETS)
 def test_a_name_that_is_on_no_list_is_refused_before_it_is_looked_up(module, attribute, tmp_path):
     for k, reference in enumerate((craft.name(module, attribute), craft.dotted(module, attribute))):
-        path = craft.write(tmp_path / ("%d.pt" % k), craft.program({"a": reference}, b"\x80\x04"))
+        path = craft.write(tmp_path / (f"{k}.pt"), craft.program({"a": reference}, b"\x80\x04"))
         assert f"{module}.{attribute}" in refusal(path) or "nothing was executed" in refusal(path)
 
 
@@ -357,7 +357,7 @@ def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(tmp_path):
         craft.name("torch._utils", "_rebuild_tensor_v2") + craft.mapping({"x": b"N"}) + craft.BUILD,
     )
     for k, value in enumerate(spoil):
-        refusal(craft.write(tmp_path / ("%d.pt" % k), craft.program({"a": value})))
+        refusal(craft.write(tmp_path / (f"{k}.pt"), craft.program({"a": value})))
     good = read_tensors(craft.write(tmp_path / "good.pt", craft.program({"a": craft.tensor()})))
     assert good["a"].dtype == np.float32 and good["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
@@ -478,7 +478,7 @@ def test_one_storage_rebuilt_ten_thousand_times_takes_no_more_memory_than_once(t
     megabyte = np.zeros(1 << 18, dtype="<f4").tobytes()
     whole = craft.tensor(craft.storage(count=1 << 18), size=(1 << 18,), stride=(1,))
     path = craft.write(
-        tmp_path / "n.pt", craft.program({"%d" % k: whole for k in range(2000)}), {"0": megabyte}
+        tmp_path / "n.pt", craft.program({f"{k}": whole for k in range(2000)}), {"0": megabyte}
     )
     tracemalloc.start()
     try:
@@ -536,8 +536,8 @@ def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
     sizes = [size - size % 4 for size in sizes]
     pickled = craft.program(
         {
-            "%d" % k: craft.tensor(
-                craft.storage(key="%03d" % k, count=sizes[k] // 4),
+            f"{k}": craft.tensor(
+                craft.storage(key=f"{k:03d}", count=sizes[k] // 4),
                 size=(sizes[k] // 4,),
                 stride=(1,),
             )

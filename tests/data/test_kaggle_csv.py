@@ -71,7 +71,7 @@ def write_lines(path: Path, *lines: str, names: Sequence[str] = NAMES, end: str 
 @settings(max_examples=100, **FUZZ)
 def test_any_float64_is_read_back_bit_for_bit(tmp_path: Path, rows: List[List[float]]) -> None:
     path, values = tmp_path / "x.csv", np.array(rows)
-    ids = ["test_%d" % k for k in range(len(rows))]
+    ids = [f"test_{k}" for k in range(len(rows))]
     with CsvWriter(path, NAMES) as out:
         out.write(ids, values)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -93,7 +93,7 @@ def test_the_numbers_that_break_other_readers_are_exact(tmp_path: Path) -> None:
         3673829810926.31,
     ]
     with CsvWriter(tmp_path / "x.csv", ["v"]) as out:
-        out.write(["t_%d" % k for k in range(len(hard))], np.array(hard)[:, None])
+        out.write([f"t_{k}" for k in range(len(hard))], np.array(hard)[:, None])
     with np.errstate(over="ignore", invalid="ignore"):
         assert (bits(read_all(tmp_path / "x.csv", ["v"])[1][:, 0]) == bits(np.array(hard))).all()
 
@@ -153,7 +153,7 @@ def test_a_file_read_in_many_blocks_by_any_number_of_threads_holds_the_same_rows
     random = np.random.RandomState(0)
     values, ids = (
         random.randn(500, 3) * 10.0 ** random.randint(-58, 9, (500, 3)),
-        ["test_%d" % k for k in range(500)],
+        [f"test_{k}" for k in range(500)],
     )
     with CsvWriter(tmp_path / "x.csv", NAMES) as out:
         for at in range(0, 500, 77):
@@ -192,7 +192,7 @@ def test_lines_are_cut_where_they_are_asked_for(
         for found in csv_stream.ordered_map(csv_stream.Parser(path, NAMES), iter(parts), threads)
         for name in found.ids
     ]
-    assert ids == ["t_%d" % k for k in range(skipped, rows)]
+    assert ids == [f"t_{k}" for k in range(skipped, rows)]
 
 
 def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(
@@ -200,7 +200,7 @@ def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(
 ) -> None:
     monkeypatch.setattr(csv_stream, "_CHUNK", 128)
     path = write_lines(
-        tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(60)] + ["t_60,2.2e-56,0.5,1e15"]
+        tmp_path / "x.csv", *[f"t_{k},0,0,0" for k in range(60)] + ["t_60,2.2e-56,0.5,1e15"]
     )
     _, values = read_all(path)
     assert values[:60].any() == False and values[60].tolist() == [2.2e-56, 0.5, 1e15]  # noqa: E712
@@ -210,10 +210,10 @@ def test_damage_in_a_late_block_names_its_row_and_comes_after_the_rows_before_it
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_stream, "_CHUNK", 64)
-    lines = ["t_%d,0,0,0" % k for k in range(41)] + ["t_41,0,nan,0", "t_42,1,2", "t_43,0,0,0"]
+    lines = [f"t_{k},0,0,0" for k in range(41)] + ["t_41,0,nan,0", "t_42,1,2", "t_43,0,0,0"]
     path = write_lines(tmp_path / "x.csv", *lines)
     assert read_until_refused(path, "row 42, column b is NaN or infinite") == [
-        "t_%d" % k for k in range(41)
+        f"t_{k}" for k in range(41)
     ]
 
 
@@ -257,7 +257,7 @@ def test_what_was_worked_on_before_an_item_failed_comes_first() -> None:
 
 def test_leaving_early_ends_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_stream, "_CHUNK", 64)
-    path = write_lines(tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(400)])
+    path = write_lines(tmp_path / "x.csv", *[f"t_{k},0,0,0" for k in range(400)])
     before = threading.active_count()
     rows = stream(path, NAMES)
     next(rows)
@@ -276,7 +276,7 @@ from pathlib import Path
 from leapkit.data import csv_stream
 from leapkit.data import kaggle_csv
 csv_stream.threads = lambda: 2
-names = ["v%03d" % k for k in range(300)]
+names = [f"v{k:03d}" for k in range(300)]
 rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), names))
 # VmHWM, as ru_maxrss is inherited.
 held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
@@ -286,7 +286,7 @@ print(rows, held[0])
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="there is no /proc here")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    names = ["v%03d" % k for k in range(300)]
+    names = [f"v{k:03d}" for k in range(300)]
     path, line, peaks = tmp_path / "x.csv", ",".join(["t_0"] + ["0.123456789"] * 300) + "\n", []
     for rows in (6_000, 30_000):  # 22 and 109 MB of text, 14 and 72 of numbers
         path.write_text(",".join(["sample_id"] + names) + "\n" + line * rows)
@@ -479,14 +479,14 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 ) -> None:
     monkeypatch.setattr(csv_stream, "_CHUNK", 4096)
     monkeypatch.setattr(csv_stream, "LONGEST_LINE", 8192)  # what is read at a time
-    path = write_lines(tmp_path / "x.csv", *["t_%d,0,0.125,1e-58" % k for k in range(20_000)])
+    path = write_lines(tmp_path / "x.csv", *[f"t_{k},0,0.125,1e-58" for k in range(20_000)])
     rows, ids = stream(path, NAMES), []
     ids += next(rows)[0]
     change(path)
     with refused(path, words, kaggle_csv.REMEDY):
         for found, _ in rows:
             ids += found
-    assert ids == ["t_%d" % k for k in range(len(ids))] and len(ids) > 5000
+    assert ids == [f"t_{k}" for k in range(len(ids))] and len(ids) > 5000
 
 
 @pytest.mark.parametrize(
@@ -589,7 +589,7 @@ def test_an_id_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_sample_submission_is_refused(
     tmp_path: Path, damage: Callable[[bytes], bytes], words: str
 ) -> None:
-    path = write_submission(tmp_path / "s.csv", ["test_%d" % k for k in range(40)])
+    path = write_submission(tmp_path / "s.csv", [f"test_{k}" for k in range(40)])
     path.write_bytes(damage(path.read_bytes()))
     with refused(path, words, kaggle_csv.REMEDY):
         read_ids(path)
@@ -604,7 +604,7 @@ def test_both_published_files_of_old_weights_hold_the_same_weights(published: Pa
     assert (bits(one) == bits(other)).all() and one.shape == (368,)
     weight = dict(zip(TARGETS, one))
     assert sorted(name for name in TARGETS if weight[name] == 0) == sorted(ABLATED)
-    assert [weight["ptend_q0002_%d" % k] for k in range(15, 26)] == [1e15] * 11
+    assert [weight[f"ptend_q0002_{k}"] for k in range(15, 26)] == [1e15] * 11
     assert weight["ptend_q0002_26"] == 3673829810926.31
 
 
@@ -689,7 +689,7 @@ def test_a_disk_that_fills_up_while_writing_is_one_sentence_and_leaves_no_file(
     path = small_disk / "x.csv"
     with refused(path, "the disk is full"):
         with CsvWriter(path, NAMES) as out:
-            out.write(["t_%d" % k for k in range(rows)], np.full((rows, 3), 0.123456789))
+            out.write([f"t_{k}" for k in range(rows)], np.full((rows, 3), 0.123456789))
             fill(small_disk / "more")
     assert not [p.name for p in small_disk.iterdir() if "x.csv" in p.name]
 

@@ -106,7 +106,7 @@ def test_test_inputs_are_rounded_to_float32_first_but_for_the_tiny_columns(
     x = rows[0].copy()
     x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]] *= 1e-20  # below what float32 holds
     found = load_scaling(folders[family], family, folders[""]).scaled_test_inputs(x)
-    kept = ["state_q0002_%d" % k for k in range(12, last_kept + 1)]
+    kept = [f"state_q0002_{k}" for k in range(12, last_kept + 1)]
     for k, name in enumerate(NETWORK_INPUTS):
         m, s = mean[name], std[name]
         if family == "fdzm":

@@ -678,7 +678,7 @@ def test_a_month_is_whole_in_a_calendar_without_leap_years(
     tmp_path: Path, month: str, days: int
 ) -> None:
     assert steps_of(month) == 72 * days
-    make_names(tmp_path, month, ("%02d-85200" % days, "%02d-00000" % (days + 1)))
+    make_names(tmp_path, month, (f"{days:02d}-85200", "%02d-00000" % (days + 1)))
     found = read_month(tmp_path / month)
     assert [pair.stamp for pair in found.pairs] == ["%s-%02d-85200" % (month, days)] and len(
         found.unexpected
@@ -758,8 +758,8 @@ def test_a_month_says_in_a_line_what_it_holds(count: int, lone: int, odd: int, l
         MonthListing(
             "0008-02",
             pairs_of("0008-02", count),
-            tuple("l%d" % k for k in range(lone)),
-            tuple("o%d" % k for k in range(odd)),
+            tuple(f"l{k}" for k in range(lone)),
+            tuple(f"o{k}" for k in range(odd)),
         ).line()
         == line
     )

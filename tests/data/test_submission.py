@@ -29,7 +29,7 @@ class Example:
 
     def __init__(self, rows: int = ROWS, seed: int = 0) -> None:
         random = np.random.RandomState(seed)
-        self.ids = ["test_%d" % k for k in random.permutation(rows)]
+        self.ids = [f"test_{k}" for k in random.permutation(rows)]
         self.q = np.abs(random.randn(rows, 16)) * 10.0 ** random.randint(-58, -4, (rows, 16))
         self.values = random.randn(rows, 368) * 10.0 ** random.randint(-9, 3, (rows, 368))
         self.values[:, kaggle_positions(ZERO)] = 0.0
@@ -126,7 +126,7 @@ def test_row_groups_are_of_one_size_whatever_blocks_come_in(
 
 def test_the_published_row_group_size_is_used(path: Path) -> None:
     rows = submission.ROW_GROUP + 3
-    write(path, ["t_%d" % k for k in range(rows)], [np.zeros((rows, 368))])
+    write(path, [f"t_{k}" for k in range(rows)], [np.zeros((rows, 368))])
     metadata = pq.ParquetFile(str(path)).metadata
     assert [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)] == [
         submission.ROW_GROUP,

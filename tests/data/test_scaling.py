@@ -181,8 +181,8 @@ def test_raw_leaves_the_network_s_output_as_it_was(folders: Dict[str, Path]) -> 
 def test_raw_undoes_targets_on_predicted_columns(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
-    # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a few
-    # float64 roundings of y * weight and of the mean that is subtracted and added again.
+    # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a
+    # few float64 roundings of y * weight and of the mean that is subtracted and added again.
     kind = load_scaling(folders[family], family, folders[""])
     y = rows[1]
     back = kind.raw(kind.scaled_targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])

@@ -176,7 +176,7 @@ def test_a_file_read_in_many_blocks_by_any_number_of_threads_holds_the_same_rows
 def test_lines_are_cut_where_they_are_asked_for(
     tmp_path: Path, rows: int, size: int, threads: int, skipped: int
 ) -> None:
-    path = write_lines(tmp_path / "x.csv", *["t_%d,%d,0,%d" % (k, 10**k, -k) for k in range(rows)])
+    path = write_lines(tmp_path / "x.csv", *[f"t_{k},{10**k},0,{-k}" for k in range(rows)])
     text = path.read_bytes()
     ends = [k + 1 for k, byte in enumerate(text) if byte == ord("\n")]
     skipped = min(skipped, rows)
@@ -276,7 +276,7 @@ from pathlib import Path
 from leapkit.data import csv_stream
 from leapkit.data import kaggle_csv
 csv_stream.threads = lambda: 2
-names = [f"v{k:03d}" for k in range(300)]
+names = [f"v{{k:03d}}" for k in range(300)]
 rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), names))
 # VmHWM, as ru_maxrss is inherited.
 held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]

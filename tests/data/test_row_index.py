@@ -82,7 +82,7 @@ def test_arrays_tensors_and_lists_are_read(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["%02d_%02d" % (y, m) for y in range(1, 10) for m in range(1, 13)]),
+        st.sampled_from([f"{y:02d}_{m:02d}" for y in range(1, 10) for m in range(1, 13)]),
         st.tuples(
             st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=30, unique=True),
             st.sampled_from([np.array, torch.tensor, list]),

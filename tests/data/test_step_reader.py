@@ -591,7 +591,7 @@ def test_validation_takes_every_seventh_step_and_training_takes_none_of_them(
     tmp_path: Path,
 ) -> None:
     for month in ("0008-01", "0008-02"):
-        make_names(tmp_path, month, tuple("01-%05d" % (1200 * k) for k in range(10)))
+        make_names(tmp_path, month, tuple(f"01-{1200 * k:05d}" for k in range(10)))
     split = Split(("0008-01", "0008-02"), ("0008-02", "0008-01"), 7)
     validation, training = validation_pairs(tmp_path, split), training_pairs(tmp_path, split)
     assert len(validation) == 3 and len(training) == 17
@@ -678,16 +678,16 @@ def test_a_month_is_whole_in_a_calendar_without_leap_years(
     tmp_path: Path, month: str, days: int
 ) -> None:
     assert steps_of(month) == 72 * days
-    make_names(tmp_path, month, (f"{days:02d}-85200", "%02d-00000" % (days + 1)))
+    make_names(tmp_path, month, (f"{days:02d}-85200", f"{days + 1:02d}-00000"))
     found = read_month(tmp_path / month)
-    assert [pair.stamp for pair in found.pairs] == ["%s-%02d-85200" % (month, days)] and len(
+    assert [pair.stamp for pair in found.pairs] == [f"{month}-{days:02d}-85200"] and len(
         found.unexpected
     ) == 2
-    assert found.line().startswith("%s: 1 of %d steps; not step files: " % (month, 72 * days))
+    assert found.line().startswith(f"{month}: 1 of {72 * days} steps; not step files: ")
 
 
 STAMP = st.builds(
-    lambda day, step: "0008-04-%02d-%05d" % (day, 1200 * step),
+    lambda day, step: f"0008-04-{day:02d}-{1200 * step:05d}",
     st.integers(0, 32),
     st.integers(0, 73),
 )
@@ -730,7 +730,7 @@ def test_every_name_of_a_month_is_a_step_or_lone_or_odd(
 
 def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
     return tuple(
-        StepPair(Path(month), "%s-%02d-%05d" % (month, k // 72 + 1, k % 72 * 1200))
+        StepPair(Path(month), f"{month}-{k // 72 + 1:02d}-{k % 72 * 1200:05d}")
         for k in range(count)
     )
 
@@ -788,7 +788,7 @@ def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
     ):
         list_pairs(tmp_path)
     assert read_month(tmp_path / "0008-01").unpaired == tuple(
-        "E3SM-MMF.%s.0008-01-01-0%d00.nc" % (kind, k) for k in (12, 24, 36)
+        f"E3SM-MMF.{kind}.0008-01-01-0{k}00.nc" for k in (12, 24, 36)
     )
 
 
@@ -821,3 +821,27 @@ def test_a_folder_under_a_steps_name_is_refused_when_it_is_read(tmp_path: Path) 
     pair = list_pairs(tmp_path)[0]
     with refused(pair.mli):
         StepReader().read(pair)
+
+
+# --- the header alone -----------------------------------------------------------------------------
+
+
+def test_the_grid_is_learned_without_reading_the_arrays(
+    pair: StepPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, _ = Cdf5Reader().read(pair.mli)
+    assert cdf5.read_header(pair.mli) == header and grid_columns(pair) == 48
+    # A header that is longer than what is read at first.
+    monkeypatch.setattr(cdf5, "_USUAL_HEADER", 100)
+    assert cdf5.read_header(pair.mli) == header
+
+
+def test_a_header_whose_arrays_are_cut_off_or_too_long_is_refused(pair: StepPair) -> None:
+    content = pair.mli.read_bytes()
+    for damaged, words in ((content[:-8], "is truncated"), (content + b"x", "trailing bytes")):
+        pair.mli.write_bytes(damaged)
+        with refused(pair.mli, words, cdf5.REMEDY):
+            grid_columns(pair)
+    pair.mli.write_bytes(content[:60])
+    with refused(pair.mli, "the header ends early", "fetch it again"):
+        cdf5.read_header(pair.mli, "fetch it again")

@@ -197,7 +197,7 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
 def steps(month: str, count: int) -> List[StepPair]:
     """Pairs that no file stands behind: choosing needs none."""
     return [
-        StepPair(Path("train") / month, "%s-%02d-%05d" % (month, k // 72 + 1, 1200 * (k % 72)))
+        StepPair(Path("train") / month, f"{month}-{k // 72 + 1:02d}-{1200 * (k % 72):05d}")
         for k in range(count)
     ]
 
@@ -451,7 +451,7 @@ def test_the_published_splits_have_the_sizes_of_the_teams_logs(tmp_path: Path) -
 
     def pairs(months: Sequence[str]) -> List[StepPair]:
         return [
-            StepPair(tmp_path, "%s-%02d-%05d" % (month, 1 + step // 72, 1200 * (step % 72)))
+            StepPair(tmp_path, f"{month}-{1 + step // 72:02d}-{1200 * (step % 72):05d}")
             for month in months
             for step in range(steps_of(month))
         ]

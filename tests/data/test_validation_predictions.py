@@ -215,7 +215,7 @@ def test_the_content_is_on_disk_before_the_name_is_given(
 
     def synced(handle: int) -> None:
         calls.append(
-            "fsync of %d" % os.fstat(handle).st_size if path.parent.samefile(tmp_path) else ""
+            f"fsync of {os.fstat(handle).st_size}" if path.parent.samefile(tmp_path) else ""
         )
         fsync(handle)
 
@@ -226,7 +226,7 @@ def test_the_content_is_on_disk_before_the_name_is_given(
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", named)
     write(path, blocks(5))
-    assert calls[:2] == ["fsync of %d" % path.stat().st_size, "replace"] and len(calls) == 3
+    assert calls[:2] == [f"fsync of {path.stat().st_size}", "replace"] and len(calls) == 3
 
 
 # --- a full disk ----------------------------------------------------------------------------------

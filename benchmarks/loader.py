@@ -30,9 +30,9 @@ def _pairs(case: Case, side: str) -> List[StepPair]:
 
 
 def _columns(case: Case) -> int:
-    from leapkit.data.step_reader import StepReader
+    from leapkit.data.step_reader import grid_columns
 
-    return StepReader().columns(source.pairs(case, 1)[0])
+    return grid_columns(source.pairs(case, 1)[0])
 
 
 def _arrays(case: Case) -> Tuple[Path, Path]:
@@ -50,7 +50,7 @@ def make(case: Case) -> None:
     rows = [reader.read(pair) for pair in _pairs(case, "published")]
     inputs, targets = _arrays(case)
     np.save(inputs, np.concatenate([scaling.scaled_inputs(x) for x, _ in rows]))
-    np.save(targets, np.concatenate([scaling.targets(y) for _, y in rows]))
+    np.save(targets, np.concatenate([scaling.scaled_targets(y) for _, y in rows]))
 
 
 def published(case: Case) -> int:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leapkit.core.step_files import StepPair
-    from leapkit.data.scaling import Moments, Scaling
+    from leapkit.data.moments import Moments
+    from leapkit.data.scaling import Scaling
 
 
 def ids(count: int) -> List[str]:
@@ -56,12 +57,12 @@ def _moments(case: Case) -> Tuple[Moments, Moments]:
     import numpy as np
 
     from leapkit.core.columns import INPUTS
-    from leapkit.data.scaling import Moments, moments_of
+    from leapkit.data.moments import Moments, moments_of
     from leapkit.data.step_reader import StepReader
 
     reader = StepReader()
     cut = len(INPUTS)
-    whole = moments_of(np.hstack(reader.read(pair)) for pair in pairs(case, 99))
+    whole = moments_of((np.hstack(reader.read(pair)) for pair in pairs(case, 99)), 924)
 
     def of(variables: slice) -> Moments:
         moments = Moments(len(whole.mean[variables]))
@@ -136,7 +137,7 @@ def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray
     private = np.random.default_rng(model + 1)
     shared = np.random.default_rng(0)
     for _, y in rows(case, count):
-        truth = scaling.targets(y)
+        truth = scaling.scaled_targets(y)
         yield truth, with_errors(truth, spread, model, private, shared)
 
 

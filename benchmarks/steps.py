@@ -73,11 +73,11 @@ def our_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     import numpy as np
 
     from leapkit.core.columns import INPUTS, TARGETS
-    from leapkit.data.step_reader import StepReader
+    from leapkit.data.step_reader import StepReader, grid_columns
 
     reader = StepReader()
     sources = source.pairs(case, MOST)
-    columns = reader.columns(sources[0])
+    columns = grid_columns(sources[0])
     x = np.empty((columns, len(INPUTS)))
     y = np.empty((columns, len(TARGETS)))
     for pair in sources:

@@ -61,7 +61,7 @@ def make(case: Case) -> None:
         shared = np.random.default_rng(0)
         reader = StepReader()
         for pair in _pairs(case):
-            truth = scaling.targets(reader.read(pair)[1])
+            truth = scaling.scaled_targets(reader.read(pair)[1])
             yield source.with_errors(truth, spread, model, private, shared)
 
     def write_predictions(model: int) -> None:

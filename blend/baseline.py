@@ -63,4 +63,4 @@ def _standardised(
     pairs = raw.training_pairs() if role == "training" else raw.validation_pairs()
     for pair in pairs:
         x, y = reader.read(pair)
-        yield scale.scaled_inputs(x).astype(np.float64), scale.targets(y).astype(np.float64)
+        yield scale.scaled_inputs(x).astype(np.float64), scale.scaled_targets(y).astype(np.float64)

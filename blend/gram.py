@@ -19,7 +19,7 @@ import numpy as np
 from leapkit.core.columns import NETWORK_TARGETS, PREDICTED, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import atomic
-from leapkit.data.scaling import Moments
+from leapkit.data.moments import Moments
 from leapkit.data.score import Score, score_network_order
 
 COLUMNS = kaggle_positions(

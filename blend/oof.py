@@ -24,7 +24,7 @@ from leapkit.core.layout import RawData, Results
 from leapkit.core.step_files import StepPair
 from leapkit.data import scaling, validation_predictions
 from leapkit.data.progress import progress
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
 
 _AGAIN = "run `make reproduce` again"
 _STEPS_AT_ONCE = (
@@ -121,7 +121,7 @@ def reading(
     pairs: Sequence[StepPair], members: Sequence[ValidationPredictions]
 ) -> Iterator[Tuple[StepPair, slice]]:
     """The validation steps and their rows. Raises KitError where an artifact has another number of rows."""
-    columns = StepReader().columns(pairs[0]) if pairs else 0
+    columns = grid_columns(pairs[0]) if pairs else 0
     for member in members:
         if len(member) != columns * len(pairs):
             raise KitError(

@@ -15,6 +15,7 @@ from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256
 from leapkit.data.checkpoints import read_state
+from leapkit.data.csv_checks import require_whole
 from leapkit.data.row_index import read_index
 
 REMEDY = "fetch it again"
@@ -25,30 +26,18 @@ class Damaged(KitError):
 
 
 @contextlib.contextmanager
-def _damage() -> Iterator[None]:
-    """Turn the refusals of leapkit's readers into Damaged."""
+def _damage(remedy: str = "") -> Iterator[None]:
+    """Turn the refusals of leapkit's readers into Damaged, with `remedy` if given."""
     try:
         yield
     except KitError as error:
-        raise Damaged(error.what, error.where, error.remedy) from error
+        raise Damaged(error.what, error.where, remedy or error.remedy) from error
 
 
 def require_csv(path: Path, columns: Sequence[str]) -> None:
     """A CSV with exactly these columns, one row at least, and a last line that ends."""
-    with explain_os_errors(path), open(path, "rb") as handle:
-        header = handle.readline(1 << 20).decode("utf-8", "replace").rstrip("\r\n").split(",")
-        if header != list(columns):
-            raise Damaged(
-                "its first line is not the %d columns from %s to %s"
-                % (len(columns), columns[0], columns[-1]),
-                path,
-                REMEDY,
-            )
-        if not handle.read(1):
-            raise Damaged("holds no rows", path, REMEDY)
-        handle.seek(-1, 2)
-        if handle.read(1) != b"\n":  # the last number may lack digits
-            raise Damaged("is cut off in the middle of its last line", path, REMEDY)
+    with _damage(REMEDY):
+        require_whole(path, columns)
 
 
 def require_statistics(path: Path) -> None:

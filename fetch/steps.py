@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set, Tuple
@@ -11,10 +10,11 @@ from typing import Dict, Iterator, List, Optional, Set, Tuple
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import TEMPORARY
 from leapkit.core.step_files import parse_name, steps_of
-from leapkit.data.cdf5 import Header, parse_header
+from leapkit.data.cdf5 import read_header
+from leapkit.data.step_time import require_stamp
 
 PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
-_HEADER = 1 << 13  # bytes that are read of a file: a step file's header has 2,200
+_REMEDY = "fetch this file again"
 _OF_ITS_KIND = {"mli": "pbuf_SOLIN", "mlo": "cam_out_NETSW"}
 
 
@@ -33,41 +33,20 @@ def month_of_step(name: str) -> Optional[str]:
 
 
 def require_step(path: Path, name: str) -> None:
-    """Raises KitError unless the file is whole and holds the kind and the instant that `name` says."""
-    found = parse_name(name)
-    assert found is not None
-    (kind, stamp), remedy = found, "fetch this file again"
+    """Raise KitError unless the file is whole and holds the kind and instant of its name."""
+    parsed = parse_name(name)
+    assert parsed is not None
+    kind, stamp = parsed
+    header = read_header(path, _REMEDY)
+    if not {_OF_ITS_KIND[kind], "ymd", "tod"} <= set(header.variables):
+        raise KitError(f"is not an {kind} file of ClimSim", path, _REMEDY)
     with explain_os_errors(path), open(path, "rb") as handle:
-        size = os.fstat(handle.fileno()).st_size
-        header = _header(path, handle.read(_HEADER))
-        if size != header.file_size:
-            raise KitError(
-                "is %s: %d bytes instead of %d"
-                % ("truncated" if size < header.file_size else "too long", size, header.file_size),
-                path,
-                remedy,
-            )
-        if _OF_ITS_KIND[kind] not in header.variables or not {"ymd", "tod"} <= set(
-            header.variables
-        ):
-            raise KitError(f"is no {kind} file of ClimSim", path, remedy)
-        instant = []
-        for variable in ("ymd", "tod"):
-            handle.seek(header.variables[variable].begin)
-            instant.append(struct.unpack(">i", handle.read(4))[0])
-    if instant != [int(stamp[:10].replace("-", "")), int(stamp[11:])]:
-        raise KitError(
-            "holds the step %08d-%05d, and its name is %s" % (instant[0], instant[1], name),
-            path,
-            "give it the name of the step that it holds",
-        )
 
+        def read_at(begin: int) -> bytes:
+            handle.seek(begin)
+            return handle.read(4)
 
-def _header(path: Path, start: bytes) -> Header:
-    try:
-        return parse_header(start)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise KitError(str(error), path, "fetch this file again") from error
+        require_stamp(header, read_at, path, stamp, "give it the name of the step that it holds")
 
 
 @dataclass

@@ -355,14 +355,14 @@ _WRONG = {
                 call(name("_codecs", "encode"), text("\u20ac" * 24), text("latin1")),
             ),
         ),
-        "no frame of model and weight",
+        "not a weight table",
     ),
     "models that are numbers": (
         frame(ROWS, models=array((1, 3), "O8", "|", listed(*map(integer, (1, 2, 3))))),
-        "no text",
+        "not text",
     ),
-    "a model of two lines": (frame([("a\nb.npy", 1.0)]), "no text"),
-    "no list of models": (frame(ROWS, models=array((1, 3), "O8", "|", text("abc"))), "no text"),
+    "a model of two lines": (frame([("a\nb.npy", 1.0)]), "not text"),
+    "no list of models": (frame(ROWS, models=array((1, 3), "O8", "|", text("abc"))), "not text"),
 }
 
 
@@ -412,10 +412,11 @@ def test_files_that_are_no_archive_of_one_table_are_refused(tmp_path, published)
         empty.writestr("archive/version", "3\n")
     with refused(path, "0 tables of contents"):
         tables.read(path)
-    with refused(path, "table of contents of"):
-        tables.read(
-            archive(tmp_path, frame(ROWS) + bytes(1 << 20), compression=zipfile.ZIP_DEFLATED)
-        )
+    large = frame(ROWS) + bytes(1 << 20)
+    with refused(path, "a table of contents of"):
+        tables.read(archive(tmp_path, large))
+    with refused(path, "a compressed table of contents"):
+        tables.read(archive(tmp_path, large, compression=zipfile.ZIP_DEFLATED))
     content = (published / "blend" / "weight_df_dict_all_group_all_v10.pt").read_bytes()
     (tmp_path / "v10.csv").write_bytes(content)
     with refused(tmp_path / "v10.csv", "is no weight table"):

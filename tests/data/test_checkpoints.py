@@ -1,4 +1,4 @@
-"""Checkpoints: what the published files hold loads exactly; what a stranger's file asks for is refused, never executed."""
+"""Checkpoints: published files load exactly; what a stranger's file asks for is never executed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refusal(path: Path) -> str:
     return text
 
 
-# ---- what is kept ---------------------------------------------------------------------------------------------------
+# ---- what is kept --------------------------------------------------------------------------------
 
 
 def test_a_saved_network_reads_back_bit_for_bit_in_registered_order(tmp_path):
@@ -100,7 +100,7 @@ def test_a_dataparallel_prefix_is_stripped_once_and_only_where_all_names_have_it
 
 
 def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path):
-    """LSTM weights that cuDNN flattened are views of one buffer; transposed and sliced tensors have odd strides."""
+    """LSTM weights that cuDNN flattened are views of one buffer; transposed ones have strides."""
     base = torch.arange(24, dtype=torch.float32)
     state = {
         "whole": base,
@@ -132,7 +132,8 @@ def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path):
     assert all(torch.equal(found[key], tensor) for key, tensor in network.state_dict().items())
 
 
-# What torch 1.10.0 and torch 2.13.0 wrote for {"module.w": arange(6).reshape(2, 3) / 7, "module.b": float64 -1.5}.
+# What torch 1.10.0 and torch 2.13.0 wrote for
+# {"module.w": arange(6).reshape(2, 3) / 7, "module.b": float64 -1.5}.
 @pytest.mark.parametrize("version", ["1.10.0", "2.13.0"])
 def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp_path):
     path = Path(__file__).parents[1] / "stored" / (f"saved_by_torch_{version}.bin")
@@ -151,7 +152,8 @@ def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp
 def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
     script = (
         "import torch; from leapkit.data.checkpoints import save; torch.manual_seed(5);"
-        "n = torch.nn.LSTM(4, 3, 2, bidirectional=True); torch.nn.init.constant_(n.weight_hh_l1, .25);"
+        "n = torch.nn.LSTM(4, 3, 2, bidirectional=True);"
+        "torch.nn.init.constant_(n.weight_hh_l1, .25);"
         "save(n, __import__('pathlib').Path({!r}))".format(str(tmp_path / "n.pt"))
     )
     subprocess.run(
@@ -166,12 +168,12 @@ def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
     assert torch.equal(network.weight_hh_l1, torch.full((12, 3), 0.25))
 
 
-# ---- what is refused ------------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 def test_the_old_format_is_refused_with_its_reason(tmp_path):
     torch.save({"a": torch.ones(2)}, str(tmp_path / "old.pt"), _use_new_zipfile_serialization=False)
-    assert "no PyTorch checkpoint in zip format" in refusal(tmp_path / "old.pt")
+    assert "not a checkpoint of tensors in PyTorch's zip format" in refusal(tmp_path / "old.pt")
 
 
 def test_missing_files_folders_and_empty_files_are_one_clear_error(tmp_path):
@@ -205,7 +207,7 @@ def test_a_whole_pickled_network_is_refused(tmp_path):
 
 
 def _executing(marker: Path) -> dict[str, bytes]:
-    """Programs that run code in an ordinary unpickler (touching `marker`), or that climb towards it."""
+    """Programs that run code in an ordinary unpickler (touching `marker`), or are a step to it."""
     shell, python = (
         craft.text(f"touch '{marker}'"),
         craft.text(f"open({str(marker)!r}, 'w').close()"),
@@ -258,7 +260,7 @@ def _executing(marker: Path) -> dict[str, bytes]:
     }
 
 
-# Names that torch, numpy or pickle tools offer to whoever may name them: loaders, rebuilders, partials, file writers.
+# Names that would be of use to an attacker: loaders, rebuilders, partials, file writers.
 _GADGETS = (
     ("torch", "load"),
     ("torch.serialization", "load"),
@@ -316,7 +318,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_runs_nothing(attack, pro
 
 
 def test_the_marker_proves_something(tmp_path):
-    """The same bytes in an ordinary unpickler do run: without this the test above would prove nothing."""
+    """The same bytes run in an ordinary unpickler; else the test above would prove nothing."""
     import pickle
 
     for attack in ("os.system", "eval", "the INST opcode", "the OBJ opcode", "subprocess"):
@@ -328,7 +330,7 @@ def test_the_marker_proves_something(tmp_path):
 @pytest.mark.parametrize("module, attribute", _GADGETS)
 def test_a_name_that_is_on_no_list_is_refused_before_it_is_looked_up(module, attribute, tmp_path):
     for k, reference in enumerate((craft.name(module, attribute), craft.dotted(module, attribute))):
-        path = craft.write(tmp_path / ("%d.pt" % k), craft.program({"a": reference}, b"\x80\x04"))
+        path = craft.write(tmp_path / (f"{k}.pt"), craft.program({"a": reference}, b"\x80\x04"))
         assert f"{module}.{attribute}" in refusal(path) or "nothing was executed" in refusal(path)
 
 
@@ -347,7 +349,7 @@ def test_a_refused_file_imports_nothing(tmp_path):
 
 
 def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(tmp_path):
-    """BUILD may change what the closed list gave it: only that file's own objects, never the module's."""
+    """BUILD may change what the closed list gave it, but only objects made for that file."""
     spoil = (
         craft.name("torch", "FloatStorage")
         + craft.mapping({"dtype": craft.text("<i4")})
@@ -355,7 +357,7 @@ def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(tmp_path):
         craft.name("torch._utils", "_rebuild_tensor_v2") + craft.mapping({"x": b"N"}) + craft.BUILD,
     )
     for k, value in enumerate(spoil):
-        refusal(craft.write(tmp_path / ("%d.pt" % k), craft.program({"a": value})))
+        refusal(craft.write(tmp_path / (f"{k}.pt"), craft.program({"a": value})))
     good = read_tensors(craft.write(tmp_path / "good.pt", craft.program({"a": craft.tensor()})))
     assert good["a"].dtype == np.float32 and good["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
@@ -387,7 +389,7 @@ _IMPOSSIBLE = {
     "too few arguments": craft.call(
         craft.name("torch._utils", "_rebuild_tensor_v2"), craft.storage()
     ),
-    "a storage that is no storage": craft.tensor(held=craft.text("x")),
+    "a storage that is no storage": craft.tensor(of_storage=craft.text("x")),
     "a storage said to be larger": craft.tensor(craft.storage(count=7)),
     "a storage said to be smaller": craft.tensor(craft.storage(count=5), size=(5,), stride=(1,)),
     "a storage said to be negative": craft.tensor(craft.storage(count=-6)),
@@ -436,6 +438,9 @@ _IMPOSSIBLE = {
     "a hundred thousand nested tuples": b")" + b"\x85" * 100000,
     "a million lists": b"(" + b"]" * (1 << 20) + b"t",
     "a stack that is empty": b"0000",
+    "a call without arguments": b"R",
+    "a tuple without its mark": b"t",
+    "a tuple of what lies below its mark": b"NN(N\x86",
     "an opcode that does not exist": b"\xff",
 }
 
@@ -473,7 +478,7 @@ def test_one_storage_rebuilt_ten_thousand_times_takes_no_more_memory_than_once(t
     megabyte = np.zeros(1 << 18, dtype="<f4").tobytes()
     whole = craft.tensor(craft.storage(count=1 << 18), size=(1 << 18,), stride=(1,))
     path = craft.write(
-        tmp_path / "n.pt", craft.program({"%d" % k: whole for k in range(2000)}), {"0": megabyte}
+        tmp_path / "n.pt", craft.program({f"{k}": whole for k in range(2000)}), {"0": megabyte}
     )
     tracemalloc.start()
     try:
@@ -524,15 +529,15 @@ def test_two_tables_of_contents_are_refused(tmp_path):
 
 
 def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
-    """Entries nested in one another: each is all that follows its header, so a megabyte unpacks to two hundred."""
+    """Nested entries: each is all that follows its header; one megabyte becomes two hundred."""
     count, tail = 200, bytes(1 << 20)
     header = 30 + len("archive/data/000")
     sizes = [len(tail) + header * (count - 1 - k) for k in range(count)]
     sizes = [size - size % 4 for size in sizes]
     pickled = craft.program(
         {
-            "%d" % k: craft.tensor(
-                craft.storage(key="%03d" % k, count=sizes[k] // 4),
+            f"{k}": craft.tensor(
+                craft.storage(key=f"{k:03d}", count=sizes[k] // 4),
                 size=(sizes[k] // 4,),
                 stride=(1,),
             )
@@ -578,7 +583,7 @@ def test_big_endian_files_are_refused(tmp_path):
     assert "big-endian" in refusal(path)
 
 
-# ---- damage ---------------------------------------------------------------------------------------------------------
+# ---- damage --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -595,12 +600,12 @@ def test_a_file_cut_at_any_offset_is_one_clear_error(whole, tmp_path):
     offsets = sorted(set(range(0, len(content), 41)) | set(range(len(content) - 60, len(content))))
     for offset in offsets:
         (tmp_path / "cut.pt").write_bytes(content[:offset])
-        with pytest.raises(KitError, match=r"truncated|damaged|no PyTorch"):
+        with pytest.raises(KitError, match=r"truncated|damaged|not a checkpoint"):
             read_tensors(tmp_path / "cut.pt")
 
 
 def _read_bytes(content: bytes) -> OrderedDict[str, np.ndarray] | None:
-    """What read_tensors makes of the bytes; None for a KitError. Any other exception fails the test."""
+    """Return what read_tensors makes of the bytes, None for a KitError; other exceptions fail."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "n.pt"
         path.write_bytes(content)
@@ -673,7 +678,7 @@ def test_any_sequence_of_opcodes_is_refused_or_gives_plain_tensors(fragments):
     )
 
 
-# ---- loading into a network -----------------------------------------------------------------------------------------
+# ---- loading into a network ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -715,7 +720,7 @@ def test_a_tensor_that_does_not_fit_is_named_and_nothing_is_loaded(damage, reaso
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
 
 
-# ---- the published files --------------------------------------------------------------------------------------------
+# ---- the published files -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["195", "197", "200"])

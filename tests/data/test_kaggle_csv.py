@@ -1,4 +1,4 @@
-"""Kaggle's CSVs: every float64 survives, every kind of damage is one sentence, blocks do not show."""
+"""Kaggle's CSVs: all float64 survive, each kind of damage is one sentence, chunks do not show."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_lines(path: Path, *lines: str, names: Sequence[str] = NAMES, end: str 
     return path
 
 
-# --- every number survives -------------------------------------------------------------------------------------------
+# --- every number survives ------------------------------------------------------------------------
 
 
 @given(
@@ -71,7 +71,7 @@ def write_lines(path: Path, *lines: str, names: Sequence[str] = NAMES, end: str 
 @settings(max_examples=100, **FUZZ)
 def test_any_float64_is_read_back_bit_for_bit(tmp_path: Path, rows: List[List[float]]) -> None:
     path, values = tmp_path / "x.csv", np.array(rows)
-    ids = ["test_%d" % k for k in range(len(rows))]
+    ids = [f"test_{k}" for k in range(len(rows))]
     with CsvWriter(path, NAMES) as out:
         out.write(ids, values)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -93,7 +93,7 @@ def test_the_numbers_that_break_other_readers_are_exact(tmp_path: Path) -> None:
         3673829810926.31,
     ]
     with CsvWriter(tmp_path / "x.csv", ["v"]) as out:
-        out.write(["t_%d" % k for k in range(len(hard))], np.array(hard)[:, None])
+        out.write([f"t_{k}" for k in range(len(hard))], np.array(hard)[:, None])
     with np.errstate(over="ignore", invalid="ignore"):
         assert (bits(read_all(tmp_path / "x.csv", ["v"])[1][:, 0]) == bits(np.array(hard))).all()
 
@@ -135,7 +135,7 @@ def test_windows_line_ends_make_no_difference(tmp_path: Path) -> None:
     ids, values = read_all(path)
     assert ids == ["t_0", "t_1"] and (values == [[1, 2, 3], [4, 5, 6]]).all()
     path.write_bytes(b"sample_id,a,b,c\r\nt_0,1,2,3\r\nt_1,4,5,x\r\n")
-    assert read_until_refused(path, "row 2, column c holds 'x', which is no number") == ["t_0"]
+    assert read_until_refused(path, "row 2, column c holds 'x', which is not a number") == ["t_0"]
 
 
 def test_one_column_and_spaces_around_numbers_are_read(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_one_column_and_spaces_around_numbers_are_read(tmp_path: Path) -> None:
     assert read_all(path, ["v"])[1].tolist() == [[1], [2], [-3]]
 
 
-# --- blocks ----------------------------------------------------------------------------------------------------------
+# --- blocks ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
@@ -153,14 +153,14 @@ def test_a_file_read_in_many_blocks_by_any_number_of_threads_holds_the_same_rows
     random = np.random.RandomState(0)
     values, ids = (
         random.randn(500, 3) * 10.0 ** random.randint(-58, 9, (500, 3)),
-        ["test_%d" % k for k in range(500)],
+        [f"test_{k}" for k in range(500)],
     )
     with CsvWriter(tmp_path / "x.csv", NAMES) as out:
         for at in range(0, 500, 77):
             out.write(ids[at : at + 77], values[at : at + 77])
     monkeypatch.setattr(csv_stream, "threads", lambda: threads)
     for size in (1, 100, 1000, 4099):
-        monkeypatch.setattr(csv_stream, "_BLOCK", size)
+        monkeypatch.setattr(csv_stream, "_CHUNK", size)
         assert sum(1 for _ in stream(tmp_path / "x.csv", NAMES)) >= 2
         found_ids, found = read_all(tmp_path / "x.csv")
         assert found_ids == ids and (bits(found) == bits(values)).all()
@@ -176,31 +176,31 @@ def test_a_file_read_in_many_blocks_by_any_number_of_threads_holds_the_same_rows
 def test_lines_are_cut_where_they_are_asked_for(
     tmp_path: Path, rows: int, size: int, threads: int, skipped: int
 ) -> None:
-    path = write_lines(tmp_path / "x.csv", *["t_%d,%d,0,%d" % (k, 10**k, -k) for k in range(rows)])
+    path = write_lines(tmp_path / "x.csv", *[f"t_{k},{10**k},0,{-k}" for k in range(rows)])
     text = path.read_bytes()
     ends = [k + 1 for k, byte in enumerate(text) if byte == ord("\n")]
     skipped = min(skipped, rows)
-    parts = list(csv_stream.cut(path, NAMES, size, (skipped, ends[skipped])))
+    parts = list(csv_stream.iter_chunks(path, NAMES, size, (skipped, ends[skipped])))
     assert b"".join(line for part in parts for line in part.lines) == text[ends[skipped] :]
     assert [len(part.lines) for part in parts[:-1]] == [size] * len(parts[:-1])
-    assert [part.row for part in parts] == list(range(skipped, rows, size))
+    assert [part.rows_before for part in parts] == list(range(skipped, rows, size))
     assert [part.end for part in parts] == [
         ends[min(k + size, rows)] for k in range(skipped, rows, size)
     ]
     ids = [
         name
-        for found in csv_stream.in_order(csv_stream.Parser(path, NAMES), iter(parts), threads)
+        for found in csv_stream.ordered_map(csv_stream.Parser(path, NAMES), iter(parts), threads)
         for name in found.ids
     ]
-    assert ids == ["t_%d" % k for k in range(skipped, rows)]
+    assert ids == [f"t_{k}" for k in range(skipped, rows)]
 
 
 def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", 128)
+    monkeypatch.setattr(csv_stream, "_CHUNK", 128)
     path = write_lines(
-        tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(60)] + ["t_60,2.2e-56,0.5,1e15"]
+        tmp_path / "x.csv", *[f"t_{k},0,0,0" for k in range(60)] + ["t_60,2.2e-56,0.5,1e15"]
     )
     _, values = read_all(path)
     assert values[:60].any() == False and values[60].tolist() == [2.2e-56, 0.5, 1e15]  # noqa: E712
@@ -209,15 +209,15 @@ def test_zeros_throughout_the_first_block_do_not_fix_a_column_s_type(
 def test_damage_in_a_late_block_names_its_row_and_comes_after_the_rows_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", 64)
-    lines = ["t_%d,0,0,0" % k for k in range(41)] + ["t_41,0,nan,0", "t_42,1,2", "t_43,0,0,0"]
+    monkeypatch.setattr(csv_stream, "_CHUNK", 64)
+    lines = [f"t_{k},0,0,0" for k in range(41)] + ["t_41,0,nan,0", "t_42,1,2", "t_43,0,0,0"]
     path = write_lines(tmp_path / "x.csv", *lines)
     assert read_until_refused(path, "row 42, column b is NaN or infinite") == [
-        "t_%d" % k for k in range(41)
+        f"t_{k}" for k in range(41)
     ]
 
 
-# --- threads ---------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:
@@ -226,7 +226,9 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
         return k * k
 
     for count in (1, 3, 8):
-        assert list(csv_stream.in_order(work, iter(range(40)), count)) == [k * k for k in range(40)]
+        assert list(csv_stream.ordered_map(work, iter(range(40)), count)) == [
+            k * k for k in range(40)
+        ]
 
 
 def test_only_a_few_items_are_taken_ahead() -> None:
@@ -237,7 +239,7 @@ def test_only_a_few_items_are_taken_ahead() -> None:
             taken.append(k)
             yield k
 
-    for done, k in enumerate(csv_stream.in_order(lambda k: k, items(), 3)):
+    for done, k in enumerate(csv_stream.ordered_map(lambda k: k, items(), 3)):
         assert k == done and len(taken) <= done + 5
 
 
@@ -248,14 +250,14 @@ def test_what_was_worked_on_before_an_item_failed_comes_first() -> None:
 
     found = []
     with refused("here", "is broken"):
-        for k in csv_stream.in_order(lambda k: k, items(), 4):
+        for k in csv_stream.ordered_map(lambda k: k, items(), 4):
             found.append(k)
     assert found == list(range(5))
 
 
 def test_leaving_early_ends_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", 64)
-    path = write_lines(tmp_path / "x.csv", *["t_%d,0,0,0" % k for k in range(400)])
+    monkeypatch.setattr(csv_stream, "_CHUNK", 64)
+    path = write_lines(tmp_path / "x.csv", *[f"t_{k},0,0,0" for k in range(400)])
     before = threading.active_count()
     rows = stream(path, NAMES)
     next(rows)
@@ -274,15 +276,17 @@ from pathlib import Path
 from leapkit.data import csv_stream
 from leapkit.data import kaggle_csv
 csv_stream.threads = lambda: 2
-rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), ["v%03d" % k for k in range(300)]))
-held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]  # ru_maxrss is inherited
+names = [f"v{{k:03d}}" for k in range(300)]
+rows = sum(len(ids) for ids, _ in kaggle_csv.stream(Path({path!r}), names))
+# VmHWM, as ru_maxrss is inherited.
+held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(rows, held[0])
 """
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="there is no /proc here")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    names = ["v%03d" % k for k in range(300)]
+    names = [f"v{k:03d}" for k in range(300)]
     path, line, peaks = tmp_path / "x.csv", ",".join(["t_0"] + ["0.123456789"] * 300) + "\n", []
     for rows in (6_000, 30_000):  # 22 and 109 MB of text, 14 and 72 of numbers
         path.write_text(",".join(["sample_id"] + names) + "\n" + line * rows)
@@ -296,7 +300,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] + 40 and max(peaks) < 250, peaks  # MB
 
 
-# --- damage ----------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -338,9 +342,9 @@ def test_other_columns_are_refused_by_name(tmp_path: Path, names: List[str], wor
 )
 def test_a_cell_that_is_no_number_is_refused(tmp_path: Path, cell: str) -> None:
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", f"t_1,1,{cell},3", "t_2,1,2,3")
-    assert read_until_refused(path, f"row 2, column b holds {cell[:40]!r}, which is no number") == [
-        "t_0"
-    ]
+    assert read_until_refused(
+        path, f"row 2, column b holds {cell[:40]!r}, which is not a number"
+    ) == ["t_0"]
 
 
 @pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-inf", "Infinity", "-nan", "1e999"])
@@ -403,7 +407,7 @@ def test_a_damaged_line_is_refused_by_its_number(tmp_path: Path, line: str, word
 def test_a_line_that_is_no_text_is_refused(tmp_path: Path, damaged: bytes) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(b"sample_id,a,b,c\nt_0,1,2,3\n" + damaged + b"\n")
-    assert read_until_refused(path, "row 2 is no UTF-8 text") == ["t_0"]
+    assert read_until_refused(path, "row 2 is not UTF-8 text") == ["t_0"]
 
 
 @pytest.mark.parametrize(
@@ -412,7 +416,7 @@ def test_a_line_that_is_no_text_is_refused(tmp_path: Path, damaged: bytes) -> No
 def test_a_hole_in_a_file_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hole: bytes, words: str
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_LONGEST", 1000)
+    monkeypatch.setattr(csv_stream, "LONGEST_LINE", 1000)
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,2,3", "t_2,1,2,3")
     path.write_bytes(path.read_bytes() + hole * 5000 + b"\n")
     read_until_refused(path, words)
@@ -421,7 +425,7 @@ def test_a_hole_in_a_file_is_refused_before_it_fills_the_memory(
 def test_what_pyarrow_alone_refuses_is_told_in_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_damage", lambda *_: "")
+    monkeypatch.setattr(csv_stream, "damage_of", lambda *_: "")
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,x,3")
     assert read_until_refused(path, "cannot be read after row 0: ", "double") == []
 
@@ -473,16 +477,16 @@ def rewrite(path: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None], words: str
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", 4096)
-    monkeypatch.setattr(csv_stream, "_LONGEST", 8192)  # what is read at a time
-    path = write_lines(tmp_path / "x.csv", *["t_%d,0,0.125,1e-58" % k for k in range(20_000)])
+    monkeypatch.setattr(csv_stream, "_CHUNK", 4096)
+    monkeypatch.setattr(csv_stream, "LONGEST_LINE", 8192)  # what is read at a time
+    path = write_lines(tmp_path / "x.csv", *[f"t_{k},0,0.125,1e-58" for k in range(20_000)])
     rows, ids = stream(path, NAMES), []
     ids += next(rows)[0]
     change(path)
     with refused(path, words, kaggle_csv.REMEDY):
         for found, _ in rows:
             ids += found
-    assert ids == ["t_%d" % k for k in range(len(ids))] and len(ids) > 5000
+    assert ids == [f"t_{k}" for k in range(len(ids))] and len(ids) > 5000
 
 
 @pytest.mark.parametrize(
@@ -492,7 +496,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
         (b"\n", "missing"),
         (b"sample_id,a,b,c\n", "holds no rows"),
         (b"sample_id,a,b,c", "cut off"),
-        (b"\xff\xfe\x00a", "is no CSV file"),
+        (b"\xff\xfe\x00a", "is not a CSV file"),
         (b"\x00" * 50 + b"\n", ""),
         (b"PK\x03\x04" + bytes(range(256)) * 9, ""),
         (b"x" * 200_000 + b"\n", ""),
@@ -551,7 +555,7 @@ def test_a_damaged_byte_is_refused_or_read_as_python_reads_it(
     assert values.tolist() == expected and len(ids) == len(expected)
 
 
-# --- sample_submission.csv -------------------------------------------------------------------------------------------
+# --- sample_submission.csv ------------------------------------------------------------------------
 
 
 def write_submission(path: Path, ids: Sequence[str], end: str = "\n") -> Path:
@@ -566,7 +570,7 @@ def test_ids_come_in_file_order(tmp_path: Path) -> None:
 
 
 def test_an_id_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
-    with refused(tmp_path / "s.csv", "test_0 stands there twice"):
+    with refused(tmp_path / "s.csv", "test_0 twice"):
         read_ids(write_submission(tmp_path / "s.csv", ["test_1", "test_0", "test_2", "test_0"]))
 
 
@@ -577,19 +581,21 @@ def test_an_id_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
         (lambda b: b + b"test_9\n", "no comma"),
         (lambda b: b[: b.index(b"\n") + 1], "no rows"),
         (lambda b: b"", "missing"),
-        (lambda b: b.replace(b"test_39", b"te\xfft_39"), "is no CSV file"),
+        (lambda b: b.replace(b"test_39", b"te\xfft_39"), "is not a CSV file"),
         (lambda b: b.replace(b"ptend_t_7,", b""), "ptend_t_7 is missing"),
     ],
     ids=["cut", "no comma", "no rows", "empty", "binary", "column"],
 )
-def test_a_damaged_sample_submission_is_refused(tmp_path: Path, damage, words: str) -> None:  # type: ignore[no-untyped-def]
-    path = write_submission(tmp_path / "s.csv", ["test_%d" % k for k in range(40)])
+def test_a_damaged_sample_submission_is_refused(
+    tmp_path: Path, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    path = write_submission(tmp_path / "s.csv", [f"test_{k}" for k in range(40)])
     path.write_bytes(damage(path.read_bytes()))
     with refused(path, words, kaggle_csv.REMEDY):
         read_ids(path)
 
 
-# --- the old weights -------------------------------------------------------------------------------------------------
+# --- the old weights ------------------------------------------------------------------------------
 
 
 def test_both_published_files_of_old_weights_hold_the_same_weights(published: Path) -> None:
@@ -598,7 +604,7 @@ def test_both_published_files_of_old_weights_hold_the_same_weights(published: Pa
     assert (bits(one) == bits(other)).all() and one.shape == (368,)
     weight = dict(zip(TARGETS, one))
     assert sorted(name for name in TARGETS if weight[name] == 0) == sorted(ABLATED)
-    assert [weight["ptend_q0002_%d" % k] for k in range(15, 26)] == [1e15] * 11
+    assert [weight[f"ptend_q0002_{k}"] for k in range(15, 26)] == [1e15] * 11
     assert weight["ptend_q0002_26"] == 3673829810926.31
 
 
@@ -625,8 +631,8 @@ def test_old_weights_are_exact_with_and_without_ids(tmp_path: Path, with_id: boo
     [
         (["1"] * 367, TARGETS, "not 368"),
         (["1"] * 369, TARGETS, "not 368"),
-        (["1"] * 367 + ["x"], TARGETS, "no number"),
-        (["1"] * 367 + [""], TARGETS, "no number"),
+        (["1"] * 367 + ["x"], TARGETS, "not a number"),
+        (["1"] * 367 + [""], TARGETS, "not a number"),
         (["1"] * 367 + ["nan"], TARGETS, "finite"),
         (["1"] * 367 + ["-1"], TARGETS, ">= 0"),
         (["1"] * 368, TARGETS[::-1], "Kaggle order"),
@@ -656,7 +662,7 @@ def test_old_weights_cut_inside_their_last_number_are_refused(tmp_path: Path) ->
         read_old_weights(path)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -683,7 +689,7 @@ def test_a_disk_that_fills_up_while_writing_is_one_sentence_and_leaves_no_file(
     path = small_disk / "x.csv"
     with refused(path, "the disk is full"):
         with CsvWriter(path, NAMES) as out:
-            out.write(["t_%d" % k for k in range(rows)], np.full((rows, 3), 0.123456789))
+            out.write([f"t_{k}" for k in range(rows)], np.full((rows, 3), 0.123456789))
             fill(small_disk / "more")
     assert not [p.name for p in small_disk.iterdir() if "x.csv" in p.name]
 

@@ -1,4 +1,4 @@
-"""Batches hold every row once, in an order that only (seed, epoch) decides, in two pools' memory, and end cleanly."""
+"""Batches hold each row once, in an order of (seed, epoch) alone, in the memory of two pools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ X, Y = np.arange(556, dtype=np.float32) / 1024, np.arange(368, dtype=np.float32)
 
 
 class Numbered:
-    """Blocks whose rows carry their own number, exactly, in every column; `log` is the blocks in the order of reading."""
+    """Blocks whose rows hold their number in all columns; `log` has the order of reading."""
 
     def __init__(
         self, counts: Sequence[int], before: Callable[[int], object] = lambda block: None
@@ -54,7 +54,7 @@ class Numbered:
 
 
 def rows_of(batch: Batch) -> List[int]:
-    """The numbers of a batch's rows; fails where a row is not whole or its targets are another row's."""
+    """Return the numbers of a batch's rows; fail if a row is not whole or has other targets."""
     inputs, targets = batch
     assert inputs.dtype == targets.dtype == np.float32 and len(inputs) == len(targets)
     rows = inputs[:, 0].copy()
@@ -89,7 +89,7 @@ POOL, BATCH, SEED, EPOCH = (
 )
 
 
-# --- an epoch --------------------------------------------------------------------------------------------------------
+# --- an epoch -------------------------------------------------------------------------------------
 
 
 @given(counts=COUNTS, pool=POOL, batch=BATCH, seed=SEED, epoch=EPOCH)
@@ -193,7 +193,7 @@ def test_two_epochs_at_a_time_do_not_disturb_each_other() -> None:
     assert list(one) == numbers(rows.shuffled(10, 1, 0)) and joined(other) == list(range(140))
 
 
-# --- the middle of an epoch ------------------------------------------------------------------------------------------
+# --- the middle of an epoch -----------------------------------------------------------------------
 
 
 @given(counts=COUNTS, pool=POOL, batch=BATCH, seed=SEED, epoch=EPOCH, data=st.data())
@@ -230,7 +230,7 @@ def test_going_on_after_an_epoch_that_stayed_in_memory_is_the_same() -> None:
     assert numbers(rows.shuffled(7, 5, 0, 9)) == whole[9:] and len(blocks.log) == 10
 
 
-# --- shares of processes ---------------------------------------------------------------------------------------------
+# --- shares of processes --------------------------------------------------------------------------
 
 
 @given(
@@ -294,7 +294,7 @@ def test_one_share_is_the_whole_and_more_shares_than_blocks_are_empty() -> None:
 
 
 def test_a_share_that_fits_into_the_pool_is_not_taken_for_everything() -> None:
-    """Each epoch gives a process other blocks: what stayed in memory from one epoch would be wrong in the next."""
+    """Each epoch gives a process other blocks: those of the last epoch would be wrong."""
     blocks = Numbered([10] * 8)
     rows, epochs = Loader(blocks, 1000), []
     for epoch in range(4):
@@ -308,7 +308,7 @@ def test_a_share_that_fits_into_the_pool_is_not_taken_for_everything() -> None:
     assert set(joined(numbers(rows.shuffled(10, 1, 0, 0, (1, 2))))) == set(range(80)) - epochs[0]
 
 
-# --- threads ---------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------
 
 
 def slow(seed: int) -> Callable[[int], None]:
@@ -340,7 +340,7 @@ def test_a_pool_is_read_by_as_many_threads_as_asked_for() -> None:
 
 
 def test_rows_are_read_while_the_caller_works() -> None:
-    """The next pool is on its way while one is handed out: nothing is left to read when the caller comes for it."""
+    """The next pool is read while one is handed out: the caller does not wait for it."""
     blocks = Numbered([10] * 8)
     batches = Loader(blocks, 40).shuffled(40, 1, 0)
     next(batches)
@@ -348,7 +348,7 @@ def test_rows_are_read_while_the_caller_works() -> None:
     assert len(list(batches)) == 1
 
 
-# --- memory ----------------------------------------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -408,7 +408,7 @@ def test_memory_is_that_of_two_pools_however_many_rows_there_are(shuffled: bool)
 def test_rows_in_order_take_less_memory_than_a_pool_that_is_larger(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loader, "_STRETCH", 40)
+    monkeypatch.setattr(loader, "_UNMIXED_POOL", 40)
     blocks = Numbered([10] * 24)
     batches = Loader(blocks, 100).in_order(10)
     next(batches)
@@ -440,7 +440,7 @@ def test_a_pool_smaller_by_one_row_is_read_again_in_every_epoch() -> None:
     assert len(blocks.log) == 18
 
 
-# --- mixing ----------------------------------------------------------------------------------------------------------
+# --- mixing ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pool, least", [(1024, 30), (256, 13)])
@@ -462,7 +462,7 @@ def test_a_pool_holds_other_blocks_in_another_epoch() -> None:
     assert all(len(a & b) < 10 for k, a in enumerate(first) for b in first[:k])
 
 
-# --- failures and early ends -----------------------------------------------------------------------------------------
+# --- failures and early ends ----------------------------------------------------------------------
 
 
 def failing(at: int, error: BaseException) -> Callable[[int], None]:
@@ -511,7 +511,7 @@ def test_a_failing_read_of_a_later_pool_does_not_keep_it_reading() -> None:
 
 
 def test_after_a_failing_read_the_rest_of_its_pool_is_not_read() -> None:
-    """At full size the rest of a pool is gigabytes, and the caller waits for them before the sentence appears."""
+    """At full size the rest of a pool is gigabytes, which would delay the message."""
     blocks = Numbered([1] * 400, failing(0, KitError("is truncated", "x", "y")))
     blocks_before = blocks._before
     blocks._before = lambda block: (time.sleep(0.0005), blocks_before(block))

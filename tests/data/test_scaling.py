@@ -1,4 +1,4 @@
-"""The two families' arithmetic equals the published one, restated here in plain numpy, bit for bit."""
+"""The two families' arithmetic equals the published one, restated in plain numpy, bit for bit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from leapkit.core.columns import (
 )
 from leapkit.core.step_files import list_pairs
 from leapkit.data import scaling
-from leapkit.data.scaling import FAMILIES, Family, Moments, Scaling, linear_tendency, load_scaling
+from leapkit.data.moments import Moments, moments_of
+from leapkit.data.scaling import FAMILIES, Family, Scaling, linear_tendency, load_scaling
 from leapkit.data.step_reader import StepReader
 from tests.helpers.refusals import refused
 
@@ -40,7 +41,7 @@ def bits(values: np.ndarray) -> np.ndarray:
 
 
 def exact_csv(path: Path) -> pd.DataFrame:
-    """A CSV with correctly rounded numbers, which old pandas has to be asked for and new pandas does unasked."""
+    """Read a CSV with correctly rounded numbers, which is an option of pandas."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pd.read_csv(path, float_precision="round_trip")
@@ -77,7 +78,7 @@ def tables(folders: Dict[str, Path], family: str) -> tuple:
     return mean, std, exact_csv(folders[""]).iloc[:1]
 
 
-# --- the arithmetic, restated column by column -----------------------------------------------------------------------
+# --- the arithmetic, restated column by column ----------------------------------------------------
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
@@ -105,7 +106,7 @@ def test_test_inputs_are_rounded_to_float32_first_but_for_the_tiny_columns(
     x = rows[0].copy()
     x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]] *= 1e-20  # below what float32 holds
     found = load_scaling(folders[family], family, folders[""]).scaled_test_inputs(x)
-    kept = ["state_q0002_%d" % k for k in range(12, last_kept + 1)]
+    kept = [f"state_q0002_{k}" for k in range(12, last_kept + 1)]
     for k, name in enumerate(NETWORK_INPUTS):
         m, s = mean[name], std[name]
         if family == "fdzm":
@@ -139,7 +140,7 @@ def test_targets_equal_the_published_arithmetic(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
     mean, std, weights = tables(folders, family)
-    found = load_scaling(folders[family], family, folders[""]).targets(rows[1])
+    found = load_scaling(folders[family], family, folders[""]).scaled_targets(rows[1])
     assert found.dtype == np.float32 and found.shape == (48, 368)
     for k, name in enumerate(NETWORK_TARGETS):
         m, s, w = mean[name], std[name], float(weights[name].iloc[0])
@@ -180,11 +181,11 @@ def test_raw_leaves_the_network_s_output_as_it_was(folders: Dict[str, Path]) -> 
 def test_raw_undoes_targets_on_predicted_columns(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
-    # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a few float64
-    # roundings of y * weight and of the mean that is taken off and put back.
+    # z is rounded once to float32 (relative 2^-24, or half the smallest denormal), the rest are a
+    # few float64 roundings of y * weight and of the mean that is subtracted and added again.
     kind = load_scaling(folders[family], family, folders[""])
     y = rows[1]
-    back = kind.raw(kind.targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
+    back = kind.raw(kind.scaled_targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
     z = (y * kind.weight - kind.target_mean) / kind.target_std
     allowed = kind.target_std * (np.abs(z) * EPS32 + 2.0**-149) + 8 * EPS64 * (
         np.abs(y * kind.weight) + np.abs(kind.target_mean)
@@ -225,7 +226,7 @@ def test_the_linear_formula_is_one_correctly_rounded_division(q: List[float]) ->
     assert linear_tendency(np.array([q]))[0].tolist() == [-value / 1200 for value in q]
 
 
-# --- the families ----------------------------------------------------------------------------------------------------
+# --- the families ---------------------------------------------------------------------------------
 
 
 def test_families_differ_by_their_floor_their_cast_and_one_kept_level() -> None:
@@ -302,7 +303,7 @@ def test_an_impossible_family_is_refused(options: dict) -> None:
         )
 
 
-# --- moments ---------------------------------------------------------------------------------------------------------
+# --- moments --------------------------------------------------------------------------------------
 
 
 def moments_of_parts(data: np.ndarray, cuts: List[int]) -> Moments:
@@ -322,8 +323,9 @@ def moments_of_parts(data: np.ndarray, cuts: List[int]) -> Moments:
 def test_moments_merged_from_any_split_equal_those_of_the_whole(
     seed: int, cuts: List[int], offset: float, spread: float
 ) -> None:
-    # Each merge rounds mean and m2 a few times; a rounding of the mean by e adds n e^2 and nothing linear to m2. So
-    # the mean is good to some eps of the largest value, m2 to some eps of itself and n (eps of the largest value)^2.
+    # Each merge rounds mean and m2 a few times; a rounding of the mean by e adds n e^2 and nothing
+    # linear to m2. So the mean is good to some eps of the largest value, m2 to some eps of itself
+    # and n (eps of the largest value)^2.
     data = (np.random.RandomState(seed).randn(40, 3) + offset) * spread
     found = moments_of_parts(data, cuts)
     largest = np.abs(data).max()
@@ -381,7 +383,8 @@ def test_blocks_of_float32_are_summed_in_float64() -> None:
 
 
 def test_statistics_of_the_split_equal_pandas_on_train_csv(tiny_world: Path) -> None:
-    # rtol 1e-10: one pass over blocks here, two passes in pandas; std of a column of mean m is good to eps m / std.
+    # rtol 1e-10: one pass over blocks here, two passes in pandas; the std of a column of mean m is
+    # good to eps m / std.
     table = exact_csv(tiny_world / "kaggle-data" / "train.csv")
     weight = 1 / np.maximum(table[list(TARGETS)].std(), 1e-15)
     weight[list(ZERO) + ["ptend_q0002_12", "ptend_q0002_13", "ptend_q0002_14"]] = 0.0
@@ -410,7 +413,7 @@ def test_the_weights_of_flat_targets_stop_at_the_floor_and_ablated_ones_are_zero
     np.testing.assert_allclose(weight[weight > 0], 1e15, rtol=1e-15)
 
 
-# --- loading ---------------------------------------------------------------------------------------------------------
+# --- loading --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -427,8 +430,8 @@ def copied(tiny_world: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "name, value, words",
     [
-        ("mean.json", None, "the column state_t_7 is missing (1 are)"),
-        ("std.json", None, "the column state_t_7 is missing"),
+        ("mean.json", None, "lacks state_t_7 (1 are missing)"),
+        ("std.json", None, "lacks state_t_7"),
         ("std.json", 0.0, "not positive"),
         ("std.json", -1.0, "not positive"),
         ("mean.json", float("nan"), "NaN"),
@@ -446,20 +449,20 @@ def test_damaged_statistics_are_refused_by_file(
     if value is None:
         del table["state_t_7"]
     (copied / name).write_text(json.dumps(table))
-    with refused(copied / name, words, "split maker"):
+    with refused(copied / name, words, "make split"):
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", "null", '"text"'])
 def test_statistics_that_are_no_table_are_refused(copied: Path, content: str) -> None:
     (copied / "std.json").write_text(content)
-    with refused(copied / "std.json", "split maker"):
+    with refused(copied / "std.json", "make split"):
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
 def test_missing_statistics_are_refused(copied: Path) -> None:
     (copied / "mean.json").unlink()
-    with refused(copied / "mean.json", "missing", "split maker"):
+    with refused(copied / "mean.json", "missing", "make split"):
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
@@ -473,7 +476,7 @@ def test_a_zero_weight_where_a_network_predicts_is_refused(copied: Path) -> None
 
 
 def test_written_statistics_are_loaded_exactly(tmp_path: Path, copied: Path) -> None:
-    moments = scaling.moments_of(np.random.RandomState(k).randn(9, 924) for k in range(3))
+    moments = moments_of((np.random.RandomState(k).randn(9, 924) for k in range(3)), 924)
     weight = scaling.old_weights(moments_of_parts(np.random.RandomState(9).randn(9, 368), []))
     scaling.write_scaling(tmp_path / "new", "adam", moments, weight)
     found: Scaling = load_scaling(tmp_path / "new", "adam", copied / "old.csv")

@@ -1,4 +1,4 @@
-"""R2 as sklearn counts it, in float64, from any blocks, and the rules that make a score of 368 of them."""
+"""R2 as sklearn counts it, in float64, from any blocks, and the rules of a score of 368 of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def r2_of(truth: np.ndarray, prediction: np.ndarray, cuts: List[int]) -> R2:
 
 
 def sample(seed: int = 0, rows: int = 200) -> tuple:
-    """Standardised float32 truth and prediction (rows, 368) in network order, good to R2 of about 0.8."""
+    """Return float32 truth and prediction (rows, 368), network order, with an R2 of about 0.8."""
     random = np.random.RandomState(seed)
     truth = random.randn(rows, 368).astype(np.float32)
     return truth, (truth + 0.45 * random.randn(rows, 368)).astype(np.float32)
@@ -63,7 +63,7 @@ def statistics(request: pytest.FixtureRequest) -> Scaling:
     )
 
 
-# --- R2 per column ---------------------------------------------------------------------------------------------------
+# --- R2 per column --------------------------------------------------------------------------------
 
 
 @given(
@@ -155,7 +155,7 @@ def test_r2_does_not_change_with_the_unit(statistics: Scaling) -> None:
     )
 
 
-# --- predicting raw 0 ------------------------------------------------------------------------------------------------
+# --- predicting raw 0 -----------------------------------------------------------------------------
 
 
 @given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(0, 50), max_size=4))
@@ -174,7 +174,7 @@ def test_raw_zero_for_a_constant_truth_is_right_only_when_it_is_zero() -> None:
     assert r2_of(truth, truth, []).of_raw_zero(np.array([0.0, 2.0]), np.ones(2)).tolist() == [1, 0]
 
 
-# --- the rules -------------------------------------------------------------------------------------------------------
+# --- the rules ------------------------------------------------------------------------------------
 
 
 def team_score(truth: np.ndarray, prediction: np.ndarray, statistics: Scaling) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Step files become the same rows, bit for bit, as netCDF4 and numpy make of them; damage is one sentence."""
+"""Step files become the rows that netCDF4 and numpy make of them, bit for bit; damage is named."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from leapkit.core.step_files import (
 )
 from leapkit.data import cdf5
 from leapkit.data.cdf5 import Cdf5Reader, array, parse_header
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
 from tests.helpers.refusals import refused
 
 netCDF4 = pytest.importorskip("netCDF4")
@@ -68,7 +68,7 @@ def oracle(pair: StepPair) -> Tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-# --- the same numbers ------------------------------------------------------------------------------------------------
+# --- the same numbers -----------------------------------------------------------------------------
 
 
 def require_equal_to_the_oracle(root: Path) -> None:
@@ -77,7 +77,7 @@ def require_equal_to_the_oracle(root: Path) -> None:
     for pair in pairs:
         x, y = reader.read(pair)
         expected_x, expected_y = oracle(pair)
-        assert x.shape == (reader.columns(pair), 556) and y.shape == (len(x), 368)
+        assert x.shape == (grid_columns(pair), 556) and y.shape == (len(x), 368)
         assert (bits(x) == bits(expected_x)).all() and (bits(y) == bits(expected_y)).all(), pair.mli
 
 
@@ -130,7 +130,7 @@ def test_one_reader_reads_grids_of_two_sizes(tiny_world: Path, tmp_path: Path) -
     reader = StepReader()
     for root, columns in ((tiny_world / "ClimSim_low-res" / "train", 48), (tmp_path, 11)) * 2:
         pair = list_pairs(root)[0]
-        assert reader.columns(pair) == columns
+        assert grid_columns(pair) == columns
         assert (bits(reader.read(pair)[0]) == bits(oracle(pair)[0])).all()
 
 
@@ -173,7 +173,7 @@ def test_levels_of_grids_of_two_sizes_in_turn(tiny_world: Path, tmp_path: Path) 
         ).all()
 
 
-# --- any CDF-5 file --------------------------------------------------------------------------------------------------
+# --- any CDF-5 file -------------------------------------------------------------------------------
 
 NAME = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,12}", fullmatch=True)
 KINDS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", "S1"]
@@ -239,7 +239,7 @@ def test_netcdf_of_another_kind_is_refused(pair: StepPair, kind: str) -> None:
     with netCDF4.Dataset(str(pair.mli), "w", format=kind) as file:
         file.createDimension("ncol", 3)
         file.createVariable("state_ps", "f8", ("ncol",))[:] = 1
-    with refused(pair.mli, "is no CDF-5 file"):
+    with refused(pair.mli, "is not a CDF-5 file"):
         StepReader().read(pair)
 
 
@@ -252,7 +252,7 @@ def test_a_record_dimension_is_refused(pair: StepPair) -> None:
         StepReader().read(pair)
 
 
-# --- damage ----------------------------------------------------------------------------------------------------------
+# --- damage ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -332,7 +332,7 @@ def test_a_file_with_something_behind_its_end_is_refused(pair: StepPair) -> None
 def test_another_format_is_refused_by_its_first_bytes(pair: StepPair, magic: bytes) -> None:
     data = pair.mli.read_bytes()
     pair.mli.write_bytes(magic + data[len(magic) :] if magic else b"")
-    with refused(pair.mli, "is no CDF-5 file"):
+    with refused(pair.mli, "is not a CDF-5 file"):
         StepReader().read(pair)
 
 
@@ -403,7 +403,7 @@ def test_after_a_refused_file_the_same_reader_reads_the_next_one_right(
     [
         ("mli", fewer_levels, "(59, 48)"),
         ("mlo", fewer_levels, "(59, 48)"),
-        ("mlo", fewer_columns, "has 47 columns, its mli twin 48"),
+        ("mlo", fewer_columns, "has 47 columns, its mli counterpart 48"),
         ("mli", fewer_columns, "columns"),
         ("mli", put("state_ps", 1.0, "f4"), "state_ps is >f4"),
         ("mlo", put("state_v", 1.0, "f4"), "state_v is >f4"),
@@ -462,7 +462,7 @@ def test_an_mli_file_under_the_name_of_its_twin_is_refused(pair: StepPair) -> No
 
 
 def test_a_grid_of_another_size_among_the_files_is_refused(pair: StepPair) -> None:
-    with refused(pair.mli, "has 48 columns where the files before it have 384"):
+    with refused(pair.mli, "has 48 columns, the files before it have 384"):
         StepReader().read(pair, np.empty((384, 556)), np.empty((384, 368)))
 
 
@@ -541,7 +541,7 @@ def test_a_size_that_overflows_64_bits_is_refused(pair: StepPair) -> None:
         Cdf5Reader().read(pair.mli)
 
 
-# --- which files there are -------------------------------------------------------------------------------------------
+# --- which files there are ------------------------------------------------------------------------
 
 
 def make_names(
@@ -591,7 +591,7 @@ def test_validation_takes_every_seventh_step_and_training_takes_none_of_them(
     tmp_path: Path,
 ) -> None:
     for month in ("0008-01", "0008-02"):
-        make_names(tmp_path, month, tuple("01-%05d" % (1200 * k) for k in range(10)))
+        make_names(tmp_path, month, tuple(f"01-{1200 * k:05d}" for k in range(10)))
     split = Split(("0008-01", "0008-02"), ("0008-02", "0008-01"), 7)
     validation, training = validation_pairs(tmp_path, split), training_pairs(tmp_path, split)
     assert len(validation) == 3 and len(training) == 17
@@ -678,16 +678,16 @@ def test_a_month_is_whole_in_a_calendar_without_leap_years(
     tmp_path: Path, month: str, days: int
 ) -> None:
     assert steps_of(month) == 72 * days
-    make_names(tmp_path, month, ("%02d-85200" % days, "%02d-00000" % (days + 1)))
+    make_names(tmp_path, month, (f"{days:02d}-85200", f"{days + 1:02d}-00000"))
     found = read_month(tmp_path / month)
-    assert [pair.stamp for pair in found.pairs] == ["%s-%02d-85200" % (month, days)] and len(
+    assert [pair.stamp for pair in found.pairs] == [f"{month}-{days:02d}-85200"] and len(
         found.unexpected
     ) == 2
-    assert found.line().startswith("%s: 1 of %d steps; not step files: " % (month, 72 * days))
+    assert found.line().startswith(f"{month}: 1 of {72 * days} steps; not step files: ")
 
 
 STAMP = st.builds(
-    lambda day, step: "0008-04-%02d-%05d" % (day, 1200 * step),
+    lambda day, step: f"0008-04-{day:02d}-{1200 * step:05d}",
     st.integers(0, 32),
     st.integers(0, 73),
 )
@@ -730,7 +730,7 @@ def test_every_name_of_a_month_is_a_step_or_lone_or_odd(
 
 def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
     return tuple(
-        StepPair(Path(month), "%s-%02d-%05d" % (month, k // 72 + 1, k % 72 * 1200))
+        StepPair(Path(month), f"{month}-{k // 72 + 1:02d}-{k % 72 * 1200:05d}")
         for k in range(count)
     )
 
@@ -747,7 +747,8 @@ def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
             1,
             4,
             1,
-            "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2 and 1 more; not step files: o0",
+            "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2 and 1 more; "
+            "not step files: o0",
         ),
         (2016, 0, 5, "0008-02: whole, 2016 steps; not step files: o0, o1, o2 and 2 more"),
     ],
@@ -757,8 +758,8 @@ def test_a_month_says_in_a_line_what_it_holds(count: int, lone: int, odd: int, l
         MonthListing(
             "0008-02",
             pairs_of("0008-02", count),
-            tuple("l%d" % k for k in range(lone)),
-            tuple("o%d" % k for k in range(odd)),
+            tuple(f"l{k}" for k in range(lone)),
+            tuple(f"o{k}" for k in range(odd)),
         ).line()
         == line
     )
@@ -769,7 +770,8 @@ def test_a_month_that_is_there_says_what_is_wrong_with_it(tmp_path: Path) -> Non
     make_names(tmp_path, "0008-01", ("02-00000",), ("mlo",))
     (tmp_path / "0008-01" / "wget-log").touch()
     assert read_month(tmp_path / "0008-01").line() == (
-        "0008-01: 2 of 2232 steps; without their counterpart: E3SM-MMF.mlo.0008-01-02-00000.nc; not step files: wget-log"
+        "0008-01: 2 of 2232 steps; without their counterpart: E3SM-MMF.mlo.0008-01-02-00000.nc; "
+        "not step files: wget-log"
     )
 
 
@@ -786,7 +788,7 @@ def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
     ):
         list_pairs(tmp_path)
     assert read_month(tmp_path / "0008-01").unpaired == tuple(
-        "E3SM-MMF.%s.0008-01-01-0%d00.nc" % (kind, k) for k in (12, 24, 36)
+        f"E3SM-MMF.{kind}.0008-01-01-0{k}00.nc" for k in (12, 24, 36)
     )
 
 
@@ -819,3 +821,27 @@ def test_a_folder_under_a_steps_name_is_refused_when_it_is_read(tmp_path: Path) 
     pair = list_pairs(tmp_path)[0]
     with refused(pair.mli):
         StepReader().read(pair)
+
+
+# --- the header alone -----------------------------------------------------------------------------
+
+
+def test_the_grid_is_learned_without_reading_the_arrays(
+    pair: StepPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, _ = Cdf5Reader().read(pair.mli)
+    assert cdf5.read_header(pair.mli) == header and grid_columns(pair) == 48
+    # A header that is longer than what is read at first.
+    monkeypatch.setattr(cdf5, "_USUAL_HEADER", 100)
+    assert cdf5.read_header(pair.mli) == header
+
+
+def test_a_header_whose_arrays_are_cut_off_or_too_long_is_refused(pair: StepPair) -> None:
+    content = pair.mli.read_bytes()
+    for damaged, words in ((content[:-8], "is truncated"), (content + b"x", "trailing bytes")):
+        pair.mli.write_bytes(damaged)
+        with refused(pair.mli, words, cdf5.REMEDY):
+            grid_columns(pair)
+    pair.mli.write_bytes(content[:60])
+    with refused(pair.mli, "the header ends early", "fetch it again"):
+        cdf5.read_header(pair.mli, "fetch it again")

@@ -1,4 +1,4 @@
-"""Rows straight from step files: the same bits as the plain arithmetic gives, the share of each month, from any thread."""
+"""Rows from step files: the bits of the plain arithmetic, the share of each month, any thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from leapkit.data import cdf5, scaling, step_rows
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import FAMILIES, Scaling
 from leapkit.data.step_reader import StepReader
-from leapkit.data.step_rows import StepRows, chosen_rows
+from leapkit.data.step_rows import StepRows, selected_rows
 from tests.helpers.refusals import refused
 
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
@@ -67,7 +67,7 @@ def pairs(tiny_world: Path) -> List[StepPair]:
     return list_pairs(tiny_world / "ClimSim_low-res" / "train", ["0008-01", "0008-04"])
 
 
-# --- the same bits ---------------------------------------------------------------------------------------------------
+# --- the same bits --------------------------------------------------------------------------------
 
 
 def test_every_row_of_the_sample_world_is_the_plain_arithmetics_bit_for_bit(
@@ -78,7 +78,9 @@ def test_every_row_of_the_sample_world_is_the_plain_arithmetics_bit_for_bit(
     for k, pair in enumerate(pairs):
         x, y = reader.read(pair)
         found = read(source, k)
-        assert same(found[0], made.scaled_inputs(x)) and same(found[1], made.targets(y)), pair.stamp
+        assert same(found[0], made.scaled_inputs(x)) and same(found[1], made.scaled_targets(y)), (
+            pair.stamp
+        )
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
@@ -94,7 +96,7 @@ def test_real_rows_by_the_published_statistics_are_the_plain_arithmetics_bit_for
     for k, pair in enumerate(chosen):
         x, y = reader.read(pair)
         found = read(source, k)
-        assert same(found[0], scale.scaled_inputs(x)) and same(found[1], scale.targets(y)), (
+        assert same(found[0], scale.scaled_inputs(x)) and same(found[1], scale.scaled_targets(y)), (
             pair.stamp
         )
 
@@ -103,13 +105,13 @@ def test_a_share_of_the_rows_is_those_rows_bit_for_bit(
     pairs: List[StepPair], made: Scaling
 ) -> None:
     source, reader = StepRows(pairs, made, SHARE), StepReader()
-    mask = chosen_rows(pairs, 48, SHARE, {})
+    mask = selected_rows(pairs, 48, SHARE, {})
     assert mask is not None and source.counts.tolist() == mask.sum(axis=1).tolist()
     for k, pair in enumerate(pairs):
         x, y = reader.read(pair)
         found = read(source, k)
         assert same(found[0], made.scaled_inputs(x[mask[k]])) and same(
-            found[1], made.targets(y[mask[k]])
+            found[1], made.scaled_targets(y[mask[k]])
         ), pair.stamp
 
 
@@ -117,13 +119,13 @@ def test_a_loader_hands_out_the_rows_of_all_pairs_in_order(
     pairs: List[StepPair], made: Scaling
 ) -> None:
     source, reader = StepRows(pairs, made, SHARE), StepReader()
-    mask = chosen_rows(pairs, 48, SHARE, {})
+    mask = selected_rows(pairs, 48, SHARE, {})
     expected = [made.scaled_inputs(reader.read(pair)[0][mask[k]]) for k, pair in enumerate(pairs)]
     found = [x for x, _ in Loader(source, 100).in_order(37)]
     assert same(np.concatenate(found), np.concatenate(expected))
 
 
-# Every magnitude that float64 has, cloud liquid's 1e-58 and denormals among them; zeros of both signs.
+# All magnitudes of float64, with cloud liquid's 1e-58 and denormals; zeros of both signs.
 def magnitudes(
     random_state: np.random.RandomState, shape: Sequence[int], low: float, high: float
 ) -> np.ndarray:
@@ -172,11 +174,11 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
         np.full((len(y), 368), np.nan, np.float32),
     )
     with np.errstate(all="ignore"):
-        scale.levels(by_level[0], by_level[1], inputs, targets)
-        assert same(inputs, scale.scaled_inputs(x)) and same(targets, scale.targets(y))
+        scale.standardise_by_level(by_level[0], by_level[1], inputs, targets)
+        assert same(inputs, scale.scaled_inputs(x)) and same(targets, scale.scaled_targets(y))
         # And before the cast, which hides all but one in 10**9 of float64's last bits.
         inputs, targets = inputs.astype(np.float64), targets.astype(np.float64)
-        scale.levels(by_level[0], by_level[1], inputs, targets)
+        scale.standardise_by_level(by_level[0], by_level[1], inputs, targets)
         assert same(inputs, ((x - scale.input_mean) / scale.input_std)[:, list(INPUTS_TO_NETWORK)])
         assert same(
             targets,
@@ -189,13 +191,13 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
     )  # the reader's buffers stay as they were
 
 
-# --- the share of each month -----------------------------------------------------------------------------------------
+# --- the share of each month ----------------------------------------------------------------------
 
 
 def steps(month: str, count: int) -> List[StepPair]:
     """Pairs that no file stands behind: choosing needs none."""
     return [
-        StepPair(Path("train") / month, "%s-%02d-%05d" % (month, k // 72 + 1, 1200 * (k % 72)))
+        StepPair(Path("train") / month, f"{month}-{k // 72 + 1:02d}-{1200 * (k % 72):05d}")
         for k in range(count)
     ]
 
@@ -216,7 +218,7 @@ def test_of_each_month_the_whole_number_below_its_share_is_chosen(
     months: Dict[str, int], columns: int, fraction: float, seed: int
 ) -> None:
     found = [pair for month in sorted(months) for pair in steps(month, months[month])]
-    mask = chosen_rows(found, columns, RowSelection(fraction=fraction, seed=seed), {})
+    mask = selected_rows(found, columns, RowSelection(fraction=fraction, seed=seed), {})
     assert (
         mask is not None and mask.dtype == bool and mask.shape == (len(found), columns)
     )  # a mask repeats no row
@@ -243,26 +245,26 @@ def test_a_months_choice_depends_on_no_other_month_and_not_on_their_order(
         mixed.append(waiting[month].pop(0))
         if not waiting[month]:
             del waiting[month]
-    mask = chosen_rows(mixed, columns, chosen, {})
+    mask = selected_rows(mixed, columns, chosen, {})
     for month, count in months.items():
-        alone = chosen_rows(steps(month, count), columns, chosen, {})
+        alone = selected_rows(steps(month, count), columns, chosen, {})
         assert (mask[[k for k, pair in enumerate(mixed) if pair.month == month]] == alone).all()
 
 
 def test_the_share_of_whole_months_is_as_large_as_the_teams() -> None:
-    """48,612,081 rows of 89 months, as their log has it; three months of the three lengths are drawn here."""
+    """48,612,081 rows of 89 months, as their log says; here three months of the three lengths."""
     months = months_between("0001-02", "0008-06")
     assert (
         len(months) == 89
         and sum(int(0.65 * 384 * steps_of(month)) for month in months) == 48_612_081
     )
     for month, expected in (("0001-02", 503_193), ("0001-03", 557_107), ("0001-04", 539_136)):
-        mask = chosen_rows(steps(month, steps_of(month)), 384, SHARE, {})
+        mask = selected_rows(steps(month, steps_of(month)), 384, SHARE, {})
         assert mask.sum() == expected
 
 
 def test_the_chosen_rows_are_spread_over_all_steps_and_columns() -> None:
-    mask = chosen_rows(steps("0001-03", 100), 384, SHARE, {})
+    mask = selected_rows(steps("0001-03", 100), 384, SHARE, {})
     assert (abs(mask.mean(axis=1) - 0.65) < 0.15).all() and (
         abs(mask.mean(axis=0) - 0.65) < 0.3
     ).all()
@@ -270,7 +272,7 @@ def test_the_chosen_rows_are_spread_over_all_steps_and_columns() -> None:
 
 def test_another_seed_and_another_month_choose_other_rows() -> None:
     chosen = [
-        chosen_rows(steps(month, 20), 48, RowSelection(fraction=0.5, seed=seed), {}).tobytes()
+        selected_rows(steps(month, 20), 48, RowSelection(fraction=0.5, seed=seed), {}).tobytes()
         for month, seed in (
             ("0001-02", 1103),
             ("0001-03", 1103),
@@ -283,7 +285,7 @@ def test_another_seed_and_another_month_choose_other_rows() -> None:
 
 def test_the_choice_is_the_same_on_every_stack() -> None:
     """Written down, since training on another numpy must learn from the same rows."""
-    mask = chosen_rows(steps("0008-01", 2), 12, RowSelection(fraction=0.5), {})
+    mask = selected_rows(steps("0008-01", 2), 12, RowSelection(fraction=0.5), {})
     assert mask.astype(int).tolist() == [
         [1, 0, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1],
         [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0],
@@ -291,13 +293,13 @@ def test_the_choice_is_the_same_on_every_stack() -> None:
 
 
 def test_the_whole_share_needs_no_choice(pairs: List[StepPair]) -> None:
-    assert chosen_rows(pairs, 48, RowSelection(), {}) is None
+    assert selected_rows(pairs, 48, RowSelection(), {}) is None
     assert (
-        chosen_rows(pairs, 48, RowSelection(), {"0008-01": np.arange(3)}) is None
+        selected_rows(pairs, 48, RowSelection(), {"0008-01": np.arange(3)}) is None
     )  # an index is one of a share
 
 
-# --- the team's index ------------------------------------------------------------------------------------------------
+# --- the team's index -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -308,7 +310,7 @@ def six_steps_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("six_steps_are_whole")
 def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], made: Scaling) -> None:
-    """A number is columns * step + column, over the month's own steps; rows come as they lie in the files."""
+    """A number is columns * step + column, over the month's steps; rows come in file order."""
     numbers = np.array([287, 0, 48 * 2 + 7, 48 * 2 + 3, 47], dtype=np.int32)
     source, reader = StepRows(pairs, made, SHARE, {"0008-04": numbers}), StepReader()
     assert source.counts[6:].tolist() == [2, 0, 2, 0, 0, 1]
@@ -316,7 +318,7 @@ def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], mad
         x, y = reader.read(pairs[pair])
         found = read(source, pair)
         assert same(found[0], made.scaled_inputs(x[columns])) and same(
-            found[1], made.targets(y[columns])
+            found[1], made.scaled_targets(y[columns])
         )
     alone = StepRows(pairs, made, SHARE)  # the other month is drawn as if there were no index
     assert source.counts[:6].tolist() == alone.counts[:6].tolist() and source.counts[
@@ -328,7 +330,7 @@ def test_of_a_month_that_is_not_whole_the_index_is_not_taken() -> None:
     """It numbers the rows of whole months: of others it would name the wrong ones."""
     index = {"0008-01": np.arange(5), "0008-02": np.arange(7), "0003-01": np.arange(9)}
     found = steps("0008-01", steps_of("0008-01") - 1) + steps("0008-02", steps_of("0008-02"))
-    mask, drawn = chosen_rows(found, 3, SHARE, index), chosen_rows(found, 3, SHARE, {})
+    mask, drawn = selected_rows(found, 3, SHARE, index), selected_rows(found, 3, SHARE, {})
     first = steps_of("0008-01") - 1
     assert (mask[:first] == drawn[:first]).all()
     assert mask[first:].sum() == 7 and mask[first:].ravel()[:7].all()
@@ -355,7 +357,7 @@ def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(
     assert len(list(Loader(source, 100).in_order(10))) == 1
 
 
-# --- what was used ---------------------------------------------------------------------------------------------------
+# --- what was used --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -394,7 +396,7 @@ def test_it_is_told_where_the_teams_index_was_used_and_where_it_was_not(
     }
 
 
-# --- files that do not fit, and threads ------------------------------------------------------------------------------
+# --- files that do not fit, and threads -----------------------------------------------------------
 
 
 def test_a_pair_with_another_number_of_columns_is_refused(
@@ -409,7 +411,7 @@ def test_a_pair_with_another_number_of_columns_is_refused(
         source = StepRows(pairs[:1] + odd, made, chosen)
         with refused(
             odd[0].mli,
-            "has 11 columns where the files before it have 48",
+            "has 11 columns, the files before it have 48",
             "download this file again",
         ):
             read(source, 1)
@@ -444,20 +446,20 @@ def test_many_threads_read_the_same_bytes_as_one(pairs: List[StepPair], made: Sc
 
 
 def test_the_published_splits_have_the_sizes_of_the_teams_logs(tmp_path: Path) -> None:
-    """74,787,840 rows of 89 months, 65 % of each of them, 54 months, and every seventh step of the seven that validate."""
+    """74,787,840 rows of 89 months, 65 % of each, 54 months, each seventh validation step."""
     from members.adam.experiments import V3, V4
 
     def pairs(months: Sequence[str]) -> List[StepPair]:
         return [
-            StepPair(tmp_path, "%s-%02d-%05d" % (month, 1 + step // 72, 1200 * (step % 72)))
+            StepPair(tmp_path, f"{month}-{1 + step // 72:02d}-{1200 * (step % 72):05d}")
             for month in months
             for step in range(steps_of(month))
         ]
 
     everything = pairs(PUBLISHED.train)
     assert 384 * len(everything) == 74_787_840
-    share = chosen_rows(everything, 384, V3, {})
+    share = selected_rows(everything, 384, V3, {})
     assert share is not None and int(share.sum()) == 48_612_081
     assert 384 * len(pairs([m for m in PUBLISHED.train if m >= V4.first_month])) == 45_370_368
-    assert chosen_rows(everything[:9], 384, V4, {}) is None
+    assert selected_rows(everything[:9], 384, V4, {}) is None
     assert 384 * len(pairs(PUBLISHED.validation)[:: PUBLISHED.validation_stride]) == 849_408

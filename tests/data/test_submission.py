@@ -1,4 +1,4 @@
-"""A submission parquet keeps the contract of DESIGN.md section 3, and whatever breaks it is refused by name."""
+"""A submission parquet keeps its contract, and what breaks it is refused by name."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fi
 
 
 class Example:
-    """A right submission: ids, values (50, 368), and the raw cloud liquid that its linear columns come from."""
+    """A right submission: ids, values (50, 368), and the raw cloud liquid of its linear targets."""
 
     def __init__(self, rows: int = ROWS, seed: int = 0) -> None:
         random = np.random.RandomState(seed)
-        self.ids = ["test_%d" % k for k in random.permutation(rows)]
+        self.ids = [f"test_{k}" for k in random.permutation(rows)]
         self.q = np.abs(random.randn(rows, 16)) * 10.0 ** random.randint(-58, -4, (rows, 16))
         self.values = random.randn(rows, 368) * 10.0 ** random.randint(-9, 3, (rows, 368))
         self.values[:, kaggle_positions(ZERO)] = 0.0
@@ -70,7 +70,7 @@ def cell(example: Example, row: int, name: str, value: float) -> None:
     example.values[row, TARGETS.index(name)] = value
 
 
-# --- what is written -------------------------------------------------------------------------------------------------
+# --- what is written ------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_read_back_bit_for_bit_and_verified(
@@ -126,7 +126,7 @@ def test_row_groups_are_of_one_size_whatever_blocks_come_in(
 
 def test_the_published_row_group_size_is_used(path: Path) -> None:
     rows = submission.ROW_GROUP + 3
-    write(path, ["t_%d" % k for k in range(rows)], [np.zeros((rows, 368))])
+    write(path, [f"t_{k}" for k in range(rows)], [np.zeros((rows, 368))])
     metadata = pq.ParquetFile(str(path)).metadata
     assert [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)] == [
         submission.ROW_GROUP,
@@ -174,7 +174,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_parquet(small_disk: Path, row
     assert list(small_disk.iterdir()) == []
 
 
-# --- files from elsewhere --------------------------------------------------------------------------------------------
+# --- files from elsewhere -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 7, 16, 33, 50])
@@ -216,7 +216,7 @@ def test_a_pandas_index_column_is_refused(path: Path, example: Example) -> None:
         verify(path, example.ids, example.q)
 
 
-# --- what breaks the contract ----------------------------------------------------------------------------------------
+# --- what breaks the contract ---------------------------------------------------------------------
 
 
 def swap(example: Example) -> None:
@@ -265,7 +265,7 @@ def test_the_refusal_names_the_row_and_both_ids(path: Path, example: Example) ->
     swap(example)
     write(path, example.ids, [example.values])
     with refused(
-        path, f"row 4 has the sample_id {expected[4]} where sample_submission.csv has {expected[3]}"
+        path, f"row 4 has the sample_id {expected[4]}, sample_submission.csv has {expected[3]}"
     ):
         verify(path, expected, None)
 

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: the bytes that np.save writes, and never half of them under the final name."""
+"""Validation predictions: the bytes that np.save writes, never half of them under the name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def names(folder: Path) -> List[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# --- the content -----------------------------------------------------------------------------------------------------
+# --- the content ----------------------------------------------------------------------------------
 
 
 @given(
@@ -98,7 +98,7 @@ def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None
         tmp_path / "oof.npy",
         7,
         60,
-        (values[rows] for rows in validation_predictions.stretches(7, 3)),
+        (values[rows] for rows in validation_predictions.row_slices(7, 3)),
     )
     assert (np.load(str(tmp_path / "oof.npy")) == values).all() and names(tmp_path) == ["oof.npy"]
 
@@ -106,7 +106,7 @@ def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None
 @given(st.integers(0, 100), st.integers(1, 30))
 @settings(deadline=None)
 def test_stretches_together_are_everything_in_order(count: int, rows: int) -> None:
-    found = list(validation_predictions.stretches(count, rows))
+    found = list(validation_predictions.row_slices(count, rows))
     assert [k for part in found for k in range(count)[part]] == list(range(count))
     assert all(0 < part.stop - part.start <= rows and part.stop <= count for part in found)
 
@@ -120,14 +120,14 @@ def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> No
             tmp_path / "copy.npy",
             3000,
             60,
-            (found[rows, GROUPS[1]] for rows in validation_predictions.stretches(3000, 200)),
+            (found[rows, GROUPS[1]] for rows in validation_predictions.row_slices(3000, 200)),
         )
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
 
 
-# --- whole or absent -------------------------------------------------------------------------------------------------
+# --- whole or absent ------------------------------------------------------------------------------
 
 
 def test_nothing_has_the_final_name_before_it_is_kept(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_the_content_is_on_disk_before_the_name_is_given(
 
     def synced(handle: int) -> None:
         calls.append(
-            "fsync of %d" % os.fstat(handle).st_size if path.parent.samefile(tmp_path) else ""
+            f"fsync of {os.fstat(handle).st_size}" if path.parent.samefile(tmp_path) else ""
         )
         fsync(handle)
 
@@ -226,10 +226,10 @@ def test_the_content_is_on_disk_before_the_name_is_given(
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", named)
     write(path, blocks(5))
-    assert calls[:2] == ["fsync of %d" % path.stat().st_size, "replace"] and len(calls) == 3
+    assert calls[:2] == [f"fsync of {path.stat().st_size}", "replace"] and len(calls) == 3
 
 
-# --- a full disk -----------------------------------------------------------------------------------------------------
+# --- a full disk ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rows", [(200,), (1,) * 60])

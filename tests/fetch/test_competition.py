@@ -157,7 +157,7 @@ def test_a_run_killed_between_download_and_unpacking_refetches_nothing(user: Use
         ("flipped", "its member test.csv is damaged"),
         ("other", "holds no test.csv"),
         ("cut csv", "is cut off in the middle of its last line"),
-        ("html", "its first line is not the 557 columns"),
+        ("html", "the column sample_id is missing (557 of 557 are)"),
         ("cut csv in zip", "is cut off in the middle of its last line"),
         ("md5", "had another MD5 than its server states"),
     ],

@@ -145,7 +145,7 @@ def test_a_file_that_is_no_such_step_is_not_let_in(
     )
     text = user.refuses("--what", "steps", "--months", MONTH)
     assert f"{first}: the hub's file is not this step: is truncated" in text
-    assert f"{second}: the hub's file is not this step: holds the step 000802" in text
+    assert f"{second}: the hub's file is not this step: holds the step 0008-02" in text
     assert not {first, second} & set(os.listdir(str(user.steps / MONTH))) and not list(
         user.raw.rglob(".partial-*")
     )
@@ -160,7 +160,7 @@ def test_a_damaged_file_that_is_there_is_named_and_never_written_over(
     damaged.write_bytes(b"not a step file")
     text = user.refuses("--what", "steps", "--months", MONTH)
     assert (
-        f"{damaged}: is no CDF-5 file" in text
+        f"{damaged}: is not a CDF-5 file" in text
         and "remove it" in text
         and damaged.read_bytes() == b"not a step file"
     )

@@ -1,4 +1,4 @@
-"""Hand-made PyTorch archives: pickle opcodes one by one, so that a test can say exactly what a stranger's file holds."""
+"""Hand-made PyTorch archives, opcode by opcode: tests say exactly what a file holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOP, REDUCE, BUILD, EMPTY_DICT, EMPTY_TUPLE, FALSE = b".", b"R", b"b", b"}", b"
 
 
 def name(module: str, attribute: str) -> bytes:
-    return (f"c{module}\n{attribute}\n").encode("utf-8")
+    return (f"c{module}\n{attribute}\n").encode()
 
 
 def dotted(module: str, attribute: str) -> bytes:
@@ -51,14 +51,14 @@ def storage(kind: str = "FloatStorage", key: str = "0", count: int = 6) -> bytes
 
 
 def tensor(
-    held: bytes = b"",
+    of_storage: bytes = b"",
     offset: int = 0,
     size: tuple[int, ...] = (2, 3),
     stride: tuple[int, ...] = (3, 1),
 ) -> bytes:
     return call(
         name("torch._utils", "_rebuild_tensor_v2"),
-        held or storage(),
+        of_storage or storage(),
         integer(offset),
         group(*map(integer, size)),
         group(*map(integer, stride)),

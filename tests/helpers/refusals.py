@@ -1,4 +1,4 @@
-"""What every refusal of the kit owes its reader, asserted in one place."""
+"""What each refusal of the kit owes its reader, asserted in one place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEMORY = 64 << 20  # bytes that reading a hostile file of some kilobytes may tak
 
 
 def refusal_in_little_memory(read: Callable[[Path], object], path: Path) -> KitError:
-    """The error that reading a file ends in; fails when it asks for more memory than a small file may."""
+    """Return the error that reading a file ends in; fail if reading takes too much memory."""
     tracemalloc.start()
     try:
         with pytest.raises(KitError) as caught:
@@ -28,7 +28,7 @@ def refusal_in_little_memory(read: Callable[[Path], object], path: Path) -> KitE
 
 @contextlib.contextmanager
 def refused(where: object, *words: str) -> Iterator[None]:
-    """Passes when the body raises a KitError of one sentence that names `where`, says `words` and gives a remedy."""
+    """Pass if the body raises a KitError of one sentence with `where`, `words` and a remedy."""
     with pytest.raises(KitError) as caught:
         yield
     text = str(caught.value)

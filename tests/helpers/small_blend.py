@@ -52,9 +52,9 @@ class Maker:
     def values(self, seed: int) -> np.ndarray:
         """(144, 368) float64, Kaggle order: as a member of some skill would submit."""
         random = np.random.RandomState(seed)
-        z = self.scale.targets(self.truth) + (0.3 + 0.1 * (seed % 5)) * random.standard_normal(
-            self.truth.shape
-        )
+        z = self.scale.scaled_targets(self.truth) + (
+            0.3 + 0.1 * (seed % 5)
+        ) * random.standard_normal(self.truth.shape)
         return self.scale.raw(z.astype(np.float32), self.q0002)
 
     def write(

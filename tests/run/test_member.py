@@ -520,7 +520,7 @@ _BAD_CHECKPOINTS = {
         "another network or width",
     ),
     "one with a NaN": (lambda p, m: _with_nan(p), "holds a NaN"),
-    "a text": (lambda p, m: p.write_text("not found"), "no PyTorch checkpoint"),
+    "a text": (lambda p, m: p.write_text("not found"), "not a checkpoint of tensors"),
 }
 
 
@@ -631,7 +631,7 @@ def test_a_lock_file_that_a_killed_run_left_stops_nobody(tiny_world, tmp_path, w
 # ---- killed ---------------------------------------------------------------------------------------------------------
 
 _MOMENTS = (
-    "leapkit.data.submission.require_ids:1",  # test.csv half prepared
+    "leapkit.data.id_checker.require_ids:1",  # test.csv half prepared
     "leapkit.run.inference.predict:1",  # nothing predicted
     "leapkit.run.inference.predict:3",  # two of five batches predicted
     "leapkit.data.submission.write:1",  # all predicted, no parquet

@@ -552,7 +552,7 @@ def loaded(raw: RawData, family: str = "fdzm"):  # type: ignore[no-untyped-def]
 def test_the_prepared_test_set_is_that_of_the_whole_file_at_once(
     raw: RawData, tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", 50_000)  # a few rows
+    monkeypatch.setattr(csv_stream, "_CHUNK", 50_000)  # a few rows
     ids, x = read_csv(raw.test_csv, INPUTS)
     found = inference_set.prepare(raw, loaded(raw, family), tmp_path / "cache", "k" * 64)
     inputs, q0002 = found.inputs[:], found.q0002[:]
@@ -604,7 +604,7 @@ def swap_rows(path: Path, first: int, second: int) -> None:
 def test_rows_in_another_order_than_sample_submission_are_refused(
     raw: RawData, tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_stream, "_BLOCK", block)
+    monkeypatch.setattr(csv_stream, "_CHUNK", block)
     swap_rows(raw.test_csv, 100, 101)
     with refused(raw.test_csv, "row 100 has the sample_id", "same order"):
         inference_set.prepare(raw, loaded(raw), tmp_path / "cache", "k" * 64)

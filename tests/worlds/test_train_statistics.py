@@ -25,10 +25,12 @@ from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.core.layout import RawData
-from leapkit.data import csv_stream, kaggle_csv, scaling
+from leapkit.data import csv_stream, kaggle_csv, ordered_map, scaling
 from leapkit.data.kaggle_csv import CsvWriter
-from leapkit.data.scaling import ABLATED, FAMILIES, Moments, TrainMoments, load_scaling
-from leapkit.worlds import make_world, train_statistics
+from leapkit.data.moments import Moments, moments_of
+from leapkit.data.scaling import ABLATED, FAMILIES, load_scaling
+from leapkit.worlds import make_world, train_moments, train_statistics
+from leapkit.worlds.train_moments import TrainMoments
 from leapkit.worlds.train_statistics import SCRATCH, main
 from tests.helpers.refusals import refused
 
@@ -83,7 +85,8 @@ def raw(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RawData:
 def small_parts(
     monkeypatch: pytest.MonkeyPatch, part: int = 7, first_rows: Optional[int] = 35
 ) -> None:
-    monkeypatch.setattr(scaling, "PART", part)
+    for module in (scaling, train_moments):
+        monkeypatch.setattr(module, "CHUNK_ROWS", part)
     monkeypatch.setitem(FAMILIES, "fdzm", replace(FAMILIES["fdzm"], first_rows=first_rows))
 
 
@@ -211,9 +214,9 @@ def test_dead_targets_have_mean_zero_and_std_at_the_floor(raw: RawData) -> None:
 
 def test_fdzm_s_rows_are_fifteen_whole_chunks_of_the_team_s_and_whole_parts() -> None:
     assert FAMILIES["adam"].first_rows is None and FAMILIES["fdzm"].first_rows == 9_375_000
-    assert 625_000 % scaling.PART == 0
-    with pytest.raises(ValueError, match="no whole number of parts"):
-        replace(FAMILIES["fdzm"], first_rows=scaling.PART + 1)
+    assert 625_000 % scaling.CHUNK_ROWS == 0
+    with pytest.raises(ValueError, match="not a whole number of chunks"):
+        replace(FAMILIES["fdzm"], first_rows=scaling.CHUNK_ROWS + 1)
 
 
 # the grid
@@ -225,8 +228,8 @@ def bits(moments: Moments) -> List[Any]:
 
 def on_the_grid(blocks: Iterable[np.ndarray]) -> TrainMoments:
     found = TrainMoments()
-    for part in scaling.in_parts(blocks):
-        found = found.then(scaling.part_moments(part))
+    for part in train_moments.iter_row_chunks(blocks):
+        found = found.updated_with(train_moments.chunk_moments(part))
     return found
 
 
@@ -268,7 +271,7 @@ def test_moments_of_any_parts_equal_the_grid_s_to_rounding(cuts: List[int]) -> N
 def test_an_interrupted_merge_leaves_what_was_there() -> None:
     first = on_the_grid([values_of(9)])
     before = bits(first.families["adam"])
-    second = first.then(scaling.part_moments(values_of(5, 1)))
+    second = first.updated_with(train_moments.chunk_moments(values_of(5, 1)))
     assert bits(first.families["adam"]) == before != bits(second.families["adam"])
 
 
@@ -280,7 +283,7 @@ class Killed(BaseException):
 
 
 def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseException) -> None:
-    original = csv_stream.in_order
+    original = ordered_map.ordered_map
 
     def in_order(*arguments: Any) -> Iterator[Any]:
         for k, part in enumerate(original(*arguments)):
@@ -288,15 +291,15 @@ def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseExcepti
                 raise how
             yield part
 
-    monkeypatch.setattr(csv_stream, "in_order", in_order)
+    monkeypatch.setattr(ordered_map, "ordered_map", in_order)
 
 
 def delayed(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Parts are ready in another order than the file's."""
     original = csv_stream.Parser.__call__
 
-    def parse(parser: csv_stream.Parser, part: csv_stream.Lines) -> csv_stream.Rows:
-        time.sleep(random.Random(seed * 1000 + part.row).random() / 100)
+    def parse(parser: csv_stream.Parser, part: csv_stream.CsvChunk) -> csv_stream.ParsedRows:
+        time.sleep(random.Random(seed * 1000 + part.rows_before).random() / 100)
         return original(parser, part)
 
     monkeypatch.setattr(csv_stream.Parser, "__call__", parse)
@@ -351,13 +354,13 @@ def test_what_was_measured_before_an_interruption_is_not_read_again(
         stopping_after(4, once, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(raw)
-    original, begun = csv_stream.cut, []
+    original, begun = csv_stream.iter_chunks, []
 
     def cut(path: Path, columns: Any, rows: int, after: Any) -> Any:
         begun.append(after)
         return original(path, columns, rows, after)
 
-    monkeypatch.setattr(csv_stream, "cut", cut)
+    monkeypatch.setattr(csv_stream, "iter_chunks", cut)
     run(raw)
     lines = (raw.root / "kaggle-data" / "train.csv").read_bytes().split(b"\n")
     assert begun == [(28, sum(len(line) + 1 for line in lines[:29]))]
@@ -373,7 +376,7 @@ from leapkit.data import kaggle_csv
 from leapkit.data import scaling
 from leapkit.worlds import train_statistics
 from leapkit.core.errors import run_cli
-scaling.PART = 7
+scaling.CHUNK_ROWS = 7
 scaling.FAMILIES["fdzm"] = replace(scaling.FAMILIES["fdzm"], first_rows=35)
 train_statistics._SAVE_EVERY = 0.0
 parse = csv_stream.Parser.__call__
@@ -644,7 +647,7 @@ def test_a_run_killed_while_it_writes_its_results_is_taken_up_again(
         ("", "row 41 is an empty line"),
         (
             ",".join(["train_40"] + ["0"] * 923 + ["x"]),
-            "row 41, column cam_out_SOLLD holds 'x', which is no number",
+            "row 41, column cam_out_SOLLD holds 'x', which is not a number",
         ),
         (
             ",".join(["train_40", "nan"] + ["0"] * 923),
@@ -751,10 +754,10 @@ def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
     """More rows than one part, so that the order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
     found = make_world.write_train_csv(tmp_path / "train.csv", pairs)
-    assert found.families["adam"].count == 288 > scaling.PART
-    values = [values for _, values in kaggle_csv.train_rows(tmp_path / "train.csv")]
+    assert found.families["adam"].count == 288 > scaling.CHUNK_ROWS
+    values = [values for _, values in kaggle_csv.read_train_csv(tmp_path / "train.csv")]
     assert bits(on_the_grid(values).families["adam"]) == bits(found.families["adam"])
-    assert bits(scaling.moments_of(values)) != bits(found.families["adam"])
+    assert bits(moments_of(values, 924)) != bits(found.families["adam"])
 
 
 def test_a_failure_is_a_kit_error_through_threads(

@@ -1,1 +1,1 @@
-"""What needs NumPy and PyArrow: readers and writers of every file, scaling, the score, the loader."""
+"""What needs NumPy and PyArrow: readers and writers of all files, scaling, score and loader."""

@@ -1,18 +1,15 @@
-"""Reads PyTorch checkpoints without executing what they contain, on torch 1.10 as on today's.
+"""Read and write PyTorch checkpoints without executing them, on torch 1.10 as on today's.
 
-torch.load unpickles, and unpickling runs code of the file's author (torch's own safe mode came with 1.13). Here the
-pickle inside the zip archive is interpreted with a closed list of harmless opcodes and names; every other one, every
-persistent id that is no plain tensor storage, every shape that does not fit its storage ends in a KitError, and no
-file makes the reader take much more memory than the file is long.
-Needs numpy only, so a launcher can check weights without torch.
+torch.load unpickles, and unpickling runs code of the file's author (torch's own safe mode came with
+1.13). Here `core.safe_pickle` reads the file, and this module adds the tensors: a persistent id
+that is not a plain storage and a shape that does not fit its storage are refused. No file makes the
+reader take much more memory than the file is long. Reading needs numpy only, so that the launcher
+can check weights without torch.
 """
 
 from __future__ import annotations
 
 import io
-import os
-import pickle
-import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,53 +17,18 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core import safe_pickle
+from leapkit.core.errors import KitError
 from leapkit.core.files import atomic
-from leapkit.core.opcodes import forbidden
+from leapkit.core.safe_pickle import Archive, Kind, Names, Refused
 
 if TYPE_CHECKING:
     import torch
 
-Names = Mapping[Tuple[str, str], Any]  # (module, name) in a pickle -> what stands for it here
-REMEDY = "download the checkpoint again or train it again"
-_LARGEST_PICKLE = 1 << 20  # names and shapes of a state_dict: some kilobytes
-# What torch.save (pickle protocol 2) makes a state_dict of.
-_OPCODES = frozenset(
-    (
-        "PROTO",
-        "STOP",
-        "MARK",
-        "GLOBAL",
-        "REDUCE",
-        "BUILD",
-        "BINPERSID",
-        "BINPUT",
-        "LONG_BINPUT",
-        "BINGET",
-        "LONG_BINGET",
-        "EMPTY_TUPLE",
-        "TUPLE",
-        "TUPLE1",
-        "TUPLE2",
-        "TUPLE3",
-        "EMPTY_LIST",
-        "APPEND",
-        "APPENDS",
-        "EMPTY_DICT",
-        "SETITEM",
-        "SETITEMS",
-        "BINUNICODE",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG1",
-        "BINFLOAT",
-        "NEWTRUE",
-        "NEWFALSE",
-        "NONE",
-    )
-)
-_STORAGES = {
+REMEDY = "download the checkpoint again (`make fetch WHAT=weights`) or train it again"
+OPCODES = safe_pickle.OPCODES | {"BINPERSID", "LONG1", "BINFLOAT"}
+_CHECKPOINT = Kind("a checkpoint of tensors", safe_pickle.CHECKPOINT, OPCODES, REMEDY)
+_DTYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
     "HalfStorage": "<f2",
@@ -79,10 +41,6 @@ _STORAGES = {
 }
 
 
-class _Refused(Exception):
-    """What the file asks for is on no list."""
-
-
 @dataclass(frozen=True)
 class _StorageType:
     __slots__ = ("dtype",)  # no __dict__ that a BUILD opcode could write another dtype into
@@ -90,76 +48,56 @@ class _StorageType:
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> np.ndarray:
-    """A tensor as a read-only strided view of its storage, with every bound checked.
+    """Return a tensor as a read-only strided view of its storage, with every bound checked.
 
-    No copy: a small file can rebuild one storage ten thousand times.
+    No copy is made: a small file can rebuild one storage ten thousand times.
     """
     if (
         not isinstance(storage, np.ndarray)
         or not all(type(v) is int and v >= 0 for v in (offset,) + tuple(size) + tuple(stride))
         or len(size) != len(stride)
     ):
-        raise _Refused("a tensor with impossible shape, stride or storage")
+        raise Refused("a tensor with impossible shape, stride or storage")
     if len(size) > 8 or (
         0 not in size and offset + sum((n - 1) * s for n, s in zip(size, stride)) >= storage.size
     ):
-        raise _Refused("a tensor that reaches beyond its storage")
+        raise Refused("a tensor that reaches beyond its storage")
+    # A stride of 0 would let a small file ask for all memory.
     if np.prod([float(n) for n in size] or [1.0]) > storage.size:
-        raise _Refused(
-            "a tensor larger than its storage"
-        )  # stride 0 would let a small file ask for all memory
+        raise Refused("a tensor larger than its storage")
     strides = tuple(s * storage.itemsize for s in stride)
     return np.lib.stride_tricks.as_strided(storage[offset:], tuple(size), strides, writeable=False)
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
     if not isinstance(data, np.ndarray):
-        raise _Refused("a parameter that is no tensor")
+        raise Refused("a parameter that is not a tensor")
     return data
 
 
-def _allowed() -> Dict[Tuple[str, str], Any]:
-    """The closed list, made of fresh objects: a hostile BUILD opcode can spoil only what is thrown away."""
-    names: Dict[Tuple[str, str], Any] = {
+def _tensor_names() -> Dict[safe_pickle.Name, Any]:
+    """Return what the names that tensors are made of stand for.
+
+    The objects are new: a hostile BUILD opcode can spoil only what is thrown away after the file.
+    """
+    names: Dict[safe_pickle.Name, Any] = {
         ("collections", "OrderedDict"): OrderedDict,  # a C type, which refuses new attributes
-        ("torch._utils", "_rebuild_tensor_v2"): lambda *parts: _rebuild_tensor(*parts),
-        ("torch._utils", "_rebuild_parameter"): lambda *parts: _rebuild_parameter(*parts),
+        ("torch._utils", "_rebuild_tensor_v2"): lambda *arguments: _rebuild_tensor(*arguments),
+        ("torch._utils", "_rebuild_parameter"): lambda *arguments: _rebuild_parameter(*arguments),
     }
-    for name, dtype in _STORAGES.items():
+    for name, dtype in _DTYPES.items():
         names[("torch", name)] = _StorageType(dtype)
     return names
 
 
-class _Interpreter(pickle.Unpickler):
-    """An unpickler that knows a closed list and the archive's storages, nothing else."""
+class _Storages:
+    """The storages of one archive as arrays, each read once."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str, names: Names, largest: int) -> None:
-        entry = archive.getinfo(root + "data.pkl")
-        if (
-            entry.compress_type != zipfile.ZIP_STORED
-        ):  # torch.save never does; a few bytes could unpack to gigabytes
-            raise _Refused("a compressed table of contents")
-        if entry.file_size > largest:
-            raise _Refused("a table of contents of %d bytes" % entry.file_size)
-        pickled = archive.read(entry)
-        reason = forbidden(pickled, _OPCODES)
-        if reason:
-            raise _Refused(reason)
-        super().__init__(io.BytesIO(pickled))
-        self._archive, self._root = archive, root
-        self._left = os.path.getsize(str(archive.filename))
-        self._storages: Dict[str, np.ndarray] = {}
-        self._allowed = {**_allowed(), **names}
+    def __init__(self) -> None:
+        self._arrays: Dict[str, np.ndarray] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._allowed[(module, name)]
-        except KeyError:
-            raise _Refused(
-                f"the name {module}.{name}, which a checkpoint of tensors has no use for"
-            ) from None
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
+    def __call__(self, pid: Any, archive: Archive) -> np.ndarray:
+        """pid = ("storage", type, key, device, number of items) -> (items,) array."""
         if not (
             isinstance(pid, tuple)
             and len(pid) == 5
@@ -167,33 +105,26 @@ class _Interpreter(pickle.Unpickler):
             and isinstance(pid[1], _StorageType)
             and isinstance(pid[2], str)
         ):
-            raise _Refused("a reference that is no tensor storage")
+            raise Refused("a reference that is not a tensor's storage")
         _, kind, key, _, count = pid
-        if key not in self._storages:
-            entry = self._archive.getinfo(f"{self._root}data/{key}")
+        if key not in self._arrays:
             dtype = np.dtype(kind.dtype)
-            if (
-                entry.compress_type != zipfile.ZIP_STORED
-                or entry.file_size != count * dtype.itemsize
-            ):
-                raise _Refused("a storage whose size is not what the file says")
-            self._left -= entry.file_size
-            if self._left < 0:  # entries that share their bytes
-                raise _Refused("storages that together are longer than the file")
-            self._storages[key] = np.frombuffer(self._archive.read(entry), dtype=dtype)
-        return self._storages[key]
+            content = archive.storage(key, count * dtype.itemsize)
+            self._arrays[key] = np.frombuffer(content, dtype=dtype)
+        return self._arrays[key]
 
 
 def read_tensors(path: Path) -> OrderedDict[str, np.ndarray]:
-    """{bare name: array} of a state_dict saved by torch.save: read_state without the prefix."""
+    """Return {bare name: array} of a state_dict that torch.save wrote, without the prefix."""
     return read_state(path)[1]
 
 
 def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
-    """(prefix, {bare name: array}) of a state_dict saved by torch.save (zip format, torch >= 1.6), in saved order.
+    """Return (prefix, {bare name: array}) of a state_dict that torch.save wrote (torch >= 1.6).
 
-    The prefix is the leading `module.` of nn.DataParallel where all names have it, and "" else.
-    Raises KitError for what read_object refuses, and for anything but a state_dict of tensors.
+    The order is that of the file. The prefix is the leading `module.` of nn.DataParallel if all
+    names have it, else "". Raises KitError for what read_object refuses, and for anything but a
+    state_dict of tensors.
     """
     state = read_object(path)
     # dict.items and not state.items, which the pickle may have written over.
@@ -204,90 +135,61 @@ def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
     return prefix, OrderedDict((name[len(prefix) :], value) for name, value in items)
 
 
-def read_object(path: Path, names: Optional[Names] = None, largest: int = _LARGEST_PICKLE) -> Any:
-    """What torch.save was given, tensors as arrays: dicts, lists, numbers, text and what `names` adds to the closed list.
+def read_object(path: Path, kind: Kind = _CHECKPOINT, names: Optional[Names] = None) -> Any:
+    """Return what torch.save was given: dicts, lists, numbers, text, tensors as arrays.
 
-    largest  bytes of the pickle that holds it (not of the tensors)
-    Raises KitError for a missing or damaged file, the old non-zip format, and anything that is not plain tensors;
-    nothing of the file is executed in any case.
+    names  (module, attribute) -> what stands for it, beside what tensors are made of
+
+    Raises KitError for a missing or damaged file, the old format without a zip archive, and
+    anything that is not on the closed lists. Nothing of the file is executed in any case.
     """
-    with explain_os_errors(path, REMEDY):
-        try:
-            with zipfile.ZipFile(str(path)) as archive:
-                roots = [
-                    n[: -len("data.pkl")] for n in archive.namelist() if n.endswith("data.pkl")
-                ]
-                if len(roots) != 1:
-                    raise KitError(
-                        "is no PyTorch checkpoint (no data.pkl in the archive)", path, REMEDY
-                    )
-                order = f"{roots[0]}byteorder"
-                if order in archive.namelist():
-                    with archive.open(order) as entry:  # not read whole: it may unpack to gigabytes
-                        if entry.read(8) != b"little":
-                            raise KitError("was saved on a big-endian machine", path, REMEDY)
-                return _Interpreter(archive, roots[0], names or {}, largest).load()
-        except zipfile.BadZipFile as error:
-            raise KitError(
-                "is truncated, or no PyTorch checkpoint in zip format", path, REMEDY
-            ) from error
-        except _Refused as error:
-            raise KitError(
-                f"refused, nothing was executed: it asks for {error}",
-                path,
-                "use a checkpoint from the source that the README names",
-            ) from error
-        except KitError:
-            raise
-        except OSError:
-            raise
-        except Exception as error:  # whatever else malformed bytes make an unpickler say
-            raise KitError(f"is damaged ({type(error).__name__}: {error})", path, REMEDY) from error
+    with safe_pickle.explained(path, kind):
+        return safe_pickle.read(path, kind, {**_tensor_names(), **(names or {})}, _Storages())
 
 
 def load_into(network: torch.nn.Module, tensors: Mapping[str, np.ndarray], source: object) -> None:
-    """Strict load: every name, shape and dtype must fit. Raises KitError naming the first that does not."""
+    """Load strictly: all names, shapes and dtypes must fit.
+
+    Raises KitError naming the first tensor that does not fit; nothing is then loaded.
+    """
     import torch
 
-    own = network.state_dict()
-    for name, tensor in own.items():
+    expected = network.state_dict()
+    for name, tensor in expected.items():
         if name not in tensors:
             raise KitError(f"the tensor {name} is missing", source, REMEDY)
-        found, wanted = tuple(tensors[name].shape), tuple(tensor.shape)
-        if found != wanted:
-            raise KitError(
-                f"the tensor {name} has shape {found} instead of {wanted}: a checkpoint of another network or width",
-                source,
-                REMEDY,
-            )
-        types = str(tensors[name].dtype), str(tensor.dtype).split(".")[-1]
-        if types[0] != types[1]:
-            raise KitError("the tensor %s is %s instead of %s" % ((name,) + types), source, REMEDY)
-        if not np.isfinite(tensors[name]).all():
+        array = tensors[name]
+        if tuple(array.shape) != tuple(tensor.shape):
+            shapes = f"{tuple(array.shape)} instead of {tuple(tensor.shape)}"
+            what = f"the tensor {name} has shape {shapes}: a checkpoint of another network or width"
+            raise KitError(what, source, REMEDY)
+        dtype = str(tensor.dtype).split(".")[-1]
+        if str(array.dtype) != dtype:
+            what = f"the tensor {name} is {array.dtype} instead of {dtype}"
+            raise KitError(what, source, REMEDY)
+        if not np.isfinite(array).all():
             raise KitError(f"the tensor {name} holds a NaN or an infinity", source, REMEDY)
-    extra = [name for name in tensors if name not in own]
-    if extra:
-        raise KitError(f"the tensor {extra[0]} belongs to another network", source, REMEDY)
+    foreign = [name for name in tensors if name not in expected]
+    if foreign:
+        raise KitError(f"the tensor {foreign[0]} belongs to another network", source, REMEDY)
     network.load_state_dict(
-        {name: torch.from_numpy(np.array(tensors[name])) for name in own}, strict=True
+        {name: torch.from_numpy(np.array(tensors[name])) for name in expected}, strict=True
     )
 
 
 def save(network: torch.nn.Module, path: Path) -> None:
-    """Saves the bare state_dict atomically, on the CPU, readable by read_tensors and by torch.load."""
+    """Write the bare state_dict atomically, as read_tensors and torch.load read it."""
+    state = network.state_dict()
     write_tensors(
-        path,
-        OrderedDict(
-            (name, tensor.detach().cpu().clone()) for name, tensor in network.state_dict().items()
-        ),
+        path, OrderedDict((name, tensor.detach().cpu().clone()) for name, tensor in state.items())
     )
 
 
 def write_tensors(path: Path, tensors: OrderedDict[str, torch.Tensor]) -> None:
-    """torch.save, atomically. Raises KitError when the disk is full."""
+    """Write tensors as torch.save does, atomically. Raises KitError when the disk is full."""
     import torch
 
-    # Through memory: on a full disk torch's own writer of files aborts the process (1.10) or speaks of iostreams (2.13).
+    # Through memory: on a full disk torch's own writer aborts the process (torch 1.10).
     content = io.BytesIO()
     torch.save(tensors, content)
     with atomic(path) as temporary:

@@ -1,33 +1,19 @@
-"""A CSV of sample_id and numbers as a stream: one thread cuts the file at line ends, others parse what it cuts.
+"""A CSV of sample_id and numbers as a stream: one thread cuts it at line ends, others parse chunks.
 
-The schema is given (inference of types from a first block of zeros kills a run hours later) and every number is correctly
-rounded to float64. Results come in file order, memory does not grow with the file, and damage is named by its row.
+The schema is given: inference of types from a first chunk of zeros would fail hours later. Every
+number is correctly rounded to float64. Results come in file order, memory does not grow with the
+file, and damage is named by its row.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
-import re
-from collections import Counter, deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import (
-    BinaryIO,
-    Callable,
-    Deque,
-    Iterable,
-    Iterator,
-    List,
-    Optional,
-    Sequence,
-    Tuple,
-    TypeVar,
-)
+from typing import BinaryIO, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,99 +21,49 @@ import pyarrow.csv
 
 from leapkit.core.columns import SAMPLE_ID
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.data.csv_checks import LONGEST_LINE, REMEDY, require_whole
+from leapkit.data.csv_damage import damage_of
+from leapkit.data.ordered_map import ordered_map
 
-_BLOCK = 2 << 20  # bytes of CSV that one thread parses at a time: about 190 rows of test.csv
-_LONGEST = (
-    1 << 20
-)  # bytes of a line: train.csv's take 18,000, a hole in a damaged file takes gigabytes
+_CHUNK = 2 << 20  # bytes of CSV that one thread parses at a time: about 190 rows of test.csv
 _MOST_THREADS = 8  # more would wait for the one that cuts
-REMEDY = "download the file again or make it again with the split maker"
-_NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turns what a file that is no CSV makes Python say into a KitError."""
-    try:
-        with explain_os_errors(path, REMEDY):
-            yield
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise KitError(f"is no CSV file ({error})", path, REMEDY) from error
-
-
-def require_header(path: Path, expected: Sequence[str]) -> int:
-    """The first line's length in bytes. Raises KitError unless it holds exactly the expected names, in order."""
-    with explained(path), open(path, "rb") as handle:
-        line = handle.readline(_LONGEST)
-        found = line.decode("utf-8").rstrip("\r\n").split(",")
-    if found == list(expected):
-        return len(line)
-    missing = [name for name in expected if name not in set(found)]
-    extra = [name for name in found if name not in set(expected)]
-    twice = [name for name, count in Counter(found).items() if count > 1]
-    if b'"' in line:
-        what = "its header holds quotation marks, which Kaggle's files have not"
-    elif missing:
-        what = "the column %s is missing (%d of %d are)" % (missing[0], len(missing), len(expected))
-    elif extra:
-        what = f"has the unknown column {extra[0]:.40}"
-    elif twice:
-        what = f"has the column {twice[0]} twice"
-    else:
-        what = "has the right columns in a wrong order"
-    raise KitError(what, path, REMEDY)
-
-
-def require_last_line_whole(path: Path) -> None:
-    # A file cut inside its last number would parse as a different number: only the missing line end tells.
-    with explain_os_errors(path, REMEDY), open(path, "rb") as handle:
-        handle.seek(0, 2)
-        if handle.tell() == 0:
-            raise KitError("is empty", path, REMEDY)
-        handle.seek(-1, 2)
-        if handle.read(1) != b"\n":
-            raise KitError("is cut off in the middle of its last line", path, REMEDY)
-
-
-# --- cutting ---------------------------------------------------------------------------------------------------------
+# --- cutting --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Lines:
+class CsvChunk:
     """Whole lines of a CSV.
 
-    lines  the lines, each with its end
-    row    data rows of the file before them
-    end    the byte of the file that they end at
+    lines        the lines, each with its end
+    rows_before  data rows of the file before them
+    end          the byte of the file that they end at
     """
 
     lines: List[bytes]
-    row: int
+    rows_before: int
     end: int
 
 
-def cut(
+def iter_chunks(
     path: Path, columns: Sequence[str], rows: int = 0, after: Tuple[int, int] = (0, 0)
-) -> Iterator[Lines]:
-    """Yields a CSV of sample_id and `columns` as `rows` lines at a time, the last time as many as there are.
+) -> Iterator[CsvChunk]:
+    """Yield a CSV of sample_id and `columns` as chunks of `rows` lines; the last may be shorter.
 
-    rows   0 takes as many lines as come to about _BLOCK bytes
+    rows   0 takes as many lines as come to about _CHUNK bytes
     after  (data rows, byte that they end at) to leave out; (0, 0) begins with the first row
 
-    Raises KitError for a missing, empty or cut file, wrong columns, endless lines, and, once all lines are out, for a
-    file that was changed or removed meanwhile.
+    Raises KitError for a missing, empty or cut file, wrong columns, endless lines, and, after all
+    lines, for a file that was changed or removed meanwhile.
     """
-    header = require_header(path, [SAMPLE_ID] + list(columns))
-    require_last_line_whole(path)
+    header = require_whole(path, [SAMPLE_ID] + list(columns))
     with explain_os_errors(path, REMEDY):
         before = _identity(path)
-        if header == before[0]:
-            raise KitError("holds no rows", path, REMEDY)
-        with open(path, "rb", buffering=_LONGEST) as handle:
+        with open(path, "rb", buffering=LONGEST_LINE) as handle:
             handle.seek(max(header, after[1]))
-            yield from _cut(handle, before[0], rows or max(1, _BLOCK // header), after[0], path)
+            lines = rows or max(1, _CHUNK // header)
+            yield from _chunks(handle, before[0], lines, after[0], path)
         with contextlib.suppress(FileNotFoundError):
             if _identity(path) == before:
                 return
@@ -139,37 +75,40 @@ def _identity(path: Path) -> Tuple[int, int, int]:
     return status.st_size, status.st_ino, status.st_mtime_ns
 
 
-def _cut(handle: BinaryIO, size: int, rows: int, row: int, path: Path) -> Iterator[Lines]:
-    """Lines of `handle` from where it stands up to byte `size`, where a line ends."""
-    at = handle.tell()
-    while at < size:
-        lines = list(islice(iter(partial(handle.readline, _LONGEST), b""), rows))
-        endless = next((k for k, line in enumerate(lines) if len(line) == _LONGEST), None)
+def _chunks(
+    handle: BinaryIO, size: int, rows: int, rows_before: int, path: Path
+) -> Iterator[CsvChunk]:
+    """Yield the lines from the handle's position up to byte `size`, where a line ends."""
+    position = handle.tell()
+    while position < size:
+        lines = list(islice(iter(partial(handle.readline, LONGEST_LINE), b""), rows))
+        endless = next((k for k, line in enumerate(lines) if len(line) == LONGEST_LINE), None)
         if endless is not None:
-            what = (
-                "holds NUL bytes"
-                if b"\0" in lines[endless]
-                else "has no line end within %d bytes" % _LONGEST
-            )
-            raise KitError("row %d %s" % (row + endless + 1, what), path, REMEDY)
-        at += sum(map(len, lines))
-        if at > size:  # it has grown, which `cut` tells
+            what = f"has no line end within {LONGEST_LINE} bytes"
+            if b"\0" in lines[endless]:
+                what = "holds NUL bytes"
+            raise KitError(f"row {rows_before + endless + 1} {what}", path, REMEDY)
+        position += sum(map(len, lines))
+        if position > size:  # it has grown, which iter_chunks tells
             return
         if not lines or not lines[-1].endswith(b"\n"):
-            raise KitError(
-                "was cut off in row %d while it was read" % (row + max(1, len(lines))), path, REMEDY
-            )
-        yield Lines(lines, row, at)
-        row += len(lines)
-        del lines  # or two blocks would lie in memory while the next is read
+            row = rows_before + max(1, len(lines))
+            raise KitError(f"was cut off in row {row} while it was read", path, REMEDY)
+        yield CsvChunk(lines, rows_before, position)
+        rows_before += len(lines)
+        del lines  # or two chunks would be in memory while the next is read
 
 
-# --- parsing ---------------------------------------------------------------------------------------------------------
+# --- parsing --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Parsed lines: ids of n rows, values (n, columns) float64, and what is wrong with the line after them, if any."""
+class ParsedRows:
+    """The rows of a chunk before its first damaged line, and that line's damage, if any.
+
+    ids     of n rows
+    values  (n, columns) float64
+    """
 
     ids: List[str]
     values: np.ndarray
@@ -177,14 +116,16 @@ class Rows:
 
 
 class Parser:
-    """Lines -> Rows, in any thread.
+    """CsvChunk -> ParsedRows, in any thread.
 
-    pyarrow converts column by column, and the cells of a column lie a line apart: each one is fetched from memory anew,
-    and every column has its overhead. So it is given the numbers as one column, a number a line, in the file's order.
+    pyarrow converts column by column, and the cells of a column lie a line apart: each one is
+    fetched from memory anew, and every column has its overhead. So it is given the numbers as one
+    column, a number a line, in the file's order.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._path, self._columns = path, list(columns)
+        self._path = path
+        self._columns = list(columns)
         self._options = dict(
             read_options=pa.csv.ReadOptions(
                 use_threads=False, column_names=["value"], block_size=1 << 30
@@ -195,140 +136,86 @@ class Parser:
             ),
         )
 
-    def __call__(self, part: Lines) -> Rows:
-        """All rows of the lines, or those before the first damaged one and its damage."""
+    def __call__(self, chunk: CsvChunk) -> ParsedRows:
+        """Return all rows of the chunk, or those before the first damaged one and its damage."""
         try:
-            ids, numbers = self._split(part.lines)
+            ids, numbers = self._split(chunk.lines)
             if numbers is not None:
                 table = pa.csv.read_csv(pa.BufferReader(pa.py_buffer(numbers)), **self._options)
+                # pyarrow's to_numpy would import pandas if it is installed.
                 values = np.concatenate(
-                    [  # pyarrow's to_numpy would import pandas, where there is one
-                        np.frombuffer(chunk.buffers()[1], np.float64, len(chunk), 8 * chunk.offset)
-                        for chunk in table.column(0).chunks
+                    [
+                        np.frombuffer(piece.buffers()[1], np.float64, len(piece), 8 * piece.offset)
+                        for piece in table.column(0).chunks
                     ]
                 )
                 if values.size == len(ids) * len(self._columns) and np.isfinite(values).all():
-                    return Rows(ids, values.reshape(len(ids), len(self._columns)))
-            reason = "its fields are odd"
+                    return ParsedRows(ids, values.reshape(len(ids), len(self._columns)))
+            reason = "its fields are irregular"
         except (pa.ArrowInvalid, UnicodeDecodeError) as error:
             reason = str(error).split(": ...")[0].replace("\n", " ")[:160].rstrip()
-        return self._damaged(part, reason)
+        return self._damaged(chunk, reason)
 
     def _split(self, lines: List[bytes]) -> Tuple[List[str], Optional[np.ndarray]]:
-        """The ids, and the bytes of the numbers, each ending in a line end; None where ids or numbers of fields are odd."""
+        """Return the ids, and the bytes of the numbers, each ending in a line end.
+
+        Returns no ids and None if an id or a line's number of fields is irregular.
+        """
         begins = [line.find(b",") + 1 for line in lines]
         ids = b"\n".join([line[: begin - 1] for line, begin in zip(lines, begins)])
         text = np.frombuffer(
             b"".join([memoryview(line)[begin:] for line, begin in zip(lines, begins)]), np.uint8
         )
-        commas, at, whole = text == ord(","), 0, all(begin > 1 for begin in begins)
-        for line, begin in zip(
-            lines, begins
-        ):  # one by one: a cell may have slipped from a line into the next
-            end = at + len(line) - begin
-            whole, at = whole and np.count_nonzero(commas[at:end]) == len(self._columns) - 1, end
+        commas = text == ord(",")
+        whole = all(begin > 1 for begin in begins)
+        start = 0
+        # Line by line: a cell may have slipped from a line into the next.
+        for line, begin in zip(lines, begins):
+            end = start + len(line) - begin
+            whole = whole and np.count_nonzero(commas[start:end]) == len(self._columns) - 1
+            start = end
         if not whole or b'"' in ids or b"\0" in ids or b"\r" in ids:
             return [], None
-        numbers = commas.view(np.uint8)
-        numbers *= ord(",") ^ ord("\n")  # 0 where a byte stays
-        numbers ^= text
-        return ids.decode("utf-8").split("\n"), numbers
+        return ids.decode("utf-8").split("\n"), _commas_to_newlines(text, commas)
 
-    def _damaged(self, part: Lines, reason: str) -> Rows:
+    def _damaged(self, chunk: CsvChunk, reason: str) -> ParsedRows:
         nothing = np.empty((0, len(self._columns)))
-        for k, line in enumerate(part.lines):
-            what = _damage(line, self._columns)
+        for k, line in enumerate(chunk.lines):
+            what = damage_of(line, self._columns)
             if what:
-                before = self(Lines(part.lines[:k], part.row, 0)) if k else Rows([], nothing)
-                return Rows(
-                    before.ids,
-                    before.values,
-                    before.damage
-                    or KitError("row %d%s" % (part.row + k + 1, what), self._path, REMEDY),
-                )
-        return Rows(
-            [],
-            nothing,
-            KitError(  # nothing that Python sees: pyarrow's own words
-                "cannot be read after row %d: %s" % (part.row, reason), self._path, REMEDY
-            ),
-        )
+                before = ParsedRows([], nothing)
+                if k:
+                    before = self(CsvChunk(chunk.lines[:k], chunk.rows_before, 0))
+                row = f"row {chunk.rows_before + k + 1}"
+                damage = KitError(row + what, self._path, REMEDY)
+                return ParsedRows(before.ids, before.values, before.damage or damage)
+        # Nothing that Python sees: pyarrow's own words.
+        what = f"cannot be read after row {chunk.rows_before}: {reason}"
+        return ParsedRows([], nothing, KitError(what, self._path, REMEDY))
 
 
-def _damage(line: bytes, columns: Sequence[str]) -> str:
-    """What is wrong with a line, as the words that follow "row 7"; "" where nothing is."""
-    line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
-    if not line:
-        return " is an empty line"
-    for byte, name in (
-        (b"\0", "NUL bytes"),
-        (b'"', "a quotation mark"),
-        (b"\r", "a carriage return"),
-    ):
-        if byte in line:
-            return " holds " + name
-    try:
-        cells = line.decode("utf-8").split(",")
-    except UnicodeDecodeError:
-        return " is no UTF-8 text"
-    if len(cells) != len(columns) + 1:
-        return " has %d fields instead of %d" % (len(cells), len(columns) + 1)
-    for name, cell in zip([SAMPLE_ID] + list(columns), cells):
-        text = cell.strip(" \t")  # as pyarrow does
-        if not text:
-            return f", column {name} is empty"
-        if name != SAMPLE_ID and text.lstrip("+-").lower() in ("nan", "inf", "infinity"):
-            return f", column {name} is NaN or infinite"
-        if name != SAMPLE_ID and not _NUMBER.fullmatch(text):
-            return f", column {name} holds {cell[:40]!r}, which is no number"
-        if name != SAMPLE_ID and not np.isfinite(float(text)):
-            return f", column {name} is NaN or infinite"
-    return ""
+def _commas_to_newlines(text: np.ndarray, commas: np.ndarray) -> np.ndarray:
+    """Return the bytes of `text` with a line end for each comma; `commas` (bool) is overwritten."""
+    numbers: np.ndarray = commas.view(np.uint8)
+    numbers *= ord(",") ^ ord("\n")  # 0 for a byte that stays
+    numbers ^= text
+    return numbers
 
 
 def threads() -> int:
-    """Threads that parse: one for each core that this process may use."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return min(cores, _MOST_THREADS)
-
-
-def in_order(work: Callable[[_T], _R], items: Iterable[_T], count: int) -> Iterator[_R]:
-    """Yields work(item) in the items' order while `count` threads work ahead, two items further than they are many.
-
-    Where `items` ends in a KitError, it is raised after the results of the items before it.
-    """
-    waiting: Deque[Future[_R]] = deque()
-    with ThreadPoolExecutor(count) as pool:
-        try:
-            source, failure = iter(items), None
-            while True:
-                try:
-                    waiting.append(pool.submit(work, next(source)))
-                except StopIteration:
-                    break
-                except KitError as error:
-                    failure = error
-                    break
-                if len(waiting) > count + 1:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-            if failure:
-                raise failure
-        finally:
-            for future in waiting:
-                future.cancel()
+    """Return the number of threads that parse: one for each core that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
 def stream(path: Path, columns: Sequence[str]) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """Yields (ids, values (n, len(columns)) float64) for a CSV of sample_id and `columns`, in file order.
+    """Yield (ids, values (n, len(columns)) float64) of a CSV of sample_id and `columns`, in order.
 
-    Raises KitError as `cut` does, and for a damaged row (another number of fields, a value that is no number, a NaN or
-    an infinity) once the rows before it are out.
+    Raises KitError as iter_chunks does, and for a damaged row (another number of fields, a value
+    that is not a number, a NaN or an infinity) after the rows before it.
     """
-    for rows in in_order(Parser(path, columns), cut(path, columns), threads()):
+    for rows in ordered_map(Parser(path, columns), iter_chunks(path, columns), threads()):
         if rows.ids:
             yield rows.ids, rows.values
         if rows.damage:

@@ -1,6 +1,7 @@
 """Kaggle's CSV files: test.csv, train.csv, sample_submission.csv and sample_submission_old.csv.
 
-ptend_q0002_13 and its neighbours reach 1e-58, which float32 cannot hold: every number is read as float64.
+ptend_q0002_13 and its neighbours reach 1e-58, which float32 cannot hold: all numbers are read as
+float64 (docs/reference/data_pipeline.md, "Kaggle's CSVs").
 """
 
 from __future__ import annotations
@@ -16,17 +17,13 @@ import numpy as np
 from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.files import atomic
-from leapkit.data.csv_stream import (
-    REMEDY,
-    explained,
-    require_header,
-    require_last_line_whole,
-    stream,
-)
+from leapkit.data.csv_checks import REMEDY as REMEDY
+from leapkit.data.csv_checks import explained, require_header, require_last_line_whole
+from leapkit.data.csv_stream import stream
 
 
 def read_ids(path: Path) -> List[str]:
-    """The sample ids of sample_submission.csv, in order. Raises KitError for a duplicate."""
+    """Return the sample ids of sample_submission.csv, in order. Raises KitError for a duplicate."""
     require_header(path, [SAMPLE_ID] + list(TARGETS))
     require_last_line_whole(path)
     ids: List[str] = []
@@ -35,20 +32,21 @@ def read_ids(path: Path) -> List[str]:
         for line in handle:
             name, comma, _ = line.partition(",")
             if not comma:
-                raise KitError("line %d has no comma" % (len(ids) + 2), path, REMEDY)
+                raise KitError(f"line {len(ids) + 2} has no comma", path, REMEDY)
             ids.append(name)
     if len(set(ids)) != len(ids):
-        twice = next(name for name, count in Counter(ids).items() if count > 1)
-        raise KitError(f"the sample_id {twice} stands there twice", path, REMEDY)
+        repeated = next(name for name, count in Counter(ids).items() if count > 1)
+        raise KitError(f"has the sample_id {repeated} twice", path, REMEDY)
     if not ids:
         raise KitError("holds no rows", path, REMEDY)
     return ids
 
 
 def read_old_weights(path: Path) -> np.ndarray:
-    """The 368 weights of the first row (all rows are equal), float64, Kaggle order.
+    """Return the 368 weights of the first row (all rows are equal), float64, Kaggle order.
 
-    Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id column.
+    Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id.
+    Raises KitError for another header and for anything but 368 finite weights >= 0.
     """
     require_last_line_whole(path)
     with explained(path), open(path, encoding="utf-8", newline="") as handle:
@@ -61,9 +59,8 @@ def read_old_weights(path: Path) -> np.ndarray:
     try:
         weights = np.array([float(value) for value in first])
     except ValueError as error:
-        raise KitError(
-            f"its first row holds a value that is no number ({error})", path, REMEDY
-        ) from error
+        what = f"its first row holds a value that is not a number ({error})"
+        raise KitError(what, path, REMEDY) from error
     if weights.shape != (len(TARGETS),) or not np.isfinite(weights).all() or (weights < 0).any():
         raise KitError("its first row is not 368 finite weights >= 0", path, REMEDY)
     return weights
@@ -73,7 +70,8 @@ class CsvWriter:
     """Writes a CSV in Kaggle's format: shortest decimals that read back to the same float64."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._columns, self._path = list(columns), path
+        self._columns = list(columns)
+        self._path = path
 
     def __enter__(self) -> CsvWriter:
         # The stack tells atomic when closing, which writes the last buffer, finds the disk full.
@@ -85,10 +83,9 @@ class CsvWriter:
         return self
 
     def write(self, ids: Sequence[str], values: np.ndarray) -> None:
-        """ids of n rows and their values (n, columns): float64 as decimals, integers as integers."""
+        """Write n rows: their ids and values (n, columns), float64 or integers."""
         self._handle.writelines(
-            "{},{}\n".format(name, ",".join(map(repr, row)))
-            for name, row in zip(ids, values.tolist())
+            f"{name},{','.join(map(repr, row))}\n" for name, row in zip(ids, values.tolist())
         )
 
     def __exit__(self, *failure: object) -> None:
@@ -96,10 +93,10 @@ class CsvWriter:
 
 
 def read_test_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """test.csv: (ids, inputs (n, 556) float64 in Kaggle order and physical units)."""
+    """Yield (ids, inputs (n, 556) float64, Kaggle order, physical units) of test.csv."""
     return stream(path, INPUTS)
 
 
-def train_rows(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """train.csv: (ids, inputs and targets (n, 924) float64 in Kaggle order and physical units)."""
+def read_train_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
+    """Yield (ids, inputs and targets (n, 924) float64) of train.csv, as read_test_csv."""
     return stream(path, INPUTS + TARGETS)

@@ -1,4 +1,4 @@
-"""Progress with an ETA: a bar on a terminal, a line now and then where the output is a log (a container's, CI's)."""
+"""Progress with an ETA: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class _Log:
 
 
 def progress(steps: Optional[Iterable[Any]] = None, **options: Any) -> tqdm[Any]:
-    """tqdm(steps, **options), fit for where it is shown."""
+    """Return tqdm(steps, **options), as a bar on a terminal and as lines of a log elsewhere."""
     if sys.stderr.isatty():
         return tqdm(steps, dynamic_ncols=True, **options)
     return tqdm(
         steps, file=_Log(), mininterval=_LINE_EVERY, miniters=1, ncols=110, ascii=True, **options
-    )  # type: ignore[arg-type]
+    )

@@ -1,7 +1,8 @@
 """The coefficient of determination as the competition and the team's validation count it.
 
-Sums are float64 whatever the arrays are; the team's sklearn 1.5 accumulated float32, so expect its logged scores to
-differ by about 1e-5. Facts: reference/data_pipeline.md section 5, models.md section 2.
+Sums are float64 for any dtype of the arrays. The team's sklearn 1.5 accumulated float32, so its
+logged scores differ by about 1e-5. Facts: docs/reference/data_pipeline.md, "Score", and
+docs/reference/models.md, "Training loop".
 """
 
 from __future__ import annotations
@@ -22,22 +23,27 @@ from leapkit.core.columns import (
     kaggle_positions,
     network_positions,
 )
-from leapkit.data.scaling import Moments, Scaling
+from leapkit.data.moments import Moments
+from leapkit.data.scaling import Scaling
 
 
 class R2:
-    """Streamed R2 per column: add blocks of (truth, prediction), then ask. Memory: five numbers a column."""
+    """Streamed R2 per variable of blocks of (truth, prediction), in five numbers a variable."""
 
     def __init__(self, columns: int = len(TARGETS)) -> None:
-        self._truth, self._residual = Moments(columns), np.zeros(columns)
+        self._truth = Moments(columns)
+        self._residual = np.zeros(columns)
 
     def add(self, truth: np.ndarray, prediction: np.ndarray) -> None:
-        """truth, prediction (n, columns)."""
+        """Add rows: truth and prediction (n, columns)."""
         self._truth.add(np.asarray(truth, dtype=np.float64))
         self._residual += np.square(truth.astype(np.float64) - prediction).sum(axis=0)
 
     def per_column(self) -> np.ndarray:
-        """(columns,) float64; a constant truth scores 1 when met exactly, else 0 (sklearn's r2_score)."""
+        """Return (columns,) float64.
+
+        A constant truth scores 1 if it is met exactly, else 0, as sklearn's r2_score.
+        """
         constant = self._truth.m2 == 0
         safe = np.where(constant, 1.0, self._truth.m2)
         return np.where(
@@ -45,7 +51,7 @@ class R2:
         )
 
     def of_raw_zero(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-        """(columns,) R2 of predicting raw 0, for truth standardised as (raw - mean) / std."""
+        """Return (columns,) R2 of predicting raw 0; the truth is (raw - mean) / std."""
         # sum (z std + mean)^2 = std^2 (m2 + n (zbar + mean/std)^2); R2 is 1 - that / (std^2 m2)
         constant = self._truth.m2 == 0
         safe = np.where(constant, 1.0, self._truth.m2)
@@ -55,36 +61,44 @@ class R2:
 
 @dataclass(frozen=True)
 class Score:
-    """A score and its parts, all mean R2."""
+    """A score and its parts, all mean R2.
 
-    all_columns: float  # 368 columns, what Kaggle reports
-    predicted: float  # the 292 columns that networks predict, clipped at 0 from below per column
-    groups: Tuple[float, ...]  # scalars, t, q0001, q0002, q0003, u, v: all columns of each
+    all_columns  of the 368 targets, what Kaggle reports
+    predicted    of the 292 targets that networks predict, each clipped at 0 from below
+    groups       of all targets of scalars, t, q0001, q0002, q0003, u, v
+    """
+
+    all_columns: float
+    predicted: float
+    groups: Tuple[float, ...]
 
     def line(self) -> str:
         groups = " ".join(
-            "{} {:.4f}".format(name.replace("ptend_", ""), value)
+            f"{name.replace('ptend_', '')} {value:.4f}"
             for name, value in zip(GROUP_NAMES, self.groups)
         )
-        return f"R2 {self.all_columns:.5f} over 368 columns, {self.predicted:.5f} over the 292 predicted | {groups}"
+        return (
+            f"R2 {self.all_columns:.5f} over 368 columns, "
+            f"{self.predicted:.5f} over the 292 predicted | {groups}"
+        )
 
 
-def validation_r2(sums: R2, statistics: Scaling) -> np.ndarray:
-    """R2 per column (368,), network order, of standardised predictions, by the team's rules.
+def validation_r2(sums: R2, scaling: Scaling) -> np.ndarray:
+    """Return R2 per target (368,), network order, of standardised predictions, by the team's rules.
 
-    The 60 zero columns and the 16 linear ones count as 1: post-processing makes them exact. A column at or below 0
-    is given the score of predicting raw 0 where that is better.
+    The 60 zero targets and the 16 linear ones count as 1: post-processing makes them exact. A
+    target at or below 0 is given the score of predicting raw 0 if that is better.
     """
     order = [TARGETS.index(name) for name in NETWORK_TARGETS]
     r2 = sums.per_column()
-    fallback = sums.of_raw_zero(statistics.target_mean[order], statistics.target_std[order])
+    fallback = sums.of_raw_zero(scaling.target_mean[order], scaling.target_std[order])
     r2 = np.where(r2 <= 0, np.maximum(r2, fallback), r2)
     r2[network_positions(ZERO + LINEAR)] = 1.0
     return r2
 
 
 def score_network_order(r2: np.ndarray) -> Score:
-    """Score from R2 per column (368,) in network order."""
+    """Return the score from R2 per target (368,) in network order."""
     predicted = r2[network_positions(PREDICTED)]
     return Score(
         float(r2.mean()),
@@ -94,8 +108,11 @@ def score_network_order(r2: np.ndarray) -> Score:
 
 
 def submission_score(sums: R2) -> Score:
-    """Score of a submission in raw units, Kaggle order; the 60 zero columns count as 1 when they are met exactly."""
+    """Return the score of a submission in raw units, Kaggle order.
+
+    The 60 zero targets count as 1 if they are met exactly.
+    """
     r2 = sums.per_column()
-    # Kaggle multiplies the 60 zero columns of truth and submission by 0: constant and equal, so sklearn says 1.
+    # Kaggle multiplies the zero targets of truth and submission by 0: equal constants, R2 is 1.
     r2[kaggle_positions(ZERO)] = 1.0
     return score_network_order(r2[[TARGETS.index(name) for name in NETWORK_TARGETS]])

@@ -1,8 +1,9 @@
-"""Submission parquets: written as a stream, verified before they get their name (contract: DESIGN.md section 3).
+"""Submission parquets: written as a stream, verified before they get their name.
 
-One row per row of sample_submission.csv, same order; `sample_id` string and 368 float64 columns in Kaggle order; no
-index column, no missing values, no dictionaries on floats (they overflow and cost five times the time), LZ4 over
-byte-split streams (2 % more bytes than zstd, half the time to write and to read).
+One row per row of sample_submission.csv, same order; `sample_id` string and 368 float64 targets in
+Kaggle order (docs/reference/data_pipeline.md, "Submission values"). No index column, no missing
+values, no dictionaries on floats (they overflow and take five times as long), LZ4 over byte-split
+streams (2 % more bytes than zstd, half the time to write and to read).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 
 from leapkit.core.columns import LINEAR, SAMPLE_ID, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.data.id_checker import IdChecker
+from leapkit.data.id_checker import require_ids as require_ids
 from leapkit.data.scaling import linear_tendency
 
 ROW_GROUP = 16384  # rows: 48 MB of float64
@@ -27,18 +30,20 @@ REMEDY = "make it again (`make plan` names the command)"
 
 
 class Sliced(Protocol):
-    """Rows that can be had a slice at a time: an array, or rows that are read when they are asked for."""
+    """Rows that are read a slice at a time: an array, or LazyRows."""
 
     def __getitem__(self, rows: slice) -> np.ndarray: ...
 
 
 def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
-    """Writes blocks (n, 368) float64, Kaggle order, for all ids, to exactly `path` (a temporary name, see atomic).
+    """Write blocks (n, 368) float64, Kaggle order, for all ids, to `path` (see files.atomic).
 
-    Raises KitError when the blocks hold another number of rows than ids, or the disk is full.
+    Raises KitError if the blocks hold another number of rows than ids, or the disk is full.
     """
     with explain_os_errors(path):
-        row, pending, held = 0, [], 0  # type: ignore[var-annotated]
+        row = 0
+        pending: List[np.ndarray] = []
+        pending_rows = 0
         with pq.ParquetWriter(
             str(path),
             SCHEMA,
@@ -51,7 +56,7 @@ def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
             def flush(values: np.ndarray) -> None:
                 nonlocal row
                 if row + len(values) > len(ids):
-                    raise KitError("has more rows than there are ids (%d)" % len(ids), path, REMEDY)
+                    raise KitError(f"has more rows than there are ids ({len(ids)})", path, REMEDY)
                 columns = [pa.array(ids[row : row + len(values)], pa.string())]
                 by_column = np.ascontiguousarray(values.T)
                 columns += [pa.array(by_column[k]) for k in range(len(TARGETS))]
@@ -61,44 +66,40 @@ def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
                 row += len(values)
 
             for block in blocks:
-                if len(block) == ROW_GROUP and not held:
-                    flush(
-                        np.asarray(block, dtype=np.float64)
-                    )  # as it lies: by column, where it comes from a blend
+                values = np.asarray(block, dtype=np.float64)
+                if len(block) == ROW_GROUP and not pending_rows:
+                    flush(values)  # without a copy: a blend's blocks are stored by column
                     continue
-                pending.append(np.asarray(block, dtype=np.float64))
-                held += len(block)
-                if held >= ROW_GROUP:
+                pending.append(values)
+                pending_rows += len(block)
+                if pending_rows >= ROW_GROUP:
                     joined = np.concatenate(pending)
-                    whole = held - held % ROW_GROUP
-                    for at in range(0, whole, ROW_GROUP):
-                        flush(joined[at : at + ROW_GROUP])
-                    pending, held = [joined[whole:]], held - whole
-            if held:
+                    whole = pending_rows - pending_rows % ROW_GROUP
+                    for start in range(0, whole, ROW_GROUP):
+                        flush(joined[start : start + ROW_GROUP])
+                    pending = [joined[whole:]]
+                    pending_rows -= whole
+            if pending_rows:
                 flush(np.concatenate(pending))
         if row != len(ids):
-            raise KitError("holds %d rows for %d ids" % (row, len(ids)), path, REMEDY)
+            raise KitError(f"holds {row} rows for {len(ids)} ids", path, REMEDY)
 
 
 def open_checked(path: Path) -> pq.ParquetFile:
-    """Opens a parquet and checks its columns. Raises KitError."""
+    """Open a parquet and check its columns. Raises KitError."""
     with explain_os_errors(path, REMEDY):
         try:
-            source = pq.ParquetFile(
-                str(path), pre_buffer=False
-            )  # reading ahead would hold the whole file
+            # Reading ahead would take the whole file into memory.
+            source = pq.ParquetFile(str(path), pre_buffer=False)
         except (pa.ArrowException, ValueError) as error:
-            raise KitError("is truncated, or no parquet file", path, REMEDY) from error
+            raise KitError("is truncated, or not a parquet file", path, REMEDY) from error
     names = source.schema_arrow.names
     if names != SCHEMA.names:
-        odd = [n for n in SCHEMA.names if n not in set(names)] or [
-            n for n in names if n not in set(SCHEMA.names)
-        ]
-        what = (
-            f"the column {odd[0]} is missing or unknown"
-            if odd
-            else "its columns are not in Kaggle order"
-        )
+        missing = [name for name in SCHEMA.names if name not in set(names)]
+        unknown = [name for name in names if name not in set(SCHEMA.names)]
+        what = "its columns are not in Kaggle order"
+        if missing or unknown:
+            what = f"the column {(missing + unknown)[0]} is missing or unknown"
         raise KitError(what, path, REMEDY)
     for field in source.schema_arrow:
         if field.name == SAMPLE_ID:
@@ -111,9 +112,9 @@ def open_checked(path: Path) -> pq.ParquetFile:
 
 
 def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """Streams (ids, values (n, 368) float64) of a submission parquet: ROW_GROUP rows at a time, fewer only at the end.
+    """Yield (ids, values (n, 368) float64) of a submission parquet, ROW_GROUP rows at a time.
 
-    The values are stored by column: parquet is read and written so, and strides cost.
+    The last block may be shorter. The values are stored by column, as parquet reads them.
     """
     for ids, columns in column_blocks(open_checked(path), path, TARGETS):
         values = np.empty((len(columns), len(ids)))
@@ -125,48 +126,49 @@ def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
 def column_blocks(
     source: pq.ParquetFile, path: Path, names: Sequence[str], threads: bool = True
 ) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
-    """Streams (ids, the named columns (n,) each, as the file holds them), the rows as in `blocks`, without a copy."""
-    wanted = [SAMPLE_ID, *names]
+    """Yield (ids, the named targets (n,) each, as the file holds them), the rows as in `blocks`.
+
+    Nothing is copied. Raises KitError for a damaged file and for missing values.
+    """
+    columns = [SAMPLE_ID, *names]
     groups = [source.metadata.row_group(g).num_rows for g in range(source.num_row_groups)]
     try:
         if all(n == ROW_GROUP for n in groups[:-1]) and all(n <= ROW_GROUP for n in groups):
             for g in range(len(groups)):
                 if groups[g]:
                     yield _decoded(
-                        source.read_row_group(g, columns=wanted, use_threads=threads), path
+                        source.read_row_group(g, columns=columns, use_threads=threads), path
                     )
         else:
-            yield from _regrouped(source, path, wanted, threads)
-    except (
-        pa.ArrowException,
-        ValueError,
-        OSError,
-    ) as error:  # ValueError: an id or a name that is no UTF-8
-        raise KitError(
-            "is damaged ({})".format(str(error).split("\n")[0][:120]), path, REMEDY
-        ) from error
+            yield from _regrouped(source, path, columns, threads)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        # ValueError: an id or a name that is not UTF-8.
+        reason = str(error).split("\n")[0][:120]
+        raise KitError(f"is damaged ({reason})", path, REMEDY) from error
 
 
 def _regrouped(
-    source: pq.ParquetFile, path: Path, wanted: Sequence[str], threads: bool
+    source: pq.ParquetFile, path: Path, columns: Sequence[str], threads: bool
 ) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
-    """Files from elsewhere have row groups of other sizes: the same blocks out of small batches."""
-    held: List[pa.RecordBatch] = []
+    """Yield the same blocks of a file from elsewhere, whose row groups have other sizes."""
+    pending: List[pa.RecordBatch] = []
     rows = 0
     for batch in source.iter_batches(
-        batch_size=min(ROW_GROUP, 4096), columns=list(wanted), use_threads=threads
+        batch_size=min(ROW_GROUP, 4096), columns=list(columns), use_threads=threads
     ):
-        held, rows = held + [batch], rows + batch.num_rows
+        pending.append(batch)
+        rows += batch.num_rows
         while rows >= ROW_GROUP:
-            joined = pa.Table.from_batches(held)
+            joined = pa.Table.from_batches(pending)
             yield _decoded(joined.slice(0, ROW_GROUP), path)
-            held, rows = joined.slice(ROW_GROUP).to_batches(), rows - ROW_GROUP
+            pending = joined.slice(ROW_GROUP).to_batches()
+            rows -= ROW_GROUP
     if rows:
-        yield _decoded(pa.Table.from_batches(held), path)
+        yield _decoded(pa.Table.from_batches(pending), path)
 
 
 def _decoded(table: pa.Table, path: Path) -> Tuple[pa.Array, List[np.ndarray]]:
-    """ids and columns of a table whose first column are the ids."""
+    """Return ids and targets of a table whose first column holds the ids."""
     columns = []
     for name, column in zip(table.column_names[1:], table.columns[1:]):
         if column.null_count:
@@ -176,31 +178,6 @@ def _decoded(table: pa.Table, path: Path) -> Tuple[pa.Array, List[np.ndarray]]:
     return ids.chunk(0) if ids.num_chunks == 1 else pa.concat_arrays(ids.chunks), columns
 
 
-def require_ids(
-    found: Sequence[str], expected: Sequence[str], at: int, path: Path, remedy: str
-) -> None:
-    """Raises KitError unless the ids of a block of `path` are those of sample_submission.csv from row `at` on.
-
-    expected  as many of those as the block may hold, fewer only where sample_submission.csv ends
-    """
-    if found == expected:  # the usual case, and by far the fastest way to see it
-        return
-    if len(found) > len(expected):
-        raise KitError(
-            "has more rows than sample_submission.csv (%d)" % (at + len(expected)), path, remedy
-        )
-    for k, (own, wanted) in enumerate(zip(found, expected)):
-        if own != wanted:
-            raise KitError(
-                "row %d has the sample_id %s where sample_submission.csv has %s: the two files must list the "
-                "same rows in the same order" % (at + k + 1, own, wanted),
-                path,
-                remedy,
-            )
-    if len(found) < len(expected):
-        raise KitError("has fewer rows than sample_submission.csv", path, remedy)
-
-
 def verify(
     path: Path,
     ids: Sequence[str],
@@ -208,34 +185,33 @@ def verify(
     name: Optional[Path] = None,
     linear_rtol: float = 0.0,
 ) -> None:
-    """Raises KitError unless the file keeps the contract; `name` is the file to speak of while `path` is temporary.
+    """Raise KitError unless the file keeps the contract.
 
     ids          of sample_submission.csv, in order
-    state_q0002  raw levels 12..27 of test.csv (n, 16) float64; None leaves the linear columns unchecked
-    linear_rtol  0 for what the kit writes; 1e-12 for files from elsewhere, as the team's pandas did not round
-                 test.csv's decimals correctly, and for blends, whose weights sum to 1 + 4e-16
+    state_q0002  raw levels 12..27 of test.csv (n, 16) float64; None: linear targets unchecked
+    name         the file that messages name while `path` is temporary
+    linear_rtol  0 for what the kit writes; 1e-12 for files from elsewhere, as the team's pandas did
+                 not round test.csv's decimals correctly, and for blends, whose weights sum to
+                 1 + 4e-16
     """
-    shown, row = name or path, 0
-    zero, linear = kaggle_positions(ZERO), kaggle_positions(LINEAR)
-    for found, values in blocks(path):
-        expected = ids[row : row + len(found)]
-        require_ids(found, expected, row, shown, REMEDY)
+    shown = name or path
+    checker = IdChecker(ids, shown, REMEDY)
+    zero = kaggle_positions(ZERO)
+    linear = kaggle_positions(LINEAR)
+    for block_ids, values in blocks(path):
+        rows = checker.take(block_ids)
         if not np.isfinite(values).all():
             k, j = np.argwhere(~np.isfinite(values))[0]
-            raise KitError(
-                f"{TARGETS[int(j)]} of {found[int(k)]} is NaN or infinite", shown, REMEDY
-            )
+            what = f"{TARGETS[int(j)]} of {block_ids[int(k)]} is NaN or infinite"
+            raise KitError(what, shown, REMEDY)
         if values[:, zero].any():
             j = int(np.flatnonzero(values[:, zero].any(axis=0))[0])
             raise KitError(f"{TARGETS[zero[j]]} is not 0 throughout", shown, REMEDY)
         if state_q0002 is not None:
-            formula = linear_tendency(state_q0002[row : row + len(found)])
+            formula = linear_tendency(state_q0002[rows])
             wrong = np.abs(values[:, linear] - formula) > linear_rtol * np.abs(formula)
             if wrong.any():
                 k, j = np.argwhere(wrong)[0]
-                raise KitError(
-                    f"{LINEAR[int(j)]} of {found[int(k)]} is not -state_q0002/1200", shown, REMEDY
-                )
-        row += len(found)
-    if row != len(ids):
-        raise KitError("has %d rows, sample_submission.csv has %d" % (row, len(ids)), shown, REMEDY)
+                what = f"{LINEAR[int(j)]} of {block_ids[int(k)]} is not -state_q0002/1200"
+                raise KitError(what, shown, REMEDY)
+    checker.finish()

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: (N, columns) float32, standardised, network order, as .npy, written as a stream."""
+"""Validation predictions: (N, targets) float32, standardised, network order, in a .npy file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from leapkit.core.files import TEMPORARY, rename_whole
 
 
 class PredictionsWriter:
-    """Predictions on their way to a file: under a temporary name until they are kept, gone when they are not."""
+    """Writes predictions under a temporary name; without `keep` the file is removed at the end."""
 
-    def __init__(self, path: Path, rows: int, columns: slice) -> None:
-        self._path, self._temporary = path, path.with_name(TEMPORARY + path.name)
-        self._shape, self._columns, self._added = (rows, columns.stop - columns.start), columns, 0
+    def __init__(self, path: Path, rows: int, targets: slice) -> None:
+        self._path = path
+        self._temporary = path.with_name(TEMPORARY + path.name)
+        self._targets = targets
+        self._shape = (rows, targets.stop - targets.start)
+        self._added = 0
 
     def __enter__(self) -> PredictionsWriter:
         with explain_os_errors(self._path):
@@ -25,24 +28,26 @@ class PredictionsWriter:
             with contextlib.suppress(FileNotFoundError):
                 self._temporary.unlink()  # perhaps another name of a file that must stay as it is
             self._handle = open(self._temporary, "wb")
-            # As np.save, whose own write does not say that it was the disk that is full.
+            # As np.save, whose own error does not say that the disk is full.
             np.lib.format.write_array_header_1_0(
                 self._handle, {"descr": "<f4", "fortran_order": False, "shape": self._shape}
             )
         return self
 
     def add(self, block: np.ndarray) -> None:
-        """block (n, 368) float32: the next rows."""
+        """Add the next rows: block (n, 368) float32."""
         self._added += len(block)
         with explain_os_errors(self._path):
-            self._handle.write(np.ascontiguousarray(block[:, self._columns], dtype=np.float32).data)
+            self._handle.write(np.ascontiguousarray(block[:, self._targets], dtype=np.float32).data)
 
     def keep(self) -> None:
-        """Gives what was added its name, on disk before the name is. Raises ValueError for another number of rows."""
+        """Give the file its name, after its content is on disk.
+
+        Raises ValueError if another number of rows was added.
+        """
         if self._added != self._shape[0]:
-            raise ValueError(
-                "%d of %d rows of %s were added" % (self._added, self._shape[0], self._path)
-            )
+            what = f"{self._added} of {self._shape[0]} rows of {self._path} were added"
+            raise ValueError(what)
         with explain_os_errors(self._path):
             self._handle.flush()
             rename_whole(self._temporary, self._path)
@@ -55,7 +60,7 @@ class PredictionsWriter:
 
 
 def save(path: Path, rows: int, width: int, blocks: Iterable[np.ndarray]) -> None:
-    """All at once from blocks (n, width)."""
+    """Write a whole file from blocks (n, width)."""
     with PredictionsWriter(path, rows, slice(0, width)) as out:
         for block in blocks:
             out.add(block)
@@ -63,17 +68,16 @@ def save(path: Path, rows: int, width: int, blocks: Iterable[np.ndarray]) -> Non
 
 
 def read(path: Path) -> np.ndarray:
-    """(N, columns) float32, mapped: read only and as it is needed."""
+    """Return (N, targets) float32, mapped: read-only, loaded as it is used. Raises KitError."""
     with explain_os_errors(path):
         try:
-            found: np.ndarray = np.load(str(path), mmap_mode="r", allow_pickle=False)
+            predictions: np.ndarray = np.load(str(path), mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise KitError(
-                "is cut off, or no array", path, "remove it and run `make reproduce` again"
-            ) from error
-    return found
+            remedy = "remove it and run `make reproduce` again"
+            raise KitError("is cut off, or not an array", path, remedy) from error
+    return predictions
 
 
-def stretches(count: int, rows: int = 8192) -> Iterable[slice]:
-    """Slices of so many rows that together are all of `count`."""
-    return (slice(at, min(at + rows, count)) for at in range(0, count, rows))
+def row_slices(count: int, rows: int = 8192) -> Iterable[slice]:
+    """Return slices of at most `rows` rows that together are all of `count`."""
+    return (slice(start, min(start + rows, count)) for start in range(0, count, rows))

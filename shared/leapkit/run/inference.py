@@ -19,7 +19,7 @@ from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import atomic, require_free
 from leapkit.data import checkpoints, submission
-from leapkit.data.inference_set import InferenceSet, Rows
+from leapkit.data.inference_set import InferenceSet, LazyRows
 from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 
@@ -38,7 +38,7 @@ class Weights:
 def predict_parts(
     network: nn.Module,
     parts: Sequence[Weights],
-    inputs: Union[np.ndarray, Rows],
+    inputs: Union[np.ndarray, LazyRows],
     batch: int,
     device: torch.device,
     start: int = 0,

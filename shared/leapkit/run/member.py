@@ -316,7 +316,7 @@ class Parent:
             files.validation_predictions,
             len(found),
             own.stop - own.start,
-            (found[rows, own] for rows in validation_predictions.stretches(len(found))),
+            (found[rows, own] for rows in validation_predictions.row_slices(len(found))),
         )
         publish_copy(self.files.checkpoint, files.checkpoint)
         print(f"{files.stem}: keeps the weights of {self.name}: {reason}", flush=True)
@@ -435,7 +435,7 @@ def publish_oof(experiment: Experiment, folder: Path, target: Path) -> Dict[str,
             len(TARGETS),
             (
                 np.concatenate([part[rows] for part in parts], axis=1)
-                for rows in validation_predictions.stretches(len(parts[0]))
+                for rows in validation_predictions.row_slices(len(parts[0]))
             ),
         )
     return {"sha256": sha256(target), "family": experiment.family}

@@ -28,8 +28,10 @@ from leapkit.core.layout import RawData, world_files, world_receipt
 from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
 from leapkit.core.step_files import StepPair, list_pairs
 from leapkit.data import kaggle_csv, scaling, submission
+from leapkit.data.moments import Moments
 from leapkit.data.progress import progress
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
+from leapkit.worlds.train_moments import TrainMoments, chunk_moments, iter_row_chunks
 
 CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
 
@@ -72,7 +74,7 @@ def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, 
         yield reader.read(pair)
 
 
-def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMoments:
+def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
     """Write train.csv of the pairs; return the moments of its 924 variables.
 
     They are those that train_statistics computes from the file, to the last bit.
@@ -86,10 +88,10 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> scaling.TrainMomen
             count += len(both)
             yield both
 
-    moments = scaling.TrainMoments()
+    moments = TrainMoments()
     with kaggle_csv.CsvWriter(path, INPUTS + TARGETS) as out:
-        for part in scaling.in_parts(written()):
-            moments = moments.then(scaling.part_moments(part))
+        for part in iter_row_chunks(written()):
+            moments = moments.updated_with(chunk_moments(part))
     return moments
 
 
@@ -98,7 +100,7 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
 
     Returns the ids, a seeded permutation as on Kaggle.
     """
-    total = len(pairs) * _columns(pairs)
+    total = len(pairs) * grid_columns(pairs[0])
     ids = [f"test_{k}" for k in np.random.RandomState(seed).permutation(total)]
     with kaggle_csv.CsvWriter(raw.test_csv, INPUTS) as out:
         start = 0
@@ -127,12 +129,12 @@ def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None
 def write_scaling(
     raw: RawData,
     ids: Sequence[str],
-    moments: scaling.TrainMoments,
+    moments: TrainMoments,
     published: Optional[PublishedScaling],
 ) -> None:
     """Write old weights and both families' statistics, published ones or those of train.csv."""
     of_all_rows = moments.families["adam"]
-    targets = scaling.Moments(len(TARGETS))
+    targets = Moments(len(TARGETS))
     targets.count = of_all_rows.count
     targets.mean = of_all_rows.mean[len(INPUTS) :]
     targets.m2 = of_all_rows.m2[len(INPUTS) :]
@@ -183,13 +185,9 @@ def make_world(
     ids = write_test(raw, list_pairs(test_steps, split.test), seed)
     write_scaling(raw, ids, moments, published)
     write_split(to / "split.json", split)
-    columns = _columns(training)
+    columns = grid_columns(training[0])
     counts = f"{len(training) * columns} training, {len(validation) * columns} validation"
     print(f"{to}: {counts} and {len(ids)} test rows", flush=True)
-
-
-def _columns(pairs: Sequence[StepPair]) -> int:
-    return StepReader().columns(pairs[0])
 
 
 def write_world_receipt(

@@ -30,7 +30,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.splits import months_of
 from leapkit.core.step_files import list_months, read_month, require_pairs
 from leapkit.data.progress import progress
-from leapkit.data.step_reader import StepReader
+from leapkit.data.step_reader import StepReader, grid_columns
 
 WIDTH = len(INPUTS) + len(TARGETS)
 
@@ -51,7 +51,7 @@ def write_month(steps: Path, to: Path, name: str) -> str:
     verdict = receipts.judge(target, inputs, index)
     if not verdict.done:
         reader = StepReader()
-        columns = reader.columns(pairs[0])
+        columns = grid_columns(pairs[0])
         rows = len(pairs) * columns
         require_free(target, 8 * WIDTH * rows, "the rows of " + name)
         with atomic(target) as temporary, open(temporary, "wb") as handle:

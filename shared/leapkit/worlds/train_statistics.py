@@ -1,8 +1,8 @@
 """Compute both families' mean.json and std.json from kaggle-data/train.csv (`make statistics`).
 
 One pass reads the file (182 GB at full size) in any number of threads. The moments of each chunk of
-PART rows are computed on their own and merged in file order (TrainMoments). So the result is the
-same to the last bit, whatever the number of threads and wherever the pass was interrupted. A
+CHUNK_ROWS rows are computed on their own and merged in file order (TrainMoments). So the result is
+the same to the last bit, whatever the number of threads and wherever the pass was interrupted. A
 scratch file holds the state of the pass, a few seconds old.
 """
 
@@ -25,8 +25,10 @@ from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
-from leapkit.data import csv_stream, kaggle_csv, scaling
+from leapkit.data import csv_checks, csv_stream, kaggle_csv, ordered_map, scaling
+from leapkit.data.moments import Moments
 from leapkit.data.progress import progress
+from leapkit.worlds.train_moments import TrainMoments, chunk_moments
 
 VARIABLES = INPUTS + TARGETS
 KIND = "statistics"
@@ -42,7 +44,7 @@ class ChunkMoments:
     end     byte of the file at which it ends
     """
 
-    moments: scaling.Moments
+    moments: Moments
     digest: bytes
     end: int
 
@@ -62,14 +64,13 @@ class State:
     rows: int = 0
     end: int = 0
     chain: str = ""
-    moments: scaling.TrainMoments = field(default_factory=scaling.TrainMoments)
+    moments: TrainMoments = field(default_factory=TrainMoments)
 
     def updated_with(self, chunk: ChunkMoments) -> State:
         """Return the state after the next chunk."""
         chain = hashlib.sha256(bytes.fromhex(self.chain) + chunk.digest).hexdigest()
-        return State(
-            self.rows + chunk.moments.count, chunk.end, chain, self.moments.then(chunk.moments)
-        )
+        moments = self.moments.updated_with(chunk.moments)
+        return State(self.rows + chunk.moments.count, chunk.end, chain, moments)
 
     def to_json(self) -> Dict[str, Any]:
         """Return the state as JSON values.
@@ -108,7 +109,7 @@ def stamp_of(path: Path) -> List[int]:
     So 182 GB need not be read again. No user program can set ctime back. This suffices for a
     scratch file and for skipping; receipts name the content.
     """
-    with explain_os_errors(path, csv_stream.REMEDY):
+    with explain_os_errors(path, csv_checks.REMEDY):
         status = os.stat(str(path))
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
@@ -136,7 +137,7 @@ class Scratch:
     def _of(self) -> List[Any]:
         """Return what the state depends on."""
         firsts = {name: family.first_rows for name, family in scaling.FAMILIES.items()}
-        return [self.stamp, scaling.PART, firsts, receipts.NUMERICS]
+        return [self.stamp, scaling.CHUNK_ROWS, firsts, receipts.NUMERICS]
 
 
 def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
@@ -146,23 +147,24 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
     """
     parser = csv_stream.Parser(path, VARIABLES)
 
-    def work(chunk: csv_stream.Lines) -> ChunkMoments:
+    def work(chunk: csv_stream.CsvChunk) -> ChunkMoments:
         rows = parser(chunk)
         if rows.damage:
             raise rows.damage
         with np.errstate(over="ignore", invalid="ignore"):
-            moments = scaling.part_moments(rows.values)
+            moments = chunk_moments(rows.values)
         if not np.isfinite(moments.m2).all():
             name = VARIABLES[int(np.flatnonzero(~np.isfinite(moments.m2))[0])]
+            first = chunk.rows_before + 1
+            last = chunk.rows_before + moments.count
             raise KitError(
-                f"rows {chunk.row + 1} to {chunk.row + moments.count}, variable {name} "
-                "hold a number whose square is not finite",
+                f"rows {first} to {last}, variable {name} hold a number whose square is not finite",
                 path,
-                csv_stream.REMEDY,
+                csv_checks.REMEDY,
             )
         return ChunkMoments(moments, hashlib.sha256(b"".join(chunk.lines)).digest(), chunk.end)
 
-    chunks = csv_stream.cut(path, VARIABLES, scaling.PART, (state.rows, state.end))
+    chunks = csv_stream.iter_chunks(path, VARIABLES, scaling.CHUNK_ROWS, (state.rows, state.end))
     saved = time.monotonic()
     try:
         with progress(
@@ -172,7 +174,7 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
             unit="B",
             unit_scale=True,
         ) as bar:
-            for chunk in csv_stream.in_order(work, chunks, jobs):
+            for chunk in ordered_map.ordered_map(work, chunks, jobs):
                 bar.update(chunk.end - state.end)
                 state = state.updated_with(chunk)
                 if time.monotonic() - saved > _SAVE_EVERY:
@@ -252,7 +254,7 @@ def publish(
             {
                 "family": family,
                 "rows": state.moments.families[family].count,
-                "part": scaling.PART,
+                "part": scaling.CHUNK_ROWS,
                 "stamp": stamp,
             },
         )

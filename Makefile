@@ -9,7 +9,7 @@ ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
 LAUNCH := @$(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases test lint bench clean $(MEMBERS)
+.PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@for member in $(MEMBERS); do printf "  make %-12s %s\n" $$member "$$member alone: train and predict (MODE=infer-only: predict)"; done
@@ -42,8 +42,13 @@ store: ## step files as one array of rows a month (STORE="--to DIR --months 0008
 	$(LAUNCH) store $(STORE)
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
-test: ## all tests on both stacks (ARGS="-k word")
+check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")
+	$(LAUNCH) check $(ARGS)
+test: ## before you hand over: check, processes, and what depends on torch on all stacks (ARGS="-k word")
 	$(LAUNCH) test $(ARGS)
+test-end-to-end: ## whole commands as a user gives them, in containers and without
+	$(LAUNCH) test-end-to-end $(ARGS)
+test-all: test test-end-to-end ## everything
 lint: ## ruff and mypy
 	$(LAUNCH) lint
 bench: ## the hot steps against the published way, in one table

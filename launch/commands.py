@@ -160,7 +160,21 @@ def commands() -> Dict[str, Command]:
             "leapkit.worlds.month_arrays: --to DIR [--steps DIR] [--months M:M]"
             " [--scheduler ADDRESS]",
         ),
-        "test": Command("the tests", lambda request: testing.main(request.rest), (), "pytest"),
+        "check": Command(
+            "format, lint, types and the unit tests: a minute",
+            lambda request: testing.check(request.rest),
+            passes_to="pytest",
+        ),
+        "test": Command(
+            "what you run before you hand over",
+            lambda request: testing.test(request.rest),
+            passes_to="pytest",
+        ),
+        "test-end-to-end": Command(
+            "whole commands, in containers and without",
+            lambda request: testing.end_to_end(request.rest),
+            passes_to="pytest",
+        ),
         "lint": Command("ruff and mypy", lambda request: testing.lint()),
         "bench": Command("the benchmarks", lambda request: testing.bench()),
         "variables": Command("the variables of make, which are the options", _variables),

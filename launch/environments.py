@@ -15,7 +15,7 @@ from launch import machine, stacks
 from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256, write_text
-from leapkit.core.stacks import ACCELERATORS
+from leapkit.core.stacks import ACCELERATORS, MODERN, Stack
 
 MARKER = ".complete"
 # --no-deps: the lock is complete, and two locks on top of each other must not argue.
@@ -72,7 +72,7 @@ def _run(command: List[str], name: str) -> None:
 
 def member_python(member: str, stack: str, accelerator: str) -> Path:
     """Return the python of a member's environment, which is made where it does not exist."""
-    accelerator = reachable(member, stack, accelerator)
+    accelerator = reachable(stacks.stacks_of(member)[stack], accelerator)
     return ready(
         member_environment(member, stack, accelerator),
         stacks.python_of(member, stack),
@@ -89,20 +89,21 @@ def member_environment(member: str, stack: str, accelerator: str) -> str:
     return f"py{stacks.python_of(member, stack)}-{stack}-{accelerator}-{lock[:8]}"
 
 
-def reachable(member: str, stack: str, accelerator: str) -> str:
+def reachable(stack: Stack, accelerator: str) -> str:
     """Return the accelerator whose torch pip can reach: `cuda` for `cpu` where it must be.
 
     PyPI has no CPU build of a modern torch, and its CUDA build runs on a CPU too.
     """
-    if (stack, accelerator) != ("modern", "cpu"):
+    if (stack, accelerator) != (MODERN, "cpu"):
         return accelerator
     for built in ACCELERATORS:
         # An existing environment has answered before: the network is not asked again.
-        if any(folder().glob(f"*-modern-{built}*/{MARKER}")):
-            return built
-    lines = stacks.lock_of(member, stack, "cpu").read_text().splitlines()
+        for pattern in (f"*-modern-{built}-*", f"tests-{stack.name}-{built}"):
+            if any(folder().glob(f"{pattern}/{MARKER}")):
+                return built
+    lines = stacks.lock(f"{stack.name}-cpu").read_text().splitlines()
     torch = next(line.split()[0] for line in lines if line.startswith("torch=="))
-    python = machine.interpreter(stacks.python_of(member, stack))
+    python = machine.interpreter(stack.python)
     versions = None
     if python:
         versions = machine.output_of([python, "-m", "pip", "index", "versions", "torch"], 60)
@@ -110,6 +111,16 @@ def reachable(member: str, stack: str, accelerator: str) -> str:
         return "cpu"
     print("pip reaches no CPU build of torch: PyPI's larger CUDA build is installed", flush=True)
     return "cuda"
+
+
+def tests_python(stack: Stack) -> Path:
+    """Return the python of a stack's tests: the stack's lock and what the tests need beside it."""
+    accelerator = reachable(stack, "cpu")
+    return ready(
+        f"tests-{stack.name}-{accelerator}",
+        stack.python,
+        [stacks.lock(f"{stack.name}-{accelerator}"), stacks.lock(f"tests-{stack.name}")],
+    )
 
 
 def blend_python() -> Path:

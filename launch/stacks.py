@@ -83,11 +83,6 @@ def official_image(version: str) -> str:
     return OFFICIAL[version]
 
 
-def tests_lock(member: str, stack: str) -> Path:
-    """Return the lock file of what the tests need beside a member's own lock."""
-    return lock(f"tests-{stacks_of(member)[stack].name}")
-
-
 def base_image(version: str, probe: bool = False) -> str:
     """Return the image to build on for a Python.
 

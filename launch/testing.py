@@ -1,135 +1,134 @@
-"""make test, lint and bench: their environments are made from the lock files, their tools are the field's."""
+"""make check, test, test-end-to-end, lint and bench: loops of one, fifteen and thirty minutes.
+
+What a test needs is said by its marks (pyproject.toml). A loop is a list of jobs, each a tool or a
+pytest. As many jobs run at a time as there are cores, each with one thread for numerics.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
+import tempfile
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
-from launch import environments, machine, process, stacks
-from launch.registry import REPOSITORY
+from launch import environments, machine, process
 from leapkit.core import job_runner
 from leapkit.core.errors import KitError
+from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 
-PYTHON = {"published": "3.8", "modern": "3.11"}
-# The four members' published stack: only what depends on torch and not on the machine runs there.
-FOUR, FOUR_PYTHON = "forcewithme", "3.10"
-FOUR_TESTS = ("test_networks_*.py", "test_mamba.py", "test_losses.py")
-
-
-def python_of(stack: str) -> Path:
-    """The tests' environment on a stack: adam's lock and the tests' own."""
-    accelerator = environments.reachable("adam", stack, "cpu")
-    return environments.ready(
-        f"test-{stack}-{accelerator}",
-        PYTHON[stack],
-        [
-            stacks.lock_of("adam", stack, accelerator),
-            stacks.tests_lock("adam", stack),
-        ],
-    )
+# The marks of the tests that run on a stack: all but whole runs on the modern one.
+MARKS = {
+    MODERN: "not docker and not end_to_end",
+    TORCH_1_10: "stack",
+    TORCH_1_12: "stack and not process",
+}
 
 
-def python_of_the_four() -> Path:
-    """The networks' environment on the published stack of forcewithme, joseph, max2020 and zuiye."""
-    return environments.ready(
-        "test-published310-cpu",
-        FOUR_PYTHON,
-        [
-            stacks.lock_of(FOUR, "published", "cpu"),
-            stacks.tests_lock(FOUR, "published"),
-        ],
-    )
+def check(arguments: List[str]) -> int:
+    """Run the linters and the unit tests: a minute on two cores when the environment exists."""
+    python = modern_python()
+    # Side by side with the tests, whose workers leave gaps while they import.
+    parallel = ["-m", "unit", "-n", str(cores()), "--dist", "worksteal", "-q"]
+    return run([*linters(python), pytest_job("unit tests", python, [*parallel, *arguments])])
 
 
-def main(arguments: List[str]) -> int:
-    """All tests on both stacks, the networks' on the four's too, side by side; whole commands once, on the modern one,
-    beside its other tests, those in containers and those without by themselves: they last longest."""
-    if not machine.interpreter(PYTHON["modern"]):
-        raise KitError(
-            "python{} is not installed".format(PYTHON["modern"]),
-            "make test",
-            "install it or name one with PYTHON_3_11=path",
-        )
-    quick = ["-m", "not slow and not docker"]
-    whole = {
-        "whole commands, docker": ["-m", "docker"],
-        "whole commands, venv": ["-m", "slow and not docker"],
+def test(arguments: List[str]) -> int:
+    """Run what a developer runs before handing over: all but containers and whole runs."""
+    pythons = {MODERN: modern_python()}
+    for stack in (TORCH_1_10, TORCH_1_12):
+        if machine.interpreter(stack.python):
+            pythons[stack] = environments.tests_python(stack)
+    another = {
+        stack: str(next((p for s, p in pythons.items() if s != stack), "")) for stack in pythons
     }
-    pythons = {
-        stack: python_of(stack)
-        for stack in ("modern", "published")
-        if machine.interpreter(PYTHON[stack])
-    }
-    jobs = []
-    for stack, python in pythons.items():
-        other = [str(path) for name, path in pythons.items() if name != stack]
-        jobs.append(_pytest(stack, python, arguments + quick, other[0] if other else ""))
-        if stack == "modern":
-            jobs = [
-                _pytest(name, python, arguments + chosen, "") for name, chosen in whole.items()
-            ] + jobs
-    files, problem = _tests_of_the_four(arguments)
-    if not problem:
-        options = [a for a in arguments if not a.startswith("tests/")]
-        jobs.append(
-            _pytest("published " + FOUR_PYTHON, python_of_the_four(), options + quick + files, "")
-        )
-    code = job_runner.run(jobs)
-    if "published" not in pythons:
-        print(
-            "SKIPPED: the tests on the published stack, as python{} is not installed".format(
-                PYTHON["published"]
-            ),
-            flush=True,
-        )
-    if problem:
-        print(
-            f"SKIPPED: the tests of the networks on Python {FOUR_PYTHON} and the four's published stack, as {problem}",
-            flush=True,
-        )
+
+    def suite(name: str, stack: Stack, marks: str) -> job_runner.Job:
+        return pytest_job(name, pythons[stack], ["-m", marks, *arguments], another[stack])
+
+    # The longest first, so that no core idles while another ends its list.
+    jobs = [suite("processes", MODERN, f"process and {MARKS[MODERN]}")]
+    jobs += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
+    jobs += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
+    code = run([*jobs, *linters(pythons[MODERN])])
+    for stack in MARKS:
+        if stack not in pythons:
+            print(f"SKIPPED: the tests on {stack.name}: python{stack.python} is not installed")
     return code
 
 
-def _tests_of_the_four(arguments: List[str]) -> Tuple[List[str], str]:
-    """The test files that run on the four's stack too, or why none does."""
-    if not machine.interpreter(FOUR_PYTHON):
-        return [], f"python{FOUR_PYTHON} is not installed"
-    files = sorted(
-        str(path.relative_to(REPOSITORY))
-        for name in FOUR_TESTS
-        for path in (REPOSITORY / "tests").glob(name)
+def end_to_end(arguments: List[str]) -> int:
+    """Run whole commands as a user gives them, in containers and without them."""
+    python = modern_python()
+    return run(
+        [
+            pytest_job("containers", python, ["-m", "docker", *arguments]),
+            pytest_job("venv", python, ["-m", "end_to_end and not docker", *arguments]),
+        ]
     )
-    named = [a for a in arguments if a.startswith("tests/")]
-    if named:  # the tests that ARGS names, where they are among these
-        files = [a for a in named if a.split("::")[0] in files]
-    return files, "" if files else "ARGS names others"
-
-
-def _pytest(name: str, python: Path, arguments: List[str], other: str) -> job_runner.Job:
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    env.update(
-        PYTHONNOUSERSITE="1",
-        PYTHONUNBUFFERED="1",
-        LEAP_VENVS=str(environments.folder()),
-        OTHER_PYTHON=other,
-        LEAP_ONE_OF_SEVERAL="1",
-    )
-    return job_runner.Job(name, [str(python), "-m", "pytest"] + arguments, env=env)
 
 
 def lint() -> int:
-    """ruff and mypy with the settings of pyproject.toml."""
-    python = str(python_of("modern"))
-    return max(
-        subprocess.call([python, "-m"] + tool, cwd=str(REPOSITORY))
-        for tool in (["ruff", "check", "."], ["mypy"])
-    )
+    """Run ruff and mypy with the settings of pyproject.toml."""
+    return run(linters(modern_python()))
 
 
 def bench() -> int:
-    """The hot steps against the published way, in one table."""
+    """Print the hot steps against the published way, in one table."""
     options = os.environ.get("BENCH", "").split()
-    command = [str(python_of("modern")), "-m", "benchmarks", *options]
+    command = [str(modern_python()), "-m", "benchmarks", *options]
     return process.run(command, environments.environment({}))
+
+
+def modern_python() -> Path:
+    """Return the python of the modern tests' environment. Raises KitError if it cannot be made."""
+    if not machine.interpreter(MODERN.python):
+        raise KitError(
+            f"python{MODERN.python} is not installed",
+            "the tests",
+            "install it or name one with PYTHON_3_11=path",
+        )
+    return environments.tests_python(MODERN)
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def run(jobs: List[job_runner.Job]) -> int:
+    """Run the jobs, as many at a time as there are cores."""
+    with tempfile.TemporaryDirectory() as folder:
+        return job_runner.run(jobs, job_runner.JobSlots(Path(folder), cores()))
+
+
+def linters(python: Path) -> List[job_runner.Job]:
+    commands: Dict[str, Tuple[str, ...]] = {
+        "ruff": ("ruff", "check", "--quiet", "."),
+        "format": ("ruff", "format", "--check", "--quiet", "."),
+        "mypy": ("mypy",),
+    }
+    return [
+        job_runner.Job(name, [str(python), "-m", *command], env=variables())
+        for name, command in commands.items()
+    ]
+
+
+def variables(other_python: str = "") -> Dict[str, str]:
+    """Return the variables of a job. Processes share the cores, so each computes on one thread."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    return {
+        **inherited,
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "LEAP_VENVS": str(environments.folder()),
+        "LEAP_ONE_OF_SEVERAL": "1",  # tests/conftest.py: to have none of the tests is no failure
+        "OTHER_PYTHON": other_python,  # of another stack, for files that one writes and one reads
+    }
+
+
+def pytest_job(
+    name: str, python: Path, arguments: List[str], other_python: str = ""
+) -> job_runner.Job:
+    return job_runner.Job(
+        name, [str(python), "-m", "pytest", *arguments], env=variables(other_python)
+    )

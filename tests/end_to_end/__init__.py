@@ -1,0 +1,1 @@
+"""Whole commands as a stranger types them, in a fresh copy of the repository."""

@@ -30,6 +30,7 @@ def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 def test_help_lists_every_command_with_what_it_does():
     done = launch("--help")
     assert done.returncode == 0
@@ -48,6 +49,7 @@ def test_every_command_has_help_with_its_options(capsys, name):
         assert f"{option.flag} {option.form} {option.help}" in text
 
 
+@pytest.mark.process
 def test_an_unknown_command_ends_in_one_sentence():
     done = launch("fly")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "choose from" in done.stderr
@@ -89,6 +91,7 @@ def test_arguments_of_makers_and_of_pytest_are_passed_on_in_their_order():
     assert command_line.parse(["test", "-k", "word", "-x"])[1].rest == ["-k", "word", "-x"]
 
 
+@pytest.mark.process
 def test_make_alone_lists_every_target_and_every_variable():
     done = subprocess.run(
         ["make", f"PYTHON={sys.executable}"],
@@ -103,6 +106,7 @@ def test_make_alone_lists_every_target_and_every_variable():
         assert f"  {variable}={option.form}" in done.stdout and option.help in done.stdout
 
 
+@pytest.mark.process
 def test_make_passes_its_variables_to_the_launcher(tmp_path):
     env = {name: value for name, value in os.environ.items() if name not in options.OPTIONS}
     done = subprocess.run(

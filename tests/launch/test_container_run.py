@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.process
+
 # `docker stop` of a container that exists ends it with code 3, as a member does.
 ENGINE = """#!/bin/sh
 echo "$@" >> calls

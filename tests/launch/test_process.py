@@ -14,6 +14,8 @@ import pytest
 from launch import process
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.process
+
 COMMAND = """
 import signal, sys, time
 from pathlib import Path

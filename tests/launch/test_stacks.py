@@ -14,7 +14,7 @@ import pytest
 
 from launch import environments, machine, registry, stacks
 from leapkit.core.errors import KitError
-from leapkit.core.stacks import ACCELERATORS, MODERN
+from leapkit.core.stacks import ACCELERATORS, MODERN, TORCH_1_10
 from tests.conftest import REPOSITORY
 
 MEMBERS = tuple(registry.members())
@@ -63,7 +63,7 @@ def test_every_member_has_a_lock_for_each_stack_and_accelerator(member: str) -> 
             lock = stacks.lock_of(member, name, accelerator)
             torch = stacks.stacks_of(member)[name].torch.replace("torch", "torch==")
             assert f"\n{torch}." in lock.read_text()
-        assert stacks.tests_lock(member, name).exists()
+        assert stacks.lock(f"tests-{stacks.stacks_of(member)[name].name}").exists()
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
@@ -144,14 +144,14 @@ def test_an_environment_is_named_by_what_is_in_it() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["test-modern-cuda", "py3.11-modern-cuda-0123abcd"])
+@pytest.mark.parametrize("name", ["tests-py311-torch2.13-cuda", "py3.11-modern-cuda-0123abcd"])
 def test_an_existing_environment_says_which_build_of_torch_can_be_had(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv("LEAP_VENVS", str(tmp_path))
     (tmp_path / name).mkdir()
     (tmp_path / name / environments.MARKER).touch()
-    assert environments.reachable("adam", "modern", "cpu") == "cuda"
+    assert environments.reachable(MODERN, "cpu") == "cuda"
 
 
 @pytest.mark.parametrize("versions, build", [("2.13.0+cpu, 2.12.0+cpu", "cpu"), (None, "cuda")])
@@ -160,8 +160,8 @@ def test_without_an_environment_pip_says_which_build_of_torch_can_be_had(
 ) -> None:
     monkeypatch.setenv("LEAP_VENVS", str(tmp_path))
     monkeypatch.setattr(machine, "output_of", lambda command, seconds: versions)
-    assert environments.reachable("adam", "modern", "cpu") == build
-    assert environments.reachable("adam", "published", "cpu") == "cpu"
+    assert environments.reachable(MODERN, "cpu") == build
+    assert environments.reachable(TORCH_1_10, "cpu") == "cpu"
 
 
 def test_a_local_base_is_preferred_and_the_users_own_wins(monkeypatch: pytest.MonkeyPatch) -> None:

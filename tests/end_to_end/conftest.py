@@ -1,0 +1,61 @@
+"""A fresh copy of the repository and a small world, made once for all whole runs of a file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.end_to_end.commands import engine_problem
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker") and engine_problem():
+        pytest.skip(f"no container engine with base images: {engine_problem()}")
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what git tracks or would track: what a fresh clone holds."""
+    root = tmp_path_factory.mktemp("clone") / "kit"
+    names = (
+        subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+            cwd=str(REPOSITORY),
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        .stdout.decode()
+        .split("\0")
+    )
+    for name in filter(None, names):
+        if (REPOSITORY / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(str(REPOSITORY / name), str(root / name))
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a world of 384 columns with training steps for about ten seconds."""
+    from leapkit.core.splits import Split
+    from leapkit.sampleworld.steptime import StepTime
+    from leapkit.sampleworld.write import write_steps
+    from leapkit.worlds.make_world import make_world
+
+    root = tmp_path_factory.mktemp("small") / "raw_data"
+    steps = tmp_path_factory.mktemp("small-steps")
+    plan = {"0008-01": 6, "0008-04": 6, "0008-07": 1, "0009-02": 1}
+    times = [
+        StepTime(int(m[:4]), int(m[5:]), 3 + 2 * k, (k * 17 % 72) * 1200)
+        for m, n in plan.items()
+        for k in range(n)
+    ]
+    write_steps(steps, times, seed=11)
+    make_world(
+        steps, steps, root, Split(("0008-01", "0008-04"), ("0008-07",), 1, ("0009-02",)), None, 3, 4
+    )
+    return root

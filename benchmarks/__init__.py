@@ -1,8 +1,9 @@
-"""What measures the kit: each hot step against the published way of doing it, same files, same run.
+"""Benchmarks: each hot step against the published way, on the same files in the same run.
 
-    python -m benchmarks                                    # minutes, on a small world that it makes itself
+    python -m benchmarks                   # minutes, on a small sample world that it makes
     python -m benchmarks --steps raw_data/ClimSim_low-res/train --rows 100000
 
-Every step module exports one `STEP` (measure.Step). Step modules import heavy packages inside their functions only:
-each side runs in a process of its own and must not be charged for the other side's packages.
+Each step module exports one `STEP` (case.Step). Step modules import heavy packages inside their
+functions only: each side runs in a process of its own (worker), and its memory must not include the
+other side's packages.
 """

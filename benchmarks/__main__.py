@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: every hot step against the published way of doing it, one table, one JSON file."""
+"""Measure each hot step against the published way of doing it: one table, one JSON file."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 from benchmarks import measure, source
+from benchmarks.case import Case, SideError, UnequalError
 from leapkit.core.errors import KitError, run_cli
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("numpy", "pandas", "xarray", "netCDF4", "pyarrow")
-# The published side imports what it needs; the makers need these.
+# What making step files needs.
 WORLD_PACKAGES = ("numpy", "netCDF4")
 
 
-def arguments(argv: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "only",
         nargs="*",
-        help="steps to run ({}); all when none is named".format(", ".join(measure.STEPS)),
+        help=f"steps to run ({', '.join(measure.STEPS)}); all if none is named",
     )
     parser.add_argument(
-        "--steps", metavar="DIR", default="", help="real step files (YYYY-MM folders; else made)"
+        "--steps",
+        metavar="DIR",
+        default="",
+        help="folder of real step files (YYYY-MM folders); without it they are made",
     )
     parser.add_argument(
         "--pairs",
         type=int,
         default=0,
-        help="step pairs to read, over and over where it takes more (all of DIR, or 16 made)",
+        help="step pairs to read, repeatedly if fewer exist (default: all of DIR, or 16 made)",
     )
     parser.add_argument(
         "--rows", type=int, default=16384, help="rows of test.csv and of each parquet"
@@ -49,19 +53,19 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         "--json",
         type=Path,
         default=None,
-        help="where the numbers go (default: benchmarks/results/)",
+        help="file of the numbers (default: in benchmarks/results/)",
     )
-    found = parser.parse_args(argv)
-    for name in found.only:
+    options = parser.parse_args(argv)
+    for name in options.only:
         if name not in measure.STEPS:
-            parser.error("{} is none of the steps {}".format(name, ", ".join(measure.STEPS)))
-    if found.rows < 1 or found.pairs < 0 or found.search_rows < 0:
-        parser.error("--rows, --pairs and --search-rows count rows and pairs")
-    return found
+            parser.error(f"{name} is not one of the steps {', '.join(measure.STEPS)}")
+    if options.rows < 1 or options.pairs < 0 or options.search_rows < 0:
+        parser.error("--rows must be positive, --pairs and --search-rows not negative")
+    return options
 
 
-def measure_step(name: str, case: measure.Case) -> Dict[str, Any]:
-    """Makes the files, runs every side, compares. A missing package gives {"skipped": reason}."""
+def measure_step(name: str, case: Case) -> Dict[str, Any]:
+    """Make the files, run each side, compare. A missing package gives {"skipped": reason}."""
     step = measure.load(name)
     missing = measure.missing_packages(
         tuple(p for side in step.sides.values() for p in side.packages)
@@ -69,7 +73,7 @@ def measure_step(name: str, case: measure.Case) -> Dict[str, Any]:
     if missing:
         return {
             "title": step.title,
-            "skipped": "no {} here (pip install {})".format(missing[0], " ".join(missing)),
+            "skipped": f"{missing[0]} is not installed (pip install {' '.join(missing)})",
         }
     size = measure.call("make", name, "", case)["size"]
     sides = {side: measure.call("run", name, side, case) for side in step.sides}
@@ -87,7 +91,7 @@ def measure_step(name: str, case: measure.Case) -> Dict[str, Any]:
 
 
 def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
-    """Lines of one table: a line per step and way of ours."""
+    """Return the lines of one table: a header, then a line per step and side of the kit."""
     head = (
         "step",
         "size",
@@ -116,8 +120,8 @@ def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
                     (
                         result["title"] + name[len("ours") :],
                         result["size"],
-                        "{:.3f}".format(published["seconds"]),
-                        "{:.3f}".format(side["seconds"]),
+                        f"{published['seconds']:.3f}",
+                        f"{side['seconds']:.3f}",
                         f"{ratio:.1f}x",
                         _memory(published),
                         _memory(side),
@@ -132,10 +136,11 @@ def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
 
 
 def _memory(side: Dict[str, Any]) -> str:
-    return "{:.0f} ({:.0f})".format(side["peak_mb"] - side["base_mb"], side["peak_mb"])
+    return f"{side['peak_mb'] - side['base_mb']:.0f} ({side['peak_mb']:.0f})"
 
 
 def environment() -> Dict[str, Any]:
+    """Return what the numbers depend on: versions, platform, cores, time."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -152,14 +157,15 @@ def environment() -> Dict[str, Any]:
 
 
 def run(options: argparse.Namespace, folder: str) -> Dict[str, Dict[str, Any]]:
-    """{step: result}; a step that fails says so under "failed" and the others still run."""
-    steps, results = options.steps or os.path.join(folder, "world"), {}  # type: ignore[var-annotated]
+    """Return {step: result}. A failure is recorded under "failed" and the other steps still run."""
+    steps = options.steps or os.path.join(folder, "world")
+    results: Dict[str, Dict[str, Any]] = {}
     chosen = [name for name in measure.STEPS if not options.only or name in options.only]
     missing = measure.missing_packages(("numpy",) if options.steps else WORLD_PACKAGES)
     if missing:
-        reason = f"no {missing[0]} here, so no step files can be made (--steps DIR)"
+        reason = f"{missing[0]} is not installed, so step files cannot be made (give --steps DIR)"
         return {name: {"title": measure.load(name).title, "skipped": reason} for name in chosen}
-    case = measure.Case(
+    case = Case(
         folder,
         steps,
         options.pairs,
@@ -172,15 +178,16 @@ def run(options: argparse.Namespace, folder: str) -> Dict[str, Dict[str, Any]]:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         try:
             results[name] = measure_step(name, case)
-        except (measure.SideError, measure.UnequalError) as error:
-            kind = "results differ: " if isinstance(error, measure.UnequalError) else ""
+        except (SideError, UnequalError) as error:
+            kind = "results differ: " if isinstance(error, UnequalError) else ""
             results[name] = {"title": measure.load(name).title, "failed": f"{kind}{error}"}
-        source.forget(case, name)  # the next step's files need the disk
+        source.remove_files(case, name)  # the next step's files need the disk
     return results
 
 
 def main(argv: Sequence[str]) -> int:
-    options = arguments(argv)
+    """Run the benchmarks, print the table, write the JSON file; return 1 if a step failed."""
+    options = parse_arguments(argv)
     # A plain kill must remove the temporary files as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.steps and not Path(options.steps).is_dir():
@@ -193,17 +200,15 @@ def main(argv: Sequence[str]) -> int:
         results = run(options, folder)
     print("\n".join(table(results)))
     print(
-        "\ns: the fastest of up to %d runs. MB: peak above the bare imports (whole process in brackets)."
-        % measure.RUNS
+        f"\ns: the fastest of up to {measure.RUNS} runs. "
+        "MB: peak above the bare imports (whole process in brackets)."
     )
     report = {
         "environment": environment(),
         "steps": options.steps or "sample world",
         "results": results,
     }
-    target = options.json or RESULTS / (
-        "{}.json".format(datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
-    )
+    target = options.json or RESULTS / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(report, indent=1) + "\n")
     print(f"numbers: {target}")

@@ -1,7 +1,7 @@
-"""The blend of 16 parquets: all frames in memory and a pandas file against the kit's row groups, verified.
+"""The blend of 16 parquets: all frames in memory against the kit's row groups, verified.
 
-The published way holds 56 kB a row. Where the rows asked for do not fit it is measured on as many as do, and so is
-the kit, for the ratio; the kit is then measured on all rows too.
+The published way needs 56 kB a row. If the requested rows do not fit into memory, both ways are
+measured on as many as fit, for the ratio; the kit is then measured on all rows too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
 from benchmarks import source
-from benchmarks.measure import Case, Side, Step
+from benchmarks.case import Case, Side, Step
 from benchmarks.parquet import require_equal_tables
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _BYTES_A_ROW = 56_000  # of the published way: 16 frames, a base, the sum and te
 
 
 def _fitting(case: Case) -> int:
-    """Rows that the published way can take in three quarters of this machine's memory."""
+    """Return the number of rows that the published way can take in 3/4 of this machine's memory."""
     import os
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -36,51 +36,56 @@ def _table() -> Table:
     return find("v10")
 
 
-def _places(case: Case, rows: int) -> Results:
+def _results_of(case: Case, rows: int) -> Results:
     from leapkit.core.layout import Results
 
-    return Results(case.place(NAME, "rows-%d" % rows))
+    return Results(case.folder_of(NAME, f"rows-{rows}"))
 
 
 def make(case: Case) -> None:
-    """Sixteen artifacts of the published table, in the kit's own format: both sides read these same files."""
+    """Write the 16 artifacts of the published table in the kit's format; both sides read them."""
     from leapkit.data import submission
 
     for rows in {_fitting(case), case.rows}:
-        places = _places(case, rows)
-        places.subs.mkdir(exist_ok=True)
+        results = _results_of(case, rows)
+        results.subs.mkdir(exist_ok=True)
 
-        def one(model: int, rows: int = rows, places: Results = places) -> None:
+        def write_artifact(model: int, rows: int = rows, results: Results = results) -> None:
             submission.write(
-                places.parquet(_table().artifacts[model]),
+                results.parquet(_table().artifacts[model]),
                 source.ids(rows),
                 source.submissions(case, rows, model),
             )
 
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(one, range(len(_table().rows))))
+            list(pool.map(write_artifact, range(len(_table().rows))))
 
 
 def published(case: Case) -> None:
-    """reference/data_pipeline.md 6: sixteen frames at once, summed in the table's order from 0, by position."""
+    """Load sixteen frames at once and sum them from 0 in the table's order, by position.
+
+    Source: docs/reference/published.md, "Blend table".
+    """
     import pandas as pd
 
-    places, table = _places(case, _fitting(case)), _table()
-    frames = {artifact: pd.read_parquet(places.parquet(artifact)) for artifact, _ in table.rows}
+    results = _results_of(case, _fitting(case))
+    table = _table()
+    frames = {artifact: pd.read_parquet(results.parquet(artifact)) for artifact, _ in table.rows}
     total = 0
     for artifact, weight in table.rows:
         total = total + weight * frames[artifact].iloc[:, 1:].values
-    result = frames[table.rows[0][0]].copy()
-    result.iloc[:, 1:] = total
-    result.to_parquet(_path(case, "published"))
+    blend = frames[table.rows[0][0]].copy()
+    blend.iloc[:, 1:] = total
+    blend.to_parquet(_path(case, "published"))
 
 
 def _blend(case: Case, rows: int, side: str) -> None:
     from blend.apply import blended
     from leapkit.data import submission
 
-    path, ids = _path(case, side), source.ids(rows)
-    submission.write(path, ids, blended(_table(), _places(case, rows), ids))
+    path = _path(case, side)
+    ids = source.ids(rows)
+    submission.write(path, ids, blended(_table(), _results_of(case, rows), ids))
     submission.verify(path, ids, None)
 
 
@@ -93,10 +98,10 @@ def ours_all(case: Case) -> None:
 
 
 def _path(case: Case, side: str) -> Path:
-    return case.place(NAME, side) / "final_blend.parquet"
+    return case.folder_of(NAME, side) / "final_blend.parquet"
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
     require_equal_tables(_path(case, "published"), _path(case, "ours"))
     return "bit-identical"
 
@@ -115,8 +120,8 @@ STEP = Step(
         "ours, all rows": Side(("numpy", "blend.apply"), ours_all),
     },
     size=lambda case: (
-        "16 x %d x 368" % _fitting(case)
-        + (", all: %d" % case.rows if case.rows > _fitting(case) else "")
+        f"16 x {_fitting(case)} x 368"
+        + (f", all: {case.rows}" if case.rows > _fitting(case) else "")
     ),
     make=make,
     evidence=lambda case, side, result: None,

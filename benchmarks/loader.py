@@ -1,7 +1,7 @@
-"""Shuffled batches for training: the published way (arrays in memory, a sample at a time) against pools of step files.
+"""Shuffled batches for training: arrays in memory, a sample at a time, against pools of step files.
 
-The published way is given its arrays ready made, for few rows; `ours` reads the same rows from the step files. Two more
-sides read all pairs of the case and a quarter of them: it is their memory that must not grow.
+The published way gets finished arrays of few rows; `ours` reads the same rows from the step files.
+Two more sides read a quarter and all of the case's pairs: their memory must not grow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Tuple
 
 from benchmarks import source
-from benchmarks.measure import Case, Side, Step, UnequalError
+from benchmarks.case import Case, Side, Step, UnequalError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,20 +18,15 @@ if TYPE_CHECKING:
     from leapkit.core.step_files import StepPair
     from leapkit.data.loader import Loader
 
-NAME, BATCH, MOST = (
-    "loader",
-    2048,
-    68,
-)  # pairs that the published way is given: some thousand rows a second
+NAME = "loader"
+BATCH = 2048
+MOST = 68  # pairs for the published way, which reads some thousand rows a second
 
 
 def _pairs(case: Case, side: str) -> List[StepPair]:
-    everything = source.pairs(case)
-    return everything[
-        : {"ours, all": len(everything), "ours, a quarter": 1 + len(everything) // 4}.get(
-            side, MOST
-        )
-    ]
+    pairs = source.pairs(case)
+    counts = {"ours, all": len(pairs), "ours, a quarter": 1 + len(pairs) // 4}
+    return pairs[: counts.get(side, MOST)]
 
 
 def _columns(case: Case) -> int:
@@ -41,36 +36,35 @@ def _columns(case: Case) -> int:
 
 
 def _arrays(case: Case) -> Tuple[Path, Path]:
-    return case.place(NAME) / "inputs.npy", case.place(NAME) / "targets.npy"
+    return case.folder_of(NAME) / "inputs.npy", case.folder_of(NAME) / "targets.npy"
 
 
 def make(case: Case) -> None:
-    """Statistics, and the published way's arrays by the plain formula."""
+    """Write the scaling, and the published way's arrays by the plain formula."""
     import numpy as np
 
     from leapkit.data.step_reader import StepReader
 
-    scale, reader = source.keep_statistics(case, NAME, "fdzm"), StepReader()
+    scaling = source.save_statistics(case, NAME, "fdzm")
+    reader = StepReader()
     rows = [reader.read(pair) for pair in _pairs(case, "published")]
-    for path, part in zip(
-        _arrays(case),
-        (
-            np.concatenate([scale.scaled_inputs(x) for x, _ in rows]),
-            np.concatenate([scale.scaled_targets(y) for _, y in rows]),
-        ),
-    ):
-        np.save(path, part)
+    inputs, targets = _arrays(case)
+    np.save(inputs, np.concatenate([scaling.scaled_inputs(x) for x, _ in rows]))
+    np.save(targets, np.concatenate([scaling.scaled_targets(y) for _, y in rows]))
 
 
 def published(case: Case) -> int:
-    """reference/data_pipeline.md 8: both arrays in memory, __getitem__ makes one (60, 25) sample with tile, permute and
-    concatenate, worker processes collate them."""
+    """Return the rows read with both arrays in memory and torch's DataLoader.
+
+    __getitem__ makes one (60, 25) sample with tile, permute and concatenate; worker processes
+    collate them (docs/reference/models.md, "Training loop").
+    """
     import os
 
     import numpy as np
     import torch
 
-    x, y = map(np.load, _arrays(case))
+    x, y = (np.load(path) for path in _arrays(case))
 
     class Samples(torch.utils.data.Dataset):  # type: ignore[type-arg]
         def __len__(self) -> int:
@@ -78,10 +72,10 @@ def published(case: Case) -> int:
 
         def __getitem__(self, k: int) -> Tuple[torch.Tensor, torch.Tensor]:
             row = torch.from_numpy(x[k])
-            scalars, profiles = row[:16], row[16:].reshape(9, 60)
-            return torch.cat(
-                [scalars.unsqueeze(0).tile(60, 1), profiles.permute(1, 0)], dim=1
-            ), torch.from_numpy(y[k])
+            scalars = row[:16]
+            profiles = row[16:].reshape(9, 60)
+            sample = torch.cat([scalars.unsqueeze(0).tile(60, 1), profiles.permute(1, 0)], dim=1)
+            return sample, torch.from_numpy(y[k])
 
     loader = torch.utils.data.DataLoader(
         Samples(), BATCH, shuffle=True, num_workers=len(os.sched_getaffinity(0))
@@ -95,7 +89,7 @@ def _loader(case: Case, side: str) -> Loader:
     from leapkit.data.step_rows import StepRows
 
     return Loader(
-        StepRows(_pairs(case, side), source.kept_statistics(case, NAME, "fdzm")),
+        StepRows(_pairs(case, side), source.load_statistics(case, NAME, "fdzm")),
         RowSelection().pool,
     )
 
@@ -112,32 +106,36 @@ def evidence(case: Case, side: str, result: Any) -> List[int]:
 
     if side == "published":
         return _sum([tuple(map(np.load, _arrays(case)))])
-    # Batches of a pair's size leave no row over.
+    # Batches of a pair's size drop no row at the end.
     return _sum(_loader(case, side).shuffled(_columns(case), 1, 0)) if side == "ours" else []
 
 
 def _sum(batches: Iterable[Tuple[np.ndarray, ...]]) -> List[int]:
-    """[rows, checksum]: of every row's bits at their places, whatever the order of the rows."""
+    """Return [rows, checksum of their bits]; the checksum does not depend on the rows' order."""
     import numpy as np
 
     random = np.random.RandomState(0)
     keys = [random.randint(1, 2**62, width).astype(np.uint64) for width in (556, 368)]
-    rows, total = 0, np.uint64(0)
+    rows = 0
+    total = np.uint64(0)
     with np.errstate(over="ignore"):
         for x, y in batches:
-            both = [
-                (part.view(np.uint32).astype(np.uint64) * key).sum(axis=1)
-                for part, key in zip((x, y), keys)
+            hashes = [
+                (values.view(np.uint32).astype(np.uint64) * key).sum(axis=1)
+                for values, key in zip((x, y), keys)
             ]
-            mixed = both[0] * both[1]  # ties a row's inputs to its targets
-            rows, total = rows + len(x), total + mixed.sum(dtype=np.uint64)
+            mixed = hashes[0] * hashes[1]  # ties a row's inputs to its targets
+            rows += len(x)
+            total = total + mixed.sum(dtype=np.uint64)
     return [rows, int(total)]
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
-    if found["published"] != found["ours"]:
-        raise UnequalError("the rows differ: {} and {}".format(found["published"], found["ours"]))
-    return "the same %d rows, bit for bit" % found["ours"][0]
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
+    published = evidence["published"]
+    ours = evidence["ours"]
+    if published != ours:
+        raise UnequalError(f"the rows differ: {published} and {ours}")
+    return f"the same {ours[0]} rows, bit for bit"
 
 
 STEP = Step(
@@ -149,11 +147,8 @@ STEP = Step(
         **{side: _ours(side) for side in ("ours", "ours, a quarter", "ours, all")},
     },
     size=lambda case: (
-        "%d rows (published: %d)"
-        % (
-            len(source.pairs(case)) * _columns(case),
-            len(_pairs(case, "published")) * _columns(case),
-        )
+        f"{len(source.pairs(case)) * _columns(case)} rows "
+        f"(published: {len(_pairs(case, 'published')) * _columns(case)})"
     ),
     make=make,
     evidence=evidence,

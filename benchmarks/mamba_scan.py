@@ -1,18 +1,21 @@
-"""The selective scan of one Mamba layer at published width on one thread: all states at once against one at a time."""
+"""The selective scan of one Mamba layer on one thread: all states at once, or one at a time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Callable, List, Mapping
 
-from benchmarks.measure import Case, Side, Step, UnequalError
+from benchmarks.case import Case, Side, Step, UnequalError
 
 NAME = "mamba_scan"
-ROWS, LEVELS, INNER, STATES = 64, 60, 1024, 16
+ROWS = 64
+LEVELS = 60
+INNER = 1024  # published width
+STATES = 16
 
 
 def make(case: Case) -> None:
-    """Inputs of the size that a trained layer sees: steps in [1e-3, 0.1], decays -1 to -16."""
+    """Write inputs as large as a trained layer's: steps in [1e-3, 0.1], decays -1 to -16."""
     import numpy as np
 
     random = np.random.RandomState(5)
@@ -23,7 +26,7 @@ def make(case: Case) -> None:
 
 
 def _inputs(case: Case) -> Path:
-    return case.place(NAME) / "inputs.npz"
+    return case.folder_of(NAME) / "inputs.npz"
 
 
 def _scanned(case: Case, side: str, scan: Callable[..., Any]) -> None:
@@ -31,17 +34,20 @@ def _scanned(case: Case, side: str, scan: Callable[..., Any]) -> None:
     import torch
 
     torch.set_num_threads(1)
-    held = np.load(_inputs(case))
+    arrays = np.load(_inputs(case))
     tensors: List[Any] = [
-        torch.from_numpy(held[name].astype(np.float32))
+        torch.from_numpy(arrays[name].astype(np.float32))
         for name in ("u", "delta", "A", "B", "C", "D")
     ]
     with torch.no_grad():
-        np.save(case.place(NAME, side) / "y.npy", scan(*tensors).numpy())
+        np.save(case.folder_of(NAME, side) / "y.npy", scan(*tensors).numpy())
 
 
 def published(case: Case) -> None:
-    """reference/models.md 3: exp(delta A) and delta B u for all levels, then the recurrence over them."""
+    """Compute exp(delta A) and delta B u of all levels, then the recurrence over the levels.
+
+    Source: docs/reference/models.md, "Mamba".
+    """
     from leapkit.nets.mamba import scan_reference
 
     _scanned(case, "published", scan_reference)
@@ -53,11 +59,12 @@ def ours(case: Case) -> None:
     _scanned(case, "ours", scan)
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
     import numpy as np
 
-    expected, own = (np.load(case.place(NAME, side) / "y.npy") for side in ("published", "ours"))
-    worst = float(np.abs(own - expected).max() / np.abs(expected).max())
+    expected = np.load(case.folder_of(NAME, "published") / "y.npy")
+    ours = np.load(case.folder_of(NAME, "ours") / "y.npy")
+    worst = float(np.abs(ours - expected).max() / np.abs(expected).max())
     if worst > 1e-5:  # float32: sixty steps of rounding, relative to the largest output
         raise UnequalError(f"outputs differ by {worst:.1e} of the largest")
     return f"within {max(worst, 1e-9):.0e} of the largest output"
@@ -71,7 +78,7 @@ STEP = Step(
         "published": Side(("numpy", "torch", "leapkit.nets.mamba"), published),
         "ours": Side(("numpy", "torch", "leapkit.nets.mamba"), ours),
     },
-    size=lambda case: "%d x %d x %d x %d" % (ROWS, LEVELS, INNER, STATES),
+    size=lambda case: f"{ROWS} x {LEVELS} x {INNER} x {STATES}",
     make=make,
     evidence=lambda case, side, result: None,
     compare=compare,

@@ -1,4 +1,4 @@
-"""One submission parquet: pandas.to_parquet as it comes against the kit's stream without dictionaries."""
+"""One submission parquet: pandas.to_parquet against the kit's stream without dictionaries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping
 
 from benchmarks import source
-from benchmarks.measure import Case, Side, Step, UnequalError
+from benchmarks.case import Case, Side, Step, UnequalError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,13 +15,13 @@ NAME = "parquet"
 
 
 def make(case: Case) -> None:
-    with open(case.place(NAME) / "values.f64", "wb") as file:
+    with open(case.folder_of(NAME) / "values.f64", "wb") as file:
         for values in source.submissions(case, case.rows, 0):
             file.write(_row_bytes(values))
 
 
 def _row_bytes(values: np.ndarray) -> bytes:
-    """(n, 368) float64 -> its bytes row by row; indexing by column order may have left it column by column."""
+    """Return the bytes of (n, 368) float64 in row order, whatever its layout in memory."""
     import numpy as np
 
     return np.ascontiguousarray(values).tobytes()
@@ -33,19 +33,19 @@ def published(case: Case) -> None:
 
     from leapkit.core.columns import TARGETS
 
-    values = np.fromfile(case.place(NAME) / "values.f64").reshape(-1, len(TARGETS))
+    values = np.fromfile(case.folder_of(NAME) / "values.f64").reshape(-1, len(TARGETS))
     frame = pd.DataFrame(values, columns=list(TARGETS))
     frame.insert(0, "sample_id", source.ids(case.rows))
     frame.to_parquet(_path(case, "published"))
 
 
 def _blocks(case: Case, size: int = 2048) -> Iterator[np.ndarray]:
-    """(2048, 368) float64 at a time, as they come from a network."""
+    """Yield (2048, 368) float64 at a time, as networks give them."""
     import numpy as np
 
     from leapkit.core.columns import TARGETS
 
-    with open(case.place(NAME) / "values.f64", "rb") as file:
+    with open(case.folder_of(NAME) / "values.f64", "rb") as file:
         while len(block := np.fromfile(file, count=size * len(TARGETS))):
             yield block.reshape(-1, len(TARGETS))
 
@@ -57,7 +57,7 @@ def ours(case: Case) -> None:
 
 
 def ours_verified(case: Case) -> None:
-    """As the kit finishes every file: written, then read back and held against its contract."""
+    """Write a file, then read it back and check it, as the kit does with each file."""
     from leapkit.data import submission
 
     ours(case)
@@ -65,7 +65,7 @@ def ours_verified(case: Case) -> None:
 
 
 def _path(case: Case, side: str) -> Path:
-    return case.place(NAME, side) / "submission.parquet"
+    return case.folder_of(NAME, side) / "submission.parquet"
 
 
 def evidence(case: Case, side: str, result: Any) -> Dict[str, Any]:
@@ -74,11 +74,12 @@ def evidence(case: Case, side: str, result: Any) -> Dict[str, Any]:
 
 
 def require_equal_tables(published: Path, ours: Path) -> None:
-    """Raises UnequalError unless two submission parquets hold the same ids and the same bits, column by column."""
+    """Raise UnequalError unless two submission parquets hold the same ids and the same bits."""
     import numpy as np
     import pyarrow.parquet as pq
 
-    first, second = pq.ParquetFile(published), pq.ParquetFile(ours)
+    first = pq.ParquetFile(published)
+    second = pq.ParquetFile(ours)
     if first.schema_arrow.names != second.schema_arrow.names:
         raise UnequalError("the columns differ")
     for name in first.schema_arrow.names:
@@ -87,10 +88,12 @@ def require_equal_tables(published: Path, ours: Path) -> None:
             raise UnequalError(f"the column {name} differs")
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
     require_equal_tables(_path(case, "published"), _path(case, "ours"))
-    sizes = [found[side]["bytes"] for side in ("published", "ours")]
-    return f"bit-identical, {sizes[1] / sizes[0]:.2f}x the bytes ({sizes[0] / 1e6:.1f} -> {sizes[1] / 1e6:.1f} MB)"
+    published = evidence["published"]["bytes"]
+    ours = evidence["ours"]["bytes"]
+    sizes = f"{published / 1e6:.1f} -> {ours / 1e6:.1f} MB"
+    return f"bit-identical, {ours / published:.2f}x the bytes ({sizes})"
 
 
 STEP = Step(
@@ -104,7 +107,7 @@ STEP = Step(
         "ours": Side(("numpy", "leapkit.data.submission"), ours),
         "ours, verified": Side(("numpy", "leapkit.data.submission"), ours_verified),
     },
-    size=lambda case: "%d x 368 float64" % case.rows,
+    size=lambda case: f"{case.rows} x 368 float64",
     make=make,
     evidence=evidence,
     compare=compare,

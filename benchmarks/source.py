@@ -1,4 +1,4 @@
-"""Rows that the tables of the benchmark are made of: those of the step files, over and over, never twice the same."""
+"""Rows for the benchmarks' tables: those of the step files, repeated with a factor, never equal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
-from benchmarks.measure import Case
+from benchmarks.case import Case
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,60 +17,73 @@ if TYPE_CHECKING:
 
 
 def ids(count: int) -> List[str]:
-    return ["test_%d" % k for k in range(count)]
+    """Return the sample_ids of `count` rows."""
+    return [f"test_{k}" for k in range(count)]
 
 
 def pairs(case: Case, most: int = 0) -> List[StepPair]:
-    """The step pairs of the case, or the first `most` of them."""
+    """Return the step pairs of the case, or the first `most` of them."""
     from leapkit.core.step_files import list_pairs
 
-    found = list_pairs(Path(case.steps))
-    count = min(case.pairs or len(found), most or case.pairs or len(found))
-    return (found * (1 + count // len(found)))[:count]
+    existing = list_pairs(Path(case.steps))
+    count = min(case.pairs or len(existing), most or case.pairs or len(existing))
+    return (existing * (1 + count // len(existing)))[:count]
 
 
 def rows(case: Case, count: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Yields (inputs (n, 556), targets (n, 368)) float64, Kaggle order, `count` rows in all.
+    """Yield (inputs (n, 556), targets (n, 368)) float64, Kaggle order, `count` rows in all.
 
-    Round k over the files is scaled by 1 + k/1024: equal values would let dictionaries and zstd pay off as they never
-    do on real predictions. Inputs and targets alike, so that ptend_q0002_12..27 stays -state_q0002/1200 to rounding.
+    Round k over the files is multiplied by 1 + k/1024: equal values would compress better than real
+    predictions do. Inputs and targets get the same factor, so that ptend_q0002_12..27 stays
+    -state_q0002/1200 to rounding.
     """
     from leapkit.data.step_reader import StepReader
 
-    reader, sources, done, turn = StepReader(), pairs(case), 0, 0
+    reader = StepReader()
+    sources = pairs(case)
+    done = 0
+    turn = 0
     while done < count:
         x, y = reader.read(sources[turn % len(sources)])
-        scale, n = 1 + (turn // len(sources)) / 1024, min(len(x), count - done)
-        yield x[:n] * scale, y[:n] * scale
-        done, turn = done + n, turn + 1
+        factor = 1 + (turn // len(sources)) / 1024
+        n = min(len(x), count - done)
+        yield x[:n] * factor, y[:n] * factor
+        done += n
+        turn += 1
 
 
 def _moments(case: Case) -> Tuple[Moments, Moments]:
-    """-> moments of the inputs (556) and of the targets (368) of all the step files of the case."""
+    """Return the moments of the inputs (556) and of the targets (368) of the case's step files."""
     import numpy as np
 
     from leapkit.core.columns import INPUTS
     from leapkit.data.moments import Moments, moments_of
     from leapkit.data.step_reader import StepReader
 
-    reader, cut = StepReader(), len(INPUTS)
+    reader = StepReader()
+    cut = len(INPUTS)
     whole = moments_of((np.hstack(reader.read(pair)) for pair in pairs(case, 99)), 924)
-    parts = []
-    for part in (slice(None, cut), slice(cut, None)):
-        moments = Moments(len(whole.mean[part]))
-        moments.count, moments.mean, moments.m2 = whole.count, whole.mean[part], whole.m2[part]
-        parts.append(moments)
-    return parts[0], parts[1]
+
+    def of(variables: slice) -> Moments:
+        moments = Moments(len(whole.mean[variables]))
+        moments.count = whole.count
+        moments.mean = whole.mean[variables]
+        moments.m2 = whole.m2[variables]
+        return moments
+
+    return of(slice(None, cut)), of(slice(cut, None))
 
 
 def statistics(case: Case, family: str) -> Scaling:
-    """A family's statistics as the split maker computes them, but from all the step files of the case."""
+    """Return a family's scaling as `make split` computes it, but from all the case's steps."""
     import numpy as np
 
     from leapkit.data.scaling import FAMILIES, Scaling, old_weights
 
-    (inputs, targets), kind = _moments(case), FAMILIES[family]
-    weight, cast = old_weights(targets), np.dtype(kind.cast_inputs)
+    inputs, targets = _moments(case)
+    kind = FAMILIES[family]
+    weight = old_weights(targets)
+    cast = np.dtype(kind.cast_inputs)
     return Scaling(
         kind,
         inputs.mean.astype(cast).astype(np.float64),
@@ -81,83 +94,88 @@ def statistics(case: Case, family: str) -> Scaling:
     )
 
 
-def keep_statistics(case: Case, step: str, family: str) -> Scaling:
-    """A family's statistics, left for the sides of a step, which are processes of their own."""
+def save_statistics(case: Case, step: str, family: str) -> Scaling:
+    """Return a family's scaling, and save it for the sides of a step (processes of their own)."""
     import numpy as np
 
-    s = statistics(case, family)
+    scaling = statistics(case, family)
     np.savez(
-        case.place(step) / (family + ".npz"),
-        mean=s.input_mean,
-        std=s.input_std,
-        target_mean=s.target_mean,
-        target_std=s.target_std,
-        weight=s.weight,
+        case.folder_of(step) / (family + ".npz"),
+        mean=scaling.input_mean,
+        std=scaling.input_std,
+        target_mean=scaling.target_mean,
+        target_std=scaling.target_std,
+        weight=scaling.weight,
     )
-    return s
+    return scaling
 
 
-def kept_statistics(case: Case, step: str, family: str) -> Scaling:
+def load_statistics(case: Case, step: str, family: str) -> Scaling:
+    """Return what save_statistics saved."""
     import numpy as np
 
     from leapkit.data.scaling import FAMILIES, Scaling
 
-    with np.load(case.place(step) / (family + ".npz")) as s:
-        return Scaling(
-            FAMILIES[family], s["mean"], s["std"], s["target_mean"], s["target_std"], s["weight"]
-        )
+    with np.load(case.folder_of(step) / (family + ".npz")) as arrays:
+        names = ("mean", "std", "target_mean", "target_std", "weight")
+        return Scaling(FAMILIES[family], *(arrays[name] for name in names))
 
 
 def predictions(case: Case, count: int, model: int) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Yields (truth, z), (n, 368) float32 standardised, network order: z is the truth with this model's own error.
+    """Yield (truth, z), (n, 368) float32 standardised, network order; z is truth plus an error.
 
-    Error of model m: 0.4 + m/50 standard deviations of the column, a third of its variance shared by all models. The
-    column's real deviation counts, not the floored one: an error of order one on a dead column would drown the rest.
+    The error of model m is 0.4 + m/50 standard deviations of the target; all models share a third
+    of its variance. The target's real deviation counts, not the floored one: an error of order one
+    on a constant target would hide the other targets.
     """
     import numpy as np
 
     from leapkit.core.columns import TARGETS_TO_NETWORK
 
-    scale = statistics(case, "fdzm")
-    wide = spread(case, scale)[list(TARGETS_TO_NETWORK)]
-    own, shared = np.random.default_rng(model + 1), np.random.default_rng(0)
+    scaling = statistics(case, "fdzm")
+    spread = real_spread(case, scaling)[list(TARGETS_TO_NETWORK)]
+    private = np.random.default_rng(model + 1)
+    shared = np.random.default_rng(0)
     for _, y in rows(case, count):
-        truth = scale.scaled_targets(y)
-        yield truth, with_errors(truth, wide, model, own, shared)
+        truth = scaling.scaled_targets(y)
+        yield truth, with_errors(truth, spread, model, private, shared)
 
 
-def spread(case: Case, scale: Scaling) -> np.ndarray:
-    """(368,) the columns' real standard deviation in units of the floored one, Kaggle order."""
-    return _moments(case)[1].std() * scale.weight / scale.target_std
+def real_spread(case: Case, scaling: Scaling) -> np.ndarray:
+    """Return the targets' real standard deviation, (368,) in units of the floored one."""
+    spread: np.ndarray = _moments(case)[1].std() * scaling.weight / scaling.target_std
+    return spread
 
 
 def with_errors(
     truth: np.ndarray,
     spread: np.ndarray,
     model: int,
-    own: np.random.Generator,
+    private: np.random.Generator,
     shared: np.random.Generator,
 ) -> np.ndarray:
-    """truth (n, 368) -> a model's predictions (n, 368) float32; spread (368,) in the same order."""
+    """Return a model's predictions (n, 368) float32 for truth (n, 368) and spread (368,)."""
     import numpy as np
 
-    noise = (2 / 3) ** 0.5 * own.standard_normal(truth.shape, np.float32) + (
+    noise = (2 / 3) ** 0.5 * private.standard_normal(truth.shape, np.float32) + (
         1 / 3
     ) ** 0.5 * shared.standard_normal(truth.shape, np.float32)
-    return (truth + (0.4 + model / 50) * spread * noise).astype(np.float32)
+    predictions: np.ndarray = (truth + (0.4 + model / 50) * spread * noise).astype(np.float32)
+    return predictions
 
 
 def submissions(case: Case, count: int, model: int) -> Iterator[np.ndarray]:
-    """Yields (n, 368) float64 in raw units, Kaggle order: what a member writes, by the kit's own post-processing."""
+    """Yield (n, 368) float64 in raw units, Kaggle order, by the kit's own post-processing."""
     from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 
-    scale, columns = statistics(case, "fdzm"), [INPUTS.index(name) for name in LINEAR_INPUTS]
+    scaling = statistics(case, "fdzm")
+    linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
     for (_, z), (x, _) in zip(predictions(case, count, model), rows(case, count)):
-        yield scale.raw(z, x[:, columns])
+        yield scaling.raw(z, x[:, linear])
 
 
 def make_step_files(root: Path, count: int) -> None:
-    """Writes `count` step pairs of the sample world, spread over a year. Needs netCDF4."""
+    """Write `count` step pairs of the sample world, spread over a year. Needs netCDF4."""
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
 
@@ -168,6 +186,6 @@ def make_step_files(root: Path, count: int) -> None:
     )
 
 
-def forget(case: Case, step: str) -> None:
-    """Removes what one step made."""
-    shutil.rmtree(str(case.place(step)), ignore_errors=True)
+def remove_files(case: Case, step: str) -> None:
+    """Remove the files of one step."""
+    shutil.rmtree(str(case.folder_of(step)), ignore_errors=True)

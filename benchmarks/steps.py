@@ -1,7 +1,7 @@
-"""Step files to rows: ClimSim's way (xarray per file, stack, to_stacked_array) against the CDF-5 reader.
+"""Step files to rows: ClimSim's way (xarray, stack, to_stacked_array) against the CDF-5 reader.
 
-Both sides hand out one pair's rows at a time and keep none: the published script then concatenates all of them, which
-doubles its memory and is not held against it here.
+Both sides yield the rows of one pair at a time and keep none. The published script then
+concatenates all of them, which doubles its memory; that is not measured here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Tuple
 
 from benchmarks import source
-from benchmarks.measure import Case, Side, Step, UnequalError
+from benchmarks.case import Case, Side, Step, UnequalError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +21,11 @@ MOST = 99  # pairs: the published way takes 20 s for them
 
 
 def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """As the vendored loader (reference/data_pipeline.md 1.3, 9): the mli file is opened twice, each file merged with
-    the grid and filtered by it twice, and cam_in_SNOWHICE is read and dropped."""
+    """Yield rows as the vendored loader does (docs/reference/data_pipeline.md, "Step files").
+
+    It opens the mli file twice, merges each file with the grid, filters by it twice, and reads and
+    drops cam_in_SNOWHICE.
+    """
     import numpy as np
     import xarray
 
@@ -34,7 +37,8 @@ def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         STEP_SECONDS,
     )
 
-    states, scalars = [n for n, _ in STATE_PROFILES], [n for n, _ in INPUT_SCALARS]
+    states = [n for n, _ in STATE_PROFILES]
+    scalars = [n for n, _ in INPUT_SCALARS]
     scalars.insert(scalars.index("cam_in_SNOWHLAND"), "cam_in_SNOWHICE")
     inputs = states + scalars + [n for n, _ in GAS_PROFILES]
     snow = 60 * len(states) + scalars.index("cam_in_SNOWHICE")
@@ -45,8 +49,8 @@ def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
         nonlocal grid
         file = xarray.open_dataset(path, engine="netcdf4")
         if grid is None:  # any finite grid: the filter drops nothing
-            there = np.linspace(-82, 82, file.sizes["ncol"])
-            grid = xarray.Dataset({"lat": ("ncol", there), "lon": ("ncol", there + 180)})
+            latitude = np.linspace(-82, 82, file.sizes["ncol"])
+            grid = xarray.Dataset({"lat": ("ncol", latitude), "lon": ("ncol", latitude + 180)})
         file = (file if names is None else file[names]).merge(grid)
         file = file.where((file["lat"] > -999) * (file["lat"] < 999), drop=True)
         return file.where((file["lon"] > -999) * (file["lon"] < 999), drop=True)
@@ -57,21 +61,25 @@ def published_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
 
     for pair in source.pairs(case, MOST):
         x = stacked(opened(pair.mli, inputs), inputs)
-        before, after = opened(pair.mli, inputs), opened(pair.mlo, None)
+        before = opened(pair.mli, inputs)
+        after = opened(pair.mlo, None)
         for name in states:
             after[name.replace("state_", "ptend_")] = (after[name] - before[name]) / STEP_SECONDS
         yield np.delete(x, snow, axis=1), stacked(after, outputs)
 
 
 def our_rows(case: Case) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+    """Yield rows as the kit's reader does."""
     import numpy as np
 
     from leapkit.core.columns import INPUTS, TARGETS
     from leapkit.data.step_reader import StepReader, grid_columns
 
-    reader, sources = StepReader(), source.pairs(case, MOST)
+    reader = StepReader()
+    sources = source.pairs(case, MOST)
     columns = grid_columns(sources[0])
-    x, y = np.empty((columns, len(INPUTS))), np.empty((columns, len(TARGETS)))
+    x = np.empty((columns, len(INPUTS)))
+    y = np.empty((columns, len(TARGETS)))
     for pair in sources:
         yield reader.read(pair, x, y)
 
@@ -80,7 +88,7 @@ WAYS = {"published": published_rows, "ours": our_rows}
 
 
 def consume(side: str, case: Case) -> int:
-    """-> rows read."""
+    """Read all rows of one side; return their number."""
     return sum(len(x) for x, _ in WAYS[side](case))
 
 
@@ -91,7 +99,7 @@ def make(case: Case) -> None:
 
 
 def evidence(case: Case, side: str, result: Any) -> Dict[str, Any]:
-    """One hash of each pair's rows, from a pass of its own: hashing costs more time than reading."""
+    """Return a hash of each pair's rows, from a second pass: hashing takes longer than reading."""
     import numpy as np
 
     digests = [
@@ -103,17 +111,17 @@ def evidence(case: Case, side: str, result: Any) -> Dict[str, Any]:
     return {"rows": result, "digests": digests}
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
-    published, ours = found["published"], found["ours"]
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
+    published = evidence["published"]
+    ours = evidence["ours"]
     if published["rows"] != ours["rows"] or published["digests"] != ours["digests"]:
         differ = [
             k for k, (a, b) in enumerate(zip(published["digests"], ours["digests"])) if a != b
         ]
         raise UnequalError(
-            "rows %d and %d; pairs with other bytes: %s"
-            % (published["rows"], ours["rows"], differ[:5])
+            f"rows {published['rows']} and {ours['rows']}; pairs with other bytes: {differ[:5]}"
         )
-    return "bit-identical (%d rows x 924)" % ours["rows"]
+    return f"bit-identical ({ours['rows']} rows x 924)"
 
 
 STEP = Step(
@@ -124,7 +132,7 @@ STEP = Step(
         "published": Side(("numpy", "xarray", "netCDF4"), lambda case: consume("published", case)),
         "ours": Side(("numpy", "leapkit.data.step_reader"), lambda case: consume("ours", case)),
     },
-    size=lambda case: "%d pairs" % len(source.pairs(case, MOST)),
+    size=lambda case: f"{len(source.pairs(case, MOST))} pairs",
     make=make,
     evidence=evidence,
     compare=compare,

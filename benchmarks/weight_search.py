@@ -1,7 +1,8 @@
-"""The search of blend weights: rescoring every candidate on all rows against one Gram matrix and a climb on it.
+"""The search of blend weights: scoring each candidate on all rows against one Gram matrix.
 
-The naive way takes hours at the team's size, so it is timed on a slice (whose arrays fit in the caches better than all
-rows would: the ratio is a lower bound); the kit reads all rows, the step files and 16 out-of-fold files, and climbs.
+The naive way takes hours at the team's size, so it is timed on a slice. The slice fits into the
+caches better than all rows would, so the ratio is a lower bound. The kit reads all rows, the step
+files and 16 files of validation predictions, and climbs on the Gram matrix.
 """
 
 from __future__ import annotations
@@ -11,99 +12,102 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping
 
 from benchmarks import source
-from benchmarks.measure import Case, Side, Step, UnequalError
+from benchmarks.case import Case, Side, Step, UnequalError
 
 if TYPE_CHECKING:
     from blend.gram import FoldedGram
     from leapkit.core.step_files import StepPair
 
-NAME, MODELS, COLUMNS = "weight_search", 16, 384
+NAME = "weight_search"
+MODELS = 16
+N_COLUMNS = 384  # atmospheric columns of a step
 SLICE = 768  # rows that the naive way is timed on
 
 
 def _pairs(case: Case) -> List[StepPair]:
-    """Step pairs of all rows, those that there are over and over."""
+    """Return the step pairs of all rows; if too few exist, they are repeated."""
     from leapkit.core.step_files import list_pairs
 
-    found = list_pairs(Path(case.steps))
-    count = -(-case.search_rows // COLUMNS)
-    return (found * (1 + count // len(found)))[:count]
+    existing = list_pairs(Path(case.steps))
+    count = -(-case.search_rows // N_COLUMNS)
+    return (existing * (1 + count // len(existing)))[:count]
 
 
 def _rows(case: Case) -> int:
-    return COLUMNS * len(_pairs(case))
+    return N_COLUMNS * len(_pairs(case))
 
 
 def _slice(case: Case) -> int:
     return min(SLICE, _rows(case))
 
 
-def _oof(case: Case, model: int, rows: int) -> Path:
-    return case.place(NAME) / ("oof_%02d_%d.npy" % (model, rows))
+def _predictions_path(case: Case, model: int, rows: int) -> Path:
+    return case.folder_of(NAME) / f"oof_{model:02d}_{rows}.npy"
 
 
 def make(case: Case) -> None:
-    """16 out-of-fold files, (rows, 368) float32, as training leaves them, beside the step files that hold the truth."""
+    """Write 16 files of validation predictions, (rows, 368) float32, as training does."""
     import numpy as np
 
     from leapkit.core.columns import TARGETS_TO_NETWORK
     from leapkit.data import validation_predictions
     from leapkit.data.step_reader import StepReader
 
-    scale = source.keep_statistics(case, NAME, "fdzm")
-    spread = source.spread(case, scale)[list(TARGETS_TO_NETWORK)]
+    scaling = source.save_statistics(case, NAME, "fdzm")
+    spread = source.real_spread(case, scaling)[list(TARGETS_TO_NETWORK)]
 
     def blocks(model: int) -> Any:
-        own, shared, reader = (
-            np.random.default_rng(model + 1),
-            np.random.default_rng(0),
-            StepReader(),
-        )
+        private = np.random.default_rng(model + 1)
+        shared = np.random.default_rng(0)
+        reader = StepReader()
         for pair in _pairs(case):
-            truth = scale.scaled_targets(reader.read(pair)[1])
-            yield source.with_errors(truth, spread, model, own, shared)
+            truth = scaling.scaled_targets(reader.read(pair)[1])
+            yield source.with_errors(truth, spread, model, private, shared)
 
-    def one(model: int) -> None:
-        validation_predictions.save(_oof(case, model, _rows(case)), _rows(case), 368, blocks(model))
+    def write_predictions(model: int) -> None:
+        path = _predictions_path(case, model, _rows(case))
+        validation_predictions.save(path, _rows(case), 368, blocks(model))
         if _slice(case) < _rows(case):
-            np.save(
-                _oof(case, model, _slice(case)),
-                validation_predictions.read(_oof(case, model, _rows(case)))[: _slice(case)],
-            )
+            first_rows = validation_predictions.read(path)[: _slice(case)]
+            np.save(_predictions_path(case, model, _slice(case)), first_rows)
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(one, range(MODELS)))
+        list(pool.map(write_predictions, range(MODELS)))
 
 
 def published(case: Case) -> Dict[str, Any]:
-    """The public hill climbs in their plain form (reference/performance.md (d)): every unused model at 101 weights,
-    each scored by R2 over all rows (the 292 predicted columns, none below the score of raw 0, as the team's validation
-    has it); at its best weight each model enters once. On the first SLICE rows."""
+    """Climb as the public hill climbs do (docs/reference/performance.md, "Blend"), on SLICE rows.
+
+    Each unused model is tried at 101 weights and enters once, at its best weight. Each candidate is
+    scored by R2 over all rows: of the 292 predicted targets, none below the score of raw 0, as in
+    the team's validation (docs/reference/data_pipeline.md, "Score").
+    """
     import numpy as np
 
     from leapkit.core.columns import PREDICTED, TARGETS_TO_NETWORK, network_positions
     from leapkit.data.step_reader import StepReader
 
-    columns, scale, count = (
-        network_positions(PREDICTED),
-        source.kept_statistics(case, NAME, "fdzm"),
-        _slice(case),
-    )
+    predicted = network_positions(PREDICTED)
+    scaling = source.load_statistics(case, NAME, "fdzm")
+    count = _slice(case)
     mean, std = (
-        values[list(TARGETS_TO_NETWORK)][columns]
-        for values in (scale.target_mean, scale.target_std)
+        values[list(TARGETS_TO_NETWORK)][predicted]
+        for values in (scaling.target_mean, scaling.target_std)
     )
     y = np.concatenate(
-        [StepReader().read(pair)[1] for pair in _pairs(case)[: -(-count // COLUMNS)]]
+        [StepReader().read(pair)[1] for pair in _pairs(case)[: -(-count // N_COLUMNS)]]
     )[:count]
-    truth = (y * scale.weight)[:, list(TARGETS_TO_NETWORK)][:, columns]
+    truth = (y * scaling.weight)[:, list(TARGETS_TO_NETWORK)][:, predicted]
     predictions = [
-        np.load(_oof(case, m, count), mmap_mode="r")[:, columns].astype(np.float64) * std + mean
+        np.load(_predictions_path(case, m, count), mmap_mode="r")[:, predicted].astype(np.float64)
+        * std
+        + mean
         for m in range(MODELS)
     ]
     total = np.square(truth - truth.mean(axis=0)).sum(axis=0)
-    counted, floor = total > 0, np.square(truth).sum(axis=0)
-    constant = int((~counted & (floor == 0)).sum())  # met exactly by raw 0
+    counted = total > 0
+    floor = np.square(truth).sum(axis=0)
+    constant = int((~counted & (floor == 0)).sum())  # raw 0 predicts them exactly
 
     def score(blend: np.ndarray) -> float:
         residual = np.minimum(np.square(truth - blend).sum(axis=0), floor)
@@ -111,27 +115,25 @@ def published(case: Case) -> Dict[str, Any]:
 
     singles = [score(p) for p in predictions]
     first = int(np.argmax(singles))
-    best, weights, blend, candidates = (
-        singles[first],
-        np.eye(MODELS)[first],
-        predictions[first],
-        MODELS,
-    )
-    path, unused = [(first, 1.0, best)], [k for k in range(MODELS) if k != first]
+    best = singles[first]
+    weights = np.eye(MODELS)[first]
+    blend = predictions[first]
+    candidates = MODELS
+    path = [(first, 1.0, best)]
+    unused = [k for k in range(MODELS) if k != first]
     while unused:
-        found = None
+        improvement = None
         for k in unused:
             for step in range(-50, 51):
                 share = round(step / 100, 2)
-                value, candidates = (
-                    score(blend * (1 - share) + predictions[k] * share),
-                    candidates + 1,
-                )
+                value = score(blend * (1 - share) + predictions[k] * share)
+                candidates += 1
                 if value > best:
-                    best, found = value, (k, share)
-        if found is None:
+                    best = value
+                    improvement = (k, share)
+        if improvement is None:
             break
-        k, share = found
+        k, share = improvement
         blend = blend * (1 - share) + predictions[k] * share
         weights = weights * (1 - share) + np.eye(MODELS)[k] * share
         unused.remove(k)
@@ -140,34 +142,37 @@ def published(case: Case) -> Dict[str, Any]:
 
 
 def _gram(case: Case, count: int) -> FoldedGram:
-    from blend.validation import ValidationPredictions
-    from blend.validation_errors import validation_gram
+    from blend.oof import ValidationPredictions, validation_gram
 
-    scale = source.kept_statistics(case, NAME, "fdzm")
-    members = [ValidationPredictions(str(m), _oof(case, m, count), scale) for m in range(MODELS)]
-    return validation_gram(_pairs(case)[: count // COLUMNS], members)
+    scaling = source.load_statistics(case, NAME, "fdzm")
+    members = [
+        ValidationPredictions(str(m), _predictions_path(case, m, count), scaling)
+        for m in range(MODELS)
+    ]
+    return validation_gram(_pairs(case)[: count // N_COLUMNS], members)
 
 
-def _climb(found: FoldedGram) -> Dict[str, Any]:
+def _climb(gram: FoldedGram) -> Dict[str, Any]:
     import time
 
     from blend.climb import hill_climb
-    from blend.forms import fit
+    from blend.forms import STARTS, fit
     from blend.gram import score
-    from blend.scopes import STARTS
 
     started = time.perf_counter()
-    weights, paths = hill_climb(found.whole, STARTS["all"])
+    weights, paths = hill_climb(gram.whole, STARTS["all"])
     seconds = time.perf_counter() - started
     started = time.perf_counter()
-    exact = fit(found, "sum-one")
-    both = [score(found.whole.metric(found.whole.errors(w[0]))).predicted for w in (weights, exact)]
+    exact = fit(gram, "sum-one")
+    climb_score, exact_score = (
+        score(gram.whole.metric(gram.whole.errors(w[0]))).predicted for w in (weights, exact)
+    )
     return {
         "path": paths[0],
         "weights": weights[0].tolist(),
         "climb_seconds": seconds,
-        "climb": both[0],
-        "exact": both[1],
+        "climb": climb_score,
+        "exact": exact_score,
         "exact_seconds": time.perf_counter() - started,
     }
 
@@ -177,16 +182,17 @@ def ours(case: Case) -> Dict[str, Any]:
 
 
 def evidence(case: Case, side: str, result: Dict[str, Any]) -> Dict[str, Any]:
-    """Of ours also the same slice that the naive way climbs on."""
-    return (
-        result
-        if side == "published"
-        else {"all": result, "slice": _climb(_gram(case, _slice(case)))}
-    )
+    """Return the climb; for ours also that on the slice of the naive way."""
+    if side == "published":
+        return result
+    return {"all": result, "slice": _climb(_gram(case, _slice(case)))}
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
-    published, ours, whole = found["published"], found["ours"]["slice"], found["ours"]["all"]
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
+    """Require the same path and weights on the slice, and R2 equal to rounding."""
+    published = evidence["published"]
+    ours = evidence["ours"]["slice"]
+    whole = evidence["ours"]["all"]
     steps = [[(k, share) for k, share, _ in side["path"]] for side in (published, ours)]
     if steps[0] != steps[1]:
         raise UnequalError(f"the paths differ: {steps[0][:4]} and {steps[1][:4]}")
@@ -196,24 +202,16 @@ def compare(case: Case, found: Mapping[str, Any]) -> str:
         raise UnequalError(f"same path, but other weights, or R2 (by {difference:g})")
     if whole["exact"] < whole["climb"]:
         raise UnequalError(
-            "the exact optimum {:.9f} is below the climb's {:.9f}".format(
-                whole["exact"], whole["climb"]
-            )
+            f"the exact optimum {whole['exact']:.9f} is below the climb's {whole['climb']:.9f}"
         )
     count = published["candidates"]
+    microseconds = whole["climb_seconds"] / count * 1e6
     return (
-        "on %d rows the same %d steps and weights, R2 within %.0e; %d candidates, a climb alone %.1f us each; exact "
-        "optimum %.6f in %.2f s, climb %.6f"
-        % (
-            _slice(case),
-            len(steps[0]),
-            difference or 1e-16,
-            count,
-            whole["climb_seconds"] / count * 1e6,
-            whole["exact"],
-            whole["exact_seconds"],
-            whole["climb"],
-        )
+        f"on {_slice(case)} rows the same {len(steps[0])} steps and weights, "
+        f"R2 within {difference or 1e-16:.0e}; "
+        f"{count} candidates, a climb alone {microseconds:.1f} us each; "
+        f"exact optimum {whole['exact']:.6f} in {whole['exact_seconds']:.2f} s, "
+        f"climb {whole['climb']:.6f}"
     )
 
 
@@ -223,9 +221,9 @@ STEP = Step(
     cores=0,
     sides={
         "published": Side(("numpy", "leapkit.data.step_reader"), published),
-        "ours": Side(("numpy", "blend.validation_errors", "blend.forms"), ours),
+        "ours": Side(("numpy", "blend.oof", "blend.forms"), ours),
     },
-    size=lambda case: "16 x %d x 368, naive on %d rows" % (_rows(case), _slice(case)),
+    size=lambda case: f"16 x {_rows(case)} x 368, naive on {_slice(case)} rows",
     make=make,
     evidence=evidence,
     compare=compare,

@@ -1,4 +1,7 @@
-"""python -m fetch: what `make fetch` runs in its own environment. Without --what it only looks."""
+"""Fetch the data (`make fetch` runs this in an environment of its own).
+
+Without --what, only list it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Sequence
 
 from fetch import inventory
-from fetch.outcome import Outcome, say
-from fetch.places import KAGGLE_SIZES, TRAIN, Places
+from fetch.layout import KAGGLE_SIZES, TRAIN, FetchLayout
+from fetch.outcome import Outcome, log
 from leapkit.core import file_lock
 from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
 from leapkit.core.layout import RawData
@@ -22,40 +25,39 @@ WHAT = ("kaggle", TRAIN, "steps", "statistics", "weights", "drop")
 
 
 def _stop(*_: object) -> None:
-    """Ends at once. A KeyboardInterrupt can be swallowed by a client's callback; what is unfinished may be cut anywhere."""
-    os.write(2, b"\nstopped: what was finished is kept; the same command goes on from there.\n")
+    """End at once: unfinished files may be cut anywhere.
+
+    A KeyboardInterrupt would not do, because a client's callback may swallow it.
+    """
+    os.write(2, b"\nstopped: what was finished is kept; the same command continues from there.\n")
     os._exit(EXIT_INTERRUPTED)
 
 
 def main(argv: List[str]) -> int:
+    """List what can be fetched, or fetch the words of --what; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     options = _options(argv)
-    what = options.what.replace(",", " ").split()
-    inventory.require_known(what, WHAT)
+    words = options.what.replace(",", " ").split()
+    inventory.require_known(words, WHAT)
     months = sorted(set(months_of(options.months, "MONTHS"))) if options.months.strip() else []
-    weights: Dict[str, Path] = {}
-    for item in options.weights:
-        member, _, folder = item.partition("=")
-        weights[member] = Path(folder)
-    drop = Path(options.drop or options.raw_data / "drop").expanduser().absolute()
-    places = Places(RawData(options.raw_data), weights, drop)
-    if not what:
-        for line in inventory.show(places, months):
-            say(line)
+    layout = _layout(options)
+    if not words:
+        for line in inventory.listing(layout, months):
+            log(line)
         return 0
-    if "steps" in what and not months:
+    if "steps" in words and not months:
         raise KitError(
-            "which months?",
+            "the months are not given",
             "MONTHS",
             "write MONTHS=0008-01:0008-03,0009-01; all published ones are 0001-02:0009-01, 637 GB",
         )
-    if not places.drop.is_dir() and (options.drop or "drop" in what):
-        raise KitError("the drop folder is missing", places.drop, "check DROP")
+    if not layout.drop.is_dir() and (options.drop or "drop" in words):
+        raise KitError("the drop folder is missing", layout.drop, "check DROP")
     outcome = Outcome()
-    with _alone(places):
-        _fetch(places, what, months, options.drive.strip(), outcome)
-    return _end(places, what, months, outcome)
+    with _exclusive(layout):
+        _fetch(layout, words, months, options.drive.strip(), outcome)
+    return _end(layout, words, months, outcome)
 
 
 def _options(argv: List[str]) -> argparse.Namespace:
@@ -67,61 +69,75 @@ def _options(argv: List[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _layout(options: argparse.Namespace) -> FetchLayout:
+    weights: Dict[str, Path] = {}
+    for item in options.weights:
+        member, _, folder = item.partition("=")
+        weights[member] = Path(folder)
+    drop = Path(options.drop or options.raw_data / "drop").expanduser().absolute()
+    return FetchLayout(RawData(options.raw_data), weights, drop)
+
+
 def _fetch(
-    places: Places, what: List[str], months: Sequence[str], address: str, outcome: Outcome
+    layout: FetchLayout, words: List[str], months: Sequence[str], address: str, outcome: Outcome
 ) -> None:
-    """What came by hand first: it need not be fetched."""
+    """Place the user's own downloads, so that they are not fetched again; then fetch the words."""
     from fetch.network import trust_the_users_certificates
 
     trust_the_users_certificates()
-    if places.drop.is_dir():
-        from fetch.drop import take
+    if layout.drop.is_dir():
+        from fetch import drop
 
-        take(places.drop, places, outcome)
-    if "statistics" in what:
+        drop.place_folder(layout.drop, layout, outcome)
+    if "statistics" in words:
         from fetch import team
 
-        team.fetch(places, outcome)
-    if "kaggle" in what or TRAIN in what:
+        team.fetch(layout, outcome)
+    if "kaggle" in words or TRAIN in words:
         from fetch import competition
 
-        names = [name for name in KAGGLE_SIZES if (TRAIN if name == TRAIN else "kaggle") in what]
-        competition.fetch(places, names, outcome)
-    if "weights" in what:
+        names = [name for name in KAGGLE_SIZES if (TRAIN if name == TRAIN else "kaggle") in words]
+        competition.fetch(layout, names, outcome)
+    if "weights" in words:
         from fetch import drive
 
-        drive.fetch(places, address, outcome)
-    if "steps" in what:
+        drive.fetch(layout, address, outcome)
+    if "steps" in words:
         from fetch import hub
 
-        hub.fetch(places, months, outcome)
+        hub.fetch(layout, months, outcome)
 
 
-def _end(places: Places, what: List[str], months: Sequence[str], outcome: Outcome) -> int:
-    """Tells what of the asked is missing still."""
-    asked = [row for row in inventory.rows(places, months) if row.what in what and row.missing]
-    lacking = [row for row in asked if row.needed or row.what in ("steps", TRAIN)]
-    for row in lacking:
-        say(f"still missing: {row.name} ({row.state})")
+def _end(layout: FetchLayout, words: List[str], months: Sequence[str], outcome: Outcome) -> int:
+    """Print what is still missing of what was requested; return the exit code."""
+    lacking = [
+        entry
+        for entry in inventory.entries(layout, months)
+        if entry.what in words
+        and entry.missing
+        and (entry.needed or entry.what in ("steps", TRAIN))
+    ]
+    for entry in lacking:
+        log(f"still missing: {entry.name} ({entry.state})")
     if outcome.refused:
-        say("%d refusals, told above" % len(outcome.refused))
+        log(f"{len(outcome.refused)} errors, printed above")
     if not lacking:
-        say("nothing that was asked for is missing")
+        log("nothing of what was requested is missing")
     return EXIT_REFUSED if lacking or outcome.refused else 0
 
 
 @contextlib.contextmanager
-def _alone(places: Places) -> Iterator[None]:
-    """Two runs at a time would write into the same unfinished files."""
-    with explain_os_errors(places.raw.root):
-        places.staging.mkdir(parents=True, exist_ok=True)
+def _exclusive(layout: FetchLayout) -> Iterator[None]:
+    """Hold the lock of RAW_DATA: two runs at a time would write into the same unfinished files."""
+    with explain_os_errors(layout.raw.root):
+        layout.staging.mkdir(parents=True, exist_ok=True)
     refusal = KitError(
-        "another `make fetch` is at work there", places.raw.root, "wait for it to end"
+        "another `make fetch` is running there", layout.raw.root, "wait for it to end"
     )
-    with file_lock.hold(places.staging, refusal):
+    with file_lock.hold(layout.staging, refusal):
         yield
-        for folder, _, _ in os.walk(str(places.staging), topdown=False):
-            with contextlib.suppress(OSError):  # something unfinished lies there
+        for folder, _, _ in os.walk(str(layout.staging), topdown=False):
+            with contextlib.suppress(OSError):  # it holds unfinished files
                 os.rmdir(folder)
 
 
@@ -134,6 +150,6 @@ if __name__ == "__main__":
             code = end.code if isinstance(end.code, int) else 1
             sys.stdout.flush()
             sys.stderr.flush()
-    os._exit(
-        code
-    )  # Python would wait for transfers whose server is silent; what is unfinished may be cut anywhere
+    # A normal exit would wait for transfers whose server is silent; unfinished files may be cut
+    # anywhere.
+    os._exit(code)

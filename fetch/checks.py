@@ -1,4 +1,7 @@
-"""Whether a file is whole and what its name says: each check raises Damaged, a KitError, with the reason."""
+"""Check that a file is whole and is what its name says.
+
+Each check raises Damaged, a KitError, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from fetch.places import Checkpoint
+from fetch.layout import Checkpoint
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256
@@ -19,12 +22,12 @@ REMEDY = "fetch it again"
 
 
 class Damaged(KitError):
-    """The content is not what it should be; the machine is not to blame."""
+    """The content is not what it should be, whichever machine reads it."""
 
 
 @contextlib.contextmanager
-def _refusals(remedy: str = "") -> Iterator[None]:
-    """What leapkit's readers refuse is damage."""
+def _damage(remedy: str = "") -> Iterator[None]:
+    """Turn the refusals of leapkit's readers into Damaged, with `remedy` if given."""
     try:
         yield
     except KitError as error:
@@ -33,55 +36,58 @@ def _refusals(remedy: str = "") -> Iterator[None]:
 
 def require_csv(path: Path, columns: Sequence[str]) -> None:
     """A CSV with exactly these columns, one row at least, and a last line that ends."""
-    with _refusals(REMEDY):
+    with _damage(REMEDY):
         require_whole(path, columns)
 
 
 def require_statistics(path: Path) -> None:
-    """A number for each of the 556 inputs and 368 targets."""
+    """Raise Damaged unless the JSON file has a number for each of the 924 variables."""
     try:
         with explain_os_errors(path):
-            found = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Damaged("is no JSON file", path, REMEDY) from error
+        raise Damaged("is not a JSON file", path, REMEDY) from error
     if (
-        not isinstance(found, dict)
-        or set(found) != set(INPUTS + TARGETS)
-        or not all(isinstance(value, (int, float)) for value in found.values())
+        not isinstance(values, dict)
+        or set(values) != set(INPUTS + TARGETS)
+        or not all(isinstance(value, (int, float)) for value in values.values())
     ):
         raise Damaged(
-            "does not hold a number for each of the %d columns" % len(INPUTS + TARGETS),
+            f"does not hold a number for each of the {len(INPUTS + TARGETS)} variables",
             path,
             REMEDY,
         )
 
 
 def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """A whole state_dict of tensors, read without executing anything, with the team's prefix for this network's names.
+    """Raise Damaged unless the file is a whole state_dict with this network's published prefix.
 
-    Shapes are left to the network, which needs torch to be built.
+    The file is read without executing anything. The network itself, which needs torch, checks the
+    shapes later.
     """
-    assert checkpoint.row.published is not None
-    with _refusals():
+    assert checkpoint.experiment.published is not None
+    with _damage():
         prefix, _ = read_state(path)
-    if prefix != checkpoint.row.published.prefix:
+    if prefix != checkpoint.experiment.published.prefix:
         raise Damaged(
-            "the names of its tensors begin {} `module.`, unlike those of the team's {}".format(
-                "with" if prefix else "without", checkpoint.row.name
-            ),
+            f"the names of its tensors begin {'with' if prefix else 'without'} `module.`, "
+            f"unlike those of the team's {checkpoint.experiment.name}",
             path,
             "put this network's own checkpoint there",
         )
 
 
 def require_row_index(path: Path) -> None:
-    """The team's choice of rows as training reads it; nothing of it is executed."""
-    with _refusals():
+    """Raise Damaged unless training can read the team's row index.
+
+    Nothing of the file is executed.
+    """
+    with _damage():
         read_index(path)
 
 
 def require_sha256(path: Path, expected: str) -> None:
-    """The file's content is the expected one; where it is not, the file is removed."""
+    """Remove the file and raise Damaged if its sha256 is not the expected one."""
     if sha256(path) != expected:
         path.unlink()
         raise Damaged(f"had another sha256 than {expected[:12]}... and was removed", path, REMEDY)

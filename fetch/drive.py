@@ -1,4 +1,4 @@
-"""The team's checkpoints from Google Drive, by gdown: only what is missing, resumed, checked, given its place."""
+"""The team's missing checkpoints from Google Drive, by gdown: resumed, checked, then named."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import gdown
 
 from fetch import drop
 from fetch.checks import Damaged
-from fetch.network import ends_all, explained
-from fetch.outcome import Outcome, say, size_text, watched
-from fetch.places import CHECKPOINTS, CHECKPOINTS_SIZE, Places, checkpoints
-from fetch.publishing import length
+from fetch.layout import CHECKPOINTS, CHECKPOINTS_SIZE, FetchLayout, checkpoints
+from fetch.network import explain_network_errors, is_fatal_for_server
+from fetch.outcome import Outcome, log, progress_of, size_text
+from fetch.publishing import file_size
 from fetch.recognise import Claim, Recogniser
 from leapkit.core.errors import KitError
 from leapkit.core.files import require_free
@@ -28,29 +28,33 @@ ANSWERS = {404: ("Google Drive does not have it", "check DRIVE: " + _README)}
 TIMEOUT = 60.0  # seconds without a byte
 
 
-def fetch(places: Places, address: str, outcome: Outcome) -> None:
-    """Fetches the checkpoints that are missing. `address`: of a folder or a file on Google Drive, a folder's id, or the
-    URL of an archive elsewhere."""
-    missing = [c for c in checkpoints() if not c.found(places.weights[c.row.member])]
-    if not missing and places.row_index.exists():
-        say("all checkpoints are there")
+def fetch(layout: FetchLayout, address: str, outcome: Outcome) -> None:
+    """Fetch the missing checkpoints.
+
+    address  of a folder or a file on Google Drive, a folder's id, or the URL of an archive
+             elsewhere
+    """
+    missing = [c for c in checkpoints() if not c.existing(layout.weights[c.experiment.member])]
+    if not missing and layout.row_index.exists():
+        log("all checkpoints exist")
         return
     with outcome.attempt():
         if not address:
             raise KitError(
-                "nothing says where the team's download lies",
+                "the address of the team's download is not given",
                 "DRIVE",
-                f"give it as DRIVE=<address or id>: {_README}; or put its files into the drop folder",
+                f"give it as DRIVE=<address or id>: {_README}; "
+                "or put its files into the drop folder",
             )
         size = CHECKPOINTS_SIZE * len(missing) // CHECKPOINTS
-        say("weights: %d checkpoints are missing, about %s" % (len(missing), size_text(size)))
-        require_free(places.staging, size, "%d checkpoints" % len(missing))
-        folder = places.staging / "drive"
+        log(f"weights: {len(missing)} checkpoints are missing, about {size_text(size)}")
+        require_free(layout.staging, size, f"{len(missing)} checkpoints")
+        folder = layout.staging / "drive"
         if _is_folder(address):
-            _folder(folder, address, places, outcome)
+            _fetch_folder(folder, address, layout, outcome)
         else:
-            path = _download(address, folder)
-            drop.take(path.parent, places, outcome)
+            path = _download_address(address, folder / "file")
+            drop.place_folder(path.parent, layout, outcome)
             shutil.rmtree(str(path.parent))
 
 
@@ -58,81 +62,101 @@ def _is_folder(address: str) -> bool:
     return "/folders/" in address or re.match(r"^[-\w]{25,}$", address) is not None
 
 
-def _folder(folder: Path, address: str, places: Places, outcome: Outcome) -> None:
-    """What is recognised and missing; then, while something is missing still, archives."""
-    recogniser, index = Recogniser(places), HashIndex()
-    unknown, archives = [], []
-    for identity, name in _listed(address):
-        parts = tuple(part for part in name.split("/") if part not in ("", ".", ".."))
-        claim = recogniser.claim(parts, lambda: "")
+def _fetch_folder(folder: Path, address: str, layout: FetchLayout, outcome: Outcome) -> None:
+    """Fetch the missing files of known names; then archives, while a checkpoint is missing."""
+    recogniser = Recogniser(layout)
+    index = HashIndex()
+    unknown = []
+    archives = []
+    for identity, name in _list_folder(address):
+        path_parts = tuple(part for part in name.split("/") if part not in ("", ".", ".."))
+        claim = recogniser.claim(path_parts, lambda: "")
+        download = folder / identity / path_parts[-1]
         if name.lower().endswith(".zip"):
-            archives.append((identity, parts))
+            archives.append((identity, download))
         elif claim is None:
             unknown.append(name)
-        elif not claim.found:
-            _one(folder / identity / parts[-1], identity, claim, index, outcome)
-    for identity, parts in archives:
-        if any(not c.found(places.weights[c.row.member]) for c in checkpoints()):
+        elif not claim.existing:
+            _fetch_file(download, identity, claim, index, outcome)
+    for identity, download in archives:
+        if any(not c.existing(layout.weights[c.experiment.member]) for c in checkpoints()):
             with outcome.attempt():
-                _get(identity, folder / identity / parts[-1])
-                drop.take(folder / identity, places, outcome)
-                shutil.rmtree(str(folder / identity))
+                _download(identity, download)
+                drop.place_folder(download.parent, layout, outcome)
+                shutil.rmtree(str(download.parent))
     for name in unknown:
-        say(f"not recognised on the drive: {name}")
+        log(f"not recognised on the drive: {name}")
 
 
-def _listed(address: str) -> Iterator[Tuple[str, str]]:
-    """(id, path) of every file below the folder."""
-    known = {"url": address} if "://" in address else {"id": address}
-    with explained("Google Drive", BY_HAND, ANSWERS):
-        for file in gdown.download_folder(**known, quiet=True, skip_download=True, timeout=TIMEOUT):
+def _list_folder(address: str) -> Iterator[Tuple[str, str]]:
+    """Yield (id, path) of each file below the folder."""
+    folder = {"url": address} if "://" in address else {"id": address}
+    with explain_network_errors("Google Drive", BY_HAND, ANSWERS):
+        for file in gdown.download_folder(
+            **folder, quiet=True, skip_download=True, timeout=TIMEOUT
+        ):
             yield file.id, file.path
 
 
-def _one(part: Path, identity: str, claim: Claim, index: HashIndex, outcome: Outcome) -> None:
+def _fetch_file(
+    download: Path, identity: str, claim: Claim, index: HashIndex, outcome: Outcome
+) -> None:
+    """Fetch one file and place it.
+
+    Refuses what concerns this file, raises what concerns the server.
+    """
     try:
-        _get(identity, part)
+        _download(identity, download)
         try:
-            drop.place(drop.Found(part), claim, index)
+            drop.place_file(drop.DroppedFile(download), claim, index)
         except Damaged:
-            part.unlink()
+            download.unlink()
             raise
-        part.unlink()  # it has a second name, or was copied to another disk
-        say(f"{claim.target}: there, {size_text(claim.target.stat().st_size)}")
+        download.unlink()  # it has a second name, or was copied to another disk
+        log(f"{claim.target}: fetched, {size_text(claim.target.stat().st_size)}")
     except KitError as error:
-        if ends_all(error):
+        if is_fatal_for_server(error):
             raise
         outcome.refuse(error)
 
 
-def _get(identity: str, part: Path) -> None:
-    with explained(part.name, BY_HAND, ANSWERS):
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with watched(part.name, None, lambda: sum(length(path) for path in part.parent.iterdir())):
+def _download(identity: str, download: Path) -> None:
+    """Download a file of Google Drive by its id; continue an earlier download."""
+    with explain_network_errors(download.name, BY_HAND, ANSWERS):
+        download.parent.mkdir(parents=True, exist_ok=True)
+        with progress_of(download.name, None, lambda: _folder_size(download.parent)):
             gdown.download(
-                id=identity, output=str(part), quiet=True, resume=True, timeout=TIMEOUT, retries=5
+                id=identity,
+                output=str(download),
+                quiet=True,
+                resume=True,
+                timeout=TIMEOUT,
+                retries=5,
             )
 
 
-def _download(address: str, folder: Path) -> Path:
-    """A single file: on Google Drive it is called as its answer says, elsewhere as its address does."""
+def _download_address(address: str, folder: Path) -> Path:
+    """Download a single file; return its path.
+
+    On Google Drive the server's answer names the file, elsewhere its address does.
+    """
     url = urllib.parse.urlsplit(address)
-    own = folder / "file"
-    name = (
-        os.path.basename(url.path)
-        if url.hostname not in ("drive.google.com", "docs.google.com")
-        else ""
-    )
-    with explained("DRIVE", BY_HAND, ANSWERS):
-        own.mkdir(parents=True, exist_ok=True)
-        with watched(name or "a file", None, lambda: sum(length(path) for path in own.iterdir())):
+    is_on_drive = url.hostname in ("drive.google.com", "docs.google.com")
+    name = "" if is_on_drive else os.path.basename(url.path)
+    with explain_network_errors("DRIVE", BY_HAND, ANSWERS):
+        folder.mkdir(parents=True, exist_ok=True)
+        with progress_of(name or "a file", None, lambda: _folder_size(folder)):
             return Path(
                 gdown.download(
                     url=address,
-                    output=str(own / name) + ("" if name else os.sep),
+                    output=str(folder / name) + ("" if name else os.sep),
                     quiet=True,
                     resume=True,
                     timeout=TIMEOUT,
                     retries=5,
                 )
             )
+
+
+def _folder_size(folder: Path) -> int:
+    return sum(file_size(path) for path in folder.iterdir())

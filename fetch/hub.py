@@ -1,4 +1,8 @@
-"""Step files from LEAP/ClimSim_low-res on Hugging Face, by its own client: listed, resumed, compared with their sha256."""
+"""Step files from LEAP/ClimSim_low-res on Hugging Face, by its own client.
+
+A month is listed, its missing files are fetched (resumed if unfinished), compared with the sha256
+that the hub states, and checked before they get their names.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,11 @@ import huggingface_hub
 from huggingface_hub import constants
 from huggingface_hub.file_download import http_get
 
-from fetch.network import ends_all, explained, patiently
-from fetch.outcome import Outcome, say, size_text
-from fetch.places import Places
-from fetch.publishing import length, part_of, publish
-from fetch.steps import PAIR_BYTES, Month, Survey, require_step
+from fetch.layout import FetchLayout
+from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
+from fetch.outcome import Outcome, log, size_text
+from fetch.publishing import file_size, partial_file, publish
+from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey, require_step
 from leapkit.core.errors import KitError
 from leapkit.core.files import require_free, sha256
 from leapkit.core.step_files import steps_of
@@ -34,166 +38,166 @@ ANSWERS = {
     403: ("the hub refuses", f"see {PAGE}, and set HF_TOKEN where it asks for one"),
     404: ("the hub does not have it", f"see what {PAGE} lists under train"),
 }
-AT_ONCE = 8  # transfers
-# Bytes that a killed transfer loses: the client's own 10 MB are more than a whole file.
-constants.DOWNLOAD_CHUNK_SIZE = 1 << 17
-constants.HF_HUB_DISABLE_TELEMETRY = True  # nobody is told more than the transfer needs
+TRANSFERS = 8  # at the same time
+# What a killed transfer loses. The client's default of 10 MB is more than a whole file.
+CHUNK_BYTES = 1 << 17
 
 
 @dataclass(frozen=True)
-class Remote:
-    """What the hub says of a file. `digest` is its sha256, or git's sha1 of a file that lies in git itself."""
+class RemoteFile:
+    """What the hub states of a file.
+
+    `digest` is its sha256, or git's sha1 if the file is stored in git itself.
+    """
 
     path: str
     size: int
     digest: str
 
 
-def fetch(places: Places, months: Sequence[str], outcome: Outcome) -> None:
-    """Fetches the files of the months that are not there; a month that fails does not keep the others from coming."""
-    survey, found = Survey(), []
+def fetch(layout: FetchLayout, months: Sequence[str], outcome: Outcome) -> None:
+    """Fetch the missing files of the months. A month that fails does not stop the others."""
+    survey = StepSurvey()
+    incomplete = []
     for name in months:
-        month = survey.of(places.raw.steps, name)
+        month = survey.month(layout.raw.steps, name)
         for file, problem in sorted(month.damaged.items()):
-            outcome.refuse(
-                KitError(
-                    problem,
-                    places.raw.steps / name / file,
-                    "remove it and run the same command again",
-                )
-            )
+            path = layout.raw.steps / name / file
+            outcome.refuse(KitError(problem, path, "remove it and run the same command again"))
         if month.missing():
-            found.append(month)
+            incomplete.append(month)
         elif not month.damaged:
-            say("%s is there, %d steps" % (name, steps_of(name)))
-    files = sum(len(month.missing()) for month in found)
+            log(f"{name} is complete, {steps_of(name)} steps")
+    files = sum(len(month.missing()) for month in incomplete)
     if not files:
         return
-    say(
-        "steps: %d files to fetch in %d months, about %s"
-        % (files, len(found), size_text(files * PAIR_BYTES / 2))
-    )
+    size = size_text(files * PAIR_BYTES / 2)
+    log(f"steps: {files} files to fetch in {len(incomplete)} months, about {size}")
     with outcome.attempt():
-        require_free(places.raw.steps, files * PAIR_BYTES // 2, "%d step files" % files)
-        huggingface_hub.utils.disable_progress_bars()
-        huggingface_hub.utils.logging.set_verbosity_error()
-        for month in found:
+        require_free(layout.raw.steps, files * PAIR_BYTES // 2, f"{files} step files")
+        _configure_client()
+        for month in incomplete:
             try:
-                _month(places.raw.steps / month.name, month, outcome)
+                _fetch_month(layout.raw.steps / month.name, month, outcome)
             except KitError as error:
-                if ends_all(error):
+                if is_fatal_for_server(error):
                     raise
                 outcome.refuse(error)
 
 
-def listed(month: str) -> Dict[str, Remote]:
-    """{file name: what the hub says} of a month."""
-    found = {}
-    with explained(f"train/{month} of {DATASET}", BY_HAND, ANSWERS):
+def _configure_client() -> None:
+    """Make the hub's client quiet, and let it write small chunks."""
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # it sends no more than the transfer needs
+    huggingface_hub.utils.disable_progress_bars()
+    huggingface_hub.utils.logging.set_verbosity_error()
+
+
+def list_month(month: str) -> Dict[str, RemoteFile]:
+    """Return {file name: what the hub states} of a month."""
+    files = {}
+    with explain_network_errors(f"train/{month} of {DATASET}", BY_HAND, ANSWERS):
         for entry in huggingface_hub.list_repo_tree(DATASET, "train/" + month, repo_type="dataset"):
             if isinstance(entry, huggingface_hub.RepoFile):
                 digest = entry.lfs.sha256 if entry.lfs else entry.blob_id
-                found[Path(entry.path).name] = Remote(entry.path, entry.size, digest)
-    return found
+                files[Path(entry.path).name] = RemoteFile(entry.path, entry.size, digest)
+    return files
 
 
-def _month(folder: Path, month: Month, outcome: Outcome) -> None:
-    there = listed(month.name)
-    names = [name for name in month.missing() if name in there]
-    absent = len(month.missing()) - len(names)
-    if absent:
-        example = next(name for name in month.missing() if name not in there)
-        outcome.refuse(
-            KitError(
-                "the hub does not list %d of its files, such as %s" % (absent, example),
-                month.name,
-                BY_HAND,
-            )
-        )
-    require_free(
-        folder, sum(there[name].size - length(part_of(folder / name)) for name in names), month.name
-    )
-    failures = _transfers([(folder / name, there[name]) for name in names], month.name)
-    say("%s: %d files fetched" % (month.name, len(names) - len(failures)))
+def _fetch_month(folder: Path, month: MonthSurvey, outcome: Outcome) -> None:
+    remote_files = list_month(month.name)
+    names = [name for name in month.missing() if name in remote_files]
+    unlisted = [name for name in month.missing() if name not in remote_files]
+    if unlisted:
+        what = f"the hub does not list {len(unlisted)} of its files, such as {unlisted[0]}"
+        outcome.refuse(KitError(what, month.name, BY_HAND))
+    size = sum(remote_files[name].size - file_size(partial_file(folder / name)) for name in names)
+    require_free(folder, size, month.name)
+    failures = _fetch_files([(folder / name, remote_files[name]) for name in names], month.name)
+    log(f"{month.name}: {len(names) - len(failures)} files fetched")
     for error in failures[:3]:
         outcome.refuse(error)
     if failures[3:]:
-        outcome.refuse(
-            KitError(
-                "%d more files failed" % len(failures[3:]), month.name, "run the same command again"
-            )
-        )
+        what = f"{len(failures[3:])} more files failed"
+        outcome.refuse(KitError(what, month.name, "run the same command again"))
 
 
-def _transfers(wanted: Sequence[Tuple[Path, Remote]], name: str) -> List[KitError]:
-    """Several at a time -> what failed. Raises what would meet every file: a silent network, a full disk."""
-    stop, failures = threading.Event(), []
-    pool = ThreadPoolExecutor(AT_ONCE)
+def _fetch_files(requested: Sequence[Tuple[Path, RemoteFile]], month: str) -> List[KitError]:
+    """Fetch several files at a time; return the failures.
+
+    Raises what would stop each of the other files too: a silent network, a full disk.
+    """
+    stop = threading.Event()
+    failures = []
+    pool = ThreadPoolExecutor(TRANSFERS)
     try:
-        futures = [pool.submit(_one, target, remote, stop) for target, remote in wanted]
-        for future in progress(as_completed(futures), total=len(wanted), desc=name, unit="file"):
+        futures = [pool.submit(_fetch_file, target, remote, stop) for target, remote in requested]
+        for future in progress(
+            as_completed(futures), total=len(requested), desc=month, unit="file"
+        ):
             try:
                 future.result()
             except KitError as error:
-                if ends_all(error):
+                if is_fatal_for_server(error):
                     raise
                 failures.append(error)
     except BaseException as error:
         stop.set()
-        pool.shutdown(
-            wait=isinstance(error, KitError), cancel_futures=True
-        )  # on Ctrl-C a silent server is not waited for
+        # After Ctrl-C nobody waits for a silent server.
+        pool.shutdown(wait=isinstance(error, KitError), cancel_futures=True)
         raise
     pool.shutdown()
     return failures
 
 
 class _Stopped(Exception):
-    """Another file's failure ended this transfer."""
+    """The failure of another file ended this transfer."""
 
 
-def _one(target: Path, remote: Remote, stop: threading.Event) -> None:
-    part = part_of(target)
+def _fetch_file(target: Path, remote: RemoteFile, stop: threading.Event) -> None:
+    """Fetch one file, resumed; check its digest and its step; give it its name. Raises KitError."""
+    partial = partial_file(target)
 
     def transfer() -> None:
         if stop.is_set():
             raise _Stopped
-        if length(part) > remote.size:
-            part.unlink()
-        with open(part, "ab") as handle:
+        if file_size(partial) > remote.size:
+            partial.unlink()
+        with open(partial, "ab") as handle:
             http_get(
                 huggingface_hub.hf_hub_url(DATASET, remote.path, repo_type="dataset"),
                 handle,
-                resume_size=length(part),
+                resume_size=file_size(partial),
                 headers=huggingface_hub.utils.build_hf_headers(),
                 expected_size=remote.size,
             )
 
-    with explained(target.name, BY_HAND, ANSWERS):
-        resumed = length(part) > 0
-        patiently(transfer, lambda: length(part))
-        if _digest(part, remote) != remote.digest and resumed:
-            part.unlink()  # its beginning was of another file
-            patiently(transfer, lambda: length(part))
-        if _digest(part, remote) != remote.digest:
-            part.unlink()
+    with explain_network_errors(target.name, BY_HAND, ANSWERS):
+        resumed = file_size(partial) > 0
+        retry_while_progressing(transfer, lambda: file_size(partial))
+        if _digest(partial, remote) != remote.digest and resumed:
+            partial.unlink()  # it began with another file's bytes
+            retry_while_progressing(transfer, lambda: file_size(partial))
+        if _digest(partial, remote) != remote.digest:
+            partial.unlink()
             raise KitError(
                 "had another sha256 than the hub states, and was removed",
                 target.name,
                 "run the same command again",
             )
     try:
-        require_step(part, target.name)
+        require_step(partial, target.name)
     except KitError as error:
-        part.unlink()
+        partial.unlink()
         raise KitError(
-            "the hub's file is no such step: " + error.what, target.name, BY_HAND
+            "the hub's file is not this step: " + error.what, target.name, BY_HAND
         ) from error
-    publish(part, target)
+    publish(partial, target)
 
 
-def _digest(part: Path, remote: Remote) -> str:
+def _digest(path: Path, remote: RemoteFile) -> str:
+    """Return the digest of a file, of the kind that the hub states."""
     if len(remote.digest) == 64:
-        return sha256(part)
-    content = part.read_bytes()
+        return sha256(path)
+    content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

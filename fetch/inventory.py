@@ -1,4 +1,4 @@
-"""What is there, what is missing, how large that is, where it comes from and by which command: a table."""
+"""The table of `make fetch`: what exists, what is missing, its size, source and command."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from itertools import groupby
 from pathlib import Path
 from typing import Iterator, List, Sequence, Tuple
 
-from fetch.outcome import size_text
-from fetch.places import (
+from fetch.layout import (
     CHECKPOINTS,
     CHECKPOINTS_SIZE,
     KAGGLE_SIZES,
     OLD_WEIGHTS,
     STATISTICS,
     TRAIN,
-    Places,
+    FetchLayout,
     checkpoints,
     command,
 )
-from fetch.steps import PAIR_BYTES, Month, Survey
+from fetch.outcome import size_text
+from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey
 from leapkit.core.errors import KitError
 from leapkit.core.splits import PUBLISHED, read_split
 from leapkit.core.step_files import list_months, steps_of
 
+_DRIVE = "DRIVE=<address or id>"
+
 
 @dataclass(frozen=True)
-class Row:
+class Entry:
     """One line of the table.
 
     what     the word of WHAT that fetches it
-    missing  whether something of it is
-    needed   whether the kit cannot do without it (for what README's tiers say)
-    size     bytes to fetch, about; 0 where nobody knows
+    missing  whether any of it is missing
+    needed   whether inference needs it
+    size     approximate bytes to fetch; 0 if nobody knows
     notes    lines below it
     """
 
@@ -48,204 +50,204 @@ class Row:
     notes: Tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        text = "  %-46s %-22s" % (self.name, self.state)
+        """Yield the line and its notes."""
+        line = f"  {self.name:<46s} {self.state:<22s}"
         if self.missing:
-            text += " %9s  %s: %s" % (
-                size_text(self.size) if self.size else "",
-                self.source,
-                self.command,
-            )
-        yield text.rstrip()
+            size = size_text(self.size) if self.size else ""
+            line += f" {size:>9s}  {self.source}: {self.command}"
+        yield line.rstrip()
         for note in self.notes:
             yield "      " + note
 
 
-def rows(places: Places, months: Sequence[str]) -> List[Row]:
-    """Everything that can be fetched; of step files these months (all of the split, and those that are there, without)."""
-    found = [
-        _file(
-            "train.csv" if name == TRAIN else "kaggle",
-            places.kaggle(name),
-            places,
+def entries(layout: FetchLayout, months: Sequence[str]) -> List[Entry]:
+    """Return an entry for everything that can be fetched.
+
+    months  of step files; if none are given, all months of the split and those that exist
+    """
+    kaggle = [
+        _file_entry(
+            TRAIN if name == TRAIN else "kaggle",
+            layout.kaggle(name),
+            layout,
             name != TRAIN,
-            KAGGLE_SIZES[name],
+            size,
             "Kaggle",
         )
-        for name in KAGGLE_SIZES
+        for name, size in KAGGLE_SIZES.items()
     ]
-    for family, name in STATISTICS:
-        found.append(
-            _file(
-                "statistics",
-                places.statistics(family, name),
-                places,
-                name != OLD_WEIGHTS,
-                3e4,
-                "GitHub",
-            )
+    statistics = [
+        _file_entry(
+            "statistics",
+            layout.statistics(family, name),
+            layout,
+            name != OLD_WEIGHTS,
+            3e4,
+            "GitHub",
         )
-    found += _steps(places, months)
-    found += _weights(places)
-    index = places.row_index
-    found.append(
-        _file(
-            "weights",
-            index,
-            places,
-            False,
-            0,
-            "Google Drive, for adam's rows",
-            "DRIVE=<{}>".format("address or id"),
-        )
+        for family, name in STATISTICS
+    ]
+    row_index = _file_entry(
+        "weights", layout.row_index, layout, False, 0, "Google Drive, for adam's rows", _DRIVE
     )
-    return found
+    return [
+        *kaggle,
+        *statistics,
+        *_step_entries(layout, months),
+        *_checkpoint_entries(layout),
+        row_index,
+    ]
 
 
-def _file(
-    what: str, path: Path, places: Places, needed: bool, size: float, source: str, *more: str
-) -> Row:
-    there = path.exists()
-    state = "there" if there else "missing" if needed else "missing, optional"
-    return Row(
-        what,
-        str(path.relative_to(places.raw.root)),
-        state,
-        not there,
-        needed,
-        size,
-        source,
-        command(what, *more),
+def _file_entry(
+    what: str,
+    path: Path,
+    layout: FetchLayout,
+    needed: bool,
+    size: float,
+    source: str,
+    *variables: str,
+) -> Entry:
+    exists = path.exists()
+    return Entry(
+        what=what,
+        name=str(path.relative_to(layout.raw.root)),
+        state="present" if exists else "missing" if needed else "missing, optional",
+        missing=not exists,
+        needed=needed,
+        size=size,
+        source=source,
+        command=command(what, *variables),
     )
 
 
-def _steps(places: Places, months: Sequence[str]) -> Iterator[Row]:
-    """A line per month; neighbours of which nothing is there, or everything, share one."""
-    survey = Survey()
-    run: List[Month] = []
-    for name in months or wanted_months(places):
-        month = survey.of(places.raw.steps, name)
-        if run and not (
-            _plain(month) and _plain(month) == _plain(run[-1]) and name == _next(run[-1].name)
+def _step_entries(layout: FetchLayout, months: Sequence[str]) -> Iterator[Entry]:
+    """Yield an entry per month; neighbours that are all whole, or all missing, share one."""
+    survey = StepSurvey()
+    neighbours: List[MonthSurvey] = []
+    for name in months or _months_of_the_split(layout):
+        month = survey.month(layout.raw.steps, name)
+        if neighbours and not (
+            _mergeable_state(month)
+            and _mergeable_state(month) == _mergeable_state(neighbours[-1])
+            and name == _next_month(neighbours[-1].name)
         ):
-            yield _row_of(run)
-            run = []
-        run.append(month)
-    if run:
-        yield _row_of(run)
+            yield _month_entry(neighbours)
+            neighbours = []
+        neighbours.append(month)
+    if neighbours:
+        yield _month_entry(neighbours)
 
 
-def _plain(month: Month) -> str:
-    """The state of a month of which there is nothing more to tell."""
-    if month.damaged or month.odd or month.unfinished:
+def _mergeable_state(month: MonthSurvey) -> str:
+    """Return "whole" or "missing" if the month can share a line with its neighbours, else ""."""
+    if month.damaged or month.unexpected or month.unfinished:
         return ""
     return "whole" if month.is_whole else "" if month.whole else "missing"
 
 
-def _next(name: str) -> str:
-    year, month = int(name[:4]), int(name[5:])
-    return "%04d-%02d" % (year + month // 12, month % 12 + 1)
+def _next_month(name: str) -> str:
+    year = int(name[:4])
+    month = int(name[5:])
+    return f"{year + month // 12:04d}-{month % 12 + 1:02d}"
 
 
-def _row_of(months: Sequence[Month]) -> Row:
-    first, last = months[0].name, months[-1].name
-    steps, pairs = (
-        sum(steps_of(month.name) for month in months),
-        sum(month.pairs for month in months),
-    )
+def _month_entry(months: Sequence[MonthSurvey]) -> Entry:
+    """Return the entry of consecutive months."""
+    first = months[0].name
+    last = months[-1].name
+    steps = sum(steps_of(month.name) for month in months)
+    pairs = sum(month.pairs for month in months)
     files = sum(len(month.missing()) for month in months)
-    notes = []
-    for month in months:
-        notes += ["odd name: " + name for name in month.odd]
-        notes += ["{}: {}".format(*item) for item in sorted(month.damaged.items())]
-        if month.unfinished:
-            notes.append("%d files are being fetched, or were" % month.unfinished)
-    name = "ClimSim_low-res/train/" + (first if first == last else f"{first} to {last}")
-    text = (
-        "whole, %d steps" % steps
-        if pairs == steps
-        else _plain(months[0]) or "%d of %d steps" % (pairs, steps)
-    )
-    return Row(
-        "steps",
-        name,
-        text,
-        pairs < steps,
-        False,
-        files * PAIR_BYTES / 2,
-        "Hugging Face",
-        command("steps", "MONTHS=" + (first if first == last else f"{first}:{last}")),
-        tuple(notes),
+    if pairs == steps:
+        state = f"whole, {steps} steps"
+    else:
+        state = _mergeable_state(months[0]) or f"{pairs} of {steps} steps"
+    return Entry(
+        what="steps",
+        name="ClimSim_low-res/train/" + (first if first == last else f"{first} to {last}"),
+        state=state,
+        missing=pairs < steps,
+        needed=False,
+        size=files * PAIR_BYTES / 2,
+        source="Hugging Face",
+        command=command("steps", "MONTHS=" + (first if first == last else f"{first}:{last}")),
+        notes=tuple(note for month in months for note in _month_notes(month)),
     )
 
 
-def wanted_months(places: Places) -> List[str]:
-    """The months of split.json, else the published ones, and those that are there."""
-    split = places.raw.root / "split.json"
-    known = read_split(split) if split.exists() else PUBLISHED
-    there = list_months(places.raw.steps) if places.raw.steps.is_dir() else []
-    return sorted(set(known.train + known.validation) | set(there))
+def _month_notes(month: MonthSurvey) -> Iterator[str]:
+    for name in month.unexpected:
+        yield f"unexpected name: {name}"
+    for name, problem in sorted(month.damaged.items()):
+        yield f"{name}: {problem}"
+    if month.unfinished:
+        yield f"{month.unfinished} files are unfinished"
 
 
-def _weights(places: Places) -> Iterator[Row]:
-    """A line per member that published something, those of the blend and the others apart."""
+def _months_of_the_split(layout: FetchLayout) -> List[str]:
+    """Return the months of split.json, else the published ones, and those that exist."""
+    split_file = layout.raw.root / "split.json"
+    split = read_split(split_file) if split_file.exists() else PUBLISHED
+    existing = list_months(layout.raw.steps) if layout.raw.steps.is_dir() else []
+    return sorted({*split.train, *split.validation, *existing})
+
+
+def _checkpoint_entries(layout: FetchLayout) -> Iterator[Entry]:
+    """Yield an entry per member that published checkpoints, and one for those outside the blend."""
     for (member, blended), group in groupby(
-        sorted(checkpoints(), key=lambda c: (not c.row.blended, c.row.member)),
-        lambda c: (c.row.member, c.row.blended),
+        sorted(checkpoints(), key=lambda c: (not c.experiment.blended, c.experiment.member)),
+        lambda c: (c.experiment.member, c.experiment.blended),
     ):
-        own = list(group)
-        missing = [c.stems[0] + ".pt" for c in own if not c.found(places.weights[member])]
-        state = (
-            "%d of %d there" % (len(own) - len(missing), len(own))
-            if missing
-            else "there, %d" % len(own)
-        )
-        notes = [
-            "missing: "
-            + ", ".join(missing[:4])
-            + (" and %d more" % len(missing[4:]) if missing[4:] else "")
+        members_files = list(group)
+        missing = [
+            c.stems[0] + ".pt" for c in members_files if not c.existing(layout.weights[member])
         ]
-        yield Row(
-            "weights",
-            "{}'s checkpoints{}".format(member, "" if blended else " outside the blend"),
-            state,
-            bool(missing),
-            blended,
-            CHECKPOINTS_SIZE / CHECKPOINTS * len(missing),
-            "Google Drive",
-            command("weights", "DRIVE=<address or id>"),
-            tuple(notes) if missing else (),
+        total = len(members_files)
+        note = "missing: " + ", ".join(missing[:4])
+        if missing[4:]:
+            note += f" and {len(missing[4:])} more"
+        yield Entry(
+            what="weights",
+            name=f"{member}'s checkpoints" + ("" if blended else " outside the blend"),
+            state=f"{total - len(missing)} of {total} present" if missing else f"present, {total}",
+            missing=bool(missing),
+            needed=blended,
+            size=CHECKPOINTS_SIZE / CHECKPOINTS * len(missing),
+            source="Google Drive",
+            command=command("weights", _DRIVE),
+            notes=(note,) if missing else (),
         )
 
 
-def show(places: Places, months: Sequence[str]) -> Iterator[str]:
-    """The table and how to go on."""
-    yield f"RAW_DATA {places.raw.root}, checkpoints in {_common(places)}"
-    found = rows(places, months)
-    for row in found:
-        yield from row.lines()
-    free = places.raw.root
-    while not free.exists():
-        free = free.parent
-    needed = [row for row in found if row.missing and row.needed]
-    yield "missing: {} for inference, {} of step files for training; {} are free".format(
-        size_text(sum(row.size for row in needed)),
-        size_text(sum(row.size for row in found if row.what == "steps")),
-        size_text(shutil.disk_usage(str(free)).free),
+def listing(layout: FetchLayout, months: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table, the sums of what is missing, and what to do next."""
+    yield f"RAW_DATA {layout.raw.root}, checkpoints in {_weights_folder(layout)}"
+    table = entries(layout, months)
+    for entry in table:
+        yield from entry.lines()
+    folder = layout.raw.root
+    while not folder.exists():
+        folder = folder.parent
+    inference = size_text(sum(entry.size for entry in table if entry.missing and entry.needed))
+    steps = size_text(sum(entry.size for entry in table if entry.what == "steps"))
+    free = size_text(shutil.disk_usage(str(folder)).free)
+    yield f"missing: {inference} for inference, {steps} of step files for training; {free} are free"
+    yield (
+        "DRIVE: the README of the team's repository, ChunhanLi/2nd-kaggle-LEAP, names the address "
+        "of its checkpoints"
     )
-    yield "DRIVE: the address that the README of the team's repository, ChunhanLi/2nd-kaggle-LEAP, gives for its checkpoints"
-    yield "by hand: put files, also zipped, into {}, then {}".format(places.drop, command("drop"))
+    yield f"by hand: put files, also zipped, into {layout.drop}, then {command('drop')}"
 
 
-def _common(places: Places) -> str:
-    folders = sorted({str(folder) for folder in places.weights.values()})
+def _weights_folder(layout: FetchLayout) -> str:
+    """Return the folder of the checkpoints if all members share it, else the pattern of theirs."""
+    folders = sorted({str(folder) for folder in layout.weights.values()})
     return folders[0] if len(folders) == 1 else "members/<name>/weights"
 
 
-def require_known(what: Sequence[str], known: Sequence[str]) -> None:
-    for word in what:
+def require_known(words: Sequence[str], known: Sequence[str]) -> None:
+    """Raise KitError for a word of WHAT that cannot be fetched."""
+    for word in words:
         if word not in known:
-            raise KitError(
-                f"{word!r} is nothing that can be fetched",
-                "WHAT",
-                "choose from " + ", ".join(known),
-            )
+            raise KitError(f"{word!r} cannot be fetched", "WHAT", "choose from " + ", ".join(known))

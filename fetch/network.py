@@ -1,4 +1,7 @@
-"""What a failing network looks like: every client's exceptions as one sentence, none of their texts (URLs hold tokens)."""
+"""Failures of the network: each client's exceptions become one sentence of our own.
+
+The clients' own texts are never shown, because their URLs hold tokens.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 
 from leapkit.core.errors import KitError, explain_os_errors
 
-# requests' and the hub's errors of HTTP are OSErrors as well, so these are asked for before the disk's.
+# HTTP errors of requests and of the hub's client are OSErrors too, so these are checked before the
+# disk's errors.
 NETWORK_ERRORS = (
     requests.exceptions.RequestException,
     httpx2.HTTPError,
@@ -36,27 +40,30 @@ _TLS_ERRORS = (
     urllib3.exceptions.SSLError,
 )
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
-ATTEMPTS = 4  # in a row that bring no byte
+ATTEMPTS = 4  # in a row that transfer no byte
 _GENERAL = {
-    401: "the server does not know who asks",
+    401: "the server does not accept these credentials",
     403: "the server refuses",
     404: "the server does not have it",
-    416: "the server refuses to go on where the transfer ended",
-    429: "the server was asked too often",
+    416: "the server refuses to continue where the transfer ended",
+    429: "the server received too many requests",
 }
-Answers = Mapping[int, Tuple[str, str]]  # HTTP status -> what is wrong, what to do about it
+Answers = Mapping[int, Tuple[str, str]]  # HTTP status -> (what is wrong, remedy)
 
 
 class Unreachable(KitError):
-    """The network or the server does not answer: the next file would meet the same."""
+    """The network or the server does not answer, so the next file would fail too."""
 
 
 @contextlib.contextmanager
-def explained(where: object, by_hand: str, answers: Optional[Answers] = None) -> Iterator[None]:
-    """Turns what the clients and the disk raise into a KitError.
+def explain_network_errors(
+    where: object, by_hand: str, answers: Optional[Answers] = None
+) -> Iterator[None]:
+    """Turn what the clients and the disk raise into a KitError.
 
-    by_hand  the other way to the file, for the remedy
-    answers  what this server's refusals mean
+    where    what is fetched, for the message
+    by_hand  how to get the file without this command, for the remedy
+    answers  what this server's HTTP statuses mean
     """
     try:
         with explain_os_errors(where):
@@ -66,34 +73,30 @@ def explained(where: object, by_hand: str, answers: Optional[Answers] = None) ->
                 raise _as_kit_error(error, where, by_hand, answers or {}) from error
     except KitError:
         raise
-    except (
-        ValueError,
-        AttributeError,
-        LookupError,
-        TypeError,
-    ) as error:  # an answer that the client cannot read
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
+        # The client cannot read the answer.
+        client = type(error).__module__.split(".")[0]
         raise KitError(
-            "the answer is not what the client {} expects ({})".format(
-                type(error).__module__.split(".")[0], type(error).__name__
-            ),
+            f"the answer is not what the client {client} expects ({type(error).__name__})",
             where,
             by_hand,
         ) from error
 
 
 def _as_kit_error(error: Exception, where: object, by_hand: str, answers: Answers) -> KitError:
-    status = status_of(error)
+    status = http_status(error)
     if status:
         what, remedy = answers.get(
             status, (_GENERAL.get(status, "the server fails"), "try again later, or " + by_hand)
         )
         kind = Unreachable if status in (401, 403, 429) or status >= 500 else KitError
-        return kind("%s (HTTP %d)" % (what, status), where, remedy)
+        return kind(f"{what} (HTTP {status})", where, remedy)
     if isinstance(error, gdown.exceptions.DownloadError) and not isinstance(
         error.__cause__, NETWORK_ERRORS
     ):
         return KitError(
-            "Google Drive does not hand it out: it is not there, not shared, or was fetched too often today",
+            "Google Drive does not deliver it: it does not exist, is not shared, "
+            "or was fetched too often today",
             where,
             "check DRIVE, try again tomorrow, or " + by_hand,
         )
@@ -104,8 +107,8 @@ def _as_kit_error(error: Exception, where: object, by_hand: str, answers: Answer
     )
 
 
-def status_of(error: Optional[BaseException]) -> int:
-    """The HTTP status behind an error, 0 where there was no answer."""
+def http_status(error: Optional[BaseException]) -> int:
+    """Return the HTTP status behind an error, 0 if there was no answer."""
     while error is not None:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(status, int):
@@ -115,38 +118,41 @@ def status_of(error: Optional[BaseException]) -> int:
 
 
 def _reason(error: Optional[BaseException]) -> str:
-    """In words of our own, from the deepest cause that is known."""
-    found = "it broke off"
+    """Return the deepest known cause in our own words."""
+    reason = "the transfer broke off"
     while error is not None:
         if isinstance(error, _TLS_ERRORS):
-            found = "a TLS certificate is not trusted (SSL_CERT_FILE names those of a proxy that inspects TLS)"
+            reason = (
+                "a TLS certificate is not trusted "
+                "(set SSL_CERT_FILE to the certificates of a proxy that inspects TLS)"
+            )
         elif isinstance(error, OfflineModeIsEnabled):
-            found = "HF_HUB_OFFLINE is set"
+            reason = "HF_HUB_OFFLINE is set"
         elif isinstance(error, socket.gaierror):
-            found = "the server's name is not known"
+            reason = "the server's name is unknown"
         elif isinstance(error, ConnectionRefusedError):
-            found = "the connection is refused"
+            reason = "the connection is refused"
         elif isinstance(
             error, (TimeoutError, requests.exceptions.Timeout, httpx2.TimeoutException)
         ):
-            found = "there is no answer in time"
+            reason = "no answer arrived in time"
         elif isinstance(error, (requests.exceptions.ProxyError, httpx2.ProxyError)):
-            found = "the proxy refuses"
+            reason = "the proxy refuses"
         error = error.__cause__ or error.__context__
-    return found
+    return reason
 
 
-def ends_all(error: KitError) -> bool:
-    """Whether the next file of the same server would meet the same."""
+def is_fatal_for_server(error: KitError) -> bool:
+    """Return whether the next file of the same server would fail for the same reason."""
     cause = error.__cause__
     return isinstance(error, Unreachable) or (
         isinstance(cause, OSError) and cause.errno in _DISK_ERRORS
     )
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether the same request may succeed a moment later."""
-    status = status_of(error)
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same request may succeed a moment later."""
+    status = http_status(error)
     return (
         isinstance(error, NETWORK_ERRORS)
         and not isinstance(error, _TLS_ERRORS)
@@ -154,38 +160,46 @@ def is_passing(error: BaseException) -> bool:
     )
 
 
-def patiently(step: Callable[[], None], progress: Callable[[], int]) -> None:
-    """Repeats `step` while it fails for reasons that pass; gives up after four times in a row without progress.
+def retry_while_progressing(step: Callable[[], None], bytes_so_far: Callable[[], int]) -> None:
+    """Repeat `step` while it fails for transient reasons.
 
-    progress  bytes that are there
+    Raises the last error after ATTEMPTS failures in a row without a new byte. A failure that
+    brought bytes restarts the count: a bad line may need many attempts for one large file, and each
+    of them continues the last one.
     """
-    failures, before = 0, progress()
+    failures = 0
+    before = bytes_so_far()
     while True:
         try:
             return step()
         except Exception as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
-            now = progress()
-            failures, before = (0 if now > before else failures) + 1, now
+            now = bytes_so_far()
+            failures = (0 if now > before else failures) + 1
+            before = now
             if failures >= ATTEMPTS:
                 raise
             time.sleep(min(2.0**failures / 2, 30.0))
 
 
 @contextlib.contextmanager
-def impatient(done: Callable[[], int], seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in the main thread when `done` has not changed for so long: Kaggle's client waits forever."""
-    before = done()
+def stall_timeout(bytes_so_far: Callable[[], int], seconds: float) -> Iterator[None]:
+    """Raise TimeoutError when `bytes_so_far` has not changed for `seconds`.
 
-    def look(*_: object) -> None:
+    Kaggle's client would wait forever. The error comes from a signal, so this works in the main
+    thread only.
+    """
+    before = bytes_so_far()
+
+    def check(*_: object) -> None:
         nonlocal before
-        now = done()
+        now = bytes_so_far()
         if now == before:
             raise TimeoutError(f"nothing came for {seconds:.0f} s")
         before = now
 
-    previous = signal.signal(signal.SIGALRM, look)
+    previous = signal.signal(signal.SIGALRM, check)
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
@@ -195,12 +209,15 @@ def impatient(done: Callable[[], int], seconds: float) -> Iterator[None]:
 
 
 def trust_the_users_certificates() -> None:
-    """One variable for all clients: requests reads REQUESTS_CA_BUNDLE, httpx SSL_CERT_FILE, pip PIP_CERT."""
-    named = (
+    """Let one variable serve all clients.
+
+    requests reads REQUESTS_CA_BUNDLE, httpx reads SSL_CERT_FILE, pip reads PIP_CERT.
+    """
+    certificates = (
         os.environ.get("SSL_CERT_FILE")
         or os.environ.get("PIP_CERT")
         or os.environ.get("REQUESTS_CA_BUNDLE")
     )
-    if named:
-        os.environ.setdefault("SSL_CERT_FILE", named)
-        os.environ.setdefault("REQUESTS_CA_BUNDLE", named)
+    if certificates:
+        os.environ.setdefault("SSL_CERT_FILE", certificates)
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", certificates)

@@ -1,4 +1,7 @@
-"""What a run tells: what it does, how far a transfer is, and what it refused, which is never in the way of the rest."""
+"""What a run prints: its steps, the progress of a transfer, and refusals.
+
+A refusal never stops the other files.
+"""
 
 from __future__ import annotations
 
@@ -18,50 +21,57 @@ class Outcome:
         self.refused: List[str] = []
 
     def refuse(self, error: KitError) -> None:
+        """Print the error and remember it."""
         self.refused.append(str(error))
         print(f"error: {error}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
-        """A KitError of the body is told and remembered; what follows goes on."""
+        """Refuse what the body raises as KitError, so that the run continues after it."""
         try:
             yield
         except KitError as error:
             self.refuse(error)
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
+    """Print a line at once."""
     print(text, flush=True)
 
 
 @contextlib.contextmanager
-def watched(name: str, total: Optional[int], done: Callable[[], int]) -> Iterator[None]:
-    """A bar for a transfer whose client has none that may be shown: Kaggle's prints addresses with signatures.
+def progress_of(name: str, total: Optional[int], bytes_so_far: Callable[[], int]) -> Iterator[None]:
+    """Show a progress bar while the body transfers a file.
 
-    done  bytes that are there
+    For clients whose own bar must not be shown: Kaggle's prints addresses with signatures.
+
+    total         bytes of the whole file, None if nobody knows
+    bytes_so_far  returns the bytes on disk
     """
-    over = threading.Event()
+    transfer_ended = threading.Event()
 
-    def look() -> None:
-        with progress(total=total, initial=done(), desc=name, unit="B", unit_scale=True) as bar:
+    def update_every_second() -> None:
+        with progress(
+            total=total, initial=bytes_so_far(), desc=name, unit="B", unit_scale=True
+        ) as bar:
             ended = False
             while not ended:
-                ended = over.wait(1.0)
+                ended = transfer_ended.wait(1.0)
                 with contextlib.suppress(OSError):  # the client renames its files meanwhile
-                    bar.update(done() - bar.n)
+                    bar.update(bytes_so_far() - bar.n)
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=update_every_second, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        transfer_ended.set()
         thread.join()
 
 
 def size_text(size: float) -> str:
-    """Decimal units, as disks are sold."""
-    for unit, length in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= length / 20:
-            return f"{size / length:.1f} {unit}"
-    return "%d bytes" % size
+    """Return a size in decimal units, as disks are sold."""
+    for unit, unit_bytes in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= unit_bytes / 20:
+            return f"{size / unit_bytes:.1f} {unit}"
+    return f"{int(size)} bytes"

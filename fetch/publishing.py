@@ -1,4 +1,7 @@
-"""A checked file under its final name: never over another one, never half."""
+"""Give checked files their final names.
+
+An existing file is never overwritten, a file is whole or absent.
+"""
 
 from __future__ import annotations
 
@@ -16,45 +19,54 @@ from leapkit.core.files import TEMPORARY, atomic, sync_directory
 Check = Callable[[Path], None]
 
 
-def part_of(target: Path) -> Path:
-    """The unfinished file of a target that is fetched in pieces, beside it. Safe to append to.
+def partial_file(target: Path) -> Path:
+    """Return the path of the unfinished file beside a target, safe to append to.
 
-    A drop that was killed leaves this name as a second name of the user's own file: it is taken away.
+    A killed run can leave this name as a second name (hard link) of the user's own file. That name
+    is removed.
     """
-    part = target.with_name(TEMPORARY + target.name)
-    with explain_os_errors(part):
-        part.parent.mkdir(parents=True, exist_ok=True)
-        if part.is_symlink() or (part.exists() and part.stat().st_nlink > 1):
-            part.unlink()
-    return part
+    path = target.with_name(TEMPORARY + target.name)
+    with explain_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or (path.exists() and path.stat().st_nlink > 1):
+            path.unlink()
+    return path
 
 
-def length(path: Path) -> int:
+def file_size(path: Path) -> int:
+    """Return the size in bytes, 0 if the file does not exist."""
     return path.stat().st_size if path.exists() else 0
 
 
-def publish(part: Path, target: Path) -> None:
-    """Renames a whole file on the same file system; its content is on disk before its name is."""
+def publish(finished: Path, target: Path) -> None:
+    """Rename a whole file on the same file system. Its content reaches the disk before its name.
+
+    Raises KitError if the target exists.
+    """
     with explain_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "rb") as handle:
+        with open(finished, "rb") as handle:
             os.fsync(handle.fileno())
         require_free_name(target)
-        os.replace(str(part), str(target))
+        os.replace(str(finished), str(target))
         sync_directory(target.parent)
 
 
 def require_free_name(target: Path) -> None:
+    """Raise KitError if the target exists."""
     if os.path.lexists(str(target)):
         raise KitError(
-            "another file came to lie there meanwhile", target, "move one of the two away"
+            "another program made this file meanwhile",
+            target,
+            "move it away and run the same command again",
         )
 
 
 def unzip(archive: Path, member: zipfile.ZipInfo, target: Path, check: Check) -> None:
-    """Unpacks a member to `target`, as a stream, its checksum and `check` done before it gets its name.
+    """Unpack a member to `target` as a stream; its checksum and `check` precede its final name.
 
-    Raises Damaged where the archive is or the check fails, KitError where it cannot be unpacked; nothing is left then.
+    Raises Damaged if the archive is damaged or the check fails, KitError if it cannot be unpacked.
+    Nothing is left then.
     """
     remedy = "fetch this archive again"
     require_free_name(target)
@@ -65,17 +77,15 @@ def unzip(archive: Path, member: zipfile.ZipInfo, target: Path, check: Check) ->
             ) as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise Damaged(f"its part {member.filename} is damaged", archive, remedy) from error
-        except (
-            RuntimeError,
-            NotImplementedError,
-        ) as error:  # a password, or a method that Python does not know
+            raise Damaged(f"its member {member.filename} is damaged", archive, remedy) from error
+        except (RuntimeError, NotImplementedError) as error:
+            # It needs a password, or a method that Python does not know.
             raise KitError(
-                f"its part {member.filename} cannot be unpacked here",
+                f"its member {member.filename} cannot be unpacked here",
                 archive,
                 "unpack it by hand into the drop folder",
             ) from error
         try:
             check(temporary)
-        except Damaged as error:  # named as the user knows it
+        except Damaged as error:  # named as the user knows it, not by its temporary name
             raise Damaged(error.what, f"{member.filename} in {archive}", error.remedy) from error

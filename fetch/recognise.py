@@ -1,4 +1,4 @@
-"""What a file is by its name and folders, and where it belongs."""
+"""Recognise a file by its name and folders, and say where it belongs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fetch.checks import (
     require_row_index,
     require_statistics,
 )
-from fetch.places import (
+from fetch.layout import (
     KAGGLE_COLUMNS,
     OLD_WEIGHTS,
     ROW_INDEX,
     STATISTICS,
     Checkpoint,
-    Places,
+    FetchLayout,
     checkpoints,
 )
 from fetch.publishing import Check
-from fetch.steps import month_of, require_step
+from fetch.steps import month_of_step, require_step
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
 
@@ -33,65 +33,68 @@ from leapkit.core.errors import KitError
 class Claim:
     """What a file says it is.
 
-    target   where it is put
-    counts   every place where the kit would find it, `target` among them
-    check    raises where the content is not what the name says
+    target    where it is put
+    accepted  every path where the kit would read it, `target` among them
+    check     raises KitError unless the content is what the name says
     """
 
     target: Path
-    counts: Tuple[Path, ...]
+    accepted: Tuple[Path, ...]
     check: Check
 
     @property
-    def found(self) -> Optional[Path]:
-        return next((path for path in self.counts if path.exists()), None)
+    def existing(self) -> Optional[Path]:
+        """The first accepted path that exists, else None."""
+        return next((path for path in self.accepted if path.exists()), None)
 
 
 class Recogniser:
-    """Knows the names of everything that `make fetch` can fetch."""
+    """Knows the names of all files that `make fetch` can fetch."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, layout: FetchLayout) -> None:
+        self._layout = layout
         self._checkpoints: Dict[str, Checkpoint] = {
             stem + ".pt": checkpoint for checkpoint in checkpoints() for stem in checkpoint.stems
         }
         self._digests = {digest: key for key, (_, digest) in STATISTICS.items()}
 
-    def claim(self, parts: Sequence[str], digest: Callable[[], str]) -> Optional[Claim]:
-        """The claim of a file, None for one that the kit has no use for.
+    def claim(self, path_parts: Sequence[str], digest: Callable[[], str]) -> Optional[Claim]:
+        """Return the claim of a file, None for one that the kit does not use.
 
-        parts   its folders and its name
-        digest  its sha256, asked for only where names do not tell
+        path_parts  its folders and its name
+        digest      returns its sha256, called only if names are not enough
         """
-        name, places = parts[-1], self._places
-        month = month_of(name)
+        name = path_parts[-1]
+        layout = self._layout
+        month = month_of_step(name)
         if month:
-            return _claim(places.raw.steps / month / name, partial(_step, name=name))
+            return _claim(layout.raw.steps / month / name, partial(_step, name=name))
         if name in KAGGLE_COLUMNS:
-            return _claim(places.kaggle(name), partial(require_csv, columns=KAGGLE_COLUMNS[name]))
+            return _claim(layout.kaggle(name), partial(require_csv, columns=KAGGLE_COLUMNS[name]))
         if name in self._checkpoints:
             return self.checkpoint(self._checkpoints[name])
         if name == ROW_INDEX:
-            return _claim(places.row_index, require_row_index)
+            return _claim(layout.row_index, require_row_index)
         if name == OLD_WEIGHTS:
-            return _claim(places.statistics("adam", name), partial(require_csv, columns=TARGETS))
+            return _claim(layout.statistics("adam", name), partial(require_csv, columns=TARGETS))
         if name in ("mean.json", "std.json"):
-            family = self._family(parts, digest)
-            return _claim(places.statistics(family, name), require_statistics) if family else None
+            family = self._family(path_parts, digest)
+            return _claim(layout.statistics(family, name), require_statistics) if family else None
         return None
 
     def checkpoint(self, checkpoint: Checkpoint) -> Claim:
-        candidates = checkpoint.candidates(self._places.weights[checkpoint.row.member])
+        """Return the claim of a checkpoint."""
+        candidates = checkpoint.candidates(self._layout.weights[checkpoint.experiment.member])
         return Claim(
             candidates[0], tuple(candidates), partial(require_checkpoint, checkpoint=checkpoint)
         )
 
-    def _family(self, parts: Sequence[str], digest: Callable[[], str]) -> str:
-        """adam or fdzm: by the content, which is known, else by the nearest folder that is called so."""
-        known = self._digests.get(digest())
-        if known:
-            return known[0]
-        for folder in reversed(parts[:-1]):
+    def _family(self, path_parts: Sequence[str], digest: Callable[[], str]) -> str:
+        """Return "adam" or "fdzm" by the published content, else by the nearest folder, else ""."""
+        published = self._digests.get(digest())
+        if published:
+            return published[0]
+        for folder in reversed(path_parts[:-1]):
             for family in ("adam", "fdzm"):
                 if folder.lower().startswith(family):
                     return family

@@ -1,4 +1,4 @@
-"""ClimSim's step files: which ones a month has, and which of them lie there whole."""
+"""ClimSim's step files: which ones a month has, and which of them exist and are whole."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _REMEDY = "fetch this file again"
 _OF_ITS_KIND = {"mli": "pbuf_SOLIN", "mlo": "cam_out_NETSW"}
 
 
-def names_of(month: str) -> Iterator[str]:
-    """The names of all files of a month, the two of a step one after the other."""
+def step_names(month: str) -> Iterator[str]:
+    """Yield the names of all files of a month in order: mli, then mlo of each step."""
     for day in range(1, steps_of(month) // 72 + 1):
         for seconds in range(0, 86400, 1200):
             for kind in ("mli", "mlo"):
-                yield "E3SM-MMF.%s.%s-%02d-%05d.nc" % (kind, month, day, seconds)
+                yield f"E3SM-MMF.{kind}.{month}-{day:02d}-{seconds:05d}.nc"
 
 
-def month_of(name: str) -> Optional[str]:
-    """The month that a step file belongs to by its name; None where the name is no step of the calendar."""
+def month_of_step(name: str) -> Optional[str]:
+    """Return the month of a step file by its name, None if the name is not a step."""
     found = parse_name(name)
     return found.stamp[:7] if found else None
 
 
 def require_step(path: Path, name: str) -> None:
-    """Raises KitError unless the file is whole and holds the kind and the instant that `name` says."""
+    """Raise KitError unless the file is whole and holds the kind and instant of its name."""
     parsed = parse_name(name)
     assert parsed is not None
     kind, stamp = parsed
@@ -50,24 +50,25 @@ def require_step(path: Path, name: str) -> None:
 
 
 @dataclass
-class Month:
-    """What lies in a month's folder.
+class MonthSurvey:
+    """The contents of a month's folder.
 
-    whole       names of files as long as a header says: their own, or that of another file of their kind
-    damaged     name -> why not
-    odd         names that are no step of this month
-    unfinished  parts of files that are being fetched
+    whole       names of files that have the size of a whole one, by their own header or that of
+                another file of their kind
+    damaged     name -> what is wrong
+    unexpected  names that are not steps of this month
+    unfinished  number of files that are being fetched
     """
 
     name: str
     whole: Set[str] = field(default_factory=set)
     damaged: Dict[str, str] = field(default_factory=dict)
-    odd: List[str] = field(default_factory=list)
+    unexpected: List[str] = field(default_factory=list)
     unfinished: int = 0
 
     @property
     def pairs(self) -> int:
-        """Steps whose two files are whole."""
+        """The number of steps of which both files are whole."""
         return sum(
             name.replace(".mli.", ".mlo.") in self.whole for name in self.whole if ".mli." in name
         )
@@ -77,47 +78,54 @@ class Month:
         return len(self.whole) == 2 * steps_of(self.name)
 
     def missing(self) -> List[str]:
+        """Return the names of the month that are neither whole nor damaged, in order."""
         return [
             name
-            for name in names_of(self.name)
+            for name in step_names(self.name)
             if name not in self.whole and name not in self.damaged
         ]
 
 
-class Survey:
-    """Looks at months. Reads one header per kind and size: 400,000 files cost a look at each one's length."""
+class StepSurvey:
+    """Surveys months.
+
+    It reads one header per kind and size; of 400,000 files it only looks at the sizes.
+    """
 
     def __init__(self) -> None:
-        self._sizes: Set[Tuple[str, int]] = set()  # (kind, length of a whole file), as headers said
+        # (kind, size of a whole file by its header)
+        self._whole_sizes: Set[Tuple[str, int]] = set()
 
-    def of(self, root: Path, month: str) -> Month:
-        found = Month(month)
+    def month(self, root: Path, month: str) -> MonthSurvey:
+        """Return what root/<month> holds; the folder need not exist."""
+        survey = MonthSurvey(month)
         folder = root / month
         if not folder.is_dir():
-            return found
+            return survey
         with explain_os_errors(folder):
             entries = sorted(
                 (entry.name, entry.stat().st_size) for entry in os.scandir(str(folder))
             )
         for name, size in entries:
             if name.startswith(TEMPORARY):
-                found.unfinished += 1
-            elif month_of(name) != month:
-                found.odd.append(name)
+                survey.unfinished += 1
+            elif month_of_step(name) != month:
+                survey.unexpected.append(name)
             else:
                 problem = self._problem(folder / name, size)
                 if problem:
-                    found.damaged[name] = problem
+                    survey.damaged[name] = problem
                 else:
-                    found.whole.add(name)
-        return found
+                    survey.whole.add(name)
+        return survey
 
     def _problem(self, path: Path, size: int) -> str:
+        """Return what is wrong with a file, "" if it is whole."""
         kind = path.name[9:12]
-        if (kind, size) not in self._sizes:
+        if (kind, size) not in self._whole_sizes:
             try:
                 require_step(path, path.name)
             except KitError as error:
                 return error.what
-            self._sizes.add((kind, size))
+            self._whole_sizes.add((kind, size))
         return ""

@@ -1,14 +1,14 @@
-"""The team's statistics from their public repository at one commit, each compared with its known sha256."""
+"""The team's statistics from one commit of their public repository, compared with known sha256."""
 
 from __future__ import annotations
 
 import requests
 
 from fetch.checks import require_sha256
-from fetch.network import ends_all, explained, patiently
-from fetch.outcome import Outcome, say
-from fetch.places import COMMIT, STATISTICS, Places
-from fetch.publishing import length, part_of, publish
+from fetch.layout import COMMIT, STATISTICS, FetchLayout
+from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
+from fetch.outcome import Outcome, log
+from fetch.publishing import file_size, partial_file, publish
 from leapkit.core.errors import KitError
 from leapkit.core.files import require_free, sha256
 
@@ -16,47 +16,43 @@ REPOSITORY = "ChunhanLi/2nd-kaggle-LEAP"
 BY_HAND = f"download it from https://github.com/{REPOSITORY}/tree/{COMMIT} into the drop folder"
 ANSWERS = {
     404: (
-        "the team's repository does not have it any more",
-        "find a copy of it and put it into the drop folder",
+        "the team's repository no longer has it",
+        "find a copy and put it into the drop folder",
     )
 }
 
 
-def fetch(places: Places, outcome: Outcome) -> None:
-    """Fetches those that are not there; one that fails does not keep the others from coming."""
+def fetch(layout: FetchLayout, outcome: Outcome) -> None:
+    """Fetch the missing files. One that fails does not stop the others."""
     for (family, name), (path, digest) in STATISTICS.items():
-        target = places.statistics(family, name)
+        target = layout.statistics(family, name)
         try:
             if target.exists():
-                published = sha256(target) == digest
-                say(
-                    "{} is there{}".format(
-                        target,
-                        "" if published else ", and is not the published one: it is left alone",
-                    )
-                )
+                is_published = sha256(target) == digest
+                note = "" if is_published else " and is not the published one: it stays unchanged"
+                log(f"{target} exists{note}")
             else:
-                _one(places, family, name, path, digest)
+                _fetch_file(layout, family, name, path, digest)
         except KitError as error:
             outcome.refuse(error)
-            if ends_all(error):
+            if is_fatal_for_server(error):
                 return
 
 
-def _one(places: Places, family: str, name: str, path: str, digest: str) -> None:
-    target = places.statistics(family, name)
+def _fetch_file(layout: FetchLayout, family: str, name: str, path: str, digest: str) -> None:
+    target = layout.statistics(family, name)
     require_free(target, 1 << 17, name)
-    part = part_of(target)
+    partial = partial_file(target)
 
     def transfer() -> None:
         with requests.get(
             f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}/{path}", timeout=60
         ) as answer:
             answer.raise_for_status()
-            part.write_bytes(answer.content)
+            partial.write_bytes(answer.content)
 
-    with explained(path, BY_HAND, ANSWERS):
-        patiently(transfer, lambda: 0)
-    require_sha256(part, digest)
-    publish(part, target)
-    say("%s: there, %d bytes" % (target, length(target)))
+    with explain_network_errors(path, BY_HAND, ANSWERS):
+        retry_while_progressing(transfer, lambda: 0)
+    require_sha256(partial, digest)
+    publish(partial, target)
+    log(f"{target}: fetched, {file_size(target)} bytes")

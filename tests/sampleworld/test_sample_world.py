@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from leapkit.sampleworld import shortwave as sw
+from leapkit.sampleworld.air import Air, Layers
 from leapkit.sampleworld.condensation import adjust
 from leapkit.sampleworld.constants import CP_DRY, GRAVITY, LATENT_ICE, LATENT_VAPOUR
 from leapkit.sampleworld.convection import convect
@@ -26,7 +27,7 @@ from leapkit.sampleworld.physics import step
 from leapkit.sampleworld.precipitation import precipitate
 from leapkit.sampleworld.radiation import absorber_paths, heating, longwave
 from leapkit.sampleworld.state import make_state
-from leapkit.sampleworld.thermo import heights, moist_enthalpy
+from leapkit.sampleworld.thermo import heights
 from leapkit.sampleworld.write import write_steps
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "climsim_low-res_sample" / "train"
@@ -59,25 +60,28 @@ def tendency(before, after, name: str) -> np.ndarray:
     return (getattr(after, name) - getattr(before, name)) / 1200  # (60, C)
 
 
-def moist_column(state) -> dict[str, np.ndarray]:
-    """Levels 12..59 of a state as the moist processes take them."""
+def moist_column(state) -> tuple[Air, Layers]:
+    """Levels 12..59 of a state as the moist processes read them."""
     z, thickness = heights(state.t, state.q0001, interface_pressure(LEVELS, state.ps))
-    whole = {
-        "t": state.t,
-        "vapour": state.q0001,
-        "liquid": state.q0002,
-        "ice": state.q0003,
-        "u": state.u,
-        "v": state.v,
-        "p": state.pmid,
-        "z": z,
-        "thickness": thickness,
-        "mass": layer_mass(LEVELS, state.ps, GRAVITY),
-    }
-    return {name: values[12:] for name, values in whole.items()}
+    layers = (state.pmid, z, thickness, layer_mass(LEVELS, state.ps, GRAVITY))
+    air = (state.t, state.q0001, state.q0002, state.q0003, state.u, state.v)
+    return Air(*(values[12:] for values in air)), Layers(*(values[12:] for values in layers))
 
 
-# --- files -----------------------------------------------------------------------------------------------
+def moist_enthalpy(t, q, ice, mass) -> np.ndarray:
+    """Column sum of cp T + Lv q - Lf q_ice in J/m2, (C,); only fluxes and fall-out change it."""
+    return (mass * (CP_DRY * t + LATENT_VAPOUR * q - LATENT_ICE * ice)).sum(axis=0)
+
+
+def enthalpy_of(air: Air, mass: np.ndarray) -> np.ndarray:
+    return moist_enthalpy(air.t, air.vapour, air.ice, mass)
+
+
+def water_of(air: Air) -> np.ndarray:
+    return air.vapour + air.liquid + air.ice
+
+
+# files
 
 
 def digest(path: Path) -> str:
@@ -161,7 +165,7 @@ def test_grid_covers_the_sphere_and_levels_fill_the_column():
     assert (np.diff(pint, axis=0) > 0).all() and np.allclose(pint[-1], [7.0e4, 1.04e5])
 
 
-# --- relations of the real data --------------------------------------------------------------------------
+# relations of the real data
 
 
 def test_water_is_never_negative_and_all_is_finite(steps):
@@ -216,7 +220,7 @@ def test_seasons_and_days():
     assert (noon.solin[greenwich & (np.abs(grid.lat) < 20)] > 0).mean() > 0.9
 
 
-# --- physics ---------------------------------------------------------------------------------------------
+# physics
 
 
 def test_no_sun_no_shortwave(steps):
@@ -244,9 +248,7 @@ def test_net_shortwave_is_what_the_albedos_leave(steps):
 def test_radiative_heating_is_the_flux_difference(steps):
     for state, after in steps:
         mass = layer_mass(LEVELS, state.ps, GRAVITY)
-        paths = absorber_paths(
-            mass, state.q0001, state.q0002, state.q0003, state.ozone, state.ch4, state.n2o
-        )
+        paths = absorber_paths(state, mass)
         sun, _ = sw.shortwave(state, paths)
         earth, down = longwave(state.t, paths, state.pmid, state.lwup)
         for net in (sun, earth):
@@ -269,40 +271,38 @@ def test_scattering_alone_loses_no_light(steps, monkeypatch):
         monkeypatch.setattr(sw, absorber, (0.0,) * 4)
     state, _ = steps[1]
     mass = layer_mass(LEVELS, state.ps, GRAVITY)
-    paths = absorber_paths(
-        mass, state.q0001, state.q0002, state.q0003, state.ozone, state.ch4, state.n2o
-    )
+    paths = absorber_paths(state, mass)
     net, _ = sw.shortwave(state, paths)
     assert net[0].max() > 300.0 and np.allclose(net, net[0], rtol=1e-11, atol=1e-9)
 
 
 def test_condensation_keeps_moist_enthalpy_and_water(steps):
     for state, _ in steps:
-        c = moist_column(state)
-        t, q, liquid, ice = adjust(c["t"], 1.1 * c["vapour"], c["liquid"], c["ice"], c["p"], 16)
-        before = moist_enthalpy(c["t"], 1.1 * c["vapour"], c["ice"], c["mass"])
-        assert np.allclose(moist_enthalpy(t, q, ice, c["mass"]), before, rtol=BUDGET, atol=0.0)
-        water = 1.1 * c["vapour"] + c["liquid"] + c["ice"]
-        assert np.allclose(q + liquid + ice, water, rtol=1e-13, atol=0.0)
-        assert np.abs(t - c["t"]).max() > 0.5, "the test must see real condensation"
+        air, layers = moist_column(state)
+        before = replace(air, vapour=1.1 * air.vapour)
+        after = adjust(before, layers.p, 16)
+        assert np.allclose(
+            enthalpy_of(after, layers.mass), enthalpy_of(before, layers.mass), rtol=BUDGET, atol=0.0
+        )
+        assert np.allclose(water_of(after), water_of(before), rtol=1e-13, atol=0.0)
+        assert np.abs(after.t - before.t).max() > 0.5, "the test must see real condensation"
 
 
 def test_convection_keeps_moist_enthalpy_and_water(steps):
     active = 0
     for state, _ in steps:
-        c = moist_column(state)
-        c.pop("thickness")
-        mass = c["mass"]
-        done = convect(first_liquid=16, **c)
-        before = moist_enthalpy(c["t"], c["vapour"], c["ice"], mass)
+        before, layers = moist_column(state)
+        mass = layers.mass
+        done = convect(before, layers, 16)
+        after = done.air
         assert np.allclose(
-            moist_enthalpy(done.t, done.vapour, done.ice, mass), before, rtol=BUDGET, atol=0.0
+            enthalpy_of(after, mass), enthalpy_of(before, mass), rtol=BUDGET, atol=0.0
         )
-        water = (mass * (c["vapour"] + c["liquid"] + c["ice"])).sum(axis=0)
-        left = (mass * (done.vapour + done.liquid + done.ice) + 1200 * done.rain).sum(axis=0)
+        water = (mass * water_of(before)).sum(axis=0)
+        left = (mass * water_of(after) + 1200 * done.rain).sum(axis=0)
         assert np.allclose(left, water, rtol=BUDGET, atol=0.0)
         assert np.allclose(
-            (mass * done.u).sum(axis=0), (mass * c["u"]).sum(axis=0), rtol=1e-9, atol=1e-6
+            (mass * after.u).sum(axis=0), (mass * before.u).sum(axis=0), rtol=1e-9, atol=1e-6
         )
         active += (done.rain.sum(axis=0) > 0).sum()
     assert 10 < active < 0.9 * 384 * len(steps), "some columns convect, others do not"
@@ -310,19 +310,14 @@ def test_convection_keeps_moist_enthalpy_and_water(steps):
 
 def test_precipitation_keeps_moist_enthalpy_and_water(steps):
     for state, _ in steps:
-        c = moist_column(state)
-        c.pop("z"), c.pop("u"), c.pop("v")
-        mass = c["mass"]
+        air, layers = moist_column(state)
+        mass = layers.mass
         rain_in = np.full_like(mass, 1.0e-6)  # kg/m2/s per layer, as from convection
-        done = precipitate(convective=rain_in, **c)
-        before = moist_enthalpy(c["t"], c["vapour"], c["ice"], mass) + LATENT_ICE * 1200 * done.snow
-        assert np.allclose(
-            moist_enthalpy(done.t, done.vapour, done.ice, mass), before, rtol=BUDGET, atol=0.0
-        )
-        water = (mass * (c["vapour"] + c["liquid"] + c["ice"]) + 1200 * rain_in).sum(axis=0)
-        left = (mass * (done.vapour + done.liquid + done.ice)).sum(axis=0) + 1200 * (
-            done.rain + done.snow
-        )
+        done = precipitate(air, layers, rain_in)
+        before = enthalpy_of(air, mass) + LATENT_ICE * 1200 * done.snow
+        assert np.allclose(enthalpy_of(done.air, mass), before, rtol=BUDGET, atol=0.0)
+        water = (mass * water_of(air) + 1200 * rain_in).sum(axis=0)
+        left = (mass * water_of(done.air)).sum(axis=0) + 1200 * (done.rain + done.snow)
         assert np.allclose(left, water, rtol=BUDGET, atol=0.0)
 
 
@@ -331,9 +326,7 @@ def test_the_whole_step_closes_its_budgets(steps):
         mass = layer_mass(LEVELS, state.ps, GRAVITY)
         usual = state.lhflx > -5.0  # strong dew may be limited
         assert usual.mean() > 0.8
-        paths = absorber_paths(
-            mass, state.q0001, state.q0002, state.q0003, state.ozone, state.ch4, state.n2o
-        )
+        paths = absorber_paths(state, mass)
         net = sw.shortwave(state, paths)[0] + longwave(state.t, paths, state.pmid, state.lwup)[0]
         gain = (
             net[0] - net[-1] + state.shflx + state.lhflx + LATENT_ICE * 1000 * after.precsc

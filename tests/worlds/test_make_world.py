@@ -1,4 +1,4 @@
-"""The split maker's worlds are Kaggle's files to the bit, keep the truth apart, and are whole or absent."""
+"""A world of `make split` has Kaggle's files to the bit and a truth apart; whole or absent."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_truth(path: Path) -> Tuple[List[str], np.ndarray]:
 def real_world(
     real_steps: Path, published: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Tuple[Path, Path]:
-    """(steps, world): a world made by the command line from a few real steps, with the published statistics."""
+    """(steps, world): made by the command line from a few real steps and published statistics."""
     steps, to = tmp_path_factory.mktemp("real") / "steps", tmp_path_factory.mktemp("made") / "world"
     for month, count in MONTHS.items():
         (steps / month).mkdir(parents=True)
@@ -109,7 +109,8 @@ def world(request: pytest.FixtureRequest) -> Tuple[RawData, List[StepPair], int]
     """(world, pairs of the test months, stride of train.csv)."""
     if request.param == "tiny":
         root = request.getfixturevalue("tiny_world")
-        # conftest makes the test steps elsewhere and does not keep them below the world: make them again
+        # conftest makes the test steps elsewhere and does not keep them below the world: make them
+        # again
         from leapkit.sampleworld.steptime import StepTime
         from leapkit.sampleworld.write import write_steps
 
@@ -125,7 +126,7 @@ def world(request: pytest.FixtureRequest) -> Tuple[RawData, List[StepPair], int]
     return RawData(root), list_pairs(steps, ["0008-08"]), 3
 
 
-# --- the files are Kaggle's ------------------------------------------------------------------------------------------
+# the files are Kaggle's
 
 
 def test_test_csv_and_the_withheld_truth_are_the_step_files_bit_for_bit(world: tuple) -> None:
@@ -146,14 +147,14 @@ def test_the_withheld_truth_s_linear_columns_are_the_formula_of_test_csv(world: 
 def test_ids_are_a_permutation_and_not_in_order(world: tuple) -> None:
     ids = kaggle_csv.read_ids(world[0].sample_submission)
     assert sorted(int(name[len("test_") :]) for name in ids) == list(range(len(ids)))
-    assert ids != ["test_%d" % k for k in range(len(ids))]
+    assert ids != [f"test_{k}" for k in range(len(ids))]
 
 
 def test_train_csv_is_every_nth_training_step_with_ids_in_order(world: tuple) -> None:
     raw, _, stride = world
     x, y = rows_of(raw.training_pairs()[::stride])
     ids, found = read_csv(raw.root / "kaggle-data" / "train.csv", INPUTS + TARGETS)
-    assert ids == ["train_%d" % k for k in range(len(x))]
+    assert ids == [f"train_{k}" for k in range(len(x))]
     assert (bits(found) == bits(np.concatenate([x, y], axis=1))).all()
 
 
@@ -303,7 +304,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_ids(
     assert ids[0] != ids[1] and sorted(ids[0]) == sorted(ids[1])
 
 
-# --- months and splits -----------------------------------------------------------------------------------------------
+# months and splits
 
 
 @pytest.mark.parametrize(
@@ -414,7 +415,7 @@ def test_a_split_reads_back_and_a_damaged_one_is_refused(tmp_path: Path) -> None
             read_split(tmp_path / "split.json")
 
 
-# --- whole or absent -------------------------------------------------------------------------------------------------
+# whole or absent
 
 
 def command(steps: Path, to: Path, **options: str) -> List[str]:
@@ -482,7 +483,8 @@ def test_a_killed_split_leaves_nothing_under_the_final_name_and_the_next_one_suc
     steps: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv.pop(1))\nfrom leapkit.worlds import make_world as split\n"
+        "import os, sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from leapkit.worlds import make_world as split\n"
         "split.write_scaling = lambda *_: os.kill(os.getpid(), 9)\nsplit.main(sys.argv[1:])"
     )
     shared = str(Path(leapkit.__file__).parent.parent)
@@ -532,7 +534,7 @@ def test_statistics_are_found_as_the_team_lays_them_out(published: Path, tmp_pat
         PublishedScaling.find(tmp_path)
 
 
-# --- inference_set.prepare ------------------------------------------------------------------------------------------------
+# inference_set.prepare
 
 
 @pytest.fixture
@@ -662,7 +664,7 @@ def test_a_full_disk_while_preparing_is_one_sentence_and_leaves_nothing(
     ) == []
 
 
-# --- judge_world -----------------------------------------------------------------------------------------------------
+# judge_world
 
 INPUTS_OF_TINY = {"made for": "tests"}
 

@@ -1,4 +1,4 @@
-"""One array of rows a month: the same bytes from processes here and from a Dask cluster; what is made stays made."""
+"""One array of rows per month: the same bytes from local processes and from a Dask cluster."""
 
 from __future__ import annotations
 

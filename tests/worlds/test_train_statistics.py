@@ -1,4 +1,4 @@
-"""Statistics of train.csv: the same bytes for any number of threads, any interruption, any order; nothing is lost."""
+"""Statistics of train.csv: the same bytes for any number of threads and any interruption."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.core.layout import RawData
-from leapkit.data import csv_stream, kaggle_csv, scaling
+from leapkit.data import csv_stream, kaggle_csv, ordered_map, scaling
 from leapkit.data.kaggle_csv import CsvWriter
 from leapkit.data.moments import Moments, moments_of
 from leapkit.data.scaling import ABLATED, FAMILIES, load_scaling
@@ -41,7 +41,7 @@ EPS = 2.0**-53  # largest relative error of one rounding
 
 def write_train(path: Path, values: np.ndarray) -> None:
     with CsvWriter(path, COLUMNS) as out:
-        out.write(["train_%d" % k for k in range(len(values))], values)
+        out.write([f"train_{k}" for k in range(len(values))], values)
 
 
 def write_weights(path: Path, weight: np.ndarray) -> None:
@@ -50,7 +50,7 @@ def write_weights(path: Path, weight: np.ndarray) -> None:
 
 
 def values_of(rows: int, seed: int = 0) -> np.ndarray:
-    """(rows, 924): means and spreads of all sizes that train.csv holds, a constant column, dead ones."""
+    """(rows, 924): means and spreads of all sizes in train.csv, a constant and dead variables."""
     draw = np.random.RandomState(seed)
     values = draw.randn(rows, 924) * 10.0 ** draw.randint(-30, 6, 924) + draw.randn(
         924
@@ -127,7 +127,7 @@ WHOLE = sorted(
 )
 
 
-# --- the numbers -----------------------------------------------------------------------------------------------------
+# the numbers
 
 
 def test_the_statistics_of_a_split_s_train_csv_are_those_of_the_split_maker_byte_for_byte(
@@ -146,9 +146,10 @@ def test_the_statistics_of_a_split_s_train_csv_are_those_of_the_split_maker_byte
 def test_the_statistics_are_correct_to_rounding(
     raw: RawData, monkeypatch: pytest.MonkeyPatch, part: int, first_rows: Optional[int]
 ) -> None:
-    # Against correctly rounded sums (math.fsum). With K merges of parts of P rows of n in all: a mean takes P - 1
-    # additions, a division, and three roundings per merge, each relative to the largest value; m2 is a sum of squares,
-    # as long, of deviations that are good to (P + 3 K) eps of the largest value.
+    # Against correctly rounded sums (math.fsum). With K merges of parts of P rows of n in all: a
+    # mean takes P - 1 additions, a division, and three roundings per merge, each relative to the
+    # largest value; m2 is a sum of squares, as long, of deviations that are good to (P + 3 K) eps
+    # of the largest value.
     small_parts(monkeypatch, part, first_rows)
     run(raw)
     values, weight = values_of(61), np.concatenate([np.ones(556), weights_of()])
@@ -218,7 +219,7 @@ def test_fdzm_s_rows_are_fifteen_whole_chunks_of_the_team_s_and_whole_parts() ->
         replace(FAMILIES["fdzm"], first_rows=scaling.CHUNK_ROWS + 1)
 
 
-# --- the grid --------------------------------------------------------------------------------------------------------
+# the grid
 
 
 def bits(moments: Moments) -> List[Any]:
@@ -253,7 +254,8 @@ def test_moments_on_the_grid_are_the_same_bits_however_the_rows_arrive(
 @given(cuts=st.lists(st.integers(1, 60), max_size=12, unique=True))
 @settings(max_examples=50, **FUZZ)
 def test_moments_of_any_parts_equal_the_grid_s_to_rounding(cuts: List[int]) -> None:
-    # Each of at most 61 merges rounds the mean three times, m2 four times, and deviations by eps of the largest value.
+    # Each of at most 61 merges rounds the mean three times, m2 four times, and deviations by eps of
+    # the largest value.
     values = values_of(61)
     grid, other = on_the_grid([values]).families["adam"], TrainMoments().families["adam"]
     for block in np.split(values, sorted(cuts)):
@@ -273,7 +275,7 @@ def test_an_interrupted_merge_leaves_what_was_there() -> None:
     assert bits(first.families["adam"]) == before != bits(second.families["adam"])
 
 
-# --- any number of threads, any interruption, any order --------------------------------------------------------------
+# any number of threads, any interruption, any order
 
 
 class Killed(BaseException):
@@ -281,7 +283,7 @@ class Killed(BaseException):
 
 
 def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseException) -> None:
-    original = csv_stream.ordered_map
+    original = ordered_map.ordered_map
 
     def in_order(*arguments: Any) -> Iterator[Any]:
         for k, part in enumerate(original(*arguments)):
@@ -289,7 +291,7 @@ def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseExcepti
                 raise how
             yield part
 
-    monkeypatch.setattr(csv_stream, "ordered_map", in_order)
+    monkeypatch.setattr(ordered_map, "ordered_map", in_order)
 
 
 def delayed(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
@@ -436,13 +438,13 @@ def test_another_python_numpy_and_pyarrow_give_the_same_bytes(
 
 
 def test_two_at_a_time_do_not_meet(raw: RawData) -> None:
-    with train_statistics.alone(raw.root / "statistics"):
-        with refused(raw.root / "statistics", "at work here already"):
+    with train_statistics.exclusive(raw.root / "statistics"):
+        with refused(raw.root / "statistics", "already running here"):
             run(raw)
     run(raw)
 
 
-# --- the scratch file ------------------------------------------------------------------------------------------------
+# the scratch file
 
 
 def interrupted(raw: RawData, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -526,7 +528,7 @@ def test_a_damaged_scratch_file_costs_time_and_nothing_else(
     assert results(raw) == expected
 
 
-# --- what is there already -------------------------------------------------------------------------------------------
+# what is there already
 
 
 @pytest.mark.parametrize(
@@ -635,7 +637,7 @@ def test_a_run_killed_while_it_writes_its_results_is_taken_up_again(
     assert results(raw) == expected and left(raw) == WHOLE
 
 
-# --- refusals --------------------------------------------------------------------------------------------------------
+# refusals
 
 
 @pytest.mark.parametrize(
@@ -653,7 +655,7 @@ def test_a_run_killed_while_it_writes_its_results_is_taken_up_again(
         ),
         (
             ",".join(["train_40", "1e200"] + ["0"] * 923),
-            "rows 36 to 42, column state_t_0 hold a number whose square is none",
+            "rows 36 to 42, variable state_t_0 hold a number whose square is not finite",
         ),
     ],
 )

@@ -1,7 +1,8 @@
-"""python -m leapkit.sampleworld --to raw_data/sample: makes the built-in world, or says that it is there.
+"""Make the sample world, unless its receipt proves it (`make world`).
 
-A year of training months, the published validation months and seven test months, a few steps of each on the real
-grid; then the split maker turns the steps into Kaggle's files. The same seed gives the same bytes.
+It has a year of training months, the published validation months and seven test months: a few
+steps of each on the real grid, from which worlds.make_world writes Kaggle's files. The same seed
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -35,17 +36,21 @@ CSV_STRIDE = 4  # train.csv holds one step of each training month
 
 
 def times(months: Sequence[str], count: int, seed: int) -> List[StepTime]:
-    """`count` distinct steps of each month, drawn from (seed, month)."""
-    found: List[StepTime] = []
+    """Return `count` distinct steps of each month, drawn from (seed, month)."""
+    steps: List[StepTime] = []
     for month in months:
         year, number = int(month[:4]), int(month[5:])
         random = np.random.RandomState([seed, year, number])
         slots = sorted(random.choice(DAYS_IN_MONTH[number - 1] * 72, count, replace=False))
-        found += [StepTime(year, number, int(s) // 72 + 1, int(s) % 72 * 1200) for s in slots]
-    return found
+        steps += [StepTime(year, number, int(s) // 72 + 1, int(s) % 72 * 1200) for s in slots]
+    return steps
 
 
 def make(to: Path, seed: int) -> None:
+    """Make the world in a folder of another name, then rename it.
+
+    Raises KitError if `to` holds something else than a world.
+    """
     started = receipts.now()
     if (
         to.exists()
@@ -53,7 +58,7 @@ def make(to: Path, seed: int) -> None:
         and not (to.is_dir() and not any(to.iterdir()))
     ):
         raise KitError(
-            "holds something that is no sample world", to, "choose another folder with --to"
+            "holds something that is not a sample world", to, "choose another folder with --to"
         )
     partial = to.with_name(TEMPORARY + to.name)
     shutil.rmtree(str(partial), ignore_errors=True)
@@ -75,15 +80,16 @@ def make(to: Path, seed: int) -> None:
 
 
 def main(argv: List[str]) -> int:
+    """Make the world of --to if it is not proved."""
     parser = argparse.ArgumentParser(
-        prog="leapkit.sampleworld", description="Makes the built-in sample world."
+        prog="leapkit.sampleworld", description="Make the sample world."
     )
     parser.add_argument("--to", type=Path, default=Path("raw_data/sample"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
     verdict = judge_world(options.to, sample_inputs(options.seed))
     print(
-        "sample world {}: {}".format("is there" if verdict.done else "is made", verdict.reason),
+        f"sample world {'exists' if verdict.done else 'is made'}: {verdict.reason}",
         flush=True,
     )
     if not verdict.done:

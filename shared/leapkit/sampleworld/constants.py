@@ -1,14 +1,14 @@
-"""The numbers that several processes share, with units; each process states its own tuning at its head."""
+"""Constants that several processes share; each process has its own tuning at its top."""
 
 from __future__ import annotations
 
 LEVELS = 60
-COLUMNS = 384
+N_COLUMNS = 384
 TIME_STEP = 1200.0  # s
 DAY = 86400.0  # s
 DAYS_PER_YEAR = 365  # NO_LEAP calendar
 
-# Where the processes reach: above, the real model leaves these variables alone or has no liquid.
+# Upper limits of the processes: the real model does not change these variables above.
 TOP_MOIST_LEVEL = 12  # levels 0..11: tendencies of water and wind are exactly zero
 TOP_LIQUID_LEVEL = 28  # levels 12..27: no cloud liquid survives the step
 

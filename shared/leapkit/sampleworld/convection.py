@@ -1,4 +1,4 @@
-"""Deep and shallow convection: a smoothed Betts-Miller adjustment that keeps column moist enthalpy."""
+"""Deep and shallow convection: a smoothed Betts-Miller adjustment that keeps moist enthalpy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leapkit.sampleworld.air import Air, Layers
 from leapkit.sampleworld.constants import (
     CP_DRY,
     GAS_DRY,
@@ -24,35 +25,27 @@ TRIGGER = 60.0  # J/kg of CAPE
 FULL = 600.0  # J/kg of CAPE at which adjustment is at full pace
 INHIBITION = 25.0  # J/kg a parcel may climb
 DETRAIN = 0.20  # share of the rain that stays as cloud near the top
-CLOUD_LIMIT = (
-    0.08  # most cloud a step leaves in a layer, relative to saturation: cold air holds little
-)
-LID, LID_DEPTH = 1.0e4, 6.0e3  # Pa, no plume passes the first, and it weakens over the second below
+CLOUD_LIMIT = 0.08  # most cloud that a step leaves in a layer, relative to saturation
+LID = 1.0e4  # Pa, no plume passes it
+LID_DEPTH = 6.0e3  # Pa below the lid over which the plume weakens
 PARCEL_LAYERS = 4  # lowest layers that feed the parcel
 
 
 @dataclass(frozen=True)
 class Convected:
-    """After convection, (L, C): K, kg/kg, m/s; rain (L, C) in kg/m2/s that forms; pace (C,)."""
+    """The air after convection, and the rain that formed in each layer, (L, C) in kg/m2/s."""
 
-    t: np.ndarray
-    vapour: np.ndarray
-    liquid: np.ndarray
-    ice: np.ndarray
-    u: np.ndarray
-    v: np.ndarray
+    air: Air
     rain: np.ndarray
-    pace: np.ndarray
 
 
-def parcel_temperature(
-    t: np.ndarray, q: np.ndarray, p: np.ndarray, z: np.ndarray, mass: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Temperature in K and vapour in kg/kg of a parcel lifted from the lowest layers, (L, C).
+def parcel_temperature(air: Air, layers: Layers) -> tuple[np.ndarray, np.ndarray]:
+    """Return temperature in K and vapour in kg/kg, (L, C), of a parcel lifted from below.
 
-    It keeps cp T + g z + Lv q; Newton steps find T where it is saturated. The function is convex in T, so
-    they converge from anywhere.
+    It keeps cp T + g z + Lv q. Newton steps find T where it is saturated. The function is convex in
+    T, so they converge from any start.
     """
+    t, q, p, z, mass = air.t, air.vapour, layers.p, layers.z, layers.mass
     weight = mass[-PARCEL_LAYERS:] / mass[-PARCEL_LAYERS:].sum(axis=0)
     humid = (weight * q[-PARCEL_LAYERS:]).sum(axis=0)
     energy = (weight * (CP_DRY * t + GRAVITY * z + LATENT_VAPOUR * q)[-PARCEL_LAYERS:]).sum(axis=0)
@@ -70,14 +63,13 @@ def parcel_temperature(
 
 
 def _reach(buoyant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Layers below the level of neutral buoyancy (L, C), CAPE in J/kg (C,), work done so far (L, C).
+    """Return the layers below neutral buoyancy (L, C), CAPE in J/kg (C,), work so far (L, C).
 
-    buoyant: work in J/kg per layer, level 0 at the top.
+    buoyant  work in J/kg per layer, level 0 at the top
     """
     work = np.cumsum(buoyant[::-1], axis=0)
-    lost = (
-        np.maximum.accumulate(np.maximum(work, 0.0), axis=0) - work
-    )  # since the best level so far
+    # Work lost since the best level so far.
+    lost = np.maximum.accumulate(np.maximum(work, 0.0), axis=0) - work
     alive = np.maximum.accumulate(lost, axis=0) < INHIBITION
     gained = np.where(alive, work, 0.0)
     top = gained.argmax(axis=0)
@@ -86,34 +78,26 @@ def _reach(buoyant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (inside & (cape > TRIGGER))[::-1], cape, gained[::-1]
 
 
-def convect(
-    t: np.ndarray,
-    vapour: np.ndarray,
-    liquid: np.ndarray,
-    ice: np.ndarray,
-    u: np.ndarray,
-    v: np.ndarray,
-    p: np.ndarray,
-    z: np.ndarray,
-    mass: np.ndarray,
-    first_liquid: int,
-) -> Convected:
-    """One step of adjustment over L layers, of which those before `first_liquid` hold no liquid."""
-    parcel, moist = parcel_temperature(t, vapour, p, z, mass)
+def convect(air: Air, layers: Layers, first_liquid: int) -> Convected:
+    """Adjust L layers for one step; those before `first_liquid` hold no liquid."""
+    t, vapour, u, v = air.t, air.vapour, air.u, air.v
+    p, mass = layers.p, layers.mass
+    parcel, moist = parcel_temperature(air, layers)
     lnp = np.log(p)
     spacing = np.gradient(lnp, axis=0)
     virtual_gap = parcel * (1.0 + VIRTUAL * moist) - t * (1.0 + VIRTUAL * vapour)
     inside, cape, work = _reach(GAS_DRY * virtual_gap * spacing)
     pace = np.clip((cape - TRIGGER) / (FULL - TRIGGER), 0.0, 1.0)
-    # Most of the work is done below: the plume thins out over the last half of its CAPE.
+    # The plume thins out over the last half of its CAPE: most of the work is done below.
     plume = inside * np.clip(2.0 - 2.0 * work / np.maximum(cape, TRIGGER), 0.0, 1.0)  # (L, C)
     plume = plume * np.clip((p - LID) / LID_DEPTH, 0.0, 1.0)
     share = TIME_STEP / RELAX * pace * plume
     reference = np.minimum(REFERENCE_HUMIDITY * saturation(parcel, p)[0], 2.0 * vapour)
-    dq, dt = share * (reference - vapour), share * (parcel - t)
+    dq = share * (reference - vapour)
+    dt = share * (parcel - t)
     drying = -(mass * np.minimum(dq, 0.0)).sum(axis=0)
     wetting = (mass * np.maximum(dq, 0.0)).sum(axis=0)
-    # Where the reference would add water, shallow convection only moves it: drying pays for wetting, no rain.
+    # If the reference would add water, shallow convection only moves it: drying pays for wetting.
     rained = np.maximum(drying - wetting, 0.0)  # kg/m2
     keep = np.minimum(1.0, drying / np.maximum(wetting, 1.0e-30))
     dq = np.where(dq > 0.0, dq * keep, dq)
@@ -124,20 +108,22 @@ def convect(
     total = (mass * near_top).sum(axis=0)
     spread = near_top / np.where(total > 0.0, total, 1.0)  # per kg/m2
     cloud = np.minimum(DETRAIN * rained * spread, CLOUD_LIMIT * saturation(t, p)[0])
-    kept = (mass * cloud).sum(axis=0)  # kg/m2
+    detrained = (mass * cloud).sum(axis=0)  # kg/m2
     frozen = ice_fraction(t)
     frozen[:first_liquid] = 1.0
-    new_ice, new_liquid = cloud * frozen, cloud * (1.0 - frozen)
+    new_ice = cloud * frozen
+    new_liquid = cloud * (1.0 - frozen)
     dt = dt + LATENT_ICE / CP_DRY * new_ice
     blend = TIME_STEP / MOMENTUM_RELAX * pace * plume
     mean_u, mean_v = ((shape * wind).sum(axis=0) for wind in (u, v))
     return Convected(
-        t=t + dt,
-        vapour=vapour + dq,
-        liquid=liquid + new_liquid,
-        ice=ice + new_ice,
-        u=u + blend * (mean_u - u),
-        v=v + blend * (mean_v - v),
-        rain=shape * (rained - kept) / TIME_STEP,
-        pace=pace,
+        air=Air(
+            t=t + dt,
+            vapour=vapour + dq,
+            liquid=air.liquid + new_liquid,
+            ice=air.ice + new_ice,
+            u=u + blend * (mean_u - u),
+            v=v + blend * (mean_v - v),
+        ),
+        rain=shape * (rained - detrained) / TIME_STEP,
     )

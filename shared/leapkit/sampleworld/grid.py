@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leapkit.sampleworld.constants import COLUMNS, LEVELS, REFERENCE_PRESSURE
+from leapkit.sampleworld.constants import LEVELS, N_COLUMNS, REFERENCE_PRESSURE
 from leapkit.sampleworld.steptime import StepTime
 
 __all__ = [
@@ -22,8 +22,11 @@ __all__ = [
 
 ELEMENTS_PER_EDGE = 4  # ne4
 CELLS_PER_ELEMENT = 2  # pg2
-# ln(p/p0) of an interface = -(LINEAR x + SQUARE x^2 + QUARTIC x^4), x = 1 at the top and 0 at the surface.
-LINEAR, SQUARE, QUARTIC = 0.6, 1.0, 8.2
+# ln(p/p0) of an interface = -(LINEAR x + SQUARE x^2 + QUARTIC x^4), x = 1 at the top and 0 at the
+# surface.
+LINEAR = 0.6
+SQUARE = 1.0
+QUARTIC = 8.2
 PURE_PRESSURE_ABOVE = 0.18  # p/p0 above which levels no longer follow the surface
 
 
@@ -48,12 +51,16 @@ class HybridLevels:
 
 
 def _solid_angle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Solid angle in sr of the face rectangle from its centre to (x, y)."""
-    return np.arctan2(x * y, np.sqrt(1.0 + x * x + y * y))
+    """Return the solid angle in sr of the face rectangle from its centre to (x, y)."""
+    angle: np.ndarray = np.arctan2(x * y, np.sqrt(1.0 + x * x + y * y))
+    return angle
 
 
 def _face_to_sphere(face: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Unit vectors (3, n) of points (x, y) on a face of the cube: four round the equator, then the poles."""
+    """Return unit vectors (3, n) of points (x, y) on a face of the cube.
+
+    Faces 0 to 3 lie on the equator, 4 and 5 at the poles.
+    """
     one = np.ones_like(x)
     corner = {
         0: (one, x, y),
@@ -64,17 +71,18 @@ def _face_to_sphere(face: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         5: (-y, x, one),
     }[face]
     vector = np.stack(corner)
-    return vector / np.sqrt((vector * vector).sum(axis=0))
+    unit: np.ndarray = vector / np.sqrt((vector * vector).sum(axis=0))
+    return unit
 
 
-def cubed_sphere(columns: int = COLUMNS) -> Grid:
-    """An evenly spread choice of `columns` of the 6 x 8 x 8 equiangular cells (all of them for 384).
+def cubed_sphere(columns: int = N_COLUMNS) -> Grid:
+    """Return an even choice of `columns` of the 6 x 8 x 8 equiangular cells (384: all of them).
 
-    Cells are counted as the dynamical core does: face, element row, element column, 2 x 2 cells within.
-    Raises ValueError unless 1 <= columns <= 384.
+    Cells are counted as the dynamical core does: face, element row, element column, 2 x 2 cells
+    within. Raises ValueError unless 1 <= columns <= 384.
     """
-    if not 1 <= columns <= COLUMNS:
-        raise ValueError(f"columns must be 1..{COLUMNS}, not {columns}")
+    if not 1 <= columns <= N_COLUMNS:
+        raise ValueError(f"columns must be 1..{N_COLUMNS}, not {columns}")
     edge = ELEMENTS_PER_EDGE * CELLS_PER_ELEMENT
     order = np.arange(edge).reshape(ELEMENTS_PER_EDGE, CELLS_PER_ELEMENT)
     row, column = (
@@ -87,7 +95,7 @@ def cubed_sphere(columns: int = COLUMNS) -> Grid:
     x0, x1, y0, y1 = np.tan(left), np.tan(left + width), np.tan(low), np.tan(low + width)
     area = _solid_angle(x1, y1) - _solid_angle(x0, y1) - _solid_angle(x1, y0) + _solid_angle(x0, y0)
     xyz = np.concatenate([_face_to_sphere(face, x, y) for face in range(6)], axis=1)  # (3, 384)
-    keep = (2 * np.arange(columns) + 1) * COLUMNS // (2 * columns)
+    keep = (2 * np.arange(columns) + 1) * N_COLUMNS // (2 * columns)
     xyz = np.ascontiguousarray(xyz[:, keep])
     lat = np.degrees(np.arcsin(xyz[2]))
     lon = np.degrees(np.arctan2(xyz[1], xyz[0])) % 360.0
@@ -95,7 +103,7 @@ def cubed_sphere(columns: int = COLUMNS) -> Grid:
 
 
 def hybrid_levels() -> HybridLevels:
-    """Thin layers at the surface, log-pressure aloft, pure pressure levels above 180 hPa."""
+    """Return levels: thin at the surface, log-pressure aloft, pure pressure above 180 hPa."""
     x = 1.0 - np.arange(LEVELS + 1) / LEVELS  # (61,)
     eta = np.exp(-(LINEAR * x + SQUARE * x**2 + QUARTIC * x**4))
     hybi = np.maximum(0.0, eta - PURE_PRESSURE_ABOVE) / (1.0 - PURE_PRESSURE_ABOVE)
@@ -106,15 +114,17 @@ def hybrid_levels() -> HybridLevels:
 
 
 def layer_pressure(levels: HybridLevels, ps: np.ndarray) -> np.ndarray:
-    """Mid-layer pressure in Pa from the surface pressure ps in Pa, (60, C)."""
-    return levels.hyam[:, None] * REFERENCE_PRESSURE + levels.hybm[:, None] * ps
+    """Return mid-layer pressure in Pa from the surface pressure ps in Pa, (60, C)."""
+    pressure: np.ndarray = levels.hyam[:, None] * REFERENCE_PRESSURE + levels.hybm[:, None] * ps
+    return pressure
 
 
 def interface_pressure(levels: HybridLevels, ps: np.ndarray) -> np.ndarray:
-    """Interface pressure in Pa from the surface pressure ps in Pa, (61, C)."""
-    return levels.hyai[:, None] * REFERENCE_PRESSURE + levels.hybi[:, None] * ps
+    """Return interface pressure in Pa from the surface pressure ps in Pa, (61, C)."""
+    pressure: np.ndarray = levels.hyai[:, None] * REFERENCE_PRESSURE + levels.hybi[:, None] * ps
+    return pressure
 
 
 def layer_mass(levels: HybridLevels, ps: np.ndarray, gravity: float) -> np.ndarray:
-    """Air mass per layer in kg/m2, (60, C)."""
+    """Return air mass per layer in kg/m2, (60, C)."""
     return np.diff(interface_pressure(levels, ps), axis=0) / gravity

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from leapkit.sampleworld.air import Air, Layers, SurfaceFluxes
 from leapkit.sampleworld.constants import (
     CP_DRY,
     GAS_DRY,
@@ -22,15 +25,14 @@ MOST_DRAG = 0.25  # share of the wind of the lowest layer that the stress may st
 MOST_DEW = 0.25  # share of the vapour of the lowest layer that dew may take in a step
 
 
-def eddy_diffusivity(
-    t: np.ndarray, q: np.ndarray, u: np.ndarray, v: np.ndarray, z: np.ndarray, stir: np.ndarray
-) -> np.ndarray:
-    """Diffusivity in m2/s at the interfaces between the given L layers, (L-1, C); stir in m/s is (C,).
+def eddy_diffusivity(air: Air, z: np.ndarray, stir: np.ndarray) -> np.ndarray:
+    """Return diffusivity in m2/s at the interfaces between L layers, (L-1, C); stir in m/s is (C,).
 
     Mixing length of Blackadar, shear, and a function of the gradient Richardson number Ri:
-    sqrt(1 - 16 Ri) where unstable, 1/(1 + 5 Ri)^2 where stable; plus k w* z exp(-(z/h)^2) for buoyant
+    sqrt(1 - 16 Ri) if unstable, 1/(1 + 5 Ri)^2 if stable; plus k w* z exp(-(z/h)^2) for buoyant
     plumes and Kw/(1 + (Ri/4)^2) for waves.
     """
+    t, q, u, v = air.t, air.vapour, air.u, air.v
     dz = z[:-1] - z[1:]
     between = 0.5 * (z[:-1] + z[1:])
     energy = t * (1.0 + VIRTUAL * q) + GRAVITY / CP_DRY * z
@@ -42,20 +44,24 @@ def eddy_diffusivity(
     length = KARMAN * between / (1.0 + KARMAN * between / LONGEST_EDDY)
     local = length**2 * np.sqrt(shear2) * np.where(ri < 0.0, unstable, stable)
     plume = KARMAN * stir * between * np.exp(-((between / BOUNDARY_LAYER) ** 2))
-    return WAVES / (1.0 + (np.maximum(ri, 0.0) / WAVE_RI) ** 2) + local + plume
+    diffusivity: np.ndarray = WAVES / (1.0 + (np.maximum(ri, 0.0) / WAVE_RI) ** 2) + local + plume
+    return diffusivity
 
 
 def diffuse(fields: np.ndarray, rate: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Implicit diffusion of fields (N, L, C): Thomas algorithm, column sums of mass * field conserved.
+    """Diffuse fields (N, L, C) implicitly (Thomas algorithm); sums of mass * field are kept.
 
     rate in kg/m2 per step is (L-1, C), mass in kg/m2 is (L, C).
     """
     layers = mass.shape[0]
     wall = np.zeros((1, mass.shape[1]))
-    above, below = np.concatenate([wall, rate]) / mass, np.concatenate([rate, wall]) / mass
+    above = np.concatenate([wall, rate]) / mass
+    below = np.concatenate([rate, wall]) / mass
     centre = 1.0 + above + below
-    ratio, value = np.empty_like(mass), np.empty_like(fields)
-    ratio[0], value[:, 0] = below[0] / centre[0], fields[:, 0] / centre[0]
+    ratio = np.empty_like(mass)
+    value = np.empty_like(fields)
+    ratio[0] = below[0] / centre[0]
+    value[:, 0] = fields[:, 0] / centre[0]
     for k in range(1, layers):
         scale = 1.0 / (centre[k] - above[k] * ratio[k - 1])
         ratio[k] = below[k] * scale
@@ -65,29 +71,17 @@ def diffuse(fields: np.ndarray, rate: np.ndarray, mass: np.ndarray) -> np.ndarra
     return value
 
 
-def mix(
-    t: np.ndarray,
-    q: np.ndarray,
-    u: np.ndarray,
-    v: np.ndarray,
-    p: np.ndarray,
-    z: np.ndarray,
-    mass: np.ndarray,
-    lhflx: np.ndarray,
-    shflx: np.ndarray,
-    taux: np.ndarray,
-    tauy: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """t, q, u, v of L layers after a step of surface exchange and mixing, each (L, C).
-
-    t in K, q in kg/kg, winds in m/s, p in Pa, z in m, mass in kg/m2; fluxes (C,) upward in W/m2, stress
-    on the air in N/m2.
-    """
+def mix(air: Air, layers: Layers, fluxes: SurfaceFluxes) -> Air:
+    """Return the air after a step of surface exchange and mixing; its cloud stays."""
+    t, q, u, v = air.t, air.vapour, air.u, air.v
+    p, z, mass = layers.p, layers.z, layers.mass
+    lhflx, shflx = fluxes.latent, fluxes.sensible
+    taux, tauy = fluxes.stress_x, fluxes.stress_y
     density = p[-1] / (GAS_DRY * t[-1])
     lift = GRAVITY / t[-1] * (shflx / CP_DRY + VIRTUAL * t[-1] * lhflx / LATENT_VAPOUR) / density
     stir = np.cbrt(np.maximum(lift, 0.0) * BOUNDARY_LAYER)  # w*, m/s
     density_between = (p[:-1] + p[1:]) / (GAS_DRY * (t[:-1] + t[1:]))
-    rate = eddy_diffusivity(t, q, u, v, z, stir) * density_between * TIME_STEP / (z[:-1] - z[1:])
+    rate = eddy_diffusivity(air, z, stir) * density_between * TIME_STEP / (z[:-1] - z[1:])
     fields = np.stack([CP_DRY * t + GRAVITY * z, q, u, v])  # (4, L, C)
     weight = TIME_STEP / mass[-1]
     speed = np.sqrt(u[-1] ** 2 + v[-1] ** 2 + 1.0)
@@ -97,4 +91,10 @@ def mix(
     fields[2, -1] += weight * limit * taux
     fields[3, -1] += weight * limit * tauy
     mixed = diffuse(fields, rate, mass)
-    return t + (mixed[0] - CP_DRY * t - GRAVITY * z) / CP_DRY, mixed[1], mixed[2], mixed[3]
+    return replace(
+        air,
+        t=t + (mixed[0] - CP_DRY * t - GRAVITY * z) / CP_DRY,
+        vapour=mixed[1],
+        u=mixed[2],
+        v=mixed[3],
+    )

@@ -1,12 +1,14 @@
-"""One step of 1200 s: the state before it to the state after it and what reaches the ground.
+"""One step of 1200 s: from the state before it to the state after it and what reaches the ground.
 
-Every process sees only the mli variables of its column: the tendencies are functions of the network inputs.
+Each process sees only the mli variables of its column, so the tendencies are functions of the
+network inputs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from leapkit.sampleworld.air import Air, Layers, SurfaceFluxes
 from leapkit.sampleworld.condensation import adjust
 from leapkit.sampleworld.constants import (
     GRAVITY,
@@ -31,38 +33,36 @@ from leapkit.sampleworld.thermo import heights
 
 
 def step(state: StepInput, levels: HybridLevels) -> StepOutput:
-    """Radiation, then turbulence, convection, condensation, precipitation, each on what the last one left."""
-    moist = slice(TOP_MOIST_LEVEL, None)
-    first_liquid = TOP_LIQUID_LEVEL - TOP_MOIST_LEVEL
-    p, mass = layer_pressure(levels, state.ps), layer_mass(levels, state.ps, GRAVITY)
+    """Return the state after a step.
+
+    Radiation, turbulence, convection, condensation and precipitation follow each other; each starts
+    from the result of the last one.
+    """
+    p = layer_pressure(levels, state.ps)
+    mass = layer_mass(levels, state.ps, GRAVITY)
     z, thickness = heights(state.t, state.q0001, interface_pressure(levels, state.ps))
-    paths = absorber_paths(
-        mass, state.q0001, state.q0002, state.q0003, state.ozone, state.ch4, state.n2o
-    )
+    paths = absorber_paths(state, mass)
     sun_net, light = shortwave(state, paths)
     earth_net, flwds = longwave(state.t, paths, p, state.lwup)
     t = state.t + TIME_STEP * heating(sun_net + earth_net, mass)
 
-    # From here on only levels 12..59, the L = 48 layers where water and wind change.
-    p, z, mass, thickness = p[moist], z[moist], mass[moist], thickness[moist]
-    t_low, vapour, u, v = mix(
-        t[moist],
-        state.q0001[moist],
-        state.u[moist],
-        state.v[moist],
-        p,
-        z,
-        mass,
-        state.lhflx,
-        state.shflx,
-        state.taux,
-        state.tauy,
+    # From here on only levels 12..59, the L = 48 layers in which water and wind change.
+    moist = slice(TOP_MOIST_LEVEL, None)
+    first_liquid = TOP_LIQUID_LEVEL - TOP_MOIST_LEVEL
+    layers = Layers(p=p[moist], z=z[moist], thickness=thickness[moist], mass=mass[moist])
+    air = Air(
+        t=t[moist],
+        vapour=state.q0001[moist],
+        liquid=state.q0002[moist],
+        ice=state.q0003[moist],
+        u=state.u[moist],
+        v=state.v[moist],
     )
-    deep = convect(
-        t_low, vapour, state.q0002[moist], state.q0003[moist], u, v, p, z, mass, first_liquid
-    )
-    t_low, vapour, liquid, ice = adjust(deep.t, deep.vapour, deep.liquid, deep.ice, p, first_liquid)
-    fallen = precipitate(t_low, vapour, liquid, ice, p, thickness, mass, deep.rain)
+    air = mix(air, layers, SurfaceFluxes(state.lhflx, state.shflx, state.taux, state.tauy))
+    convected = convect(air, layers, first_liquid)
+    air = adjust(convected.air, layers.p, first_liquid)
+    fallen = precipitate(air, layers, convected.rain)
+    air = fallen.air
 
     def joined(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return np.concatenate([before[:TOP_MOIST_LEVEL], after])
@@ -76,10 +76,10 @@ def step(state: StepInput, levels: HybridLevels) -> StepOutput:
         solld=light.solld,
         sols=light.sols,
         solsd=light.solsd,
-        q0001=joined(state.q0001, fallen.vapour),
-        q0002=joined(state.q0002, fallen.liquid),
-        q0003=joined(state.q0003, fallen.ice),
-        t=joined(t, fallen.t),
-        u=joined(state.u, deep.u),
-        v=joined(state.v, deep.v),
+        q0001=joined(state.q0001, air.vapour),
+        q0002=joined(state.q0002, air.liquid),
+        q0003=joined(state.q0003, air.ice),
+        t=joined(t, air.t),
+        u=joined(state.u, air.u),
+        v=joined(state.v, air.v),
     )

@@ -1,4 +1,4 @@
-"""Longwave: two grey bands; what the shortwave shares with it: paths of the absorbers and flux divergence."""
+"""Longwave in two grey bands; absorber paths and heating, which the shortwave uses too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from leapkit.sampleworld.constants import (
     MOL_OZONE,
     STEFAN_BOLTZMANN,
 )
+from leapkit.sampleworld.records import StepInput
 
 DIFFUSIVITY = 1.66  # slant of diffuse light
 WINDOW_SHARE = 0.30  # of the Planck flux lies in the atmospheric window
@@ -37,36 +38,29 @@ class Paths:
     n2o: np.ndarray
 
 
-def absorber_paths(
-    mass: np.ndarray,
-    vapour: np.ndarray,
-    liquid: np.ndarray,
-    ice: np.ndarray,
-    ozone: np.ndarray,
-    ch4: np.ndarray,
-    n2o: np.ndarray,
-) -> Paths:
-    """Paths from layer masses in kg/m2, water in kg/kg and trace gases in mol/mol."""
+def absorber_paths(state: StepInput, mass: np.ndarray) -> Paths:
+    """Return the paths of a state whose layers have `mass` kg/m2, (60, C)."""
     return Paths(
         air=mass,
-        vapour=mass * vapour,
-        liquid=mass * liquid,
-        ice=mass * ice,
-        ozone=mass * ozone * MOL_OZONE,
-        ch4=mass * ch4 * MOL_CH4,
-        n2o=mass * n2o * MOL_N2O,
+        vapour=mass * state.q0001,
+        liquid=mass * state.q0002,
+        ice=mass * state.q0003,
+        ozone=mass * state.ozone * MOL_OZONE,
+        ch4=mass * state.ch4 * MOL_CH4,
+        n2o=mass * state.n2o * MOL_N2O,
     )
 
 
 def heating(net_down: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Warming in K/s, (60, C), of layers of `mass` kg/m2 between net downward fluxes in W/m2, (61, C)."""
-    return (net_down[:-1] - net_down[1:]) / (CP_DRY * mass)
+    """Return warming in K/s, (60, C), of layers of `mass` kg/m2 by net downward fluxes, (61, C)."""
+    warming: np.ndarray = (net_down[:-1] - net_down[1:]) / (CP_DRY * mass)
+    return warming
 
 
 def longwave(
     t: np.ndarray, paths: Paths, p: np.ndarray, lwup: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Net downward longwave flux at the interfaces, (61, C), and the downward one at the ground, (C,), W/m2.
+    """Return net downward longwave flux (61, C) and downward flux at the ground (C,), in W/m2.
 
     t in K and p in Pa are (60, C), lwup in W/m2 is (C,).
     """
@@ -86,9 +80,11 @@ def longwave(
     depth = np.stack([closed + cloud, window + cloud])  # (2, 60, C)
     emissivity = -np.expm1(-DIFFUSIVITY * depth)
     planck = share[:, :, None] * (STEFAN_BOLTZMANN * t**4)  # (2, 60, C)
-    glow, through = emissivity * planck, 1.0 - emissivity
+    glow = emissivity * planck
+    through = 1.0 - emissivity
     layers = t.shape[0]
-    down, up = np.zeros((layers + 1, 2, t.shape[1])), np.zeros((layers + 1, 2, t.shape[1]))
+    down = np.zeros((layers + 1, 2, t.shape[1]))
+    up = np.zeros((layers + 1, 2, t.shape[1]))
     for k in range(layers):
         down[k + 1] = down[k] * through[:, k] + glow[:, k]
     up[layers] = share * lwup

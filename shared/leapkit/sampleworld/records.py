@@ -1,4 +1,4 @@
-"""What a step reads and what it leaves: one array per variable of the mli and mlo files."""
+"""The input and output of a step: one array per variable of the mli and mlo files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 class StepInput:
     """The mli variables. Profiles are (60, C) with level 0 at the top, the others (C,).
 
-    Units: t K; q* kg/kg; u, v m/s; pmid, ps Pa; lwup, shflx, lhflx, solin W/m2; taux, tauy N/m2 (on the air);
-    snow m; ozone, ch4, n2o mol/mol; albedos, fractions and coszrs 1.
+    Units: t K; q* kg/kg; u, v m/s; pmid, ps Pa; lwup, shflx, lhflx, solin W/m2; taux, tauy N/m2 (on
+    the air); snow m; ozone, ch4, n2o mol/mol; albedos, fractions and coszrs 1.
     """
 
     aldif: np.ndarray
@@ -44,7 +44,7 @@ class StepInput:
     ozone: np.ndarray
 
     def take(self, columns: np.ndarray) -> StepInput:
-        """The same step for these columns, in this order."""
+        """Return the same step for these columns, in this order."""
         picked = {
             f.name: np.ascontiguousarray(getattr(self, f.name)[..., columns]) for f in fields(self)
         }
@@ -53,7 +53,10 @@ class StepInput:
 
 @dataclass(frozen=True)
 class StepOutput:
-    """The mlo variables, shaped as StepInput. precc, precsc in m/s of liquid water; the others W/m2."""
+    """The mlo variables, shaped as StepInput.
+
+    Units: precc, precsc m/s of liquid water; fluxes W/m2; the state as in StepInput.
+    """
 
     flwds: np.ndarray
     netsw: np.ndarray

@@ -10,7 +10,8 @@ from leapkit.sampleworld.constants import GRAVITY, REFERENCE_PRESSURE
 from leapkit.sampleworld.radiation import DIFFUSIVITY, Paths
 from leapkit.sampleworld.records import StepInput
 
-# Bands: ultraviolet that ozone stops, visible, near infrared that vapour and cloud absorb, its opaque part.
+# Bands: ultraviolet that ozone stops, visible, near infrared that vapour and cloud absorb, its
+# opaque part.
 SHARE = (0.010, 0.470, 0.40, 0.12)  # of the sunlight
 OZONE_DEPTH = (8000.0, 1.3, 0.0, 0.0)  # m2/kg
 OXYGEN_DEPTH = (2.5e-3, 0.0, 0.0, 0.0)  # m2/kg of air
@@ -18,7 +19,8 @@ VAPOUR_DEPTH = (0.0, 0.0, 0.006, 0.25)  # m2/kg
 LIQUID_ABSORBS = (0.0, 0.0, 1.5, 12.0)  # m2/kg
 ICE_ABSORBS = (0.0, 0.0, 1.0, 8.0)  # m2/kg
 RAYLEIGH_DEPTH = (0.6, 0.11, 0.012, 0.002)  # of the whole atmosphere, 1
-# Delta-scaled (light scattered nearly straight ahead counts as direct), and less for the gaps in real cloud.
+# Delta-scaled (light scattered nearly straight ahead counts as direct), and less for the gaps in
+# real cloud.
 LIQUID_SCATTERS, ICE_SCATTERS = 15.0, 8.0  # m2/kg
 ASYMMETRY_CLOUD = 0.46  # 1
 VISIBLE_BANDS = 2  # the first two
@@ -40,10 +42,10 @@ def _band(values: tuple[float, ...]) -> np.ndarray:
 
 
 def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]:
-    """Net downward shortwave flux at the interfaces in W/m2, (61, C), and the light at the ground.
+    """Return net downward shortwave flux at the interfaces in W/m2, (61, C), and ground light.
 
-    Adding method: reflectances (to direct and to diffuse light) of all that is below are built from the
-    ground up, then the fluxes follow from the top down.
+    Adding method: reflectances (to direct and to diffuse light) of all that is below are built from
+    the ground up, then the fluxes follow from the top down.
     """
     slant = 1.0 / np.maximum(state.coszrs, LOWEST_SUN)
     absorbs = (
@@ -55,11 +57,13 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
     )  # (4, 60, C)
     cloud = LIQUID_SCATTERS * paths.liquid + ICE_SCATTERS * paths.ice
     rayleigh = _band(RAYLEIGH_DEPTH) * (paths.air * GRAVITY / REFERENCE_PRESSURE)
-    scatters, backward = cloud + rayleigh, 0.5 * (1.0 - ASYMMETRY_CLOUD) * cloud + 0.5 * rayleigh
+    scatters = cloud + rayleigh
+    backward = 0.5 * (1.0 - ASYMMETRY_CLOUD) * cloud + 0.5 * rayleigh
     direct = np.exp(-(absorbs + scatters) * slant)
     lost = (1.0 - direct) * scatters / (absorbs + scatters)
     back = (backward / scatters + backward) / (1.0 + backward)
-    reflect_direct, forward = lost * back, lost * (1.0 - back)
+    reflect_direct = lost * back
+    forward = lost * (1.0 - back)
     clear = np.exp(-DIFFUSIVITY * absorbs)
     reflect = clear * backward / (1.0 + backward)
     through = clear - reflect
@@ -69,10 +73,8 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
         for a in (direct, reflect_direct, forward, reflect, through)
     )
     layers, bands, columns = direct.shape
-    below_direct, below = (
-        np.empty((layers + 1, bands, columns)),
-        np.empty((layers + 1, bands, columns)),
-    )
+    below_direct = np.empty((layers + 1, bands, columns))
+    below = np.empty((layers + 1, bands, columns))
     below_direct[layers] = np.stack([state.asdir, state.asdir, state.aldir, state.aldir])
     below[layers] = np.stack([state.asdif, state.asdif, state.aldif, state.aldif])
     for k in range(layers - 1, -1, -1):
@@ -81,7 +83,8 @@ def shortwave(state: StepInput, paths: Paths) -> tuple[np.ndarray, SurfaceLight]
             direct[k] * below_direct[k + 1] + forward[k] * below[k + 1]
         )
         below[k] = reflect[k] + bounce * through[k] * below[k + 1]
-    beam, diffuse = np.zeros((layers + 1, bands, columns)), np.zeros((layers + 1, bands, columns))
+    beam = np.zeros((layers + 1, bands, columns))
+    diffuse = np.zeros((layers + 1, bands, columns))
     beam[0] = np.array(SHARE)[:, None] * state.solin
     for k in range(layers):
         beam[k + 1] = beam[k] * direct[k]

@@ -1,4 +1,4 @@
-"""Where the sun stands: declination, cosine of the zenith angle, sunlight at the top."""
+"""The sun: declination, cosine of the zenith angle, sunlight at the top."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ ECCENTRICITY = 0.0167
 
 
 def declination(when: StepTime) -> float:
-    """Declination of the sun in rad."""
+    """Return the declination of the sun in rad."""
     turn = 2.0 * np.pi * (when.day_of_year - EQUINOX) / DAYS_PER_YEAR
     return float(np.arcsin(np.sin(np.radians(OBLIQUITY_DEG)) * np.sin(turn)))
 
 
 def hour_angle(when: StepTime, lon: np.ndarray) -> np.ndarray:
-    """Local hour angle in rad, 0 at local noon, for lon in degrees, (C,)."""
-    return 2.0 * np.pi * (when.seconds / 86400.0 - 0.5) + np.radians(lon)
+    """Return the local hour angle in rad, 0 at local noon, for lon in degrees, (C,)."""
+    angle: np.ndarray = 2.0 * np.pi * (when.seconds / 86400.0 - 0.5) + np.radians(lon)
+    return angle
 
 
 def sunlight(when: StepTime, lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """COSZRS (1, zero at night) and SOLIN in W/m2 on a horizontal plane at the top, each (C,)."""
-    tilt, turn, latitude = declination(when), hour_angle(when, lon), np.radians(lat)
+    """Return COSZRS (1, zero at night) and SOLIN in W/m2 on a horizontal plane, each (C,)."""
+    tilt = declination(when)
+    turn = hour_angle(when, lon)
+    latitude = np.radians(lat)
     cosine = np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(tilt) * np.cos(turn)
     coszrs = np.maximum(cosine, 0.0)
     orbit = 2.0 * np.pi * (when.day_of_year - PERIHELION) / DAYS_PER_YEAR

@@ -1,4 +1,4 @@
-"""Land, sea and ice: fractions, temperatures, snow and albedos below each column."""
+"""Land, sea and ice below each column: fractions, temperatures, snow and albedos."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from leapkit.sampleworld.climate import season, surface_climate
 from leapkit.sampleworld.constants import FREEZING, MISSING
 
 SEA_FREEZES = 271.35  # K
-NIGHT_ALBEDO = 1.0  # what the coupler hands over while the sun is down
+NIGHT_ALBEDO = 1.0  # as the real model has it at night
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Each (C,): fractions and albedos 1, temperatures K, elevation m, snow m of water."""
+    """Each (C,). Units: fractions and albedos 1, temperatures K, elevation m, snow m of water."""
 
     landfrac: np.ndarray
     icefrac: np.ndarray
@@ -40,13 +40,13 @@ def make_surface(
     mountains: np.ndarray,
     anomaly: np.ndarray,
 ) -> Surface:
-    """The surface at this season, hour angle `turn` in rad and weather `anomaly`, all (C,)."""
+    """Return the surface at this season, hour angle `turn` in rad and weather `anomaly`, (C,)."""
     landfrac = np.clip((continents - 0.60) / 0.35 + 0.5, 0.0, 1.0)
     elevation = landfrac * 450.0 * np.logaddexp(0.0, 1.5 * mountains)
     sea, land = surface_climate(lat, tilt)
     sea = sea + 1.2 * anomaly
     lapse = 6.0e-3 * elevation
-    # The ground runs two hours behind the sun, and a high sun drives a wider day.
+    # The ground lags the sun by two hours, and a high sun drives a larger daily wave.
     wave = np.cos(turn - 0.5) * np.cos(np.radians(lat)) * (10.0 + 3.0 * season(lat, tilt))
     mean_land = land - lapse + 3.5 * anomaly
     frozen = np.clip((SEA_FREEZES - sea) / 4.0, 0.0, 1.0)
@@ -58,17 +58,14 @@ def make_surface(
     skin = landfrac * (mean_land + wave) + icefrac * ice_skin + ocnfrac * open_sea
     cover = np.clip((270.0 - (land - lapse)) / 16.0, 0.0, 1.0) * landfrac
     snowhice = np.where(icefrac > 0.0, 0.01 + 0.15 * icefrac * np.exp(0.3 * anomaly), MISSING)
-    visible, infrared = (
-        0.08 + 0.06 * mountains.clip(-1.0, 1.0),
-        0.24 + 0.08 * mountains.clip(-1.0, 1.0),
-    )
+    visible = 0.08 + 0.06 * mountains.clip(-1.0, 1.0)
+    infrared = 0.24 + 0.08 * mountains.clip(-1.0, 1.0)
     diffuse = [
         ocnfrac * 0.06 + icefrac * bright_ice + (landfrac - cover) * bare + cover * bright_snow
         for bare, bright_ice, bright_snow in ((infrared, 0.45, 0.62), (visible, 0.70, 0.90))
     ]
-    glint = 0.026 / (coszrs**1.7 + 0.065) - 0.015 * (coszrs - 0.1) * (
-        coszrs - 0.5
-    )  # sea under direct light
+    # The sea under direct light.
+    glint = 0.026 / (coszrs**1.7 + 0.065) - 0.015 * (coszrs - 0.1) * (coszrs - 0.5)
     aldif, asdif, aldir, asdir = (
         np.where(coszrs > 0.0, albedo, NIGHT_ALBEDO)
         for albedo in (*diffuse, *(a + ocnfrac * (glint - 0.06) for a in diffuse))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from leapkit.sampleworld.constants import (
-    CP_DRY,
     EPSILON,
     FREEZING,
     GAS_DRY,
@@ -20,15 +19,15 @@ from leapkit.sampleworld.constants import (
 
 
 def ice_fraction(t: np.ndarray) -> np.ndarray:
-    """Share of new condensate that is ice at temperature t in K: 1 below 238.15 K, 0 above 268.15 K."""
+    """Return the share of ice in new condensate at t in K: 1 below 238.15 K, 0 above 268.15 K."""
     return np.clip((LIQUID_ONLY - t) / (LIQUID_ONLY - ICE_ONLY), 0.0, 1.0)
 
 
 def saturation(t: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Saturation specific humidity in kg/kg and its derivative in 1/K at t in K, p in Pa.
+    """Return saturation specific humidity in kg/kg and its derivative in 1/K at t in K, p in Pa.
 
-    Magnus formulas over water and ice, mixed by ice_fraction. The derivative is Clausius-Clapeyron with the
-    mixed latent heat: it only steers Newton steps, so it need not be exact.
+    Magnus formulas over water and ice, mixed by ice_fraction. The derivative is Clausius-Clapeyron
+    with the mixed latent heat: it only steers Newton steps, so it need not be exact.
     """
     celsius = t - FREEZING
     over_water = 611.2 * np.exp(17.62 * celsius / (243.12 + celsius))
@@ -40,15 +39,10 @@ def saturation(t: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def heights(t: np.ndarray, q: np.ndarray, pint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hydrostatic height of layer middles and layer thickness in m above the surface, both (60, C).
+    """Return heights of layer centres above the surface and layer thicknesses in m, both (60, C).
 
     t in K and q in kg/kg are (60, C), pint in Pa is (61, C).
     """
     thickness = GAS_DRY / GRAVITY * t * (1.0 + VIRTUAL * q) * np.log(pint[1:] / pint[:-1])
     below = np.cumsum(thickness[::-1], axis=0)[::-1] - thickness
     return below + 0.5 * thickness, thickness
-
-
-def moist_enthalpy(t: np.ndarray, q: np.ndarray, ice: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """Column sum of cp T + Lv q - Lf q_ice in J/m2, (C,): condensation, freezing, fall-out leave it."""
-    return (mass * (CP_DRY * t + LATENT_VAPOUR * q - LATENT_ICE * ice)).sum(axis=0)

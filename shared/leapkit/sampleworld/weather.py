@@ -20,8 +20,13 @@ class Waves:
 def draw_waves(
     seed: int, field: int, count: int, wavenumber: float, vertical: float, period: float
 ) -> Waves:
-    """Waves of a numbered field; wavenumber and vertical are the largest in rad, period the shortest in h."""
-    # Only uniform doubles are drawn: their stream is the part of numpy's generators that has stayed the same.
+    """Draw the waves of a numbered field.
+
+    wavenumber, vertical  the largest, in rad per Earth radius and per unit height
+    period                the shortest, in hours
+    """
+    # Only uniform doubles are drawn: their stream is the part of numpy's generators that has stayed
+    # the same.
     draw = np.random.Generator(np.random.PCG64([seed, field])).random((6, count))
     z, azimuth = 2.0 * draw[0] - 1.0, 2.0 * np.pi * draw[1]
     flat = np.sqrt(1.0 - z * z)
@@ -37,15 +42,19 @@ def draw_waves(
 def evaluate(
     waves: Waves, xyz: np.ndarray, hours: float, height: np.ndarray | None = None
 ) -> np.ndarray:
-    """The field with mean 0 and variance 1: (C,), or (60, C) where a height coordinate (60,) is given."""
-    # Not a BLAS product: its blocking may round differently from one machine or thread count to the next.
+    """Return the field, of mean 0 and variance 1: (C,), or (60, C) if `height` (60,) is given."""
+    # Not a BLAS product: its blocking may round differently from one machine or thread count to the
+    # next.
     place = sum(waves.wave[:, i, None] * xyz[i] for i in range(3))  # (M, C)
     angle = place + (waves.frequency * hours % (2.0 * np.pi) + waves.phase)[:, None]
     scale = np.sqrt(2.0 / waves.phase.size)
+    field: np.ndarray
     if height is None:
-        return scale * np.cos(angle).sum(axis=0)
+        field = scale * np.cos(angle).sum(axis=0)
+        return field
     tilt = height[:, None] * waves.vertical  # (60, M)
-    return scale * (
+    field = scale * (
         np.einsum("lm,mc->lc", np.cos(tilt), np.cos(angle))
         - np.einsum("lm,mc->lc", np.sin(tilt), np.sin(angle))
     )
+    return field

@@ -1,4 +1,4 @@
-"""Writes step files in the format of the real ones: CDF-5, float64, the same variables in the same order."""
+"""Write step files in the real format: CDF-5, float64, the same variables in the same order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from leapkit.sampleworld.constants import COLUMNS, LEVELS
+from leapkit.sampleworld.constants import LEVELS, N_COLUMNS
 from leapkit.sampleworld.grid import Grid, HybridLevels, cubed_sphere, hybrid_levels
 from leapkit.sampleworld.physics import step
 from leapkit.sampleworld.records import StepInput, StepOutput
@@ -67,7 +67,7 @@ MLO = (
 def step_variables(
     when: StepTime, grid: Grid, levels: HybridLevels, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The mli and the mlo variables of one step by file name, (60, C) or (C,)."""
+    """Return the mli and the mlo variables of one step by name, (60, C) or (C,)."""
     before = make_state(when, grid, levels, seed)
     return _named(before, MLI), _named(step(before, levels), MLO)
 
@@ -77,12 +77,12 @@ def _named(record: StepInput | StepOutput, names: Sequence[str]) -> dict[str, np
 
 
 def write_steps(
-    root: Path, times: Sequence[StepTime], seed: int, columns: int = COLUMNS
+    root: Path, times: Sequence[StepTime], seed: int, columns: int = N_COLUMNS
 ) -> list[Path]:
-    """Writes the mli and mlo file of each time below root/YYYY-MM and returns their paths, pair by pair.
+    """Write the mli and mlo file of each time below root/YYYY-MM; return the paths in pairs.
 
-    Each file depends on its time, the seed and the number of columns only. A killed run leaves no part of a
-    file under a final name. Raises ValueError for a number of columns outside 1..384.
+    Each file depends on its time, the seed and the number of columns only. A killed run leaves no
+    part of a file under a final name. Raises ValueError for a number of columns outside 1..384.
     """
     grid, levels = cubed_sphere(columns), hybrid_levels()
     paths = []
@@ -97,15 +97,15 @@ def write_steps(
 
 
 def _write(path: Path, when: StepTime, variables: dict[str, np.ndarray]) -> None:
-    """Writes under a temporary name in the same folder, then renames."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write under a temporary name in the same folder, then rename."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with netCDF4.Dataset(str(part), "w", format="NETCDF3_64BIT_DATA") as file:
+        with netCDF4.Dataset(str(unfinished), "w", format="NETCDF3_64BIT_DATA") as file:
             _fill(file, when, variables)
-        os.replace(str(part), str(path))
+        os.replace(str(unfinished), str(path))
     finally:
-        if part.exists():
-            part.unlink()
+        if unfinished.exists():
+            unfinished.unlink()
 
 
 def _fill(file: netCDF4.Dataset, when: StepTime, variables: dict[str, np.ndarray]) -> None:
@@ -118,6 +118,7 @@ def _fill(file: netCDF4.Dataset, when: StepTime, variables: dict[str, np.ndarray
         file.createVariable(name, "i4", ())
     for name, values in variables.items():
         file.createVariable(name, "f8", ("lev", "ncol")[-values.ndim :])
-    file["ymd"][...], file["tod"][...] = when.ymd, when.seconds
+    file["ymd"][...] = when.ymd
+    file["tod"][...] = when.seconds
     for name, values in variables.items():
         file[name][...] = values

@@ -1,1 +1,1 @@
-"""Data sets made from other data: scored worlds from step files, months as arrays, statistics of train.csv."""
+"""Data sets made from other data: scored worlds from step files, months as arrays, statistics."""

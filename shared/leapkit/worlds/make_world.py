@@ -1,12 +1,12 @@
-"""Step files -> a world in Kaggle's format, with the truth that Kaggle withheld kept beside it.
+"""Make a world from step files: a data set in Kaggle's format with a withheld truth of its own.
 
     <to>/kaggle-data/{train,test,sample_submission,sample_submission_old}.csv   as on Kaggle
-    <to>/ClimSim_low-res/train/YYYY-MM/    the steps of the training and validation months (linked or copied)
-    <to>/statistics/{adam,fdzm}/           mean.json and std.json: given ones, or computed from train.csv
+    <to>/ClimSim_low-res/train/YYYY-MM/    steps of the training and validation months
+    <to>/statistics/{adam,fdzm}/           mean.json and std.json, given or computed from train.csv
     <to>/withheld/test_truth.parquet       the 368 targets of test.csv
     <to>/split.json, world.receipt.json    what was done
 
-Anyone can so score locally, on the built-in sample world as on real step files.
+So anyone can score locally, on the sample world as on real step files (`make split`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors, run_cli
-from leapkit.core.files import atomic, publish_copy, sha256_json, write_json
+from leapkit.core.files import TEMPORARY, atomic, publish_copy, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, world_files, world_receipt
 from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
@@ -38,14 +38,17 @@ CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
 
 @dataclass(frozen=True)
 class PublishedScaling:
-    """The team's statistics and Kaggle's old weights, where the user has them."""
+    """The team's statistics and Kaggle's old weights, if the user has them."""
 
     families: Dict[str, Path]  # family -> folder of mean.json and std.json
     old_weights: Path
 
     @staticmethod
     def find(root: Path) -> PublishedScaling:
-        """In a folder laid out as the team's: <family>/{mean,std}.json and a file of old weights."""
+        """Find them in a folder with the team's layout.
+
+        It holds <family>/{mean,std}.json and a file of old weights. Raises KitError otherwise.
+        """
         families = {
             name: root / name for name in scaling.FAMILIES if (root / name / "mean.json").exists()
         }
@@ -54,31 +57,34 @@ class PublishedScaling:
             root / "sample_submission_old.csv",
             root / "adam" / "old_sample_weight.csv",
         ]
-        weights = [path for path in candidates if path.exists()]
-        if not families or not weights:
+        old_weights = [path for path in candidates if path.exists()]
+        if not families or not old_weights:
             raise KitError(
                 "holds no adam/mean.json or fdzm/mean.json, or no old weights",
                 root,
                 "give the folder of the team's published statistics",
             )
-        return PublishedScaling(families, weights[0])
+        return PublishedScaling(families, old_weights[0])
 
 
 def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Yields (inputs (C, 556), targets (C, 368)) float64 of each pair, with progress."""
+    """Yield (inputs (C, 556), targets (C, 368)) float64 of each pair, with progress."""
     reader = StepReader()
     for pair in progress(pairs, desc=what, unit="step"):
         yield reader.read(pair)
 
 
 def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
-    """train.csv of the pairs; returns the moments of its 924 columns, as train_statistics takes them from the file."""
+    """Write train.csv of the pairs; return the moments of its 924 variables.
+
+    They are those that train_statistics computes from the file, to the last bit.
+    """
 
     def written() -> Iterator[np.ndarray]:
         count = 0
         for x, y in rows_of(pairs, "writing train.csv"):
             both = np.concatenate([x, y], axis=1)
-            out.write(["train_%d" % (count + k) for k in range(len(both))], both)
+            out.write([f"train_{count + k}" for k in range(len(both))], both)
             count += len(both)
             yield both
 
@@ -90,18 +96,21 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
 
 
 def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
-    """test.csv, sample_submission.csv and the withheld truth; returns the ids, a seeded permutation as on Kaggle."""
+    """Write test.csv, sample_submission.csv and the withheld truth.
+
+    Returns the ids, a seeded permutation as on Kaggle.
+    """
     total = len(pairs) * grid_columns(pairs[0])
-    ids = ["test_%d" % k for k in np.random.RandomState(seed).permutation(total)]
+    ids = [f"test_{k}" for k in np.random.RandomState(seed).permutation(total)]
     with kaggle_csv.CsvWriter(raw.test_csv, INPUTS) as out:
-        at = 0
+        start = 0
         for x, _ in rows_of(pairs, "writing test.csv"):
-            out.write(ids[at : at + len(x)], x)
-            at += len(x)
+            out.write(ids[start : start + len(x)], x)
+            start += len(x)
     scored = np.ones((1, len(TARGETS)), dtype=np.int64)
     scored[0, kaggle_positions(ZERO)] = 0
     write_constant_rows(raw.sample_submission, ids, scored)
-    # The steps are read twice: it takes a second, and memory does not grow with them.
+    # The steps are read a second time, which is fast, so that memory does not grow with them.
     with atomic(raw.truth) as temporary:
         submission.write(
             temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth"))
@@ -110,11 +119,11 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
 
 
 def write_constant_rows(path: Path, ids: Sequence[str], row: np.ndarray) -> None:
-    """A CSV of the 368 targets in which every id has the same values (1, 368)."""
+    """Write a CSV of the 368 targets in which each id has the same values, row (1, 368)."""
     with kaggle_csv.CsvWriter(path, TARGETS) as out:
-        for at in range(0, len(ids), 4096):
-            own = ids[at : at + 4096]
-            out.write(own, np.repeat(row, len(own), axis=0))
+        for start in range(0, len(ids), 4096):
+            chunk = ids[start : start + 4096]
+            out.write(chunk, np.repeat(row, len(chunk), axis=0))
 
 
 def write_scaling(
@@ -123,10 +132,12 @@ def write_scaling(
     moments: TrainMoments,
     published: Optional[PublishedScaling],
 ) -> None:
-    """Old weights and both families' statistics: the published ones, or those of train.csv."""
-    inputs, whole = len(INPUTS), moments.families["adam"]
+    """Write old weights and both families' statistics, published ones or those of train.csv."""
+    of_all_rows = moments.families["adam"]
     targets = Moments(len(TARGETS))
-    targets.count, targets.mean, targets.m2 = whole.count, whole.mean[inputs:], whole.m2[inputs:]
+    targets.count = of_all_rows.count
+    targets.mean = of_all_rows.mean[len(INPUTS) :]
+    targets.m2 = of_all_rows.m2[len(INPUTS) :]
     weight = (
         kaggle_csv.read_old_weights(published.old_weights)
         if published
@@ -142,7 +153,7 @@ def write_scaling(
 
 
 def place_steps(raw: RawData, pairs: Sequence[StepPair]) -> None:
-    """Gives the steps their place below <to> without a second copy where the file system can."""
+    """Link the step files into the world; copy them if the file system cannot link."""
     for pair in pairs:
         for path in (pair.mli, pair.mlo):
             target = raw.steps / pair.month / path.name
@@ -159,7 +170,14 @@ def make_world(
     seed: int,
     csv_stride: int,
 ) -> None:
-    """Writes the whole world below `to`. `test_steps` holds the test months and may be `steps` itself."""
+    """Write the whole world below `to`.
+
+    steps       root of the training and validation months
+    test_steps  root of the test months, may be `steps` itself
+    published   statistics to use, None to compute them from train.csv
+    seed        of the order of the test ids
+    csv_stride  train.csv holds each csv_stride-th training step
+    """
     raw = RawData(to)
     training, validation = training_pairs(steps, split), validation_pairs(steps, split)
     place_steps(raw, list_pairs(steps, sorted(set(split.train + split.validation))))
@@ -167,21 +185,15 @@ def make_world(
     ids = write_test(raw, list_pairs(test_steps, split.test), seed)
     write_scaling(raw, ids, moments, published)
     write_split(to / "split.json", split)
-    print(
-        "%s: %d training, %d validation and %d test rows"
-        % (
-            to,
-            len(training) * grid_columns(training[0]),
-            len(validation) * grid_columns(training[0]),
-            len(ids),
-        ),
-        flush=True,
-    )
+    columns = grid_columns(training[0])
+    counts = f"{len(training) * columns} training, {len(validation) * columns} validation"
+    print(f"{to}: {counts} and {len(ids)} test rows", flush=True)
 
 
 def write_world_receipt(
     to: Path, inputs: Dict[str, str], started: str, details: Dict[str, Any]
 ) -> None:
+    """Write world.receipt.json, which names the inputs and the sha256 of the world's files."""
     write_json(
         world_receipt(to),
         {
@@ -196,28 +208,11 @@ def write_world_receipt(
 
 
 def main(argv: List[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="leapkit.worlds.make_world",
-        description="Makes a scored world from ClimSim step files.",
-    )
-    parser.add_argument(
-        "--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files"
-    )
-    parser.add_argument("--to", type=Path, required=True, help="the new world: use it as RAW_DATA=")
-    parser.add_argument("--train", required=True, help="months, as 0008-01:0008-06 or a comma list")
-    parser.add_argument(
-        "--validation", required=True, help="months; steps that validate are not trained on"
-    )
-    parser.add_argument("--validation-stride", type=int, default=CSV_STRIDE)
-    parser.add_argument("--test", required=True, help="months whose truth is withheld")
-    parser.add_argument(
-        "--statistics",
-        type=Path,
-        help="folder of published statistics (else computed from train.csv)",
-    )
-    parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(argv)
+    """Make a world in a folder of another name, then rename it.
+
+    Raises KitError if the folder holds something, or if a month or a stride is wrong.
+    """
+    options = _options(argv)
     if options.to.exists() and not (options.to.is_dir() and not any(options.to.iterdir())):
         raise KitError("already holds something", options.to, "remove it or choose another folder")
     try:
@@ -228,11 +223,12 @@ def main(argv: List[str]) -> int:
             months_of(options.test, "--test"),
         )
     except ValueError as error:
-        raise KitError(str(error), "--train, --validation, --test", "mend the months") from error
+        raise KitError(str(error), "--train, --validation, --test", "fix the months") from error
     if options.csv_stride < 1:
         raise KitError("a stride is at least 1", "--csv-stride", "give 1 for every step")
     published = PublishedScaling.find(options.statistics) if options.statistics else None
-    started, partial = receipts.now(), options.to.with_name(".partial-" + options.to.name)
+    started = receipts.now()
+    partial = options.to.with_name(TEMPORARY + options.to.name)
     shutil.rmtree(str(partial), ignore_errors=True)
     try:
         make_world(
@@ -257,6 +253,31 @@ def main(argv: List[str]) -> int:
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
     return 0
+
+
+def _options(argv: List[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="leapkit.worlds.make_world",
+        description="Make a scored world from ClimSim step files.",
+    )
+    parser.add_argument(
+        "--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files"
+    )
+    parser.add_argument("--to", type=Path, required=True, help="the new world: use it as RAW_DATA=")
+    parser.add_argument("--train", required=True, help="months, as 0008-01:0008-06 or a comma list")
+    parser.add_argument(
+        "--validation", required=True, help="months; validation steps are not used for training"
+    )
+    parser.add_argument("--validation-stride", type=int, default=CSV_STRIDE)
+    parser.add_argument("--test", required=True, help="months whose truth is withheld")
+    parser.add_argument(
+        "--statistics",
+        type=Path,
+        help="folder of published statistics (default: computed from train.csv)",
+    )
+    parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

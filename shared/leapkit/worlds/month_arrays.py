@@ -1,20 +1,22 @@
-"""Step files -> one plain array a month, for work that needs any row at once (training here reads the step files).
+"""Write step files as one plain array per month, for work that needs random access to rows.
 
-    <to>/YYYY-MM.npy            (rows, 924) float64: 556 inputs, then 368 targets; Kaggle order, physical units
-    <to>/YYYY-MM.receipt.json   the step files that it was made from, how many there were of how many
+    <to>/YYYY-MM.npy            (rows, 924) float64: 556 inputs, then 368 targets; Kaggle order
+    <to>/YYYY-MM.receipt.json   the step files of the array, and how many of the month exist
 
-Row 384 * step + column. Both families' training rows follow from it by `Scaling.scaled_inputs` and `.targets`; a row is
-7,392 bytes at one place of `numpy.load(path, mmap_mode="r")`. A month is made whole or not at all, months side by side: by
-processes of this machine, or by the workers of a Dask cluster, with the same bytes.
+The values are in physical units. Row 384 * step + column. `Scaling.scaled_inputs` and `.targets`
+give both families' training rows; a row is 7,392 contiguous bytes of
+`numpy.load(path, mmap_mode="r")`. A month is written whole or not at all. Months are written in
+parallel by processes of this machine, or by the workers of a Dask cluster, with the same bytes.
+Training in this kit reads the step files instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import os
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures import as_completed as as_finished
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence, Tuple
 
@@ -34,8 +36,13 @@ WIDTH = len(INPUTS) + len(TARGETS)
 
 
 def write_month(steps: Path, to: Path, name: str) -> str:
-    """Makes one month, or finds it made; returns a line about it. Raises KitError, and then leaves nothing of it."""
-    month, target, started = read_month(steps / name), to / (name + ".npy"), receipts.now()
+    """Make one month unless its receipt proves it; return a line about it.
+
+    Raises KitError if the month cannot be read or written, and leaves no part of it.
+    """
+    month = read_month(steps / name)
+    target = to / (name + ".npy")
+    started = receipts.now()
     pairs = require_pairs(month, steps / name)
     index = HashIndex(to / ".cache" / (name + ".json"))
     inputs = {
@@ -54,7 +61,8 @@ def write_month(steps: Path, to: Path, name: str) -> str:
             block = np.empty((columns, WIDTH))
             for pair in pairs:
                 x, y = reader.levels(pair, columns)
-                block[:, : len(INPUTS)], block[:, len(INPUTS) :] = x.T, y.T
+                block[:, : len(INPUTS)] = x.T
+                block[:, len(INPUTS) :] = y.T
                 handle.write(block.data)
         receipts.write(
             target,
@@ -65,15 +73,15 @@ def write_month(steps: Path, to: Path, name: str) -> str:
         )
     index.of(target)
     index.save()
-    return "{} ({})".format(month.line(), "made" if not verdict.done else verdict.reason)
+    return f"{month.line()} ({verdict.reason if verdict.done else 'made'})"
 
 
 def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator[Tuple[str, Any]]:
-    """Yields (month, its future) as they end."""
+    """Yield (month, its future) as the processes of this machine finish."""
     with ProcessPoolExecutor(jobs) as pool:
         futures = {pool.submit(write_month, steps, to, name): name for name in months}
         try:
-            for future in as_finished(futures):
+            for future in as_completed(futures):
                 yield futures[future], future
         finally:
             for future in futures:
@@ -83,18 +91,19 @@ def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator
 def on_cluster(
     steps: Path, to: Path, months: Sequence[str], address: str
 ) -> Iterator[Tuple[str, Any]]:
-    """As locally, by a Dask cluster whose workers see the same folders and have this package.
+    """Yield (month, its future) as the workers of a Dask cluster finish.
 
-    Raises KitError where there is no Dask here, or no scheduler.
+    The workers need the same folders and this package. Raises KitError if Dask is not installed or
+    the scheduler does not answer.
     """
     try:
-        from distributed import Client, as_completed
+        distributed = importlib.import_module("distributed")
     except ImportError as error:
         raise KitError(
-            "there is no Dask in this Python", "--scheduler", "pip install distributed"
+            "Dask is not installed in this Python", "--scheduler", "pip install distributed"
         ) from error
     try:
-        client = Client(address, timeout=10)
+        client = distributed.Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise KitError(
             f"no Dask scheduler answers ({error})", address, "check the address"
@@ -106,33 +115,39 @@ def on_cluster(
             ): name
             for name in months
         }
-        for future in as_completed(futures):
+        for future in distributed.as_completed(futures):
             yield futures[future], future
 
 
 def main(argv: List[str]) -> int:
+    """Make the months; one that fails does not stop the others.
+
+    Raises KitError if a month was not made.
+    """
     parser = argparse.ArgumentParser(
-        prog="leapkit.worlds.month_arrays", description="Step files to one array of rows a month."
+        prog="leapkit.worlds.month_arrays",
+        description="Write step files as one array of rows per month.",
     )
     parser.add_argument(
         "--steps", type=Path, required=True, help="folder of YYYY-MM folders of mli/mlo files"
     )
     parser.add_argument(
-        "--to", type=Path, required=True, help="folder for YYYY-MM.npy: 6.3 GB a whole month"
+        "--to", type=Path, required=True, help="folder for YYYY-MM.npy: 6.3 GB per whole month"
     )
     parser.add_argument(
         "--months",
         default="",
-        help="as 0008-01:0008-06 or a comma list; all that are there when empty",
+        help="as 0008-01:0008-06 or a comma list (default: all that exist)",
     )
-    parser.add_argument("--jobs", type=int, default=0, help="processes here; a core each when 0")
+    parser.add_argument("--jobs", type=int, default=0, help="processes (default: one per core)")
     parser.add_argument(
         "--scheduler",
         default="",
-        help="address of a Dask scheduler (tcp://host:8786); none: locally",
+        help="address of a Dask scheduler, tcp://host:8786 (default: processes of this machine)",
     )
     options = parser.parse_args(argv)
-    steps, to = options.steps.resolve(), options.to.resolve()
+    steps = options.steps.resolve()
+    to = options.to.resolve()
     months = months_of(options.months, "--months") if options.months else list_months(steps)
     if not months:
         raise KitError("holds no month (YYYY-MM)", steps, "check the path")
@@ -147,14 +162,14 @@ def main(argv: List[str]) -> int:
     ):
         try:
             print(future.result(), flush=True)
-        except KitError as error:  # the other months go on
+        except KitError as error:
             print(f"{name}: {error}", flush=True)
             failed.append(error)
     if failed:
         raise KitError(
-            "%d of %d months were not made" % (len(failed), len(months)),
+            f"{len(failed)} of {len(months)} months were not made",
             to,
-            "mend what the lines above name and run the same command again",
+            "fix what the lines above name and run the same command again",
         )
     return 0
 

@@ -1,8 +1,9 @@
-"""python -m leapkit.worlds.train_statistics --raw-data DIR: both families' mean.json and std.json, from DIR/kaggle-data/train.csv.
+"""Compute both families' mean.json and std.json from kaggle-data/train.csv (`make statistics`).
 
-One pass over the file (182 GB at full size), in any number of threads. The moments of every PART rows are taken by
-themselves and merged in file order (TrainMoments), so the result is the same to the last bit whatever the
-number of threads and wherever the pass was interrupted. How far it came is kept in a scratch file, a few seconds old.
+One pass reads the file (182 GB at full size) in any number of threads. The moments of each chunk of
+CHUNK_ROWS rows are computed on their own and merged in file order (TrainMoments). So the result is
+the same to the last bit, whatever the number of threads and wherever the pass was interrupted. A
+scratch file holds the state of the pass, a few seconds old.
 """
 
 from __future__ import annotations
@@ -24,20 +25,24 @@ from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
-from leapkit.data import csv_stream, kaggle_csv, scaling
+from leapkit.data import csv_checks, csv_stream, kaggle_csv, ordered_map, scaling
 from leapkit.data.moments import Moments
 from leapkit.data.progress import progress
 from leapkit.worlds.train_moments import TrainMoments, chunk_moments
 
-COLUMNS = INPUTS + TARGETS
+VARIABLES = INPUTS + TARGETS
 KIND = "statistics"
 SCRATCH = "train_statistics.scratch.json"
-_SAVE_EVERY = 5.0  # seconds; a save takes some milliseconds
+_SAVE_EVERY = 5.0  # seconds; a save takes milliseconds
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one part of the file gives: its moments, the sha256 of its bytes, the byte that it ends at."""
+class ChunkMoments:
+    """The result of one chunk of the file.
+
+    digest  sha256 of its bytes
+    end     byte of the file at which it ends
+    """
 
     moments: Moments
     digest: bytes
@@ -48,10 +53,12 @@ class Measured:
 class State:
     """How far the pass is.
 
-    rows, end  data rows behind it and the byte that they end at
-    chain      sha256 of (the chain before the last part, the sha256 of that part's bytes): names the content as the hash
-               of the whole file would, but can be taken up again, and the threads share the work
-    moments    of the rows so far
+    rows     data rows read so far
+    end      byte of the file at which they end
+    chain    sha256 of (the chain before the last chunk, the sha256 of that chunk's bytes). It
+             identifies the content as a hash of the whole file would, but it can be continued, and
+             the threads share the work
+    moments  of the rows so far
     """
 
     rows: int = 0
@@ -59,92 +66,105 @@ class State:
     chain: str = ""
     moments: TrainMoments = field(default_factory=TrainMoments)
 
-    def then(self, part: Measured) -> State:
-        chain = hashlib.sha256(bytes.fromhex(self.chain) + part.digest).hexdigest()
-        return State(
-            self.rows + part.moments.count, part.end, chain, self.moments.updated_with(part.moments)
-        )
+    def updated_with(self, chunk: ChunkMoments) -> State:
+        """Return the state after the next chunk."""
+        chain = hashlib.sha256(bytes.fromhex(self.chain) + chunk.digest).hexdigest()
+        moments = self.moments.updated_with(chunk.moments)
+        return State(self.rows + chunk.moments.count, chunk.end, chain, moments)
 
     def to_json(self) -> Dict[str, Any]:
-        # JSON keeps a float64 exactly: Python writes the shortest decimal that reads back to it.
+        """Return the state as JSON values.
+
+        JSON keeps a float64 exactly: Python writes the shortest decimal that reads back to it.
+        """
         return {
             "rows": self.rows,
             "end": self.end,
             "chain": self.chain,
             "moments": {
-                name: {"count": own.count, "mean": own.mean.tolist(), "m2": own.m2.tolist()}
-                for name, own in self.moments.families.items()
+                name: {
+                    "count": family.count,
+                    "mean": family.mean.tolist(),
+                    "m2": family.m2.tolist(),
+                }
+                for name, family in self.moments.families.items()
             },
         }
 
     @staticmethod
     def from_json(value: Any) -> State:
+        """Return the state of to_json's values. Raises KeyError, TypeError or ValueError."""
         state = State(int(value["rows"]), int(value["end"]), str(value["chain"]))
-        for name, own in state.moments.families.items():
-            held = value["moments"][name]
-            own.count = int(held["count"])
-            own.mean, own.m2 = (
-                np.array(held[key], dtype=np.float64).reshape(len(COLUMNS))
-                for key in ("mean", "m2")
-            )
+        for name, family in state.moments.families.items():
+            stored = value["moments"][name]
+            family.count = int(stored["count"])
+            family.mean = np.array(stored["mean"], dtype=np.float64).reshape(len(VARIABLES))
+            family.m2 = np.array(stored["m2"], dtype=np.float64).reshape(len(VARIABLES))
         return state
 
 
 def stamp_of(path: Path) -> List[int]:
-    """What tells, as in HashIndex, that a file on this disk is still the same without reading 182 GB again.
+    """Return [size, inode, mtime, ctime], which change if the file changes.
 
-    No user program can set ctime back. That will do for a scratch file and for skipping; receipts name the content.
+    So 182 GB need not be read again. No user program can set ctime back. This suffices for a
+    scratch file and for skipping; receipts name the content.
     """
-    with explain_os_errors(path, kaggle_csv.REMEDY):
+    with explain_os_errors(path, csv_checks.REMEDY):
         status = os.stat(str(path))
     return [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """The state on disk, and the stamp of the file that it is a state of."""
+    """The state on disk, with the stamp of the file that was read."""
 
     path: Path
     stamp: List[int]
 
     def load(self) -> State:
-        """The last state of the same file and arithmetic; the beginning where there is none."""
+        """Return the last state of the same file and arithmetic, else the initial state."""
         if self.path.exists():
             with contextlib.suppress(KitError, KeyError, TypeError, ValueError):
-                held = read_json(self.path)
-                if held["of"] == self._of():
-                    return State.from_json(held["state"])
+                stored = read_json(self.path)
+                if stored["of"] == self._of():
+                    return State.from_json(stored["state"])
         return State()
 
     def save(self, state: State) -> None:
+        """Write the state atomically."""
         write_json(self.path, {"of": self._of(), "state": state.to_json()})
 
     def _of(self) -> List[Any]:
+        """Return what the state depends on."""
         firsts = {name: family.first_rows for name, family in scaling.FAMILIES.items()}
         return [self.stamp, scaling.CHUNK_ROWS, firsts, receipts.NUMERICS]
 
 
 def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
-    """-> the state at the end of the file. Raises KitError for a damaged row; what was merged before it is kept."""
-    parser = csv_stream.Parser(path, COLUMNS)
+    """Return the state at the end of the file.
 
-    def work(part: csv_stream.CsvChunk) -> Measured:
-        rows = parser(part)
+    Raises KitError for a damaged row; the scratch file keeps the state before it.
+    """
+    parser = csv_stream.Parser(path, VARIABLES)
+
+    def work(chunk: csv_stream.CsvChunk) -> ChunkMoments:
+        rows = parser(chunk)
         if rows.damage:
             raise rows.damage
         with np.errstate(over="ignore", invalid="ignore"):
             moments = chunk_moments(rows.values)
         if not np.isfinite(moments.m2).all():
-            name = COLUMNS[int(np.flatnonzero(~np.isfinite(moments.m2))[0])]
+            name = VARIABLES[int(np.flatnonzero(~np.isfinite(moments.m2))[0])]
+            first = chunk.rows_before + 1
+            last = chunk.rows_before + moments.count
             raise KitError(
-                "rows %d to %d, column %s hold a number whose square is none"
-                % (part.rows_before + 1, part.rows_before + moments.count, name),
+                f"rows {first} to {last}, variable {name} hold a number whose square is not finite",
                 path,
-                kaggle_csv.REMEDY,
+                csv_checks.REMEDY,
             )
-        return Measured(moments, hashlib.sha256(b"".join(part.lines)).digest(), part.end)
+        return ChunkMoments(moments, hashlib.sha256(b"".join(chunk.lines)).digest(), chunk.end)
 
-    parts = csv_stream.iter_chunks(path, COLUMNS, scaling.CHUNK_ROWS, (state.rows, state.end))
+    chunks = csv_stream.iter_chunks(path, VARIABLES, scaling.CHUNK_ROWS, (state.rows, state.end))
     saved = time.monotonic()
     try:
         with progress(
@@ -154,9 +174,9 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
             unit="B",
             unit_scale=True,
         ) as bar:
-            for part in csv_stream.ordered_map(work, parts, jobs):
-                bar.update(part.end - state.end)
-                state = state.then(part)
+            for chunk in ordered_map.ordered_map(work, chunks, jobs):
+                bar.update(chunk.end - state.end)
+                state = state.updated_with(chunk)
                 if time.monotonic() - saved > _SAVE_EVERY:
                     scratch.save(state)
                     saved = time.monotonic()
@@ -166,29 +186,32 @@ def measure(path: Path, state: State, scratch: Scratch, jobs: int) -> State:
 
 
 def products(raw: RawData) -> Iterator[Tuple[str, str, Path]]:
-    """(family, file name, path) of the four files."""
+    """Yield (family, file name, path) of the four files."""
     for family in scaling.FAMILIES:
         for name in ("mean.json", "std.json"):
             yield family, name, raw.statistics(family) / name
 
 
-def proved(raw: RawData, stamp: List[int], weights: str) -> bool:
-    """Whether all four files are those of this train.csv and these weights, by their receipts."""
+def is_proved(raw: RawData, stamp: List[int], weights: str) -> bool:
+    """Return whether receipts prove that all four files are of this train.csv and these weights."""
     for _, _, path in products(raw):
         try:
             receipt = read_json(receipts.receipt_path(path))
-            wanted = {"train.csv": receipt["inputs"]["train.csv"], "old weights": weights}
+            inputs = {"train.csv": receipt["inputs"]["train.csv"], "old weights": weights}
             if receipt["kind"] != KIND or receipt["details"]["stamp"] != stamp:
                 return False
         except (KitError, KeyError, TypeError):
             return False
-        if not receipts.judge(path, wanted, HashIndex()).done:
+        if not receipts.judge(path, inputs, HashIndex()).done:
             return False
     return True
 
 
 def refuse_foreign(path: Path, content: Any = None) -> None:
-    """Raises KitError where a file that this command did not write would be lost; `content` is what it would write."""
+    """Raise KitError if a file that this command did not write would be lost.
+
+    content  what this command would write
+    """
     if not path.exists():
         return
     with contextlib.suppress(KitError, KeyError, TypeError):
@@ -196,14 +219,13 @@ def refuse_foreign(path: Path, content: Any = None) -> None:
         if receipt["kind"] == KIND and receipt["sha256"] == sha256(path):
             return
     with contextlib.suppress(KitError):
-        if (
-            content is not None and read_json(path) == content
-        ):  # killed between the file and its receipt
+        # An earlier run may have been killed between the file and its receipt.
+        if content is not None and read_json(path) == content:
             return
     raise KitError(
-        "was not made by this command, which overwrites nothing else",
+        "was not made by this command, which never overwrites other files",
         path,
-        "keep it and do without this command, or move it away",
+        "keep it and do not run this command, or move it away",
     )
 
 
@@ -215,7 +237,7 @@ def publish(
     started: str,
     stamp: List[int],
 ) -> None:
-    """Writes the four files and their receipts, none of them before all may be written."""
+    """Write the four files and their receipts, after checking that all of them may be written."""
     contents = {
         path: scaling.scaling_tables(family, state.moments.families[family], weight)[name]
         for family, name, path in products(raw)
@@ -238,24 +260,31 @@ def publish(
         )
 
 
-def alone(folder: Path) -> ContextManager[None]:
-    """Holds the folder's lock, which the kernel takes back however this process ends. Raises KitError."""
+def exclusive(folder: Path) -> ContextManager[None]:
+    """Hold the folder's lock. Raises KitError if another process holds it.
+
+    The kernel releases it however this process ends.
+    """
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    refusal = KitError("this command is at work here already", folder, "wait for it to end")
+    refusal = KitError("this command is already running here", folder, "wait for it to end")
     return file_lock.hold(folder, refusal, required=False)
 
 
 def run(raw: RawData, jobs: int) -> None:
-    """Measures what is left to measure and writes the four files. Raises KitError."""
-    path, started = raw.root / "kaggle-data" / "train.csv", receipts.now()
-    weight, stamp = kaggle_csv.read_old_weights(raw.old_weights), stamp_of(path)
-    weights = sha256_json(
-        weight.tolist()
-    )  # of the one row that counts: the file repeats it 625,000 times
+    """Read the rest of the file and write the four files, unless receipts prove them.
+
+    Raises KitError for damage, for files of another origin, and while another run is at work.
+    """
+    started = receipts.now()
+    path = raw.root / "kaggle-data" / "train.csv"
+    weight = kaggle_csv.read_old_weights(raw.old_weights)
+    stamp = stamp_of(path)
+    # The hash of one row: the file repeats it 625,000 times.
+    weights = sha256_json(weight.tolist())
     folder = raw.statistics("adam").parent
-    with alone(folder):
-        if proved(raw, stamp, weights):
+    with exclusive(folder):
+        if is_proved(raw, stamp, weights):
             print(f"statistics of {path}: their receipts prove them", flush=True)
             return
         scratch = Scratch(folder / SCRATCH, stamp)
@@ -263,7 +292,8 @@ def run(raw: RawData, jobs: int) -> None:
         if state.rows == 0 or state.end < stamp[0]:
             for _, _, product in products(raw):
                 refuse_foreign(product)
-            scratch.save(state)  # what cannot be written to is told now and not in an hour
+            # A folder that cannot be written to is reported now, not in an hour.
+            scratch.save(state)
             state = measure(path, state, scratch, jobs)
         publish(
             raw, state, weight, {"train.csv": state.chain, "old weights": weights}, started, stamp
@@ -271,21 +301,23 @@ def run(raw: RawData, jobs: int) -> None:
         with explain_os_errors(scratch.path):
             scratch.path.unlink()
     counts = ", ".join(
-        "%s of %d" % (name, own.count) for name, own in state.moments.families.items()
+        f"{name} of {family.count}" for name, family in state.moments.families.items()
     )
-    print("statistics of %s: %d rows (%s)" % (path, state.rows, counts), flush=True)
+    print(f"statistics of {path}: {state.rows} rows ({counts})", flush=True)
 
 
 def main(argv: List[str]) -> int:
+    """Compute the statistics of --raw-data."""
     parser = argparse.ArgumentParser(
         prog="leapkit.worlds.train_statistics",
         description=(
-            "Writes statistics/{adam,fdzm}/{mean,std}.json from kaggle-data/{train,sample_submission_old}.csv."
+            "Write statistics/{adam,fdzm}/{mean,std}.json "
+            "from kaggle-data/{train,sample_submission_old}.csv."
         ),
     )
     parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
     parser.add_argument(
-        "--jobs", type=int, default=0, help="threads that parse; one per core, 8 at most, when 0"
+        "--jobs", type=int, default=0, help="threads that parse (default: one per core, at most 8)"
     )
     options = parser.parse_args(argv)
     if options.jobs < 0:

@@ -1,4 +1,4 @@
-"""What can be fetched and where it belongs: leapkit.core.layout's layout and the members' rows as one list of files."""
+"""What can be fetched and where it belongs, from RAW_DATA's layout and the members' experiments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
-from leapkit.core.experiments import FAMILY_NAMES, Experiment, group_stem
+from leapkit.core.experiments import Experiment, group_stem
 from leapkit.core.files import TEMPORARY
 from leapkit.core.layout import RawData
 from leapkit.core.registry import discover
@@ -19,8 +19,8 @@ TRAIN = "train.csv"
 ROW_INDEX = "v3_index.pt"
 OLD_WEIGHTS = "old_sample_weight.csv"
 
-# Bytes, about: 625,000 rows of the competition's test set (test.csv from 38,016 real rows, the others by arithmetic),
-# the competition's own figure for train.csv, the team's checkpoints.
+# Approximate bytes. Kaggle's test set has 625,000 rows: test.csv was extrapolated from 38,016 real
+# rows, the two submissions were computed. The size of train.csv is the competition's own figure.
 KAGGLE_SIZES = {
     "test.csv": 6_900_000_000,
     "sample_submission.csv": 470_000_000,
@@ -35,7 +35,8 @@ KAGGLE_COLUMNS: Dict[str, Tuple[str, ...]] = {
     TRAIN: (SAMPLE_ID,) + INPUTS + TARGETS,
 }
 
-# The team's figures: (family, name) -> path in their repository at the commit that was read, sha256 of that file.
+# The team's statistics: (family, name) -> (path in their repository at COMMIT, sha256 of that
+# file).
 COMMIT = "df6df33"
 STATISTICS: Dict[Tuple[str, str], Tuple[str, str]] = {
     ("adam", "mean.json"): (
@@ -59,14 +60,15 @@ STATISTICS: Dict[Tuple[str, str], Tuple[str, str]] = {
         "ef59d1bae9e08f2518d9663427cffc4ef8b0af18df97e09ea90504ee6f78bd0c",
     ),
 }
-assert {family for family, _ in STATISTICS} == set(FAMILY_NAMES)
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the data goes and where files that came by hand lie.
+class FetchLayout:
+    """Where fetched files are put, and where the user's own downloads are read from.
 
-    weights  member -> the folder of its checkpoints, as launch.settings has it
+    raw      the layout below RAW_DATA
+    weights  member -> folder of its checkpoints, as in launch.settings
+    drop     folder of files that the user downloaded by hand
     """
 
     raw: RawData
@@ -75,7 +77,7 @@ class Places:
 
     @property
     def staging(self) -> Path:
-        """Unfinished downloads: a name that nothing reads as a result."""
+        """The folder of unfinished downloads. Nothing reads this name as a result."""
         return self.raw.root / (TEMPORARY + "fetch")
 
     def kaggle(self, name: str) -> Path:
@@ -91,37 +93,41 @@ class Places:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One of the team's files: a row's network, or one group of it."""
+    """One of the team's files: the network of an experiment, or of one group of its targets."""
 
-    row: Experiment
+    experiment: Experiment
     group: Optional[int]
 
     @property
     def stems(self) -> Tuple[str, ...]:
-        """The names that it goes by, the usual one first."""
-        return tuple(group_stem(name, self.group) for name in self.row.checkpoint_names)
+        """Names under which the file was published, the usual one first."""
+        return tuple(group_stem(name, self.group) for name in self.experiment.checkpoint_names)
 
     def candidates(self, weights: Path) -> List[Path]:
-        """Where it may lie; the first is where it is put."""
-        return self.row.checkpoint_candidates(weights, self.group)
+        """Return the paths where the kit would read it; a new file gets the first one."""
+        return self.experiment.checkpoint_candidates(weights, self.group)
 
-    def found(self, weights: Path) -> Optional[Path]:
+    def existing(self, weights: Path) -> Optional[Path]:
+        """Return the first candidate that exists, else None."""
         return next((path for path in self.candidates(weights) if path.exists()), None)
 
 
 def checkpoints() -> List[Checkpoint]:
-    """All files that the team released, by the members' rows."""
+    """Return all checkpoints that the team released, by the members' experiments."""
     return [
-        Checkpoint(row, group)
-        for rows in discover(REPOSITORY).values()
-        for row in rows
-        if row.published
-        for group in row.checkpoint_groups
+        Checkpoint(experiment, group)
+        for experiments in discover(REPOSITORY).values()
+        for experiment in experiments
+        if experiment.published
+        for group in experiment.checkpoint_groups
     ]
 
 
 def command(what: str, *variables: str) -> str:
-    """The command that fetches `what`, with what the user gave of where things lie; `variables` follow as they are."""
+    """Return the command that fetches `what`, with the folders that the user gave.
+
+    variables  further NAME=value words, appended unchanged
+    """
     given = [name for name in ("RAW_DATA", "WEIGHTS", "DROP") if os.environ.get(name)]
     words = [f"{name}={shlex.quote(os.environ[name])}" for name in given] + list(variables)
     return " ".join([f"make fetch WHAT={what}"] + words)

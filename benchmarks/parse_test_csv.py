@@ -1,12 +1,11 @@
-"""test.csv to the networks' inputs of both families: two pandas parses with parquet copies against one stream."""
+"""test.csv to both families' network inputs: two pandas parses with copies, or one stream."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from benchmarks import source
-from benchmarks.measure import Case, Side, Step, UnequalError
+from benchmarks.case import Case, Side, Step, UnequalError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,34 +17,41 @@ def make(case: Case) -> None:
     from leapkit.core.columns import INPUTS
     from leapkit.data.kaggle_csv import CsvWriter
 
-    names, at = source.ids(case.rows), 0
-    with CsvWriter(case.place(NAME) / "test.csv", INPUTS) as writer:
+    ids = source.ids(case.rows)
+    start = 0
+    with CsvWriter(case.folder_of(NAME) / "test.csv", INPUTS) as writer:
         for x, _ in source.rows(case, case.rows):
-            writer.write(names[at : at + len(x)], x)
-            at += len(x)
+            writer.write(ids[start : start + len(x)], x)
+            start += len(x)
     for family in ("adam", "fdzm"):
-        source.keep_statistics(case, NAME, family)
+        source.save_statistics(case, NAME, family)
 
 
-def _published_family(case: Case, family: str, kept: Sequence[str], linear: Sequence[str]) -> None:
-    """One family's script as reference/data_pipeline.md 2, 3 and 8 describes it: the whole file in memory, column by
-    column to float32 but for `kept`, a parquet copy, and that copy read once per product."""
+def _published_family(
+    case: Case, family: str, float64_names: Sequence[str], linear: Sequence[str]
+) -> None:
+    """Do what one family's script does.
+
+    It reads the whole file into memory, casts all variables but `float64_names` to float32 one by
+    one, writes a parquet copy, and reads this copy once per product
+    (docs/reference/data_pipeline.md, "Standardising").
+    """
     import numpy as np
     import pandas as pd
 
     from leapkit.core.columns import INPUTS, INPUTS_TO_NETWORK
 
-    out = case.place(NAME, "published")
-    frame = pd.read_csv(case.place(NAME) / "test.csv")
+    out = case.folder_of(NAME, "published")
+    frame = pd.read_csv(case.folder_of(NAME) / "test.csv")
     frame["sample_id"] = frame["sample_id"].str.split("_").str[1].astype("int32")
     for name in INPUTS:
-        if name not in kept:
+        if name not in float64_names:
             frame[name] = frame[name].astype("float32")
     frame.to_parquet(out / (family + ".parquet"))
     del frame
 
     x = pd.read_parquet(out / (family + ".parquet"))[list(INPUTS)].to_numpy(dtype=np.float64)
-    with np.load(case.place(NAME) / (family + ".npz")) as s:
+    with np.load(case.folder_of(NAME) / (family + ".npz")) as s:
         x = ((x - s["mean"]) / s["std"]).astype(np.float32)
     np.save(out / (family + ".npy"), x[:, INPUTS_TO_NETWORK])
     del x
@@ -64,7 +70,7 @@ def published(case: Case) -> None:
 
 
 def _ours(case: Case, side: str, families: Sequence[str]) -> None:
-    """One parse for the given families, as leapkit.data.inference_set does it for one."""
+    """Parse once for the given families, as leapkit.data.inference_set does for one."""
     import contextlib
 
     import numpy as np
@@ -72,14 +78,15 @@ def _ours(case: Case, side: str, families: Sequence[str]) -> None:
     from leapkit.core.columns import INPUTS, LINEAR_INPUTS
     from leapkit.data import kaggle_csv
 
-    out, linear = case.place(NAME, side), [INPUTS.index(name) for name in LINEAR_INPUTS]
-    scales = [source.kept_statistics(case, NAME, family) for family in families]
+    out = case.folder_of(NAME, side)
+    linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
+    scalings = [source.load_statistics(case, NAME, family) for family in families]
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open(out / (family + ".f32"), "wb")) for family in families]
         q0002 = stack.enter_context(open(out / "q0002.f64", "wb"))
-        for _, x in kaggle_csv.read_test_csv(case.place(NAME) / "test.csv"):
-            for scale, file in zip(scales, files):
-                file.write(np.ascontiguousarray(scale.scaled_test_inputs(x)).tobytes())
+        for _, x in kaggle_csv.read_test_csv(case.folder_of(NAME) / "test.csv"):
+            for scaling, file in zip(scalings, files):
+                file.write(np.ascontiguousarray(scaling.scaled_test_inputs(x)).tobytes())
             q0002.write(np.ascontiguousarray(x[:, linear]).tobytes())
 
 
@@ -88,13 +95,16 @@ def ours(case: Case) -> None:
 
 
 def ours_twice(case: Case) -> None:
-    """What two members of different families cost when each parses for itself."""
+    """Parse once per family, as two members of different families do alone."""
     for family in ("adam", "fdzm"):
         _ours(case, "ours, a parse per family", (family,))
 
 
 def _exact_parser() -> bool:
-    """Older pandas do not round decimals correctly by default (reference/performance.md (b))."""
+    """Return whether this pandas rounds decimals correctly by default.
+
+    Older ones do not (docs/reference/performance.md, "CSV").
+    """
     import pandas as pd
 
     return tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
@@ -106,7 +116,7 @@ def _require_close(what: str, published: np.ndarray, ours: np.ndarray, rtol: flo
     if published.shape != ours.shape:
         raise UnequalError(f"{what}: shape {ours.shape} instead of {published.shape}")
     if rtol == 0 and published.tobytes() != ours.tobytes():
-        raise UnequalError("%s: %d values differ" % (what, int((published != ours).sum())))
+        raise UnequalError(f"{what}: {int((published != ours).sum())} values differ")
     if not np.allclose(published, ours, rtol=rtol, atol=1e-4 if rtol else 0):
         raise UnequalError(f"{what}: differs by up to {float(np.abs(published - ours).max()):g}")
 
@@ -118,30 +128,30 @@ def _compare_side(case: Case, side: str, exact: bool) -> None:
     from leapkit.core.columns import INPUTS
     from leapkit.data.scaling import linear_tendency
 
-    theirs, own = case.place(NAME, "published"), case.place(NAME, side)
-    q0002 = np.fromfile(own / "q0002.f64").reshape(-1, 16)
+    published_folder = case.folder_of(NAME, "published")
+    our_folder = case.folder_of(NAME, side)
+    q0002 = np.fromfile(our_folder / "q0002.f64").reshape(-1, 16)
     for family in ("adam", "fdzm"):
-        published = np.load(theirs / (family + ".npy"), mmap_mode="r")
-        ours = np.memmap(own / (family + ".f32"), np.float32, "r").reshape(-1, len(INPUTS))
-        for at in range(
-            0, max(len(published), len(ours)), 8192
-        ):  # blocks: the files may be larger than memory
+        published = np.load(published_folder / (family + ".npy"), mmap_mode="r")
+        ours = np.memmap(our_folder / (family + ".f32"), np.float32, "r").reshape(-1, len(INPUTS))
+        # In blocks, because the files may be larger than memory.
+        for start in range(0, max(len(published), len(ours)), 8192):
             _require_close(
                 f"{side} inputs of {family}",
-                np.ascontiguousarray(published[at : at + 8192]),
-                np.ascontiguousarray(ours[at : at + 8192]),
+                np.ascontiguousarray(published[start : start + 8192]),
+                np.ascontiguousarray(ours[start : start + 8192]),
                 0 if exact else 1e-4,
             )
         linear = np.ascontiguousarray(
-            pd.read_parquet(theirs / (family + "_linear.parquet")).to_numpy()
+            pd.read_parquet(published_folder / (family + "_linear.parquet")).to_numpy()
         )
         if not np.allclose(linear, linear_tendency(q0002), rtol=0 if exact else 1e-12, atol=0):
-            raise UnequalError(f"{side}: the linear columns of {family} differ")
+            raise UnequalError(f"{side}: the linear targets of {family} differ")
 
 
-def compare(case: Case, found: Mapping[str, Any]) -> str:
+def compare(case: Case, evidence: Mapping[str, Any]) -> str:
     exact = _exact_parser()
-    for side in found:
+    for side in evidence:
         if side != "published":
             _compare_side(case, side, exact)
     return (
@@ -154,10 +164,8 @@ def _side(work: Callable[[Case], None]) -> Side:
 
 
 def _size(case: Case) -> str:
-    return "%d rows, %.0f MB" % (
-        case.rows,
-        Path(case.place(NAME) / "test.csv").stat().st_size / 1e6,
-    )
+    size = (case.folder_of(NAME) / "test.csv").stat().st_size
+    return f"{case.rows} rows, {size / 1e6:.0f} MB"
 
 
 STEP = Step(

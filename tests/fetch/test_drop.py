@@ -1,0 +1,177 @@
+"""The drop folder."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Dict, Tuple
+
+from leapkit.core.columns import INPUTS, TARGETS
+from tests.fetch.disks import enough_disk
+from tests.fetch.offers import SUBMISSION, TEST, checkpoint, csv, offer_competition, zipped
+from tests.fetch.user import User, final_files
+
+
+def fill_drop(
+    user: User, tiny_steps: Dict[str, bytes], published: Path
+) -> Tuple[Path, Dict[str, bytes], Dict[str, bytes]]:
+    """Fill a drop folder as users do.
+
+    Returns it, and what belongs below raw_data and below the weights as {path: content}.
+    """
+    drop = user.home / "my downloads"
+    (drop / "deep" / "er").mkdir(parents=True)
+    first, second, third = sorted(tiny_steps)[:3]
+    (drop / "deep" / "er" / "test.csv").write_bytes(TEST)
+    (drop / "archive (1).zip").write_bytes(
+        zipped(
+            **{
+                "kaggle/sample_submission.csv": SUBMISSION,
+                "__MACOSX/kaggle/._x": b"x",
+                f"low-res/{first}": tiny_steps[first],
+                "fdzm_part/data/std.json": (published / "fdzm" / "std.json").read_bytes(),
+                "why.txt": b"?",
+            }
+        )
+    )
+    (drop / second).write_bytes(tiny_steps[second])
+    (drop / "deep" / third).write_bytes(tiny_steps[third])
+    # Known by its sha256 alone.
+    (drop / "mean.json").write_bytes((published / "fdzm" / "mean.json").read_bytes())
+    mine = json.dumps({name: 0.5 for name in INPUTS + TARGETS}).encode()
+    (drop / "adam stats").mkdir()
+    (drop / "adam stats" / "std.json").write_bytes(mine)  # known by its folder alone
+    (drop / "v3_index.pt").write_bytes(
+        zipped(**{"v3/data.pkl": pickle.dumps({"01_02": [1, 2]}, 2)})
+    )
+    (drop / "014_g0.pt").write_bytes(checkpoint(user.home, "", 4))
+    (drop / "deep" / "forcewithme_reslstm_cv0.789_lb0.783.pt").write_bytes(
+        checkpoint(user.home, "module.", 5)
+    )
+    (drop / "holiday.jpg").write_bytes(b"jpg")
+    (drop / "test.csv.crdownload").write_bytes(TEST[:100])
+    raw = {
+        "kaggle-data/test.csv": TEST,
+        "kaggle-data/sample_submission.csv": SUBMISSION,
+        "statistics/fdzm/mean.json": (published / "fdzm" / "mean.json").read_bytes(),
+        "statistics/fdzm/std.json": (published / "fdzm" / "std.json").read_bytes(),
+        "statistics/adam/std.json": mine,
+        "v3_index.pt": (drop / "v3_index.pt").read_bytes(),
+    }
+    raw.update(
+        ("ClimSim_low-res/train/0008-02/" + name, tiny_steps[name])
+        for name in (first, second, third)
+    )
+    weights = {
+        "014_group_finetune/014_group_finetune_g0.pt": (drop / "014_g0.pt").read_bytes(),
+        "forcewithme_reslstm_cv0.7890_lb0.7863.pt": (
+            drop / "deep" / "forcewithme_reslstm_cv0.789_lb0.783.pt"
+        ).read_bytes(),
+    }
+    return drop, raw, weights
+
+
+def test_what_came_by_hand_is_recognised_and_placed(
+    user: User, tiny_steps: Dict[str, bytes], published: Path
+) -> None:
+    drop, raw, weights = fill_drop(user, tiny_steps, published)
+    before = final_files(drop)
+    text = user.fetch("--what", "drop", "--drop", str(drop))
+    assert (
+        final_files(user.raw) == raw
+        and final_files(user.weights) == weights
+        and final_files(drop) == before
+    )
+    assert "11 files placed, 0 already in place" in text
+    unknown = [line for line in text.splitlines() if line.startswith("not recognised: ")]
+    assert len(unknown) == 3 and all(
+        any(word in line for line in unknown)
+        for word in ("why.txt in ", "holiday.jpg", "test.csv.crdownload")
+    ), unknown
+    assert not user.internet.requests
+    assert "0 files placed, 11 already in place" in user.fetch(
+        "--what", "drop", "--drop", str(drop)
+    )
+    assert {name for name in final_files(user.raw) if not name.startswith(".")} == set(raw)
+
+
+def test_real_step_files_find_their_place(user: User, real_steps: Path) -> None:
+    real = {path.name: path for path in real_steps.glob("*/*.nc")}
+    text = user.fetch("--what", "drop", "--drop", str(real_steps))
+    assert f"{len(real)} files placed" in text and "not recognised" not in text
+    placed = list(user.steps.glob("*/*.nc"))
+    assert len(placed) == len(real) and all(
+        path.read_bytes() == real[path.name].read_bytes() for path in placed
+    )
+    assert "train/0008-01 " in user.fetch() and "10 of 2232 steps" in user.fetch()
+
+
+def test_what_lies_in_the_drop_folder_is_not_fetched(user: User) -> None:
+    enough_disk(user.home, 7.5e9)
+    offer_competition(user.internet)
+    drop = user.raw / "drop"
+    drop.mkdir(parents=True)
+    (drop / "test.csv").write_bytes(TEST)
+    user.fetch("--what", "kaggle")
+    assert (
+        not user.internet.contents_of("test.csv.zip")
+        and (user.raw / "kaggle-data" / "test.csv").read_bytes() == TEST
+    )
+
+
+def test_another_file_in_place_is_never_written_over(
+    user: User, tiny_steps: Dict[str, bytes], published: Path
+) -> None:
+    drop, raw, _ = fill_drop(user, tiny_steps, published)
+    theirs = {
+        user.raw / "kaggle-data" / "test.csv": csv(INPUTS, 7),
+        user.weights / "014_g0.pt": b"another checkpoint",
+        user.raw / "kaggle-data" / "sample_submission.csv": csv(TARGETS, 8),
+    }
+    for path, content in theirs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    text = user.refuses("--what", "drop", "--drop", str(drop))
+    for path in theirs:
+        assert f"is another file than {path}; move one of the two away: an existing" in text
+    assert {path: path.read_bytes() for path in theirs} == theirs
+    assert set(raw) <= set(final_files(user.raw)) and text.count("error: ") == 3, (
+        "the others were placed"
+    )
+
+
+def test_damaged_files_of_the_drop_folder_are_refused_by_name(
+    user: User, tiny_steps: Dict[str, bytes]
+) -> None:
+    drop = user.raw / "drop"
+    (drop / "a").mkdir(parents=True)
+    first, second = sorted(tiny_steps)[:2]
+    (drop / first).write_bytes(tiny_steps[first][:-1])
+    (drop / second).write_bytes(tiny_steps[sorted(tiny_steps)[5]])  # of another instant
+    (drop / "test.csv").write_bytes(TEST[:-2])
+    (drop / "broken.zip").write_bytes(zipped(a=b"b")[:-10])
+    flipped = bytearray(zipped(**{"sample_submission.csv": SUBMISSION}))
+    flipped[3000] ^= 1
+    (drop / "flipped.zip").write_bytes(bytes(flipped))
+    (drop / "a" / "195.pt").write_bytes(b"PK no zip")
+    (drop / "v3_index.pt").write_bytes(zipped(a=b"b" * 99)[:-3])
+    (drop / "adam").mkdir()
+    (drop / "adam" / "mean.json").write_text('{"state_t_0": 1}')
+    text = user.refuses("--what", "drop")
+    assert text.count("error: ") == 8 and "0 files placed" in text
+    for word in (
+        "is truncated: ",
+        "holds the step 0008",
+        "is cut off in the middle",
+        "broken.zip: is truncated",
+        "sample_submission.csv is damaged",
+        "195.pt: is truncated",
+        "v3_index.pt: is truncated",
+        "does not hold a number for each of the 924 variables",
+    ):
+        assert word in text, (word, text)
+    assert (
+        not [name for name in final_files(user.raw) if not name.startswith("drop/")]
+        and not user.weights.exists()
+    )

@@ -9,8 +9,10 @@ from typing import List
 from tests.docs.markdown import ROOT, everywhere
 
 ROOMS = ("core", "data", "nets", "run", "worlds", "sampleworld")
-FOLDERS = ("benchmarks", "blend", "containers", "docs", "fetch", "launch", "members", "shared")
-FOLDERS += ("tests", ".ci", ".github")
+FOLDERS = (
+    *("benchmarks", "blend", "containers", "docs", "fetch", "launch", "members", "shared"),
+    *("tests", ".ci", ".github"),
+)
 _PATH = re.compile(r"[\w.*<>{},-]+(/[\w.*<>{},-]*)*")
 
 

@@ -62,7 +62,8 @@ def in_backticks(text: str) -> List[str]:
 
 def commands(text: str) -> List[str]:
     """Return the `make` commands of a document: in backticks, and on indented lines of code."""
-    lines = re.findall(r"^ {4}\s*((?:[A-Z_]+=\S+ )*make\b.*)$", text, flags=re.M)
+    joined = re.sub(r" *\\\n\s*", " ", text)
+    lines = re.findall(r"^ {4}\s*((?:[A-Z_]+=\S+ )*make\b.*)$", joined, flags=re.M)
     words = [word for word in in_backticks(text) if re.match(r"([A-Z_]+=\S+ )*make\b", word)]
     return [re.sub(r"\s+#.*$", "", command) for command in lines + words]
 

@@ -208,7 +208,10 @@ def main(argv: Sequence[str]) -> int:
         "steps": options.steps or "sample world",
         "results": results,
     }
-    target = options.json or RESULTS / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.json"
+    target = (
+        options.json
+        or RESULTS / f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}.json"
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(report, indent=1) + "\n")
     print(f"numbers: {target}")

@@ -15,7 +15,7 @@ from benchmarks.case import Case, Side, Step
 from benchmarks.parquet import require_equal_tables
 
 if TYPE_CHECKING:
-    from blend.tables import Table
+    from blend.tables import WeightTable
     from leapkit.core.layout import Results
 
 NAME = "blend_apply"
@@ -30,7 +30,7 @@ def _fitting(case: Case) -> int:
     return min(case.rows, int(memory * 0.75 / _BYTES_A_ROW))
 
 
-def _table() -> Table:
+def _table() -> WeightTable:
     from blend.tables import find
 
     return find("v10")

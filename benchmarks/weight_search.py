@@ -142,7 +142,8 @@ def published(case: Case) -> Dict[str, Any]:
 
 
 def _gram(case: Case, count: int) -> FoldedGram:
-    from blend.oof import ValidationPredictions, validation_gram
+    from blend.validation import ValidationPredictions
+    from blend.validation_errors import validation_gram
 
     scaling = source.load_statistics(case, NAME, "fdzm")
     members = [
@@ -156,8 +157,9 @@ def _climb(gram: FoldedGram) -> Dict[str, Any]:
     import time
 
     from blend.climb import hill_climb
-    from blend.forms import STARTS, fit
+    from blend.forms import fit
     from blend.gram import score
+    from blend.scopes import STARTS
 
     started = time.perf_counter()
     weights, paths = hill_climb(gram.whole, STARTS["all"])
@@ -221,7 +223,7 @@ STEP = Step(
     cores=0,
     sides={
         "published": Side(("numpy", "leapkit.data.step_reader"), published),
-        "ours": Side(("numpy", "blend.oof", "blend.forms"), ours),
+        "ours": Side(("numpy", "blend.validation_errors", "blend.forms"), ours),
     },
     size=lambda case: f"16 x {_rows(case)} x 368, naive on {_slice(case)} rows",
     make=make,

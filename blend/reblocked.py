@@ -9,7 +9,7 @@ import numpy as np
 
 from leapkit.core.errors import KitError
 from leapkit.data import submission
-from leapkit.data.csv_stream import REMEDY
+from leapkit.data.csv_checks import REMEDY
 
 
 class Reblocked:

@@ -33,8 +33,8 @@ class Option:
         return "--" + self.variable.lower().replace("_", "-")
 
 
-def _closed(variable: str, allowed: Sequence[str], help: str) -> Option:
-    return Option(variable, "|".join(allowed), help, tuple(allowed))
+def _closed(variable: str, allowed: Sequence[str], text: str) -> Option:
+    return Option(variable, "|".join(allowed), text, tuple(allowed))
 
 
 _ALL = (

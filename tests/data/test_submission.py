@@ -386,7 +386,7 @@ def test_other_columns_or_types_are_refused_by_name(
 def test_a_parquet_cut_anywhere_is_refused(path: Path, example: Example) -> None:
     write(path, example.ids, [example.values])
     data = path.read_bytes()
-    for size in list(range(0, 12)) + list(np.linspace(12, len(data) - 1, 20).astype(int)):
+    for size in list(range(12)) + list(np.linspace(12, len(data) - 1, 20).astype(int)):
         path.write_bytes(data[:size])
         with refused(path, "make it again"):
             verify(path, example.ids, example.q)

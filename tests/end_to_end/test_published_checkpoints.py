@@ -52,7 +52,8 @@ def test_full_width_checkpoints_go_through_infer_only_in_containers(
     """One single checkpoint, with and without `module.`, and seven of one experiment."""
     hashes = []
     for prefixed in (True, False):
-        weights, where = tmp_path / ("w%d" % prefixed), tmp_path / ("s%d" % prefixed)
+        weights = tmp_path / f"weights-{prefixed}"
+        where = tmp_path / f"submission-{prefixed}"
         filled_checkpoints(reference, weights, ["adam_200"] + ["max_014_gf"] * prefixed, prefixed)
         text = make(
             clone,
@@ -69,7 +70,11 @@ def test_full_width_checkpoints_go_through_infer_only_in_containers(
         assert "the blend did not run" in text
     assert hashes[0] == hashes[1]
     make(
-        clone, "verify", RUNTIME="docker", RAW_DATA=str(tiny_world), SUBMISSION=str(tmp_path / "s1")
+        clone,
+        "verify",
+        RUNTIME="docker",
+        RAW_DATA=str(tiny_world),
+        SUBMISSION=str(tmp_path / "submission-True"),
     )
 
 

@@ -207,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
         self.end_headers()
         if self.command == "HEAD":
-            return
+            return None
         if self.internet.on_content:
             self.internet.on_content(self.path)
         request.sent = 1  # content was requested, however much is read

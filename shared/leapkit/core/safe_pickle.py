@@ -54,8 +54,18 @@ _MEMO_WRITES = ("BINPUT", "LONG_BINPUT")
 _MEMO_READS = ("BINGET", "LONG_BINGET")
 # opcode -> how many objects it takes from the stack; None: all down to the last mark
 _TAKES: Dict[str, Any] = {
-    **{"TUPLE": None, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "REDUCE": 2, "NEWOBJ": 2},
-    **{"BINPERSID": 1, "APPEND": 1, "APPENDS": None, "SETITEM": 2, "SETITEMS": None, "BUILD": 1},
+    "TUPLE": None,
+    "TUPLE1": 1,
+    "TUPLE2": 2,
+    "TUPLE3": 3,
+    "REDUCE": 2,
+    "NEWOBJ": 2,
+    "BINPERSID": 1,
+    "APPEND": 1,
+    "APPENDS": None,
+    "SETITEM": 2,
+    "SETITEMS": None,
+    "BUILD": 1,
 }
 _FILLS_THE_OBJECT_BELOW = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD")
 
@@ -151,7 +161,7 @@ def read(path: Path, kind: Kind, names: Names, references: References) -> Any:
 # --- the pickle -----------------------------------------------------------------------------------
 
 
-def require_harmless(pickled: bytes, kind: Kind) -> None:
+def require_harmless(pickled: bytes, kind: Kind) -> None:  # noqa: C901 - a branch for each opcode
     """Raise Refused unless all opcodes are on the list and build nothing beyond the limits."""
     stack: List[int] = []  # of each object on the unpickler's stack, how deep it is nested
     marks: List[int] = []  # lengths of the stack

@@ -22,6 +22,7 @@ from leapkit.core.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZER
 from leapkit.core.errors import KitError
 from leapkit.core.layout import Results
 from leapkit.data import submission
+from leapkit.data.id_checker import require_ids
 from leapkit.data.progress import progress
 
 # Files from elsewhere may hold the linear targets to 1e-12 (see submission.verify), so two of them
@@ -143,7 +144,7 @@ class _Worker:
             source = stream.source
             ids, values = next(stream.blocks, (pa.array([], pa.string()), []))
             if not ids.cast(pa.string()).equals(expected):
-                submission.require_ids(
+                require_ids(
                     ids.to_pylist(),
                     expected.to_pylist(),
                     start,

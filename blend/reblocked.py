@@ -8,8 +8,8 @@ from typing import Iterable, List, Sequence, Tuple
 import numpy as np
 
 from leapkit.core.errors import KitError
-from leapkit.data import submission
 from leapkit.data.csv_checks import REMEDY
+from leapkit.data.id_checker import require_ids
 
 
 class Reblocked:
@@ -37,7 +37,7 @@ class Reblocked:
                     raise KitError("has fewer rows than sample_submission.csv", self._path, REMEDY)
             count = min(len(ids) - start, len(self._ids))
             expected = list(ids[start : start + count])
-            submission.require_ids(self._ids[:count], expected, start, self._path, REMEDY)
+            require_ids(self._ids[:count], expected, start, self._path, REMEDY)
             taken.append(self._values[:count])
             self._ids = self._ids[count:]
             self._values = self._values[count:]

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
+import pyarrow as pa
 
 from blend import baseline, gram
 from blend.gram import Gram
 from blend.reblocked import Reblocked
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS, PREDICTED
-from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData
 from leapkit.data import kaggle_csv, submission
+from leapkit.data.id_checker import require_ids
 from leapkit.data.scaling import load_scaling
 from leapkit.data.score import R2, Score, submission_score
 
@@ -29,12 +30,14 @@ def of_parquet(path: Path, truth: Path) -> Score:
     Raises KitError if their ids differ.
     """
     sums = R2()
-    for (ids, values), (true_ids, expected) in zip(
-        submission.blocks(path), submission.blocks(truth)
+    row = 0
+    nothing: Tuple[List[str], np.ndarray] = ([], np.empty((0, 0)))
+    for (ids, values), (true_ids, expected) in zip_longest(
+        submission.blocks(path), submission.blocks(truth), fillvalue=nothing
     ):
-        if ids != true_ids:
-            raise _other_ids(path)
+        _require_true_ids(ids, true_ids, row, path)
         sums.add(expected, values)
+        row += len(ids)
     return submission_score(sums)
 
 
@@ -63,18 +66,22 @@ def holdout_gram(parquets: Sequence[Path], truth: Path) -> Gram:
 
     def of_targets(names: Sequence[str]) -> Gram:
         total = None
+        row = 0
         streams = [submission.column_blocks(opened, path, names) for path, opened in sources]
         for blocks in zip_longest(*streams):
-            ids, true_values = blocks[-1] or ([], [])
+            ids, true_values = blocks[-1] or (pa.array([], pa.string()), [])
+            for block, path in zip(blocks[:-1], parquets):
+                if block is None or not block[0].equals(ids):
+                    present = block[0].to_pylist() if block else []
+                    _require_true_ids(present, ids.to_pylist(), row, path)
             expected = np.stack(true_values)  # (t, n)
             errors = np.empty((len(names), len(parquets) + 1, len(ids)))
-            for m, (block, path) in enumerate(zip(blocks[:-1], parquets)):
-                if block is None or not block[0].equals(ids):
-                    raise _other_ids(path)
-                for k, values in enumerate(block[1]):
+            for m, (_, predicted) in enumerate(blocks[:-1]):
+                for k, values in enumerate(predicted):
                     np.subtract(values, expected[k], out=errors[k, m])
             block_gram = gram.of_rows(expected, errors, parquets, names)
             total = block_gram if total is None else total + block_gram
+            row += len(ids)
         assert total is not None
         return total
 
@@ -89,5 +96,5 @@ def as_rows(scores: Dict[str, Score]) -> List[Dict[str, Any]]:
     return [{**asdict(score), "name": name} for name, score in scores.items()]
 
 
-def _other_ids(path: Path) -> KitError:
-    return KitError("its sample_ids are not those of the withheld truth", path, submission.REMEDY)
+def _require_true_ids(ids: List[str], true_ids: List[str], row: int, path: Path) -> None:
+    require_ids(ids, true_ids, row, path, submission.REMEDY, "the withheld truth")

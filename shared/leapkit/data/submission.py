@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from leapkit.core.columns import LINEAR, SAMPLE_ID, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.data.id_checker import IdChecker
-from leapkit.data.id_checker import require_ids as require_ids
 from leapkit.data.scaling import linear_tendency
 
 ROW_GROUP = 16384  # rows: 48 MB of float64

@@ -16,11 +16,11 @@ from leapkit.core import job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 
-# The marks of the tests that run on a stack: all but whole runs on the modern one.
+# The tests of a stack by their marks: all but whole runs on the modern one.
 MARKS = {
     MODERN: "not docker and not end_to_end",
     TORCH_1_10: "stack",
-    TORCH_1_12: "stack and not process",
+    TORCH_1_12: "stack",
 }
 
 

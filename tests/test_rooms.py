@@ -12,6 +12,8 @@ from typing import Dict, Iterator, List, Set, Tuple
 
 import pytest
 
+pytestmark = pytest.mark.stack
+
 KIT = Path(__file__).resolve().parents[1] / "shared" / "leapkit"
 
 # room -> (the rooms that it may import, the distributions that it may import)

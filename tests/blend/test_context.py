@@ -15,6 +15,8 @@ from blend.scopes import STARTS
 from leapkit.core.hash_index import HashIndex
 from tests.helpers.small_blend import THREE, V10
 
+pytestmark = pytest.mark.process
+
 
 def counted(function: Callable[..., Any], calls: List[Any]) -> Callable[..., Any]:
     """The function, which also notes its arguments."""

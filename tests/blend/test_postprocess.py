@@ -23,6 +23,8 @@ from leapkit.core.step_files import list_pairs
 from leapkit.data import kaggle_csv
 from tests.helpers.small_blend import TRAINED, V10, blend, files, judged
 
+pytestmark = pytest.mark.process
+
 BOTH = ("--postprocess", "fluxes,positivity")
 
 

@@ -22,6 +22,8 @@ from leapkit.core.layout import Results
 from leapkit.data.score import R2
 from tests.helpers.small_blend import SEARCH, THREE, TRAINED, V10, Maker, blend, files
 
+pytestmark = pytest.mark.process
+
 COLUMNS = kaggle_positions(PREDICTED)
 
 

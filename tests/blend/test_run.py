@@ -45,6 +45,8 @@ from leapkit.data import submission
 from leapkit.data.score import R2, score_network_order, validation_r2
 from tests.helpers.small_blend import SEARCH, THREE, V10, Maker, blend, files, judged
 
+pytestmark = pytest.mark.process
+
 
 def sentence(capsys, maker: Maker, results: Results, *more: str, verb: str = "run") -> str:
     """Assert that the command fails with one error line and no blend; return the line."""

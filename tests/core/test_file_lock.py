@@ -17,6 +17,8 @@ from leapkit.core.errors import KitError
 from leapkit.core.file_lock import hold, try_hold
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 BUSY = KitError("another run is at work here", "the folder", "wait for it")
 

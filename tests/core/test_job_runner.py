@@ -17,6 +17,8 @@ from leapkit.core.errors import EXIT_INTERRUPTED
 from leapkit.core.file_lock import try_hold
 from leapkit.core.job_runner import Job, JobSlots, run
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

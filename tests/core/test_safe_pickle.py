@@ -17,6 +17,8 @@ from leapkit.core.safe_pickle import Kind, Limits, Refused, require_harmless
 from tests.helpers import crafted as craft
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.stack
+
 OPCODES = safe_pickle.OPCODES | {"LONG1", "BINFLOAT"}
 KIND = Kind("a test's file", Limits(pickle_bytes=1 << 20), OPCODES, "write another")
 

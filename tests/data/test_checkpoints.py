@@ -25,6 +25,8 @@ from leapkit.data.checkpoints import load_into, read_tensors, save
 from tests.helpers import crafted as craft
 from tests.helpers.refusals import MEMORY, refusal_in_little_memory
 
+pytestmark = pytest.mark.stack
+
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 

@@ -25,6 +25,8 @@ from tests.data import test_checkpoints as hostile  # the collection of attacks
 from tests.helpers import crafted as craft
 from tests.helpers.refusals import refusal_in_little_memory, refused
 
+pytestmark = pytest.mark.stack
+
 torch = pytest.importorskip("torch")
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
 NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])

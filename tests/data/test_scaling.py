@@ -32,6 +32,8 @@ from leapkit.data.scaling import FAMILIES, Family, Scaling, linear_tendency, loa
 from leapkit.data.step_reader import StepReader
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.stack
+
 EPS32, EPS64 = 2.0**-24, 2.0**-53  # largest relative error of one rounding
 
 

@@ -37,6 +37,8 @@ from leapkit.data.cdf5 import Cdf5Reader, array, parse_header
 from leapkit.data.step_reader import StepReader, grid_columns
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.stack
+
 netCDF4 = pytest.importorskip("netCDF4")
 FUZZ = dict(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -20,6 +20,8 @@ from leapkit.data import submission
 from leapkit.data.submission import SCHEMA, blocks, verify, write
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.stack
+
 ROWS = 50
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

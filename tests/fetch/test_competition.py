@@ -19,6 +19,8 @@ from tests.fetch.fake_internet import KEY, USER
 from tests.fetch.offers import OLD, SUBMISSION, TEST, csv, offer_competition, zipped
 from tests.fetch.user import MEMBERS, User, final_files, wait_until
 
+pytestmark = pytest.mark.process
+
 
 def test_the_competitions_files_come_zipped_or_not_and_once(user: User) -> None:
     enough_disk(user.home, 7.5e9)

@@ -12,6 +12,8 @@ from tests.fetch.offers import ROOT, checkpoint, offer_drive, zipped
 from tests.fetch.user import User, final_files, wait_until
 from tests.helpers import crafted
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     "address", [ROOT, f"https://drive.google.com/drive/folders/{ROOT}?usp=sharing"]

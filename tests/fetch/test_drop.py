@@ -7,10 +7,14 @@ import pickle
 from pathlib import Path
 from typing import Dict, Tuple
 
+import pytest
+
 from leapkit.core.columns import INPUTS, TARGETS
 from tests.fetch.disks import enough_disk
 from tests.fetch.offers import SUBMISSION, TEST, checkpoint, csv, offer_competition, zipped
 from tests.fetch.user import User, final_files
+
+pytestmark = pytest.mark.process
 
 
 def fill_drop(

@@ -15,6 +15,8 @@ from tests.fetch.fake_internet import HF_TOKEN
 from tests.fetch.offers import MONTH, StepMaker, half_way, offer_steps, one_large_file, put_on_disk
 from tests.fetch.user import User, final_files
 
+pytestmark = pytest.mark.process
+
 
 def test_a_month_is_fetched_once(user: User, tiny_steps: Dict[str, bytes]) -> None:
     enough_disk(user.home, 6.5e9)

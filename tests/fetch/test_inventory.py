@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import Dict
 
+import pytest
+
 from tests.fetch.offers import MONTH, TEST, put_on_disk
 from tests.fetch.user import User
+
+pytestmark = pytest.mark.process
 
 
 def test_without_what_it_lists_everything_and_changes_nothing(

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Dict, Tuple
 
+import pytest
+
 from tests.conftest import REPOSITORY
 from tests.fetch.disks import enough_disk
 from tests.fetch.offers import (
@@ -26,6 +28,8 @@ from tests.fetch.offers import (
     put_on_disk,
 )
 from tests.fetch.user import User, final_files, wait_until
+
+pytestmark = pytest.mark.process
 
 
 def test_a_reader_that_has_seen_enough_is_no_error_of_the_kit(user: User) -> None:

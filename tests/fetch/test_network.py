@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Dict
 
+import pytest
+
 from tests.fetch.disks import enough_disk
 from tests.fetch.offers import MONTH, offer_competition, offer_steps, put_on_disk
 from tests.fetch.user import User, final_files
+
+pytestmark = pytest.mark.process
 
 
 def test_without_a_network_one_sentence_says_so(user: User, tiny_steps: Dict[str, bytes]) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.fetch.offers import MONTH, put_on_disk
 from tests.fetch.user import User
 
+pytestmark = pytest.mark.process
+
 
 def test_a_whole_month_is_told_as_whole_whatever_its_number_of_columns(
     user: User, tiny_steps: Dict[str, bytes]

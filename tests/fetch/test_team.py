@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.fetch.disks import fill_up
 from tests.fetch.offers import BASE, PATHS
 from tests.fetch.user import User, final_files
+
+pytestmark = pytest.mark.process
 
 
 def test_the_published_statistics_are_let_in_and_only_they(user: User, published: Path) -> None:

@@ -51,6 +51,8 @@ def test_a_stop_of_the_launcher_reaches_the_command_once_and_its_clean_up_is_wai
         env=dict(os.environ, PYTHONPATH="shared:."),
         stdout=subprocess.PIPE,
         start_new_session=True,
+        # A shell's background job ignores SIGINT, and so would the launcher.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert launcher.stdout is not None and launcher.stdout.readline() == b"ready\n"
     time.sleep(0.1)

@@ -18,6 +18,8 @@ from members.adam.experiments import EXPERIMENTS, NETWORK_195, AdamNetwork  # no
 from members.adam.networks import AdamNet, LevelConvolution, PositionTable  # noqa: E402
 from tests.helpers.parity import load_fill  # noqa: E402
 
+pytestmark = pytest.mark.stack
+
 torch.set_num_threads(1)
 SMALL = AdamNetwork((3, 4, 5), 8, 1, 2, "relu", "lstm+transformer+front", (6,))
 

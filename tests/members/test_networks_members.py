@@ -22,6 +22,8 @@ from members.max2020.experiments import NETWORK_007, NETWORK_015  # noqa: E402
 from members.zuiye.experiments import NETWORK_B  # noqa: E402
 from tests.helpers.parity import EXPERIMENTS, MEMBERS, build  # noqa: E402
 
+pytestmark = pytest.mark.stack
+
 torch.set_num_threads(1)
 every_experiment = pytest.mark.parametrize(
     "experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS)

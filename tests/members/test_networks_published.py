@@ -14,6 +14,8 @@ from leapkit.core.columns import GROUPS  # noqa: E402
 from leapkit.run import devices  # noqa: E402
 from tests.helpers import parity  # noqa: E402
 
+pytestmark = [pytest.mark.process, pytest.mark.stack]
+
 torch.set_num_threads(1)
 WITHOUT_GOLDEN = (
     "fwm_1LSTM1mamba5_stage1_as_published"  # a script's default that no file was made with

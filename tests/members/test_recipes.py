@@ -24,6 +24,8 @@ from leapkit.run import training  # noqa: E402
 from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
 
+pytestmark = pytest.mark.stack
+
 torch.set_num_threads(1)
 EXPERIMENTS = {
     experiment.name: experiment for experiments in members().values() for experiment in experiments

@@ -16,6 +16,8 @@ from hypothesis import strategies as st  # noqa: E402
 from leapkit.nets import mamba  # noqa: E402
 from leapkit.nets.mamba import Mamba, scan, scan_reference  # noqa: E402
 
+pytestmark = pytest.mark.stack
+
 torch.set_num_threads(1)
 PROBLEMS = st.tuples(
     st.integers(1, 6),

@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch")
 from leapkit.core.recipes import Augmentation  # noqa: E402
 from leapkit.run.augmentation import augment  # noqa: E402
 
+pytestmark = pytest.mark.stack
+
 torch.set_num_threads(1)
 PLAN = Augmentation(flip=0.08, roll=0.08, shift=5)
 ROWS = 6000

@@ -31,6 +31,8 @@ from members.adam.networks import build  # noqa: E402
 from members.forcewithme import experiments as fwm  # noqa: E402
 from members.forcewithme.networks import build as build_fwm  # noqa: E402
 
+pytestmark = [pytest.mark.process, pytest.mark.stack]
+
 torch.set_num_threads(1)
 PARENT = small_run.EXPERIMENT
 TUNED = small_run.TUNED

@@ -15,6 +15,8 @@ from torch.nn.functional import smooth_l1_loss  # noqa: E402
 from leapkit.core.columns import GROUPS  # noqa: E402
 from leapkit.run.losses import loss_all, loss_group  # noqa: E402
 
+pytestmark = pytest.mark.stack
+
 torch.set_num_threads(1)
 
 

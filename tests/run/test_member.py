@@ -33,6 +33,8 @@ from leapkit.data import checkpoints  # noqa: E402
 from members.adam.experiments import EXPERIMENTS  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
+pytestmark = [pytest.mark.process, pytest.mark.stack]
+
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]
 PARQUET, RECEIPT = small_run.PARQUET, small_run.EXPERIMENT.artifact + ".receipt.json"

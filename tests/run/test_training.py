@@ -32,6 +32,8 @@ from leapkit.run import inference, training, training_state  # noqa: E402
 from leapkit.run.optimisation import Schedule  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
+pytestmark = [pytest.mark.process, pytest.mark.stack]
+
 torch.set_num_threads(1)
 RECIPE, CPU = small_run.RECIPE, torch.device("cpu")
 POOL = RECIPE.rows.pool

@@ -38,6 +38,8 @@ from leapkit.worlds import make_world
 from leapkit.worlds.make_world import PublishedScaling
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.process
+
 MONTHS = {"0008-01": 3, "0008-02": 2, "0008-07": 3, "0008-08": 2}
 
 

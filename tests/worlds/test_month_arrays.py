@@ -22,6 +22,8 @@ from leapkit.data.step_reader import StepReader
 from leapkit.worlds import month_arrays
 from tests.helpers.refusals import refused
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -34,6 +34,8 @@ from leapkit.worlds.train_moments import TrainMoments
 from leapkit.worlds.train_statistics import SCRATCH, main
 from tests.helpers.refusals import refused
 
+pytestmark = [pytest.mark.process, pytest.mark.stack]
+
 COLUMNS = INPUTS + TARGETS
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EPS = 2.0**-53  # largest relative error of one rounding

@@ -21,9 +21,9 @@ LAWS: Dict[str, Tuple[Set[str], Tuple[str, ...]]] = {
     "core": (set(), ()),
     "data": ({"core"}, ("numpy", "pyarrow", "tqdm")),
     "nets": ({"core"}, ("numpy", "torch")),
-    "run": ({"core", "data", "nets"}, ("numpy", "pyarrow", "tqdm", "torch")),
+    "run": ({"core", "data"}, ("numpy", "pyarrow", "tqdm", "torch")),
     "worlds": ({"core", "data"}, ("numpy", "pyarrow", "tqdm")),
-    "sampleworld": ({"core", "data", "worlds"}, ("numpy", "pyarrow", "tqdm", "netCDF4")),
+    "sampleworld": ({"core", "worlds"}, ("numpy", "pyarrow", "tqdm", "netCDF4")),
 }
 MODULES = [
     ".".join(path.relative_to(KIT.parent).with_suffix("").parts)

@@ -1,7 +1,7 @@
 """The arguments of a run's steps: one list for both runtimes, built once.
 
-A container's entrypoint holds its own folders (/raw_data, /submission, /weights); in the venv
-runtime `host_folders` names the same ones on this machine.
+A container has its folders at fixed places (/raw_data, /submission, /weights), which its entrypoint
+or its command line's defaults name; in the venv runtime `host_folders` names the same ones here.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ LAUNCH := @$(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@for member in $(MEMBERS); do printf "  make %-12s %s\n" $$member "$$member alone: train and predict (MODE=infer-only: predict)"; done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@for member in $(MEMBERS); do printf "  make %-15s %s\n" $$member "$$member alone: train and predict (MODE=infer-only: predict)"; done
 	@echo "variables, as in make reproduce RUNTIME=venv:"
 	$(LAUNCH) variables
 

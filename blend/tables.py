@@ -165,7 +165,10 @@ def _read_text(path: Path) -> Tuple[Tuple[str, ...], List[Tuple[Any, ...]]]:
 
 
 def _tables_to_choose() -> str:
-    return f"give the name of a shipped table ({', '.join(shipped())}) or a file"
+    return (
+        f"give a shipped table ({', '.join(shipped())}), a search such as searched.ridge.target"
+        " (docs/blend.md lists them), or a file"
+    )
 
 
 @functools.lru_cache(maxsize=None)

@@ -29,7 +29,7 @@ def verify(raw: RawData, results: Results, artifacts: Sequence[str] = ()) -> Non
     """
     names = list(artifacts) or _all_parquets(results)
     if not names:
-        raise KitError("there are no parquets to verify", results.subs, "put the parquets there")
+        raise KitError("there are no parquets to verify", results.subs, "copy yours there")
     ids = kaggle_csv.read_ids(raw.sample_submission)
     linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
     q0002 = np.concatenate([x[:, linear] for _, x in kaggle_csv.read_test_csv(raw.test_csv)])

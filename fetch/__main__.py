@@ -53,7 +53,9 @@ def main(argv: List[str]) -> int:
             "write MONTHS=0008-01:0008-03,0009-01; all published ones are 0001-02:0009-01, 637 GB",
         )
     if not layout.drop.is_dir() and (options.drop or "drop" in words):
-        raise KitError("the drop folder is missing", layout.drop, "check DROP")
+        raise KitError(
+            "the drop folder is missing", layout.drop, "make it, or name another with DROP="
+        )
     outcome = Outcome()
     with _exclusive(layout):
         _fetch(layout, words, months, options.drive.strip(), outcome)
@@ -120,7 +122,7 @@ def _end(layout: FetchLayout, words: List[str], months: Sequence[str], outcome: 
     for entry in lacking:
         log(f"still missing: {entry.name} ({entry.state})")
     if outcome.refused:
-        log(f"{len(outcome.refused)} errors, printed above")
+        log(f"errors, printed above: {len(outcome.refused)}")
     if not lacking:
         log("nothing of what was requested is missing")
     return EXIT_REFUSED if lacking or outcome.refused else 0

@@ -76,12 +76,15 @@ def _plan(request: Request) -> int:
 
 def _blend(request: Request) -> int:
     settings = _settings(request, request.mode)
+    names.require_data(settings)
     run.show(settings.lines())
     return run.run_blend(settings, settings.experiments())
 
 
 def _verify(request: Request) -> int:
     settings = _settings(request, request.mode)
+    names.require_parquets(settings)
+    names.require_data(settings)
     run.show(settings.lines())
     return tools.verify(settings, request.values.get("ARTIFACTS", ""))
 
@@ -98,17 +101,21 @@ def _world(request: Request) -> int:
 
 def _statistics(request: Request) -> int:
     settings = _settings(request, "reproduce")
+    names.require_train_csv(settings)
     run.show(settings.lines())
     return tools.train_statistics(settings)
 
 
 def _split(request: Request) -> int:
+    flags = ("--steps", "--to", "--train", "--validation", "--test")
     tools.step_folders(request.rest)
+    names.require_arguments("SPLIT", request.rest, flags)
     return tools.split(_settings(request, "reproduce"), request.rest)
 
 
 def _store(request: Request) -> int:
     tools.step_folders(request.rest)
+    names.require_arguments("STORE", request.rest, ("--to",))
     on_a_cluster = tools.names_a_scheduler(request.rest)
     settings = _settings(request, "reproduce", needs_runtime=not on_a_cluster)
     return tools.store(settings, request.rest)

@@ -86,8 +86,9 @@ def ways(requested: Mapping[str, str]) -> List[Way]:
     settings = choose("infer-only", requested, needs_runtime=False)
     raw = settings.raw
     test_files = list(raw.test_files().values())
-    data = {**_absent([*test_files, raw.old_weights], FETCH_KAGGLE), **_statistics(settings)}
-    parquets = {**_absent(test_files, FETCH_KAGGLE), **_parquets(settings)}
+    kaggle_files = _absent(raw.root, [*test_files, raw.old_weights], FETCH_KAGGLE)
+    data = {**kaggle_files, **_statistics(settings)}
+    parquets = {**_absent(raw.root, test_files, FETCH_KAGGLE), **_parquets(settings)}
     sample = " PROFILE=sample" if raw.test_csv.exists() else ""
     return [
         Way("make reproduce" + sample, "all networks in the sample world, which it makes"),
@@ -97,16 +98,16 @@ def ways(requested: Mapping[str, str]) -> List[Way]:
     ]
 
 
-def _absent(paths: Sequence[Path], command: str) -> Dict[str, str]:
-    """Return {the names of the files that do not exist: command}, {} if all exist."""
-    names = [f"{path.parent.name}/{path.name}" for path in paths if not path.exists()]
+def _absent(root: Path, paths: Sequence[Path], command: str) -> Dict[str, str]:
+    """Return {the files below `root` that do not exist: command}, {} if all exist."""
+    names = [str(path.relative_to(root)) for path in paths if not path.exists()]
     return {", ".join(names): command} if names else {}
 
 
 def _statistics(settings: Settings) -> Dict[str, str]:
     folders = [settings.raw.statistics(family) for family in FAMILY_NAMES]
     files = [folder / name for folder in folders for name in ("mean.json", "std.json")]
-    return _absent(files, FETCH_STATISTICS)
+    return _absent(settings.raw.root, files, FETCH_STATISTICS)
 
 
 def _steps(settings: Settings) -> Dict[str, str]:

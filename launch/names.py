@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Mapping
+from typing import List, Mapping, Sequence
 
 from blend import tables
 from blend.naming import parse_options
@@ -31,6 +31,51 @@ def _require_folder(variable: str, folder: Path) -> None:
     """Raises KitError if a folder that is read does not exist."""
     if not folder.is_dir():
         raise KitError("the folder does not exist", f"{variable}={folder}", "check the path")
+
+
+def require_data(settings: Settings) -> None:
+    """Raises KitError if the folder of the data does not exist, for commands that make none."""
+    if not settings.raw.root.is_dir():
+        raise KitError(
+            "the folder does not exist",
+            settings.raw.root,
+            "run `make fetch WHAT=kaggle` for Kaggle's data, or `make world` for the sample world",
+        )
+
+
+def require_parquets(settings: Settings) -> None:
+    """Raises KitError if there is no parquet to check."""
+    if not any(settings.results.subs.glob("*.parquet")):
+        raise KitError(
+            "holds no parquets",
+            settings.results.subs,
+            "copy yours there, or make them with `make infer-only` or `make reproduce`",
+        )
+
+
+def require_train_csv(settings: Settings) -> None:
+    """Raises KitError if a file that statistics are computed from does not exist."""
+    train_csv = settings.raw.root / "kaggle-data" / "train.csv"
+    commands = {train_csv: 'WHAT="kaggle train.csv"', settings.raw.old_weights: "WHAT=kaggle"}
+    for path, what in commands.items():
+        if not path.exists():
+            remedy = f"run `make fetch {what}`, or name another folder with RAW_DATA="
+            raise KitError("the file is missing", path, remedy)
+
+
+def require_arguments(variable: str, arguments: Sequence[str], flags: Sequence[str]) -> None:
+    """Raises KitError if a maker of data is not given a flag that it needs.
+
+    variable  the variable of `make` that holds the arguments
+    """
+    names = {argument.split("=")[0] for argument in arguments}
+    missing = [flag for flag in flags if flag not in names]
+    if missing and not names & {"-h", "--help"}:
+        raise KitError(
+            f"lacks {', '.join(missing)}",
+            variable,
+            f'write {variable}="' + " ".join(f"{flag} .." for flag in flags) + '"',
+        )
 
 
 def require_tables(settings: Settings) -> None:

@@ -50,7 +50,7 @@ _ALL = (
     Option("TABLE", "NAME,..", "weights: v10, searched[.form][.scope], file.csv or file.pt"),
     Option("POSTPROCESS", "NAME,..", "positivity, fluxes or both, beside the published one"),
     Option("ARTIFACTS", "NAME,..", "the parquets in submission/subs to check; all of them"),
-    Option("WHAT", "NAME,..", "what to fetch: kaggle train steps statistics weights drop"),
+    Option("WHAT", "NAME,..", "what to fetch: kaggle train.csv steps statistics weights drop"),
     Option("MONTHS", "MONTH,..", "months of step files to fetch, as 0008-01:0008-03,0009-01"),
     Option("DRIVE", "ADDRESS", "the team's Google Drive folder, which their README names"),
     Option("DROP", "FOLDER", "files that you downloaded by hand; raw_data/drop"),

@@ -153,9 +153,13 @@ def _judge_blend(
 ) -> Verdict:
     """Return whether a table's blend is made already. Raises KitError if it cannot run."""
     plans = [plan for member_plans in members.values() for plan in member_plans]
-    blocked = [plan.experiment.name for plan in plans if plan.blocked]
+    blocked = [plan for plan in plans if plan.blocked]
     if blocked:
-        raise KitError(f"{', '.join(blocked)} cannot run", "blend", "fix what the lines above name")
+        raise KitError(
+            f"{len(blocked)} of {len(plans)} cannot run",
+            "its networks",
+            "fix what the lines above name",
+        )
     searches = registry.searches(run)
     search = name.search
     if search and search.among not in searches:

@@ -43,6 +43,9 @@ def split(settings: Settings, arguments: Sequence[str]) -> int:
 def store(settings: Settings, arguments: Sequence[str]) -> int:
     """Write step files as one array a month, or let a Dask scheduler's workers write them."""
     if step_folders(arguments).steps is None:
+        if not settings.raw.steps.is_dir():
+            remedy = "run `make fetch WHAT=steps MONTHS=0008-01:0008-03`, or name one with --steps"
+            raise KitError("the folder of step files does not exist", settings.raw.steps, remedy)
         arguments = [f"--steps={settings.raw.steps}", *arguments]
     if names_a_scheduler(arguments):
         return _on_a_cluster("leapkit.worlds.month_arrays", arguments)

@@ -11,7 +11,16 @@ from typing import Dict
 
 import pytest
 
-from launch import command_line, containers, environments, machine, options, process
+from launch import (
+    command_line,
+    containers,
+    environments,
+    machine,
+    names,
+    options,
+    process,
+    settings,
+)
 from launch.__main__ import main
 from launch.commands import commands
 from leapkit.core.errors import KitError
@@ -166,8 +175,6 @@ def test_the_folders_of_makers_are_checked_before_anything_is_built(monkeypatch,
 
 
 def test_an_artifact_of_ones_own_may_be_named_by_its_file(tmp_path: Path):
-    from launch import names, settings
-
     chosen = settings.choose("reproduce", {"SUBMISSION": str(tmp_path)})
     parquet = chosen.results.parquet("mine")
     parquet.parent.mkdir()
@@ -175,3 +182,29 @@ def test_an_artifact_of_ones_own_may_be_named_by_its_file(tmp_path: Path):
     names.require_artifacts(chosen, "mine")
     with pytest.raises(KitError, match=r"other\.parquet: the parquet does not exist"):
         names.require_artifacts(chosen, "mine,other")
+
+
+WITHOUT_DATA = {
+    "verify": r"subs: holds no parquets; copy yours there",
+    "blend": r"mine: the folder does not exist; run `make fetch WHAT=kaggle`",
+    "statistics": r"train\.csv: the file is missing; run `make fetch WHAT=\"kaggle train\.csv\"`",
+    "split": r"SPLIT: lacks --steps, --to, --train, --validation, --test; write SPLIT=",
+    "store": r"STORE: lacks --to; write STORE=",
+    "store --to=x": r"step files does not exist; run `make fetch WHAT=steps",
+}
+
+
+@pytest.mark.parametrize("command", list(WITHOUT_DATA))
+def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path, command):
+    monkeypatch.setattr(environments, "ready", lambda *_: pytest.fail("installed"))
+    monkeypatch.setattr(machine, "engine_problem", lambda: "docker is not installed")
+    monkeypatch.setattr(settings, "sample_world", lambda: tmp_path / "mine")
+    if command not in ("statistics", "split") and not command.startswith("store"):
+        monkeypatch.setenv("SUBMISSION", str(tmp_path))
+    with pytest.raises(KitError, match=WITHOUT_DATA[command]):
+        main(command.split())
+
+
+def test_the_help_of_a_maker_needs_no_other_argument():
+    names.require_arguments("SPLIT", ["--help"], ("--steps", "--to"))
+    names.require_arguments("SPLIT", ["--steps=a", "--to", "b"], ("--steps", "--to"))

@@ -80,7 +80,7 @@ def _published_checkpoint(experiment: Experiment, candidates: List[Path], index:
     if not existing:
         remedy = "train it with `make reproduce`"
         if experiment.published:
-            remedy = f"get it with `make fetch WHAT=weights`, or {remedy}"
+            remedy = f"get it with `make fetch WHAT=weights DRIVE=...`, or {remedy}"
         raise KitError("the checkpoint is missing", candidates[0], remedy)
     first = existing[0]
     for other in existing[1:]:

@@ -1,6 +1,6 @@
-# Every command that a person types; `make` alone lists them. The launcher does the work (launch/), on
-# any Python >= 3.8. It reads variables such as RUNTIME=venv from its environment: make exports those
-# of the command line. launch/options.py is their list.
+# Every command that a person types; `make` alone lists them. The launcher (launch/) does the work,
+# on any Python >= 3.8. It reads variables such as RUNTIME=venv from its environment: make exports
+# those of the command line. launch/options.py is their list.
 PYTHON ?= python3
 # Arguments that are passed on: of the makers of worlds and of arrays, of pytest.
 SPLIT ?=
@@ -9,14 +9,17 @@ ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
 LAUNCH := @$(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases check test test-end-to-end test-all lint bench clean $(MEMBERS)
+.PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
+.PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
-	@for member in $(MEMBERS); do printf "  make %-15s %s\n" $$member "$$member alone: train and predict (MODE=infer-only: predict)"; done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
+		awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@for member in $(MEMBERS); do printf "  make %-15s %s\n" $$member \
+		"$$member alone: train and predict (MODE=infer-only: predict)"; done
 	@echo "variables, as in make reproduce RUNTIME=venv:"
 	$(LAUNCH) variables
 
-reproduce: ## train everything, predict, blend (the sample world if raw_data is empty)
+reproduce: ## train everything, predict, blend (the sample world if raw_data has no test.csv)
 	$(LAUNCH) reproduce
 infer-only: ## published checkpoints -> submission parquets -> blend
 	$(LAUNCH) infer-only
@@ -30,28 +33,28 @@ doctor: ## what this machine has, what you can run now, and the commands that gi
 	$(LAUNCH) doctor
 verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
-fetch: ## the data: what exists, what is missing; WHAT="kaggle statistics weights steps drop" MONTHS=.. DRIVE=..
+fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone
 	$(LAUNCH) world
 statistics: ## mean and std of train.csv for both families, if you do not take the published ones
 	$(LAUNCH) statistics
-split: ## a scored world from step files (SPLIT="--steps DIR --to DIR --train .. --validation .. --test ..")
+split: ## a data set of your own from step files, with its truth (SPLIT="--steps DIR --to DIR ..")
 	$(LAUNCH) split $(SPLIT)
-store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03 [--scheduler tcp://..]")
+store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
 	$(LAUNCH) store $(STORE)
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")
 	$(LAUNCH) check $(ARGS)
-test: ## before you hand over: check, processes, and what depends on torch on all stacks (ARGS="-k word")
+test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")
 	$(LAUNCH) test $(ARGS)
 test-end-to-end: ## whole commands as a user gives them, in containers and without
 	$(LAUNCH) test-end-to-end $(ARGS)
-test-all: test test-end-to-end ## everything
+test-all: test test-end-to-end ## make test, then make test-end-to-end
 lint: ## ruff and mypy
 	$(LAUNCH) lint
 bench: ## the hot steps against the published way, in one table
 	$(LAUNCH) bench
-clean: ## remove the sample world, its results' caches and the environments; never your data or results
+clean: ## remove the sample world, caches and environments; never your data or results
 	rm -rf raw_data/sample .venvs submission/subs/.cache submission/blend/.cache

@@ -64,6 +64,20 @@ def test_an_unknown_command_ends_in_one_sentence():
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "choose from" in done.stderr
 
 
+@pytest.mark.process
+def test_a_reader_that_has_read_enough_sees_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "launch", "variables"],
+        cwd=str(REPOSITORY),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 @pytest.mark.parametrize(
     "arguments", [["plan", "--nonsense"], ["doctor", "more"], ["plan", "--run", "venv"], []]
 )

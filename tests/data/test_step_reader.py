@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tracemalloc
 from pathlib import Path
-from typing import Callable, Dict, Set, Tuple
+from typing import Callable, Dict, Tuple
 
 import numpy as np
 import pytest
@@ -23,19 +23,15 @@ from leapkit.core.columns import (
     TARGETS,
 )
 from leapkit.core.errors import KitError
-from leapkit.core.splits import Split, training_pairs, validation_pairs
 from leapkit.core.step_files import (
-    MonthListing,
     StepPair,
-    list_months,
     list_pairs,
-    read_month,
-    steps_of,
 )
 from leapkit.data import cdf5
 from leapkit.data.cdf5 import Cdf5Reader, array, parse_header
 from leapkit.data.step_reader import StepReader, grid_columns
 from tests.helpers.refusals import refused
+from tests.helpers.step_names import make_names, mli_name
 
 pytestmark = pytest.mark.stack
 
@@ -46,12 +42,12 @@ FUZZ = dict(
 
 
 def bits(values: np.ndarray) -> np.ndarray:
-    """So that equality is of bits: 0.0 and -0.0 differ, a NaN equals itself."""
+    """Return the bits as integers: 0.0 and -0.0 differ, and a NaN equals itself."""
     return np.ascontiguousarray(values).view(np.int64)
 
 
 def oracle(pair: StepPair) -> Tuple[np.ndarray, np.ndarray]:
-    """The rows of a pair as netCDF4 and plain numpy make them."""
+    """Return the rows of a pair as netCDF4 and plain numpy make them."""
     with netCDF4.Dataset(str(pair.mli)) as mli, netCDF4.Dataset(str(pair.mlo)) as mlo:
         mli.set_auto_mask(False)
         mlo.set_auto_mask(False)
@@ -74,7 +70,8 @@ def oracle(pair: StepPair) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def require_equal_to_the_oracle(root: Path) -> None:
-    pairs, reader = list_pairs(root), StepReader()
+    pairs = list_pairs(root)
+    reader = StepReader()
     assert pairs
     for pair in pairs:
         x, y = reader.read(pair)
@@ -97,21 +94,22 @@ def test_cloud_liquid_of_levels_12_to_27_is_removed_in_one_step_on_real_data(
     real_steps: Path,
 ) -> None:
     inputs, targets = [INPUTS.index(n) for n in LINEAR_INPUTS], [TARGETS.index(n) for n in LINEAR]
-    reader, smallest = StepReader(), np.inf
+    reader = StepReader()
+    smallest = np.inf
     for pair in list_pairs(real_steps)[::4]:
         x, y = reader.read(pair)
         # + 0.0: where there is no cloud the formula gives -0.0 and the file 0.0
         assert (bits(y[:, targets] + 0.0) == bits(-x[:, inputs] / 1200 + 0.0)).all(), pair.mli
-        found = np.abs(y[:, targets][y[:, targets] != 0])
-        smallest = min(smallest, found.min()) if found.size else smallest
+        magnitudes = np.abs(y[:, targets][y[:, targets] != 0])
+        smallest = min(smallest, magnitudes.min()) if magnitudes.size else smallest
     assert 0 < smallest < 1e-45  # numbers that float32 cannot hold really occur
 
 
 def test_rows_land_in_the_given_arrays(tiny_world: Path) -> None:
     pair = list_pairs(tiny_world / "ClimSim_low-res" / "train")[0]
     x, y = np.full((48, 556), np.nan), np.full((48, 368), np.nan)
-    given_back = StepReader().read(pair, x, y)
-    assert given_back[0] is x and given_back[1] is y
+    returned = StepReader().read(pair, x, y)
+    assert returned[0] is x and returned[1] is y
     assert (bits(x) == bits(oracle(pair)[0])).all() and (bits(y) == bits(oracle(pair)[1])).all()
 
 
@@ -119,9 +117,9 @@ def test_rows_stay_as_they_were_when_the_reader_goes_on(tiny_world: Path) -> Non
     first, second = list_pairs(tiny_world / "ClimSim_low-res" / "train")[:2]
     reader = StepReader()
     x, y = reader.read(first)
-    kept = x.copy(), y.copy()
+    copies = x.copy(), y.copy()
     reader.read(second)  # reuses the buffer that the first pair was read into
-    assert (bits(x) == bits(kept[0])).all() and (bits(y) == bits(kept[1])).all()
+    assert (bits(x) == bits(copies[0])).all() and (bits(y) == bits(copies[1])).all()
 
 
 def test_one_reader_reads_grids_of_two_sizes(tiny_world: Path, tmp_path: Path) -> None:
@@ -151,13 +149,13 @@ def test_levels_reuse_their_memory_and_rows_do_not(tiny_world: Path) -> None:
     reader = StepReader()
     rows = reader.read(first)
     x, y = reader.levels(first)
-    kept = x.copy(), y.copy()
+    copies = x.copy(), y.copy()
     again = reader.levels(second)
     assert again[0] is x and again[1] is y  # valid until the next call, as it says
     assert (bits(x.T) == bits(oracle(second)[0])).all() and (
         bits(y.T) == bits(oracle(second)[1])
     ).all()
-    assert (bits(rows[0].T) == bits(kept[0])).all() and (bits(rows[1].T) == bits(kept[1])).all()
+    assert (bits(rows[0].T) == bits(copies[0])).all() and (bits(rows[1].T) == bits(copies[1])).all()
 
 
 def test_levels_of_grids_of_two_sizes_in_turn(tiny_world: Path, tmp_path: Path) -> None:
@@ -195,7 +193,8 @@ ATTRIBUTE = st.one_of(
 def test_whatever_netcdf4_writes_as_cdf5_is_read_with_equal_values(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    path, written = tmp_path / "any.nc", {}
+    path = tmp_path / "any.nc"
+    written = {}
     sizes = data.draw(
         st.dictionaries(NAME, st.integers(1, 5), min_size=1, max_size=4), "dimensions"
     )
@@ -230,9 +229,9 @@ def test_whatever_netcdf4_writes_as_cdf5_is_read_with_equal_values(
     assert sorted(header.variables) == sorted(names)
     assert header.file_size == path.stat().st_size
     for name, values in written.items():
-        found = array(header, view, name)
-        assert found.shape == values.shape
-        assert found.astype(values.dtype).tobytes() == values.tobytes(), name
+        values_read = array(header, view, name)
+        assert values_read.shape == values.shape
+        assert values_read.astype(values.dtype).tobytes() == values.tobytes(), name
 
 
 @pytest.mark.parametrize("kind", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4"])
@@ -259,17 +258,17 @@ def test_a_record_dimension_is_refused(pair: StepPair) -> None:
 
 @pytest.fixture
 def pair(tiny_world: Path, tmp_path: Path) -> StepPair:
-    """A pair of the tiny world that a test may damage."""
-    whole = list_pairs(tiny_world / "ClimSim_low-res" / "train")[0]
-    folder = tmp_path / whole.month
+    """Return a pair of the tiny world that a test may damage."""
+    complete_pair = list_pairs(tiny_world / "ClimSim_low-res" / "train")[0]
+    folder = tmp_path / complete_pair.month
     folder.mkdir()
-    for path in (whole.mli, whole.mlo):
+    for path in (complete_pair.mli, complete_pair.mlo):
         shutil.copyfile(str(path), str(folder / path.name))
-    return StepPair(folder, whole.stamp)
+    return StepPair(folder, complete_pair.stamp)
 
 
-class Whole:
-    """Bytes of an mli and an mlo file, and the rows that they hold (a class for its short repr)."""
+class UndamagedPair:
+    """The bytes of an mli and an mlo file, and their rows. A class, as its repr is short."""
 
     def __init__(self, pair: StepPair) -> None:
         self.stamp = pair.stamp
@@ -278,8 +277,8 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_world: Path) -> Whole:
-    return Whole(list_pairs(tiny_world / "ClimSim_low-res" / "train")[0])
+def undamaged(tiny_world: Path) -> UndamagedPair:
+    return UndamagedPair(list_pairs(tiny_world / "ClimSim_low-res" / "train")[0])
 
 
 @pytest.mark.parametrize("kind", ["mli", "mlo"])
@@ -340,8 +339,8 @@ def test_another_format_is_refused_by_its_first_bytes(pair: StepPair, magic: byt
 
 def test_little_endian_sizes_are_refused(pair: StepPair) -> None:
     data = bytearray(pair.mli.read_bytes())
-    at = data.index((48).to_bytes(8, "big"))  # the size of ncol
-    data[at : at + 8] = data[at : at + 8][::-1]
+    position = data.index((48).to_bytes(8, "big"))  # the size of ncol
+    data[position : position + 8] = data[position : position + 8][::-1]
     pair.mli.write_bytes(bytes(data))
     with refused(pair.mli):
         StepReader().read(pair)
@@ -353,7 +352,7 @@ def rewrite(
     levels: str = "lev",
     columns: str = "ncol",
 ) -> None:
-    """Writes the step file again after `change` has had its way with {variable: values}."""
+    """Write the step file again after `change` has altered {variable: values}."""
     with netCDF4.Dataset(str(path)) as file:
         file.set_auto_mask(False)
         variables = {name: file[name][...] for name in file.variables}
@@ -392,7 +391,8 @@ def put(name: str, value: float, kind: str = "f8") -> Callable[[Dict[str, np.nda
 def test_after_a_refused_file_the_same_reader_reads_the_next_one_right(
     pair: StepPair, tiny_world: Path
 ) -> None:
-    good, reader = list_pairs(tiny_world / "ClimSim_low-res" / "train")[1], StepReader()
+    good = list_pairs(tiny_world / "ClimSim_low-res" / "train")[1]
+    reader = StepReader()
     rewrite(pair.mlo, put("state_t", np.nan))
     with refused(pair.mlo, "ptend_t_59 holds a NaN"):
         reader.levels(pair)
@@ -478,29 +478,31 @@ def test_a_missing_file_is_refused(pair: StepPair) -> None:
 @given(data=st.data())
 @settings(max_examples=150, **FUZZ)
 def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
-    tmp_path: Path, whole: Whole, kind: str, data: st.DataObject
+    tmp_path: Path, undamaged: UndamagedPair, kind: str, data: st.DataObject
 ) -> None:
-    good = whole.bytes
-    pair = StepPair(tmp_path, whole.stamp)
-    length = parse_header(good[kind]).length
-    damaged = bytearray(good[kind])
+    contents = undamaged.bytes
+    pair = StepPair(tmp_path, undamaged.stamp)
+    length = parse_header(contents[kind]).length
+    damaged = bytearray(contents[kind])
     for _ in range(data.draw(st.integers(1, 3), "damages")):
-        at = data.draw(st.integers(0, length - 1), "byte")
-        what = data.draw(st.sampled_from(["bit", "byte", "cut", "double"]), "damage")
-        if what == "bit":
-            damaged[at] ^= 1 << data.draw(st.integers(0, 7), "bit")
-        elif what == "byte":
-            damaged[at] = data.draw(st.integers(0, 255), "value")
-        elif what == "cut":
-            del damaged[at : at + data.draw(st.integers(1, 16), "count")]
+        position = data.draw(st.integers(0, length - 1), "byte")
+        damage = data.draw(st.sampled_from(["bit", "byte", "cut", "double"]), "damage")
+        if damage == "bit":
+            damaged[position] ^= 1 << data.draw(st.integers(0, 7), "bit")
+        elif damage == "byte":
+            damaged[position] = data.draw(st.integers(0, 255), "value")
+        elif damage == "cut":
+            del damaged[position : position + data.draw(st.integers(1, 16), "count")]
         else:
-            damaged[at:at] = damaged[at : at + data.draw(st.integers(1, 16), "count")]
+            damaged[position:position] = damaged[
+                position : position + data.draw(st.integers(1, 16), "count")
+            ]
     for name in ("mli", "mlo"):
-        getattr(pair, name).write_bytes(bytes(damaged) if name == kind else good[name])
+        getattr(pair, name).write_bytes(bytes(damaged) if name == kind else contents[name])
     tracemalloc.start()
     try:
         x, y = StepReader().read(pair)
-        assert (bits(x) == bits(whole.x)).all() and (bits(y) == bits(whole.y)).all()
+        assert (bits(x) == bits(undamaged.x)).all() and (bits(y) == bits(undamaged.y)).all()
     except KitError as error:
         assert str(getattr(pair, kind)) in str(error) or str(pair.mlo) in str(error)
         assert "\n" not in str(error)
@@ -512,18 +514,18 @@ def test_a_header_with_flipped_or_cut_bytes_is_refused_or_harmless(
 
 @pytest.mark.parametrize("kind", ["mli", "mlo"])
 def test_no_single_flipped_bit_of_an_offset_gives_other_rows(
-    tmp_path: Path, whole: Whole, kind: str
+    tmp_path: Path, undamaged: UndamagedPair, kind: str
 ) -> None:
-    good = whole.bytes
-    pair = StepPair(tmp_path, whole.stamp)
-    pair.mli.write_bytes(good["mli"])
-    pair.mlo.write_bytes(good["mlo"])
-    header = parse_header(good[kind])
+    contents = undamaged.bytes
+    pair = StepPair(tmp_path, undamaged.stamp)
+    pair.mli.write_bytes(contents["mli"])
+    pair.mlo.write_bytes(contents["mlo"])
+    header = parse_header(contents[kind])
     for name in ("state_t", "state_q0002", "state_v"):
-        at = good[kind].index(header.variables[name].begin.to_bytes(8, "big"))
+        position = contents[kind].index(header.variables[name].begin.to_bytes(8, "big"))
         for bit in range(20):
-            damaged = bytearray(good[kind])
-            damaged[at + 7 - bit // 8] ^= 1 << bit % 8
+            damaged = bytearray(contents[kind])
+            damaged[position + 7 - bit // 8] ^= 1 << bit % 8
             getattr(pair, kind).write_bytes(bytes(damaged))
             with refused(getattr(pair, kind), cdf5.REMEDY):
                 StepReader().read(pair)
@@ -536,290 +538,16 @@ def test_a_size_that_overflows_64_bits_is_refused(pair: StepPair) -> None:
         file.createDimension("ncol", 48)
         file.createVariable("state_t", "f8", ("lev", "ncol"))[:] = 1
     data = bytearray(pair.mli.read_bytes())
-    at = data.index((48).to_bytes(8, "big"))
-    data[at] = 0x40  # 2**62 + 48 columns: 60 of them are 60 * 48 once more, modulo 2**64
+    position = data.index((48).to_bytes(8, "big"))
+    data[position] = 0x40  # 2**62 + 48 columns: 60 of them are 60 * 48 once more, modulo 2**64
     pair.mli.write_bytes(bytes(data))
     with refused(pair.mli, "truncated"):
         Cdf5Reader().read(pair.mli)
 
 
-# --- which files there are ------------------------------------------------------------------------
-
-
-def make_names(
-    root: Path, month: str, stamps: Tuple[str, ...], kinds: Tuple[str, ...] = ("mli", "mlo")
-) -> None:
-    (root / month).mkdir(exist_ok=True)
-    for stamp in stamps:
-        for kind in kinds:
-            (root / month / (f"E3SM-MMF.{kind}.{month}-{stamp}.nc")).touch()
-
-
-def test_pairs_come_sorted_by_path_over_months(tmp_path: Path) -> None:
-    make_names(tmp_path, "0008-02", ("01-00000",))
-    make_names(tmp_path, "0008-01", ("02-01200", "01-85200", "01-02400"))
-    (tmp_path / "0008-01" / "README.txt").touch()
-    (tmp_path / "notes").mkdir()
-    assert list_months(tmp_path) == ["0008-01", "0008-02"]
-    pairs = list_pairs(tmp_path)
-    assert [p.mli.name[-19:-3] for p in pairs] == [
-        "0008-01-01-02400",
-        "0008-01-01-85200",
-        "0008-01-02-01200",
-        "0008-02-01-00000",
-    ]
-    assert all(p.mlo.name == p.mli.name.replace("mli", "mlo") and p.mlo.exists() for p in pairs)
-
-
-@pytest.mark.parametrize("kind, twin", [("mli", "mlo"), ("mlo", "mli")])
-def test_a_missing_twin_is_refused(tmp_path: Path, kind: str, twin: str) -> None:
-    make_names(tmp_path, "0008-01", ("01-00000",))
-    make_names(tmp_path, "0008-01", ("01-01200",), (kind,))
-    with refused(f"E3SM-MMF.{kind}.0008-01-01-01200.nc", twin, "download the missing file"):
-        list_pairs(tmp_path)
-
-
-def test_an_empty_a_missing_month_and_a_missing_root_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "0008-01").mkdir()
-    with refused(tmp_path / "0008-01", "holds no step files"):
-        list_pairs(tmp_path)
-    with refused(tmp_path / "0008-02", "the month is missing"):
-        list_pairs(tmp_path, ["0008-02"])
-    with refused(tmp_path / "nowhere", "missing", "RAW_DATA="):
-        list_pairs(tmp_path / "nowhere")
-
-
-def test_validation_takes_every_seventh_step_and_training_takes_none_of_them(
-    tmp_path: Path,
-) -> None:
-    for month in ("0008-01", "0008-02"):
-        make_names(tmp_path, month, tuple(f"01-{1200 * k:05d}" for k in range(10)))
-    split = Split(("0008-01", "0008-02"), ("0008-02", "0008-01"), 7)
-    validation, training = validation_pairs(tmp_path, split), training_pairs(tmp_path, split)
-    assert len(validation) == 3 and len(training) == 17
-    assert not {p.mli for p in validation} & {p.mli for p in training}
-    assert {p.mli for p in validation + training} == {p.mli for p in list_pairs(tmp_path)}
-    # the stride runs on over the end of a month, as over the team's seven months
-    assert validation == list_pairs(tmp_path, split.validation)[0:20:7]
-
-
-def test_a_first_month_leaves_the_earlier_ones_out(tmp_path: Path) -> None:
-    for month in ("0008-01", "0008-02", "0008-03"):
-        make_names(tmp_path, month, ("01-00000", "01-01200"))
-    split = Split(("0008-01", "0008-02"), ("0008-03",), 1)
-    assert {p.month for p in training_pairs(tmp_path, split, "0008-02")} == {"0008-02"}
-    with refused(tmp_path, "0008-03"):
-        training_pairs(tmp_path, split, "0008-03")
-
-
-MLI, MLO = "E3SM-MMF.mli.%s.nc", "E3SM-MMF.mlo.%s.nc"
-ODD = [
-    MLI % "0008-03-01-00000",
-    MLO % "0008-03-01-00000",  # of another month
-    MLI % "0009-02-01-00000",
-    MLI % "0008-02-29-00000",
-    MLO % "0008-02-30-00000",
-    MLI % "0008-02-00-00000",
-    MLI % "0008-02-01-00001",
-    MLI % "0008-02-01-01199",
-    MLI % "0008-02-01-86400",
-    MLI % "0008-02-01-99999",
-    MLI % "0008-02-01-00000" + ".part",
-    MLI % "0008-02-01-01200" + ".tmp",
-    ".partial-" + MLI % "0008-02-01-00000",
-    "." + MLI % "0008-02-01-00000" + ".swp",
-    MLI % "0008-02-1-00000",
-    MLI % "0008-02-01-0",
-    MLI % "0008-2-01-00000",
-    "E3SM-MMF.mlx.0008-02-01-00000.nc",
-    "e3sm-mmf.mli.0008-02-01-00000.nc",
-    "E3SM-MMF.mli.0008-02-01-00000.nc4",
-    "E3SM-MMF_mli_0008-02-01-00000.nc",
-    "copy of " + MLI % "0008-02-01-00000",
-    "README",
-    "wget-log",
-    "a\u00e9.nc",
-]
-
-
-def test_odd_names_are_neither_steps_nor_errors_but_are_listed(tmp_path: Path) -> None:
-    make_names(tmp_path, "0008-02", ("28-85200", "01-00000"))
-    for name in ODD:
-        (tmp_path / "0008-02" / name).touch()
-    (tmp_path / "0008-02" / "old").mkdir()
-    (tmp_path / "0008-02" / "old" / (MLI % "0008-02-02-00000")).touch()  # nobody looks into it
-    month = read_month(tmp_path / "0008-02")
-    assert [pair.stamp for pair in month.pairs] == ["0008-02-01-00000", "0008-02-28-85200"]
-    assert month.unpaired == () and month.unexpected == tuple(sorted(ODD + ["old"]))
-    assert list_pairs(tmp_path) == list(month.pairs)
-
-
-def test_a_name_that_ends_in_a_line_end_is_odd(tmp_path: Path) -> None:
-    make_names(tmp_path, "0008-02", ("01-00000",))
-    for kind in (MLI, MLO):
-        (tmp_path / "0008-02" / (kind % "0008-02-02-00000" + "\n")).touch()
-    assert [pair.stamp for pair in read_month(tmp_path / "0008-02").pairs] == ["0008-02-01-00000"]
-
-
-@pytest.mark.parametrize(
-    "month, days",
-    [
-        ("0001-02", 28),
-        ("0004-02", 28),
-        ("0008-01", 31),
-        ("0008-04", 30),
-        ("0008-06", 30),
-        ("0008-07", 31),
-        ("0008-08", 31),
-        ("0008-09", 30),
-        ("0008-11", 30),
-        ("0008-12", 31),
-    ],
-)
-def test_a_month_is_whole_in_a_calendar_without_leap_years(
-    tmp_path: Path, month: str, days: int
-) -> None:
-    assert steps_of(month) == 72 * days
-    make_names(tmp_path, month, (f"{days:02d}-85200", f"{days + 1:02d}-00000"))
-    found = read_month(tmp_path / month)
-    assert [pair.stamp for pair in found.pairs] == [f"{month}-{days:02d}-85200"] and len(
-        found.unexpected
-    ) == 2
-    assert found.line().startswith(f"{month}: 1 of {72 * days} steps; not step files: ")
-
-
-STAMP = st.builds(
-    lambda day, step: f"0008-04-{day:02d}-{1200 * step:05d}",
-    st.integers(0, 32),
-    st.integers(0, 73),
-)
-
-
-@given(
-    mli=st.sets(STAMP, max_size=8),
-    mlo=st.sets(STAMP, max_size=8),
-    others=st.sets(st.sampled_from(ODD), max_size=3),
-)
-@settings(max_examples=40, **FUZZ)
-def test_every_name_of_a_month_is_a_step_or_lone_or_odd(
-    tmp_path: Path, mli: Set[str], mlo: Set[str], others: Set[str]
-) -> None:
-    folder = tmp_path / "0008-04"
-    shutil.rmtree(str(folder), ignore_errors=True)
-    folder.mkdir()
-    names = {MLI % stamp for stamp in mli} | {MLO % stamp for stamp in mlo} | others
-    for name in names:
-        (folder / name).touch()
-    month = read_month(folder)
-    assert sorted(
-        [path.name for pair in month.pairs for path in (pair.mli, pair.mlo)]
-        + list(month.unpaired)
-        + list(month.unexpected)
-    ) == sorted(names)
-    real = {stamp for stamp in mli | mlo if 1 <= int(stamp[8:10]) <= 30 and int(stamp[11:]) < 86400}
-    assert [pair.stamp for pair in month.pairs] == sorted(real & mli & mlo)
-    assert list(month.unpaired) == sorted(month.unpaired) and list(month.unexpected) == sorted(
-        month.unexpected
-    )
-    assert set(month.unpaired) == {MLI % s for s in real & mli - mlo} | {
-        MLO % s for s in real & mlo - mli
-    }
-    assert all(
-        pair.month == "0008-04" and pair.mli.parent == pair.mlo.parent == folder
-        for pair in month.pairs
-    )
-
-
-def pairs_of(month: str, count: int) -> Tuple[StepPair, ...]:
-    return tuple(
-        StepPair(Path(month), f"{month}-{k // 72 + 1:02d}-{k % 72 * 1200:05d}")
-        for k in range(count)
-    )
-
-
-@pytest.mark.parametrize(
-    "count, lone, odd, line",
-    [
-        (2016, 0, 0, "0008-02: whole, 2016 steps"),
-        (2015, 0, 0, "0008-02: 2015 of 2016 steps"),
-        (0, 0, 0, "0008-02: 0 of 2016 steps"),
-        (1, 1, 0, "0008-02: 1 of 2016 steps; without their counterpart: l0"),
-        (1, 3, 0, "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2"),
-        (
-            1,
-            4,
-            1,
-            "0008-02: 1 of 2016 steps; without their counterpart: l0, l1, l2 and 1 more; "
-            "not step files: o0",
-        ),
-        (2016, 0, 5, "0008-02: whole, 2016 steps; not step files: o0, o1, o2 and 2 more"),
-    ],
-)
-def test_a_month_says_in_a_line_what_it_holds(count: int, lone: int, odd: int, line: str) -> None:
-    assert (
-        MonthListing(
-            "0008-02",
-            pairs_of("0008-02", count),
-            tuple(f"l{k}" for k in range(lone)),
-            tuple(f"o{k}" for k in range(odd)),
-        ).line()
-        == line
-    )
-
-
-def test_a_month_that_is_there_says_what_is_wrong_with_it(tmp_path: Path) -> None:
-    make_names(tmp_path, "0008-01", ("01-00000", "31-85200"))
-    make_names(tmp_path, "0008-01", ("02-00000",), ("mlo",))
-    (tmp_path / "0008-01" / "wget-log").touch()
-    assert read_month(tmp_path / "0008-01").line() == (
-        "0008-01: 2 of 2232 steps; without their counterpart: E3SM-MMF.mlo.0008-01-02-00000.nc; "
-        "not step files: wget-log"
-    )
-
-
-@pytest.mark.parametrize("kind, twin", [("mli", "mlo"), ("mlo", "mli")])
-def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
-    tmp_path: Path, kind: str, twin: str
-) -> None:
-    make_names(tmp_path, "0008-01", ("01-00000",))
-    make_names(tmp_path, "0008-01", ("01-02400", "01-01200", "01-03600"), (kind,))
-    lone = f"E3SM-MMF.{kind}.0008-01-01-01200.nc"
-    with refused(
-        tmp_path / "0008-01" / lone,
-        f"its counterpart {lone.replace(kind, twin)} is missing (and 2 more are)",
-    ):
-        list_pairs(tmp_path)
-    assert read_month(tmp_path / "0008-01").unpaired == tuple(
-        f"E3SM-MMF.{kind}.0008-01-01-0{k}00.nc" for k in (12, 24, 36)
-    )
-
-
-def test_one_missing_twin_speaks_of_no_others(tmp_path: Path) -> None:
-    make_names(tmp_path, "0008-01", ("01-00000",), ("mlo",))
-    with refused(
-        "E3SM-MMF.mlo.0008-01-01-00000.nc",
-        "its counterpart E3SM-MMF.mli.0008-01-01-00000.nc is missing;",
-    ):
-        list_pairs(tmp_path)
-
-
-def test_a_month_of_odd_names_only_holds_no_steps(tmp_path: Path) -> None:
-    (tmp_path / "0008-01").mkdir()
-    (tmp_path / "0008-01" / (MLI % "0008-02-01-00000")).touch()
-    with refused(tmp_path / "0008-01", "holds no step files"):
-        list_pairs(tmp_path)
-
-
-def test_a_month_that_is_missing_or_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "0008-02").touch()
-    for name in ("0008-01", "0008-02"):
-        with refused(tmp_path / name, "the month is missing"):
-            read_month(tmp_path / name)
-
-
 def test_a_folder_under_a_steps_name_is_refused_when_it_is_read(tmp_path: Path) -> None:
     make_names(tmp_path, "0008-01", ("01-00000",), ("mlo",))
-    (tmp_path / "0008-01" / (MLI % "0008-01-01-00000")).mkdir()
+    (tmp_path / "0008-01" / mli_name("0008-01-01-00000")).mkdir()
     pair = list_pairs(tmp_path)[0]
     with refused(pair.mli):
         StepReader().read(pair)

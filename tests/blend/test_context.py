@@ -19,7 +19,7 @@ pytestmark = pytest.mark.process
 
 
 def counted(function: Callable[..., Any], calls: List[Any]) -> Callable[..., Any]:
-    """The function, which also notes its arguments."""
+    """Return the function, wrapped so that it also appends its arguments to `calls`."""
 
     def noting(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -48,15 +48,15 @@ def test_the_climb_on_all_folds_runs_once_in_a_run(context, monkeypatch):
     calls: List[Any] = []
     monkeypatch.setattr(climb, "hill_climb", counted(climb.hill_climb, calls))
     run(context)
-    whole = context.fits.folded.whole
-    on_all_folds = [starts for gram, starts in calls if gram is whole]
+    all_folds = context.fits.folded.whole
+    on_all_folds = [starts for gram, starts in calls if gram is all_folds]
     assert len([starts for starts in on_all_folds if starts is STARTS["all"]]) == 1
     assert len(on_all_folds) == len(STARTS)  # one for each scope, for the page's table of forms
 
 
 def test_the_artifacts_are_those_of_the_search_else_those_of_the_table(maker, sixteen, context):
     assert context.artifacts == THREE and context.makeable == THREE
-    given = BlendContext(
+    of_table = BlendContext(
         BlendName.parse("v10"), {"searched": THREE}, maker.raw, sixteen, HashIndex()
     )
-    assert given.artifacts == V10 and not given.have_predictions
+    assert of_table.artifacts == V10 and not of_table.have_predictions

@@ -1,4 +1,4 @@
-"""The report's records and their JSON file: the same figures, the same keys."""
+"""The report's records and their JSON file hold the same figures under the same keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_report_is_read_back_equal(figures):
 
 
 def test_the_json_file_keeps_its_keys():
-    """Other programs may read it."""
+    """Other programs may read the file."""
     content = payload.to_json(
         Report("half", ["weight"], ["a.b"], [[1.0]], False, {"in_sample": "0" * 64}, FIGURES)
     )

@@ -1,4 +1,4 @@
-"""Post-processing options: off by default, exactly their bound, their effect measured."""
+"""Post-processing is off by default, moves values exactly to its bound, and measures its effect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from leapkit.core.columns import INPUTS, LINEAR, PREDICTED, TARGETS, ZERO, kaggl
 from leapkit.core.errors import KitError
 from leapkit.core.step_files import list_pairs
 from leapkit.data import kaggle_csv
-from tests.helpers.small_blend import TRAINED, V10, blend, files, judged
+from tests.helpers.small_blend import TRAINED, V10, blend, files, verdict_of
 
 pytestmark = pytest.mark.process
 
@@ -29,8 +29,8 @@ BOTH = ("--postprocess", "fluxes,positivity")
 
 
 def values_of(path) -> np.ndarray:
-    found = pq.read_table(str(path))
-    return np.stack([found.column(name).to_numpy() for name in TARGETS], axis=1)
+    table = pq.read_table(str(path))
+    return np.stack([table.column(name).to_numpy() for name in TARGETS], axis=1)
 
 
 @settings(max_examples=40, deadline=None)
@@ -56,7 +56,7 @@ def test_the_bounds_are_exactly_theirs_and_applying_them_again_moves_nothing(see
 
 
 def test_no_true_value_of_real_steps_is_moved_by_more_than_rounding(real_steps):
-    """The truth keeps both bounds: what they move is not physics."""
+    """The truth keeps both bounds, so what they move is not physics."""
     from leapkit.data.step_reader import StepReader
 
     reader = StepReader()
@@ -74,32 +74,32 @@ def test_a_bounded_blend_is_a_file_of_its_own_and_the_published_one_is_untouched
     plain = values_of(files("v10").final(sixteen))
     capsys.readouterr()
     assert blend(maker, sixteen, *BOTH) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     bounded = values_of(files("v10+positivity+fluxes").final(sixteen))
     assert values_of(files("v10").final(sixteen)).tobytes() == plain.tobytes()
     ((_, x),) = kaggle_csv.read_test_csv(maker.raw.test_csv)
     expected = plain.copy()
     postprocess.bound(expected, x[:, postprocess.STATES], naming.OPTIONS)
     assert bounded.tobytes() == expected.tobytes() and (bounded != plain).any()
-    kept = kaggle_positions(ZERO + LINEAR)
-    assert bounded[:, kept].tobytes() == plain[:, kept].tobytes()
+    unmoved = kaggle_positions(ZERO + LINEAR)
+    assert bounded[:, unmoved].tobytes() == plain[:, unmoved].tobytes()
     for option in naming.OPTIONS:
-        assert f"{option}: moved " in shown and f"{option}: test R2 over the 292 targets" in shown
+        assert f"{option}: moved " in output and f"{option}: test R2 over the 292 targets" in output
     details = json.loads(
         receipts.receipt_path(files("v10+positivity+fluxes").final(sixteen)).read_text()
     )["details"]
     assert details["post-processing"] == ["positivity", "fluxes"] and details[
         "effect"
     ].keys() == set(naming.OPTIONS)
-    assert judged("v10", maker, sixteen, [], V10, ("positivity",)).reason == "not made yet"
-    assert judged("v10", maker, sixteen, [], V10, naming.OPTIONS).done
+    assert verdict_of("v10", maker, sixteen, [], V10, ("positivity",)).reason == "not made yet"
+    assert verdict_of("v10", maker, sixteen, [], V10, naming.OPTIONS).done
     assert blend(maker, sixteen, *BOTH) == 0
     again = capsys.readouterr().out
     assert "blend v10+positivity+fluxes is skipped" in again and "positivity: moved " in again
 
 
 def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp_path):
-    """Each option alone and both together; test rows by the score table, validation by rows."""
+    """Check each option alone and both together, on test rows and on validation rows."""
     (tmp_path / "mine.csv").write_text(f"artifact,weight\n{TRAINED[0]},0.5\n{TRAINED[2]},0.5\n")
     scores = {}
     for options in ("", "positivity", "fluxes", "positivity,fluxes"):
@@ -109,7 +109,9 @@ def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp
         )
         title = "+".join(("mine", *naming.parse_options(options)))
         rows = json.loads(files(title).scores(sixteen).read_text())
-        scores[options] = next(row for row in rows if row["name"] == "blend " + title)["predicted"]
+        scores[options] = next(score for score in rows if score["name"] == "blend " + title)[
+            "predicted"
+        ]
     effect = json.loads(
         receipts.receipt_path(files("mine+positivity+fluxes").final(sixteen)).read_text()
     )["details"]["effect"]
@@ -127,7 +129,8 @@ def test_the_measured_effect_is_the_difference_of_the_scores(maker, sixteen, tmp
         sixteen, TRAINED[0]
     ) + 0.5 * maker.validation_predictions_raw(sixteen, TRAINED[2])
     columns = kaggle_positions(PREDICTED)
-    raw, truth = np.zeros_like(rows), maker.validation_raw.copy()
+    raw = np.zeros_like(rows)
+    truth = maker.validation_raw.copy()
     raw[:, columns], truth[:, columns] = (
         v[:, columns] / maker.scaling.weight[columns] for v in (rows, truth)
     )
@@ -169,8 +172,8 @@ def test_without_the_truth_and_without_validation_the_effect_is_said_to_be_unkno
         )
         == 0
     )
-    shown = capsys.readouterr().out
-    assert "positivity: moved " in shown and "positivity: its effect on R2 is not known" in shown
+    output = capsys.readouterr().out
+    assert "positivity: moved " in output and "positivity: its effect on R2 is not known" in output
 
 
 def test_an_unknown_option_is_refused_before_anything_is_made(maker, sixteen):
@@ -190,12 +193,12 @@ def test_rows_come_in_any_sizes(blocks, takes):
     values = np.arange(total * 2.0).reshape(total, 2)
     ends = np.cumsum([0, *blocks])
     rows = Reblocked("f", ((ids[a:b], values[a:b]) for a, b in zip(ends, ends[1:])))
-    at = 0
+    start = 0
     for size in takes:
-        wanted = ids[at : at + size]
-        if len(wanted) < size or not wanted:
+        requested_ids = ids[start : start + size]
+        if len(requested_ids) < size or not requested_ids:
             break
-        assert rows.take(wanted).tobytes() == values[at : at + size].tobytes()
-        at += size
+        assert rows.take(requested_ids).tobytes() == values[start : start + size].tobytes()
+        start += size
     with pytest.raises(KitError):
-        rows.take(["other"] if at < total else [f"test_{total}"])
+        rows.take(["other"] if start < total else [f"test_{total}"])

@@ -1,4 +1,4 @@
-"""The blend's report: figures recomputed from rows, the page in a browser, hostile names."""
+"""The report's figures equal those from the rows, and the page is safe in a browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = kaggle_positions(PREDICTED)
 
 @pytest.fixture(scope="module")
 def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """A submission folder after a search among three artifacts and two given tables."""
+    """Return a folder after a search among three artifacts and the blends of two given tables."""
     root = tmp_path_factory.mktemp("reported")
     shutil.copytree(str(sixteen_once), str(root / "submission"))
     (root / "half.csv").write_text(f"artifact,weight\n{TRAINED[0]},0.75\n{TRAINED[3]},0.25\n")
@@ -39,12 +39,12 @@ def reported(maker: Maker, sixteen_once: Path, tmp_path_factory: pytest.TempPath
     return results
 
 
-def held(results: Results, table: str) -> Dict[str, Any]:
+def figures_of(results: Results, table: str) -> Dict[str, Any]:
     return json.loads(files(table).report(results).with_suffix(".json").read_text())
 
 
 def r2_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """(292,) by rows, never below the score of raw 0."""
+    """Return (292,) scores computed from the rows, never below the score of raw 0."""
     sums, zero = R2(), R2()
     sums.add(truth, prediction)
     zero.add(truth, np.zeros_like(truth))
@@ -59,46 +59,59 @@ def all_columns(r2: np.ndarray) -> float:
 
 
 def test_scores_of_artifacts_and_of_the_blend_are_those_of_their_rows(maker, reported):
-    found = held(reported, "half")["validation"]
+    validation = figures_of(reported, "half")["validation"]
     rows = {
         name: maker.validation_predictions_raw(reported, name) for name in (TRAINED[0], TRAINED[3])
     }
-    expected = [r2_of(maker.validation_raw, rows[name]) for name in found["artifacts"]]
-    for side, r2 in zip(found["alone"], expected):
+    expected = [r2_of(maker.validation_raw, rows[name]) for name in validation["artifacts"]]
+    for side, r2 in zip(validation["alone"], expected):
         assert side["validation"]["all"] == pytest.approx(all_columns(r2), abs=1e-9)
         assert side["validation"]["predicted"] == pytest.approx(np.maximum(r2, 0).mean(), abs=1e-9)
     mixed = r2_of(maker.validation_raw, 0.75 * rows[TRAINED[0]] + 0.25 * rows[TRAINED[3]])
-    assert found["blend"]["validation"]["all"] == pytest.approx(all_columns(mixed), abs=1e-9)
-    own = [row for row in found["forms"] if row["chosen"]]
-    assert len(own) == 1 and own[0]["name"] == "half" and own[0]["in fold"] == own[0]["out of fold"]
+    assert validation["blend"]["validation"]["all"] == pytest.approx(all_columns(mixed), abs=1e-9)
+    chosen = [row for row in validation["forms"] if row["chosen"]]
+    assert (
+        len(chosen) == 1
+        and chosen[0]["name"] == "half"
+        and chosen[0]["in fold"] == chosen[0]["out of fold"]
+    )
     # Of a given table, what is left keeps its proportions: without one of two, the other alone.
     for k in (0, 1):
-        assert found["leave one out"][k]["in fold"] == pytest.approx(
+        assert validation["leave one out"][k]["in fold"] == pytest.approx(
             all_columns(mixed) - all_columns(expected[1 - k])
         )
-    for each in found["levels"]:
-        at = [PREDICTED.index(f"{each['variable']}_{level}") for level in each["levels"]]
-        np.testing.assert_allclose(each["blend"], mixed[at], atol=1e-9)
+    for variable in validation["levels"]:
+        columns = [
+            PREDICTED.index(f"{variable['variable']}_{level}") for level in variable["levels"]
+        ]
+        np.testing.assert_allclose(variable["blend"], mixed[columns], atol=1e-9)
         np.testing.assert_allclose(
-            each["margin"], mixed[at] - np.max(expected, axis=0)[at], atol=1e-9
+            variable["margin"], mixed[columns] - np.max(expected, axis=0)[columns], atol=1e-9
         )
-        assert each["wins"] + each["losses"] <= len(at)
-        assert np.array(expected)[each["best"], at] == pytest.approx(
-            np.max(expected, axis=0)[at], abs=1e-9
+        assert variable["wins"] + variable["losses"] <= len(columns)
+        assert np.array(expected)[variable["best"], columns] == pytest.approx(
+            np.max(expected, axis=0)[columns], abs=1e-9
         )
-    assert [len(each["levels"]) for each in found["levels"]] == [60, 48, 32, 48, 48, 48]
+    assert [len(variable["levels"]) for variable in validation["levels"]] == [
+        60,
+        48,
+        32,
+        48,
+        48,
+        48,
+    ]
 
 
 def test_the_correlation_of_errors_is_that_of_their_rows(maker, reported):
-    found = held(reported, "half")["validation"]
+    validation = figures_of(reported, "half")["validation"]
     errors = [
         maker.validation_predictions_raw(reported, name) - maker.validation_raw
-        for name in found["artifacts"]
+        for name in validation["artifacts"]
     ]
     counted = [
         k
         for k, name in zip(COLUMNS, PREDICTED)
-        if name not in {name for name, _ in found["not counted"]}
+        if name not in {name for name, _ in validation["not counted"]}
     ]
     expected = np.mean(
         [
@@ -108,37 +121,40 @@ def test_the_correlation_of_errors_is_that_of_their_rows(maker, reported):
         ]
     )
     assert (
-        found["correlation"][0][1]
+        validation["correlation"][0][1]
         == pytest.approx(expected, abs=1e-9)
-        == found["correlation"][1][0]
+        == validation["correlation"][1][0]
     )
-    assert found["correlation"][0][0] == pytest.approx(1)
+    assert validation["correlation"][0][0] == pytest.approx(1)
 
 
 def test_the_forms_side_by_side_are_those_that_a_search_would_find(maker, reported):
-    found = held(reported, "searched")["validation"]
-    kept = gram.load(files("searched").errors(reported))
-    assert [row["name"] for row in found["forms"]][:2] == ["best artifact", "equal weights"]
-    assert {row["name"] for row in found["forms"][2:]} == {
+    validation = figures_of(reported, "searched")["validation"]
+    saved_gram = gram.load(files("searched").errors(reported))
+    assert [entry["name"] for entry in validation["forms"]][:2] == [
+        "best artifact",
+        "equal weights",
+    ]
+    assert {entry["name"] for entry in validation["forms"][2:]} == {
         naming.Search("searched", form, scope).name
         for form in naming.FORMS
         for scope in naming.SCOPES
     }
-    for row in found["forms"][2:]:
-        search = naming.parse_search(row["name"])
-        fitted = forms.Fits(kept).fitted(search)
-        assert row["in fold"]["all"] == pytest.approx(
-            gram.score(kept.whole.metric(fitted.in_sample)).all_columns
+    for entry in validation["forms"][2:]:
+        search = naming.parse_search(entry["name"])
+        fitted = forms.Fits(saved_gram).fitted(search)
+        assert entry["in fold"]["all"] == pytest.approx(
+            gram.score(saved_gram.whole.metric(fitted.in_sample)).all_columns
         )
-        assert row["out of fold"]["all"] == pytest.approx(
-            gram.score(kept.whole.metric(fitted.held_out)).all_columns
+        assert entry["out of fold"]["all"] == pytest.approx(
+            gram.score(saved_gram.whole.metric(fitted.held_out)).all_columns
         )
-    by_name = {row["name"]: row for row in found["forms"]}
+    by_name = {entry["name"]: entry for entry in validation["forms"]}
     assert (
         by_name["searched.sum-one"]["in fold"]["all"]
         >= by_name["searched"]["in fold"]["all"] - 1e-11
     )
-    assert by_name["searched"]["chosen"] and found["path"][-1][2] == pytest.approx(
+    assert by_name["searched"]["chosen"] and validation["path"][-1][2] == pytest.approx(
         by_name["searched"]["in fold"]["all"]
     )
 
@@ -146,27 +162,31 @@ def test_the_forms_side_by_side_are_those_that_a_search_would_find(maker, report
 def test_the_test_column_is_the_score_of_the_parquet_that_was_written(maker, reported):
     """Scores of the final parquet equal those that the artifacts' errors predict."""
     for table in ("searched", "half"):
-        own = next(row for row in held(reported, table)["validation"]["forms"] if row["chosen"])
-        kept = json.loads(files(table).scores(reported).read_text())
-        scored = next(row for row in kept if row["name"] == "blend " + table)
-        assert own["test"]["predicted"] == pytest.approx(scored["predicted"], abs=1e-9)
+        chosen_form = next(
+            row for row in figures_of(reported, table)["validation"]["forms"] if row["chosen"]
+        )
+        scores = json.loads(files(table).scores(reported).read_text())
+        scored = next(row for row in scores if row["name"] == "blend " + table)
+        assert chosen_form["test"]["predicted"] == pytest.approx(scored["predicted"], abs=1e-9)
 
 
 def test_searched_weights_are_searched_again_without_each_artifact(reported):
-    found, kept = (
-        held(reported, "searched")["validation"],
-        gram.load(files("searched").errors(reported)),
-    )
-    whole = gram.score(
-        kept.whole.metric(kept.whole.errors(forms.fit(kept, "climb")[0]))
+    validation = figures_of(reported, "searched")["validation"]
+    saved_gram = gram.load(files("searched").errors(reported))
+    score_of_all = gram.score(
+        saved_gram.whole.metric(saved_gram.whole.errors(forms.fit(saved_gram, "climb")[0]))
     ).all_columns
     for k in range(3):
-        rest = kept.choosing([m for m in range(3) if m != k])
-        left = gram.score(
-            rest.whole.metric(rest.whole.errors(forms.fit(rest, "climb")[0]))
+        other_artifacts = saved_gram.choosing([m for m in range(3) if m != k])
+        score_without = gram.score(
+            other_artifacts.whole.metric(
+                other_artifacts.whole.errors(forms.fit(other_artifacts, "climb")[0])
+            )
         ).all_columns
-        assert found["leave one out"][k]["in fold"] == pytest.approx(whole - left, abs=1e-12)
-        assert found["leave one out"][k]["out of fold"] is not None
+        assert validation["leave one out"][k]["in fold"] == pytest.approx(
+            score_of_all - score_without, abs=1e-12
+        )
+        assert validation["leave one out"][k]["out of fold"] is not None
 
 
 # ---- the page ------------------------------------------------------------------------------------
@@ -174,7 +194,9 @@ def test_searched_weights_are_searched_again_without_each_artifact(reported):
 
 def test_the_published_weights_are_said_to_come_without_their_validation_predictions(reported):
     page = files("v10").report(reported).read_text()
-    assert "validation" not in held(reported, "v10") and held(reported, "v10")["published"]
+    assert (
+        "validation" not in figures_of(reported, "v10") and figures_of(reported, "v10")["published"]
+    )
     assert (
         "The team never published the validation" in page
         and 'id="table-weights"' in page
@@ -191,18 +213,18 @@ def test_published_weights_on_networks_trained_here_say_that_too(maker, sixteen)
         and "networks that were trained here" in page
     )
     assert any(
-        row["name"] == "v10" and row["chosen"]
-        for row in held(sixteen, "v10")["validation"]["forms"]
+        form["name"] == "v10" and form["chosen"]
+        for form in figures_of(sixteen, "v10")["validation"]["forms"]
     )
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_the_same_figures_give_the_same_bytes(reported):
-    found = held(reported, "searched")
-    page = report.page(payload.from_json(found))
+    blend_figures = figures_of(reported, "searched")
+    page = report.page(payload.from_json(blend_figures))
     assert (
         page
         == files("searched").report(reported).read_text()
-        == report.page(payload.from_json(found))
+        == report.page(payload.from_json(blend_figures))
     )
     assert "default-src 'none'" in page
     head = page[: page.index("<script>")] + page[page.index("</script>") :]
@@ -234,7 +256,7 @@ def _index():
 
 
 class Tables(html.parser.HTMLParser):
-    """{id of a table: its rows of cells}, and the kinds of marks that were drawn."""
+    """Read a page: the rows of cells by the id of their table, and the kinds of marks drawn."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -246,16 +268,16 @@ class Tables(html.parser.HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: Any) -> None:
-        own = dict(attributes)
+        attributes_by_name = dict(attributes)
         if tag == "table":
-            self.open.append(own.get("id", ""))
+            self.open.append(attributes_by_name.get("id", ""))
             self.tables[self.open[-1]] = []
         elif tag == "tr" and self.open:
             self.tables[self.open[-1]].append([])
         elif tag in ("td", "th") and self.open:
             self.tables[self.open[-1]][-1].append("")
             self._cell = True
-        for name in (own.get("class") or "").split():
+        for name in (attributes_by_name.get("class") or "").split():
             self.drawn[name] = self.drawn.get(name, 0) + 1
 
     def handle_endtag(self, tag: str) -> None:
@@ -270,7 +292,7 @@ class Tables(html.parser.HTMLParser):
 
 
 def in_browser(page: Path, *more: str) -> Tuple[str, str]:
-    """Return (the document after its scripts have run, what the console said)."""
+    """Return the document after its scripts have run, and the messages of the console."""
     browser = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
@@ -305,15 +327,16 @@ def in_browser(page: Path, *more: str) -> Tuple[str, str]:
 
 
 def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
-    found = held(reported, "searched")
+    blend_figures = figures_of(reported, "searched")
     document, console = in_browser(files("searched").report(reported))
     assert not console
-    shown, v = Tables(document), found["validation"]
-    rows = shown.tables["table-forms"]
+    page = Tables(document)
+    v = blend_figures["validation"]
+    rows = page.tables["table-forms"]
     assert len(rows) == 1 + len(v["forms"])
     for cells, row in zip(rows[1:], v["forms"]):
         assert cells[:4] == [row["name"]] + [
-            "{:.5f}".format(row[side]["predicted"]) for side in ("in fold", "out of fold", "test")
+            f"{row[side]['predicted']:.5f}" for side in ("in fold", "out of fold", "test")
         ]
     # The first artifact's group scores in the browser are those of its rows.
     r2 = dict(
@@ -332,27 +355,27 @@ def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
         )
         for group in GROUP_NAMES
     ]
-    cells = next(row for row in shown.tables["table-groups"] if row[0] == THREE[0])
+    cells = next(row for row in page.tables["table-groups"] if row[0] == THREE[0])
     np.testing.assert_allclose([float(cell) for cell in cells[1:]], by_group, atol=6e-6)
-    weights = {row[0]: float(row[1]) for row in shown.tables["table-weights"][1:]}
+    weights = {row[0]: float(row[1]) for row in page.tables["table-weights"][1:]}
     table = dict(tables.read(files("searched").weights(reported)).rows)
     assert weights == pytest.approx(table, abs=6e-7)
-    assert len(shown.tables["table-levels"]) == 1 + 60 + 48 * 4 + 32
-    assert len(shown.tables["table-adds"]) == len(shown.tables["table-made-of"]) == 4
+    assert len(page.tables["table-levels"]) == 1 + 60 + 48 * 4 + 32
+    assert len(page.tables["table-adds"]) == len(page.tables["table-made-of"]) == 4
     plots = (
         6 + 2 * 6
     )  # weights, forms, adds, correlation, groups, path; two for each of six variables
     assert document.count('class="main-svg"') >= plots and document.count('id="plot-') == plots
-    assert shown.drawn["js-line"] >= 6 * 4  # three artifacts and the blend at each variable
-    assert shown.drawn["point"] >= len(table) + 284  # bars of weights and of margins
+    assert page.drawn["js-line"] >= 6 * 4  # three artifacts and the blend at each variable
+    assert page.drawn["point"] >= len(table) + 284  # bars of weights and of margins
 
 
 def test_names_from_a_table_of_a_stranger_are_text_in_the_page(maker, sixteen):
     name = '<img src=x onerror=document.title="owned"><script>document.title="owned"</script>'
     table = tables.WeightTable("t", ((name, 1.0),))
-    found = figures.of_blend(table, None, None, {name: "0" * 64})
+    blend_figures = figures.of_blend(table, None, None, {name: "0" * 64})
     path = sixteen.root / "page.html"
-    path.write_text(report.page(found))
+    path.write_text(report.page(blend_figures))
     assert name not in path.read_text()
     document, _ = in_browser(path)
     assert "owned</title>" not in document and "<title>Blend t</title>" in document

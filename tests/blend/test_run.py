@@ -1,4 +1,4 @@
-"""The blend: tables to the last digit, numpy's own sums, what is skipped, refused, admitted."""
+"""Blending keeps tables to the last digit and sums as numpy does; it skips, refuses and admits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
 from leapkit.data import submission
 from leapkit.data.score import R2, score_network_order, validation_r2
-from tests.helpers.small_blend import SEARCH, THREE, V10, Maker, blend, files, judged
+from tests.helpers.small_blend import SEARCH, THREE, V10, Maker, blend, files, verdict_of
 
 pytestmark = pytest.mark.process
 
@@ -53,9 +53,9 @@ def sentence(capsys, maker: Maker, results: Results, *more: str, verb: str = "ru
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         run_cli(lambda _: blend(maker, results, *more, verb=verb), [])
-    shown = capsys.readouterr()
-    lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
-    assert ended.value.code == EXIT_REFUSED and len(lines) == 1 and "Traceback" not in shown.err
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if line.startswith("error: ")]
+    assert ended.value.code == EXIT_REFUSED and len(lines) == 1 and "Traceback" not in output.err
     if results.blend.exists():
         assert not [
             p.name
@@ -67,7 +67,7 @@ def sentence(capsys, maker: Maker, results: Results, *more: str, verb: str = "ru
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """run_cli takes SIGTERM over: give it back."""
+    """Restore the handler of SIGTERM, which run_cli replaces."""
     import signal
 
     before = signal.getsignal(signal.SIGTERM)
@@ -105,14 +105,15 @@ def test_the_shipped_table_is_the_published_one_bit_for_bit(reference):
     published = json.loads((reference / "columns.json").read_text())["blend_weights"]
     if isinstance(published, dict):
         published = list(published.items())
-    known = [
+    published_rows = [
         (row["model"], row["weight"]) if isinstance(row, dict) else tuple(row) for row in published
     ]
-    known = [
-        (name[: -len(".npy")] if name.endswith(".npy") else name, weight) for name, weight in known
+    published_rows = [
+        (name[: -len(".npy")] if name.endswith(".npy") else name, weight)
+        for name, weight in published_rows
     ]
     assert [(name, weight.hex()) for name, weight in tables.find("v10").rows] == [
-        (name, float(weight).hex()) for name, weight in known
+        (name, float(weight).hex()) for name, weight in published_rows
     ]
 
 
@@ -157,13 +158,13 @@ def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path):
 
 def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen, capsys):
     assert blend(maker, sixteen, *SEARCH) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     for words in (
         "weights of searched runs: not made yet",
         "blend searched runs",
         "ridge regression",
     ):
-        assert words in shown
+        assert words in output
     files = {
         p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in sixteen.blend.iterdir() if p.is_file()
     }
@@ -190,10 +191,10 @@ def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen
             for line in said[said.index("R2 on") :].splitlines()
             if not line.startswith("report  ")
         ]
-        for said in (shown, again)
+        for said in (output, again)
     )
     assert first == second and any("<- this blend" in line for line in first)
-    for said in (shown, again):
+    for said in (output, again):
         assert (
             said.count(
                 "searched on this world's validation predictions; they are not the published ones"
@@ -203,11 +204,12 @@ def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen
 
 
 def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen):
-    """The pass over files, steps and families against whole arrays in raw units."""
+    """Compare the pass over files, steps and families with whole arrays in raw units."""
     assert blend(maker, sixteen, *SEARCH) == 0
-    found = gram.load(files("searched").errors(sixteen))
-    truth, columns = maker.validation_raw, kaggle_positions(PREDICTED)
-    assert found.artifacts == tuple(THREE) and found.whole.truth.count == len(truth)
+    saved_gram = gram.load(files("searched").errors(sixteen))
+    truth = maker.validation_raw
+    columns = kaggle_positions(PREDICTED)
+    assert saved_gram.artifacts == tuple(THREE) and saved_gram.whole.truth.count == len(truth)
     for m, name in enumerate(THREE):
         errors = maker.validation_predictions_raw(sixteen, name) - truth
         spread = np.square(truth - truth.mean(axis=0)).sum(axis=0)[columns]
@@ -216,12 +218,16 @@ def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen
             1 - np.square(errors).sum(axis=0)[columns] / np.where(spread > 0, spread, 1),
             0.0,
         )
-        own = found.whole.products[:, m, m]
-        mine = np.where(spread > 0, 1 - own / np.where(spread > 0, found.whole.truth.m2, 1.0), 0.0)
+        squared_errors = saved_gram.whole.products[:, m, m]
+        gram_r2 = np.where(
+            spread > 0,
+            1 - squared_errors / np.where(spread > 0, saved_gram.whole.truth.m2, 1.0),
+            0.0,
+        )
         np.testing.assert_allclose(
-            mine, r2, rtol=1e-9, atol=1e-9
+            gram_r2, r2, rtol=1e-9, atol=1e-9
         )  # float64 sums of errors in another order and unit
-    weights = forms.fit(found, "climb")[0]
+    weights = forms.fit(saved_gram, "climb")[0]
     table = tables.read(files("searched").weights(sixteen))
     assert dict(table.rows) == {name: w for name, w in zip(THREE, weights) if w}
     recorded = json.loads(receipts.receipt_path(files("searched").weights(sixteen)).read_text())[
@@ -234,7 +240,7 @@ def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen
     sums = R2()
     sums.add(truth, blended)
     expected = sums.per_column()[columns]
-    floored = found.whole.metric(found.whole.errors(weights))
+    floored = saved_gram.whole.metric(saved_gram.whole.errors(weights))
     np.testing.assert_allclose(
         np.maximum(expected, 0)[expected > 0], floored[expected > 0], rtol=1e-8, atol=1e-9
     )
@@ -245,29 +251,30 @@ def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen
 )
 def test_every_form_and_scope_is_searched_applied_and_recorded(name, maker, sixteen, capsys):
     assert blend(maker, sixteen, "--table", name, *SEARCH[2:]) == 0
-    search, table = naming.parse_search(name), tables.read(files(name).weights(sixteen))
+    search = naming.parse_search(name)
+    table = tables.read(files(name).weights(sixteen))
     assert search and table.fields == tables.FIELDS_OF_SCOPE[search.scope]
     expected = np.zeros((len(maker.ids), len(TARGETS)))
-    for artifact, own in zip(table.artifacts, apply.weights_of(table)):
-        expected += own * maker.values(V10.index(artifact))
+    for artifact, artifact_weights in zip(table.artifacts, apply.weights_of(table)):
+        expected += artifact_weights * maker.values(V10.index(artifact))
     linear = kaggle_positions(LINEAR)
-    found = pq.read_table(str(files(name).final(sixteen)))
-    values = np.stack([found.column(each).to_numpy() for each in TARGETS], axis=1)
-    kept = np.abs(apply.weights_of(table).sum(axis=0) - 1) > 1e-9
-    expected[:, linear] = np.where(kept[linear], -maker.q0002 / 1200, expected[:, linear])
+    final_table = pq.read_table(str(files(name).final(sixteen)))
+    values = np.stack([final_table.column(target).to_numpy() for target in TARGETS], axis=1)
+    moves = np.abs(apply.weights_of(table).sum(axis=0) - 1) > 1e-9
+    expected[:, linear] = np.where(moves[linear], -maker.q0002 / 1200, expected[:, linear])
     assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
     np.testing.assert_allclose(values[:, linear], -maker.q0002 / 1200, rtol=1e-9)
     details = json.loads(receipts.receipt_path(files(name).final(sixteen)).read_text())["details"]
     assert details["weights for"] == search.scope
-    for row, recorded in zip(table.rows, details["weights"]):
-        assert recorded["artifact"] == row[0] and recorded["sha256"] == sha256(
-            sixteen.parquet(row[0])
+    for table_row, recorded in zip(table.rows, details["weights"]):
+        assert recorded["artifact"] == table_row[0] and recorded["sha256"] == sha256(
+            sixteen.parquet(table_row[0])
         )
         assert ([recorded["weight"]] if search.scope == "all" else recorded["weight"]) == list(
-            row[1:]
+            table_row[1:]
         )
     assert "<- this blend" in capsys.readouterr().out
-    assert judged(name, maker, sixteen, [], V10).done
+    assert verdict_of(name, maker, sixteen, [], V10).done
 
 
 def test_searches_among_the_same_artifacts_share_one_pass_over_the_rows(
@@ -299,8 +306,8 @@ def test_the_pass_gives_the_same_bits_with_any_number_of_workers(
     monkeypatch.setattr(validation_errors, "_STEPS_AT_ONCE", 1)
     expected = validation_errors.validation_gram(pairs, members)
     monkeypatch.setattr(validation_errors.os, "sched_getaffinity", lambda _: set(range(workers)))
-    found = validation_errors.validation_gram(pairs, members)
-    for a, b in zip(expected.grams, found.grams):
+    validation_gram = validation_errors.validation_gram(pairs, members)
+    for a, b in zip(expected.grams, validation_gram.grams):
         assert (
             a.products.tobytes() == b.products.tobytes()
             and a.truth.m2.tobytes() == b.truth.m2.tobytes()
@@ -308,10 +315,8 @@ def test_the_pass_gives_the_same_bits_with_any_number_of_workers(
 
 
 def test_a_nan_in_validation_predictions_is_refused_by_the_files_name(maker, sixteen, capsys):
-    path, receipt = (
-        sixteen.subs / (THREE[1] + ".npy"),
-        receipts.receipt_path(sixteen.parquet(THREE[1])),
-    )
+    path = sixteen.subs / (THREE[1] + ".npy")
+    receipt = receipts.receipt_path(sixteen.parquet(THREE[1]))
     values = np.load(str(path))
     values[50, 100] = np.nan
     np.save(str(path), values)
@@ -340,10 +345,8 @@ def test_a_search_needs_validation_predictions_that_are_what_their_receipt_names
 
 
 def test_validation_predictions_of_another_number_of_rows_are_refused(maker, sixteen, capsys):
-    path, receipt = (
-        sixteen.subs / (THREE[1] + ".npy"),
-        receipts.receipt_path(sixteen.parquet(THREE[1])),
-    )
+    path = sixteen.subs / (THREE[1] + ".npy")
+    receipt = receipts.receipt_path(sixteen.parquet(THREE[1]))
     for count, words in ((95, "95 rows for 96"), (97, "97 rows for 96")):
         np.save(str(path), np.zeros((count, 368), dtype=np.float32))
         recorded = json.loads(receipt.read_text())
@@ -355,24 +358,26 @@ def test_validation_predictions_of_another_number_of_rows_are_refused(maker, six
 def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
     maker, sixteen, tmp_path, capsys
 ):
-    own = {"searched": THREE, "searched-zuiye": V10[4:6]}
+    artifacts_of_search = {"searched": THREE, "searched-zuiye": V10[4:6]}
     (tmp_path / "half.csv").write_text("artifact,weight\nmax_exp22,0.5\nJo_exp912,0.5\n")
     names = ["searched-zuiye", str(tmp_path / "half.csv"), "searched"]
     options = (
         "--table",
         ",".join(names),
         "--artifacts",
-        ";".join("{}={}".format(k, ",".join(v)) for k, v in own.items()),
+        ";".join(
+            f"{name}={','.join(artifacts)}" for name, artifacts in artifacts_of_search.items()
+        ),
     )
     assert blend(maker, sixteen, *options) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     titles = ["searched-zuiye", "half", "searched"]
     assert [
         line.split()[1]
-        for line in shown.splitlines()
+        for line in output.splitlines()
         if line.startswith("blend ") and " runs" in line
     ] == titles
-    for name, artifacts in own.items():
+    for name, artifacts in artifacts_of_search.items():
         assert {artifact for artifact, _ in tables.read(files(name).weights(sixteen)).rows} <= set(
             artifacts
         )
@@ -391,11 +396,11 @@ def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
             f"report_{title}.json",
         )
     }
-    kept = json.loads((sixteen.blend / "scores_half.json").read_text())
-    assert {row["name"] for row in kept} == {"ridge regression", "blend half", V10[3], V10[4]}
+    scores = json.loads((sixteen.blend / "scores_half.json").read_text())
+    assert {score["name"] for score in scores} == {"ridge regression", "blend half", V10[3], V10[4]}
     assert blend(maker, sixteen, *options) == 0
     assert " runs: " not in capsys.readouterr().out
-    assert all(judged(name, maker, sixteen, [], V10).done for name in names)
+    assert all(verdict_of(name, maker, sixteen, [], V10).done for name in names)
 
 
 @pytest.mark.parametrize("artifacts", ["a,b", "searched", "half=a,b", "=a", "searched=a;b"])
@@ -422,26 +427,22 @@ def test_the_blend_is_numpys_sum_in_the_tables_order_bit_for_bit(
     for seed, (artifact, weight) in enumerate(tables.find("v10").rows):
         assert artifact == V10[seed]
         expected += weight * maker.values(seed)
-    found = pq.read_table(str(sixteen.blend / "final_blend_v10.parquet"))
+    final_table = pq.read_table(str(sixteen.blend / "final_blend_v10.parquet"))
     assert (
-        found.schema.equals(submission.SCHEMA)
-        and found.column("sample_id").to_pylist() == maker.ids
+        final_table.schema.equals(submission.SCHEMA)
+        and final_table.column("sample_id").to_pylist() == maker.ids
     )
-    values = np.stack([found.column(name).to_numpy() for name in TARGETS], axis=1)
+    values = np.stack([final_table.column(name).to_numpy() for name in TARGETS], axis=1)
     assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
     assert not values[:, kaggle_positions(ZERO)].any()
     np.testing.assert_allclose(values[:, kaggle_positions(LINEAR)], -maker.q0002 / 1200, rtol=1e-14)
 
 
 def test_a_table_of_ones_own_makes_a_blend_of_its_own_name(maker, sixteen, tmp_path, capsys):
-    (tmp_path / "my.half.csv").write_text(
-        "artifact,weight\n{},0.5\n{},0.5\n".format(*tuple(V10[:2]))
-    )
+    (tmp_path / "my.half.csv").write_text(f"artifact,weight\n{V10[0]},0.5\n{V10[1]},0.5\n")
     assert blend(maker, sixteen, "--table", str(tmp_path / "my.half.csv")) == 0
     assert (sixteen.blend / "final_blend_my.half.parquet").exists()
-    (tmp_path / "my.half.csv").write_text(
-        "artifact,weight\n{},0.25\n{},0.75\n".format(*tuple(V10[:2]))
-    )
+    (tmp_path / "my.half.csv").write_text(f"artifact,weight\n{V10[0]},0.25\n{V10[1]},0.75\n")
     capsys.readouterr()
     assert blend(maker, sixteen, "--table", str(tmp_path / "my.half.csv")) == 0
     assert "blend my.half runs: weights has changed" in capsys.readouterr().out
@@ -452,9 +453,10 @@ def test_a_changed_artifact_blends_again_and_says_which(maker, sixteen, capsys):
     maker.write(sixteen, V10[3], maker.values(77), seed=77)
     capsys.readouterr()
     assert blend(maker, sixteen) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        f"blend v10    runs: {V10[3]}.parquet has changed" in shown and "scores       runs" in shown
+        f"blend v10    runs: {V10[3]}.parquet has changed" in output
+        and "scores       runs" in output
     )
 
 
@@ -479,21 +481,22 @@ def test_a_blend_that_was_stopped_before_its_receipt_is_made_again_with_the_same
 def test_a_search_stopped_again_and_again_goes_on_where_it_was_and_ends_in_the_same_bytes(
     maker, sixteen, tmp_path, monkeypatch
 ):
-    whole = Results(tmp_path / "whole")
-    shutil.copytree(str(sixteen.root), str(whole.root))
-    assert blend(maker, whole, *SEARCH) == 0
-    original, left = receipts.write, [0]
+    uninterrupted = Results(tmp_path / "whole")
+    shutil.copytree(str(sixteen.root), str(uninterrupted.root))
+    assert blend(maker, uninterrupted, *SEARCH) == 0
+    original = receipts.write
+    calls_left = [0]
 
     def stopped(*arguments):
-        left[0] -= 1
-        if left[0] == 0:
+        calls_left[0] -= 1
+        if calls_left[0] == 0:
             raise KeyboardInterrupt
         return original(*arguments)
 
     monkeypatch.setattr(receipts, "write", stopped)
     stops = 0
     for _ in range(10):  # every run writes one receipt and is stopped before the next
-        left[0] = 2
+        calls_left[0] = 2
         try:
             blend(maker, sixteen, *SEARCH)
             break
@@ -506,7 +509,9 @@ def test_a_search_stopped_again_and_again_goes_on_where_it_was_and_ends_in_the_s
         "scores_searched.json",
         "report_searched.html",
     ):
-        assert (sixteen.blend / name).read_bytes() == (whole.blend / name).read_bytes(), name
+        assert (sixteen.blend / name).read_bytes() == (uninterrupted.blend / name).read_bytes(), (
+            name
+        )
     assert not list(sixteen.root.rglob(".partial-*"))
 
 
@@ -522,19 +527,24 @@ def test_without_the_truth_the_blend_says_that_nobody_knows_its_score(
 
 
 def test_scores_are_those_of_the_values(maker, sixteen):
-    """R2 over 368 columns, the zero columns counting 1, recomputed column by column."""
+    """Recompute R2 over 368 columns one by one; the zero columns count as 1."""
     assert blend(maker, sixteen) == 0
-    kept = {row["name"]: row for row in json.loads((sixteen.blend / "scores_v10.json").read_text())}
-    assert set(kept) == {"ridge regression", "blend v10", *V10}
-    values, r2 = maker.values(3), []
+    scores = {
+        score["name"]: score
+        for score in json.loads((sixteen.blend / "scores_v10.json").read_text())
+    }
+    assert set(scores) == {"ridge regression", "blend v10", *V10}
+    values = maker.values(3)
+    r2 = []
     for k, name in enumerate(TARGETS):
         y = maker.truth[:, k]
-        residual, spread = ((y - values[:, k]) ** 2).sum(), ((y - y.mean()) ** 2).sum()
+        residual = ((y - values[:, k]) ** 2).sum()
+        spread = ((y - y.mean()) ** 2).sum()
         r2.append(
             1.0 if name in ZERO else 1 - residual / spread if np.ptp(y) else float(residual == 0)
         )
-    assert kept[V10[3]]["all_columns"] == pytest.approx(np.mean(r2), rel=1e-9)
-    assert kept["blend v10"]["predicted"] > max(kept[name]["predicted"] for name in V10)
+    assert scores[V10[3]]["all_columns"] == pytest.approx(np.mean(r2), rel=1e-9)
+    assert scores["blend v10"]["predicted"] > max(scores[name]["predicted"] for name in V10)
 
 
 # ---- what it refuses -----------------------------------------------------------------------------
@@ -553,7 +563,7 @@ def _rewrite(
     ids: Optional[List[str]] = None,
     **changes: object,
 ) -> None:
-    """The artifact with other ids or values, and a receipt that proves those."""
+    """Write the artifact with other ids or values, and a receipt that proves those."""
     values = maker.values(V10.index(artifact))
     order = list(range(len(maker.ids))) if ids is None else ids
     if ids is None:
@@ -579,9 +589,9 @@ def _restamp(results: Results, artifact: str, role: str, value: str) -> None:
 
 
 def _swapped(ids: Sequence[str]) -> List[str]:
-    found = list(ids)
-    found[7], found[8] = found[8], found[7]
-    return found
+    swapped = list(ids)
+    swapped[7], swapped[8] = swapped[8], swapped[7]
+    return swapped
 
 
 _FIFTH = V10[4]
@@ -655,9 +665,9 @@ _REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_REFUSALS))
-def test_a_damaged_artifact_is_one_error_line_and_leaves_no_blend(what, maker, sixteen, capsys):
-    damage, words = _REFUSALS[what]
+@pytest.mark.parametrize("refusal", sorted(_REFUSALS))
+def test_a_damaged_artifact_is_one_error_line_and_leaves_no_blend(refusal, maker, sixteen, capsys):
+    damage, words = _REFUSALS[refusal]
     damage(maker, sixteen)
     line = sentence(capsys, maker, sixteen)
     assert words in line and _FIFTH in line
@@ -679,7 +689,7 @@ def test_an_error_names_the_other_name_under_which_a_missing_artifact_exists(
         and "make verify" in line
     )
     with pytest.raises(KitError, match=r"exp022_fork14_deeper_gf\.parquet exists: rename it"):
-        judged("v10", maker, sixteen, [], [])
+        verdict_of("v10", maker, sixteen, [], [])
 
 
 @pytest.mark.parametrize(
@@ -695,7 +705,7 @@ def test_weights_for_an_unknown_artifact_name_the_table_and_what_was_perhaps_mea
     (tmp_path / "mine.csv").write_text(f"artifact,weight\n{V10[0]},0.5\n{name},0.5\n")
     line = sentence(capsys, maker, sixteen, "--table", str(tmp_path / "mine.csv"))
     assert (
-        line.startswith("error: {}: names the artifact {}".format(tmp_path / "mine.csv", name))
+        line.startswith(f"error: {tmp_path / 'mine.csv'}: names the artifact {name}")
         and words in line
     )
     assert "make verify" in line
@@ -713,7 +723,7 @@ def test_weights_for_an_unknown_artifact_name_the_table_and_what_was_perhaps_mea
 def test_weights_that_are_no_weights_are_refused_by_the_tables_file(
     weights, words, maker, sixteen, tmp_path, capsys
 ):
-    lines = ["{},{}\n".format(*pair) for pair in zip(V10, weights.split(","))]
+    lines = [f"{artifact},{weight}\n" for artifact, weight in zip(V10, weights.split(","))]
     (tmp_path / "mine.csv").write_text("artifact,weight\n" + "".join(lines))
     line = sentence(capsys, maker, sixteen, "--table", str(tmp_path / "mine.csv"))
     assert words in line and "mine.csv" in line
@@ -721,7 +731,7 @@ def test_weights_that_are_no_weights_are_refused_by_the_tables_file(
 
 
 def test_ids_that_are_not_those_of_this_world_are_refused(maker, sixteen, tmp_path, capsys):
-    """All sixteen agree with one another, and none with the sample_submission.csv that is there."""
+    """All sixteen artifacts agree with one another, but not with this sample_submission.csv."""
     world = tmp_path / "world"
     shutil.copytree(str(maker.raw.root), str(world))
     path = world / "kaggle-data" / "sample_submission.csv"
@@ -762,7 +772,7 @@ def _foreign(
     names: Optional[Sequence[str]] = None,
     length: int = 0,
 ) -> Path:
-    """As pandas writes the team's frames: int64 zeros, snappy, large_string, other row groups."""
+    """Write a parquet as pandas does: int64 zeros, snappy, large_string, other row groups."""
     values = maker.values(1)
     columns = {"sample_id": pa.array(maker.ids, pa.large_string())}
     for k, name in enumerate(TARGETS):
@@ -797,12 +807,14 @@ def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(maker, 
     expected = np.zeros(len(maker.ids))
     for seed, (_, weight) in enumerate(tables.find("v10").rows):
         expected += weight * maker.values(seed)[:, 0]
-    found = pq.read_table(str(sixteen.blend / "final_blend_v10.parquet"), columns=[TARGETS[0]])
-    assert np.array_equal(found.column(0).to_numpy(), expected)
+    final_table = pq.read_table(
+        str(sixteen.blend / "final_blend_v10.parquet"), columns=[TARGETS[0]]
+    )
+    assert np.array_equal(final_table.column(0).to_numpy(), expected)
 
 
 def test_linear_columns_of_the_teams_csv_parser_are_admitted(maker, tmp_path):
-    """Its decimals are wrong by up to 1e-13; 1e-9 would be damage."""
+    """The parser's decimals are wrong by up to 1e-13; 1e-9 would be damage."""
     results = Results(tmp_path)
     for factor, fits in ((1 + 3e-13, True), (1 + 1e-9, False)):
         _foreign(
@@ -833,19 +845,19 @@ _DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_DAMAGED))
-def test_a_damaged_parquet_from_elsewhere_gets_no_receipt(what, maker, tmp_path, capsys):
+@pytest.mark.parametrize("damage", sorted(_DAMAGED))
+def test_a_damaged_parquet_from_elsewhere_gets_no_receipt(damage, maker, tmp_path, capsys):
     results = Results(tmp_path)
-    _foreign(maker, results.parquet("a"), **_DAMAGED[what])
+    _foreign(maker, results.parquet("a"), **_DAMAGED[damage])
     assert "1 of 1 parquets were refused" in sentence(capsys, maker, results, verb="verify")
     assert not receipts.receipt_path(results.parquet("a")).exists()
 
 
 def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
     results = Results(tmp_path)
-    whole = _foreign(maker, results.parquet("a")).read_bytes()
+    content = _foreign(maker, results.parquet("a")).read_bytes()
     for share in (0, 0.001, 0.3, 0.9, 0.9999):
-        results.parquet("a").write_bytes(whole[: int(share * len(whole))])
+        results.parquet("a").write_bytes(content[: int(share * len(content))])
         sentence(capsys, maker, results, verb="verify")
         assert not receipts.receipt_path(results.parquet("a")).exists()
 
@@ -853,14 +865,15 @@ def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
 def test_a_parquet_under_another_name_of_its_artifact_is_refused_until_it_is_renamed(
     maker, tmp_path, capsys
 ):
-    results, artifact = Results(tmp_path), "max_022_deeper_gf_cv7908_lbUnknown"
+    results = Results(tmp_path)
+    artifact = "max_022_deeper_gf_cv7908_lbUnknown"
     for name in ("max_exp22", artifact + ".npy"):
         _foreign(maker, results.parquet(name))
         with pytest.raises(KitError, match="1 of 1 parquets were refused"):
             blend(maker, results, verb="verify")
-        shown = capsys.readouterr().out
-        assert f"{name}.parquet: is another name of {artifact}" in shown
-        assert f"rename it to {artifact}.parquet" in shown
+        output = capsys.readouterr().out
+        assert f"{name}.parquet: is another name of {artifact}" in output
+        assert f"rename it to {artifact}.parquet" in output
         assert [p.name for p in results.subs.iterdir()] == [name + ".parquet"]
         results.parquet(name).unlink()
     _foreign(maker, results.parquet(artifact))
@@ -872,9 +885,9 @@ def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
     _edit(sixteen.parquet(V10[2]))
     with pytest.raises(KitError, match="1 of 16 parquets were refused"):
         blend(maker, sixteen, verb="verify")
-    shown = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("verified: ") for line in shown) == 15
-    assert [V10[2] in line for line in shown if line.startswith("refused: ")] == [True]
+    output_lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("verified: ") for line in output_lines) == 15
+    assert [V10[2] in line for line in output_lines if line.startswith("refused: ")] == [True]
 
 
 def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tmp_path, capsys):
@@ -896,42 +909,43 @@ def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
 
 
 def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
-    assert judged("v10", maker, sixteen, [], V10).reason == "not made yet"
+    assert verdict_of("v10", maker, sixteen, [], V10).reason == "not made yet"
     assert (
         "2 of its parquets are about to be made"
-        in judged("v10", maker, sixteen, V10[:2], V10).reason
+        in verdict_of("v10", maker, sixteen, V10[:2], V10).reason
     )
     assert blend(maker, sixteen) == 0
-    assert judged("v10", maker, sixteen, [], V10).done
+    assert verdict_of("v10", maker, sixteen, [], V10).done
     sixteen.parquet(V10[0]).unlink()
-    assert not judged("v10", maker, sixteen, [V10[0]], V10).done
+    assert not verdict_of("v10", maker, sixteen, [V10[0]], V10).done
     with pytest.raises(KitError, match="1 of 16 parquets are missing"):
-        judged("v10", maker, sixteen, [], V10)
+        verdict_of("v10", maker, sixteen, [], V10)
 
 
 # ---- the baseline --------------------------------------------------------------------------------
 
 
 def test_the_ridge_is_the_solution_of_its_normal_equations(maker, monkeypatch):
-    """Against numpy.linalg.solve on centred data; the penalty that validates best is taken."""
+    """Compare with numpy.linalg.solve on centred data, at the penalty that validates best."""
     x, y = (
-        np.concatenate(parts)
-        for parts in zip(*baseline.standardised_rows(maker.raw.training_pairs(), maker.scaling))
+        np.concatenate(chunks)
+        for chunks in zip(*baseline.standardised_rows(maker.raw.training_pairs(), maker.scaling))
     )
     v, truth = (
-        np.concatenate(parts)
-        for parts in zip(*baseline.standardised_rows(maker.raw.validation_pairs(), maker.scaling))
+        np.concatenate(chunks)
+        for chunks in zip(*baseline.standardised_rows(maker.raw.validation_pairs(), maker.scaling))
     )
-    xc, yc = x - x.mean(axis=0), y - y.mean(axis=0)
+    xc = x - x.mean(axis=0)
+    yc = y - y.mean(axis=0)
     scores = {}
     for penalty in (1e1, 1e3, 1e5):
         slope = np.linalg.solve(xc.T @ xc + penalty * np.eye(len(INPUTS)), xc.T @ yc)
         expected = (v - x.mean(axis=0)) @ slope + y.mean(axis=0)
         monkeypatch.setattr(baseline, "PENALTIES", (penalty,))
-        found = baseline.fit(maker.raw, maker.scaling)
-        assert found.penalty == penalty
+        ridge = baseline.fit(maker.raw, maker.scaling)
+        assert ridge.penalty == penalty
         np.testing.assert_allclose(
-            found.predict(v), expected, rtol=0, atol=1e-7 * max(1.0, np.abs(expected).max())
+            ridge.predict(v), expected, rtol=0, atol=1e-7 * max(1.0, np.abs(expected).max())
         )
         sums = R2()
         sums.add(truth, expected)

@@ -1,4 +1,4 @@
-"""Scores on the test rows: whose rows differ from the withheld truth is said by row."""
+"""Scores on the test rows name the first row whose sample_id is not the withheld truth's."""
 
 from __future__ import annotations
 

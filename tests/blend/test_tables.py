@@ -1,4 +1,4 @@
-"""Weight tables: the team's pickle, not executed; other names of artifacts; lists of tables."""
+"""Weight tables are read without executing a pickle; aliases and lists of tables are resolved."""
 
 from __future__ import annotations
 
@@ -68,10 +68,12 @@ def array(
         + group(integer(3), text(order), NONE, NONE, NONE, integer(-1), integer(-1), integer(0))
         + BUILD
     )
-    made = call(
+    empty_array = call(
         name(core, "_reconstruct"), name("numpy", "ndarray"), group(integer(0)), encoded(b"b")
     )
-    return made + group(integer(1), group(*map(integer, shape)), dtype, FALSE, content) + BUILD
+    return (
+        empty_array + group(integer(1), group(*map(integer, shape)), dtype, FALSE, content) + BUILD
+    )
 
 
 def names(shape: Sequence[int], values: Sequence[str], **more: Any) -> bytes:
@@ -82,9 +84,11 @@ def floats(values: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(values)}d", *values)
 
 
-def block(values: bytes, at: int, stop: int = 0) -> bytes:
-    place = call(name("__builtin__", "slice"), integer(at), integer(stop or at + 1), integer(1))
-    return call(name("pandas._libs.internals", "_unpickle_block"), values, place, integer(2))
+def block(values: bytes, position: int, stop: int = 0) -> bytes:
+    placement = call(
+        name("__builtin__", "slice"), integer(position), integer(stop or position + 1), integer(1)
+    )
+    return call(name("pandas._libs.internals", "_unpickle_block"), values, placement, integer(2))
 
 
 def index(values: bytes) -> bytes:
@@ -98,7 +102,7 @@ def index(values: bytes) -> bytes:
 def frame(
     rows: Sequence[Tuple[str, float]], columns: Sequence[str] = ("model", "weight"), **other: Any
 ) -> bytes:
-    """A whole data.pkl as pandas writes one; `other` replaces a part of it by name."""
+    """Return a whole data.pkl as pandas writes it; `other` replaces parts of it by name."""
     count = len(rows)
     models = other.get("models", names((1, count), [model for model, _ in rows]))
     weights = other.get(
@@ -148,9 +152,9 @@ def archive(folder: Path, pickled_frame: bytes, **more: Any) -> Path:
 def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published):
     path = published / "blend" / "weight_df_dict_all_group_all_v10.pt"
     assert all(model.endswith(".npy") for model, _ in pickled.read_rows(path))
-    found = tables.find(str(path))
-    assert [(a, w.hex()) for a, w in found.rows] == [(a, w.hex()) for a, w in V10]
-    assert found.sha256 == tables.find("v10").sha256 and found.name == path.stem
+    team_table = tables.find(str(path))
+    assert [(a, w.hex()) for a, w in team_table.rows] == [(a, w.hex()) for a, w in V10]
+    assert team_table.sha256 == tables.find("v10").sha256 and team_table.name == path.stem
 
 
 def test_reading_it_imports_neither_pandas_nor_numpy_nor_torch(tmp_path):
@@ -183,9 +187,9 @@ def test_weights_of_a_frame_are_read_to_the_last_bit_and_in_order(
 ):
     rows = [(f"m{k}.npy", weight) for k, weight in enumerate(weights)]
     path = archive(tmp_path_factory.mktemp("frame"), frame(rows, columns))
-    found = pickled.read_rows(path)
-    assert [model for model, _ in found] == [model for model, _ in rows]
-    assert floats([weight for _, weight in found]) == floats(weights)
+    rows_read = pickled.read_rows(path)
+    assert [model for model, _ in rows_read] == [model for model, _ in rows]
+    assert floats([weight for _, weight in rows_read]) == floats(weights)
 
 
 def test_arrays_of_numpy_2_and_row_numbers_of_an_older_pandas_are_read(tmp_path):
@@ -198,19 +202,19 @@ def test_arrays_of_numpy_2_and_row_numbers_of_an_older_pandas_are_read(tmp_path)
 
 
 def test_frames_that_pandas_itself_pickles_are_read_or_refused_by_a_sentence(tmp_path):
-    """pandas 1.4 to 2.x are read; 3 keeps text in arrays of its own and is refused."""
+    """Frames of pandas 1.4 to 2.x are read; pandas 3 stores text otherwise and is refused."""
     pd = pytest.importorskip("pandas")
-    made = pd.DataFrame(ROWS, columns=["model", "weight"])
+    data_frame = pd.DataFrame(ROWS, columns=["model", "weight"])
     grown = pd.DataFrame({"model": [model for model, _ in ROWS]})
     grown["weight"] = [weight for _, weight in ROWS]
     cases = [
-        made,
+        data_frame,
         grown,
-        made[["weight", "model"]],
-        made.sort_values("weight"),
-        made[made.weight > 0],
-        made.sort_values("weight").reset_index(drop=True),
-        made.head(1),
+        data_frame[["weight", "model"]],
+        data_frame.sort_values("weight"),
+        data_frame[data_frame.weight > 0],
+        data_frame.sort_values("weight").reset_index(drop=True),
+        data_frame.head(1),
     ]
     for case in cases:
         path = archive(tmp_path, pickle.dumps(case, protocol=2))
@@ -227,9 +231,9 @@ def test_what_torch_save_makes_of_a_frame_is_read(tmp_path):
     if int(pd.__version__.split(".")[0]) > 2:
         pytest.skip("this pandas writes other frames")
     torch.save(pd.DataFrame(ROWS, columns=["model", "weight"]), str(tmp_path / "mine.v2.pt"))
-    found = tables.read(tmp_path / "mine.v2.pt")
-    assert found.name == "mine.v2"
-    assert found.rows == (("Jo_ex907_cv7855", 0.1), ("adam_195_78569.oof", -0.25), ("mine", 1.15))
+    table = tables.read(tmp_path / "mine.v2.pt")
+    assert table.name == "mine.v2"
+    assert table.rows == (("Jo_ex907_cv7855", 0.1), ("adam_195_78569.oof", -0.25), ("mine", 1.15))
 
 
 # ---- what is refused -----------------------------------------------------------------------------
@@ -301,10 +305,10 @@ _HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_HOSTILE))
-def test_a_hostile_table_is_one_sentence_and_nothing_is_executed(what, tmp_path, monkeypatch):
+@pytest.mark.parametrize("attack", sorted(_HOSTILE))
+def test_a_hostile_table_is_one_sentence_and_nothing_is_executed(attack, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = archive(tmp_path, _HOSTILE[what])
+    path = archive(tmp_path, _HOSTILE[attack])
     with refused(path):
         tables.read(path)
     assert not (tmp_path / MARKER).exists()
@@ -368,9 +372,9 @@ _WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_WRONG))
-def test_a_frame_that_is_no_weight_table_is_refused(what, tmp_path):
-    content, words = _WRONG[what]
+@pytest.mark.parametrize("defect", sorted(_WRONG))
+def test_a_frame_that_is_no_weight_table_is_refused(defect, tmp_path):
+    content, words = _WRONG[defect]
     path = archive(tmp_path, content)
     with pytest.raises(KitError) as caught:
         tables.read(path)
@@ -378,20 +382,20 @@ def test_a_frame_that_is_no_weight_table_is_refused(what, tmp_path):
 
 
 def test_a_table_cut_anywhere_is_one_sentence(tmp_path):
-    whole = archive(tmp_path, frame(ROWS)).read_bytes()
+    content = archive(tmp_path, frame(ROWS)).read_bytes()
     path = tmp_path / "cut.pt"
-    for length in range(0, len(whole), 7):
-        path.write_bytes(whole[:length])
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
         with refused(path):
             tables.read(path)
 
 
 def test_a_table_with_any_opcode_changed_is_read_or_refused(tmp_path):
-    """Every byte of the pickle in turn: never another exception."""
-    whole = frame(ROWS[:1])
-    for at in range(len(whole)):
-        value = (whole[at] ^ 1, ord("R"), ord("b"), whole[at] ^ 0x20)[at % 4]
-        path = archive(tmp_path, whole[:at] + bytes([value]) + whole[at + 1 :])
+    """Change every byte of the pickle in turn; no other exception may come out."""
+    content = frame(ROWS[:1])
+    for position in range(len(content)):
+        value = (content[position] ^ 1, ord("R"), ord("b"), content[position] ^ 0x20)[position % 4]
+        path = archive(tmp_path, content[:position] + bytes([value]) + content[position + 1 :])
         try:
             tables.read(path)
         except KitError as error:
@@ -436,12 +440,13 @@ def _aliases() -> List[Tuple[str, str]]:
 
 
 def test_every_alias_leads_to_an_artifact_of_the_published_table_and_is_none_itself():
-    artifacts, aliases = {artifact for artifact, _ in V10}, _aliases()
+    artifacts = {artifact for artifact, _ in V10}
+    aliases = _aliases()
     assert {artifact for _, artifact in aliases} == artifacts
     assert len({alias for alias, _ in aliases}) == len(aliases)
     for alias, artifact in aliases:
         assert alias not in artifacts and alias in tables.other_names(artifact)
-        for name_of_it in (
+        for spelling in (
             alias,
             alias + ".npy",
             alias + ".parquet",
@@ -449,13 +454,15 @@ def test_every_alias_leads_to_an_artifact_of_the_published_table_and_is_none_its
             artifact + ".npy",
             artifact + ".parquet",
         ):
-            assert tables.canonical(name_of_it) == artifact
+            assert tables.canonical(spelling) == artifact
 
 
 def test_an_unknown_name_loses_its_suffix_and_nothing_else():
-    for mine in ("mine", "mine.oof", "mine_cv0.79", "npy", "max_exp22x", ""):
-        assert tables.canonical(mine) == mine and tables.canonical(mine + ".npy") == mine
-        assert tables.canonical(mine + ".parquet") == mine
+    for unknown in ("mine", "mine.oof", "mine_cv0.79", "npy", "max_exp22x", ""):
+        assert (
+            tables.canonical(unknown) == unknown and tables.canonical(unknown + ".npy") == unknown
+        )
+        assert tables.canonical(unknown + ".parquet") == unknown
     assert tables.other_names("mine") == []
 
 
@@ -571,21 +578,21 @@ def test_post_processing_options_are_known_and_in_one_order():
 
 
 def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
-    mine = tmp_path / "mine.v2.csv"
-    mine.write_text("artifact,weight\na,1\n")
-    names_of_them = ["searched-zuiye", str(mine), "v10", "searched"]
-    parsed = naming.parse_blends(",".join(names_of_them))
-    assert [name.source for name in parsed] == names_of_them
+    user_table = tmp_path / "mine.v2.csv"
+    user_table.write_text("artifact,weight\na,1\n")
+    sources = ["searched-zuiye", str(user_table), "v10", "searched"]
+    parsed = naming.parse_blends(",".join(sources))
+    assert [name.source for name in parsed] == sources
     assert [name.table for name in parsed] == [
         "searched-zuiye",
         "mine.v2",
         "v10",
         "searched",
     ]
-    (tmp_path / "v10.csv").write_text(mine.read_text())
-    for twice in ("v10,v10", f"v10,{tmp_path / 'v10.csv'}"):
+    (tmp_path / "v10.csv").write_text(user_table.read_text())
+    for duplicates in ("v10,v10", f"v10,{tmp_path / 'v10.csv'}"):
         with pytest.raises(KitError, match="same name"):
-            naming.parse_blends(twice)
+            naming.parse_blends(duplicates)
     with pytest.raises(KitError, match="names no table"):
         naming.parse_blends(",")
     with pytest.raises(KitError, match="v11"):
@@ -607,7 +614,7 @@ def test_a_blend_name_knows_the_files_of_its_blend(tmp_path):
 
 
 def test_an_unknown_table_is_refused_by_its_name_alone(tmp_path):
-    """Before anything is built; what a file holds is read when it is blended."""
+    """The name is refused before anything is built; a file is read when it is blended."""
     (tmp_path / "mine.csv").write_text("not a table")
     assert naming.BlendName.parse(str(tmp_path / "mine.csv")).table == "mine"
     with refused("nothing", "missing", "v10"):

@@ -19,7 +19,7 @@ def published_lists(reference: Path) -> dict:
 
 
 @pytest.mark.parametrize(
-    "ours, theirs",
+    "columns, published_name",
     [
         (c.INPUTS, "input_columns_kaggle"),
         (c.TARGETS, "target_columns_kaggle"),
@@ -31,14 +31,18 @@ def published_lists(reference: Path) -> dict:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_list_equals_the_published_one_in_order(
-    published_lists: dict, ours: tuple, theirs: str
+    published_lists: dict, columns: tuple, published_name: str
 ) -> None:
-    assert list(ours) == published_lists[theirs]
+    assert list(columns) == published_lists[published_name]
 
 
-@pytest.mark.parametrize("theirs", ["zero_weight_columns_old", "joseph_loss_excluded_columns"])
-def test_the_ablated_columns_are_the_published_63(published_lists: dict, theirs: str) -> None:
-    assert sorted(ABLATED) == sorted(published_lists[theirs]) and len(ABLATED) == 63
+@pytest.mark.parametrize(
+    "published_name", ["zero_weight_columns_old", "joseph_loss_excluded_columns"]
+)
+def test_the_ablated_columns_are_the_published_63(
+    published_lists: dict, published_name: str
+) -> None:
+    assert sorted(ABLATED) == sorted(published_lists[published_name]) and len(ABLATED) == 63
 
 
 def test_the_groups_of_fine_tuning_begin_and_end_where_the_published_ones_do(
@@ -91,11 +95,13 @@ def test_taking_the_network_permutation_of_kaggle_names_gives_network_names() ->
 
 
 def test_the_target_permutations_are_inverse_both_ways() -> None:
-    row = np.arange(368)
-    to, back = list(c.TARGETS_TO_NETWORK), list(c.TARGETS_TO_KAGGLE)
-    assert (row[to][back] == row).all() and (row[back][to] == row).all()
+    positions = np.arange(368)
+    to_network, to_kaggle = list(c.TARGETS_TO_NETWORK), list(c.TARGETS_TO_KAGGLE)
+    assert (positions[to_network][to_kaggle] == positions).all() and (
+        positions[to_kaggle][to_network] == positions
+    ).all()
     assert (
-        row[to] != row
+        positions[to_network] != positions
     ).any()  # the permutation is not the identity, so the line above proves something
 
 

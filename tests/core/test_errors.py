@@ -54,14 +54,14 @@ def test_a_failure_reaches_the_terminal_as_its_sentence_and_its_code(
     def main(_: list) -> int:
         raise failure
 
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         run_cli(main, [])
-    assert left.value.code == code != 0
+    assert exit_info.value.code == code != 0
     err = capsys.readouterr().err
     assert words in err and "Traceback" not in err and err.count("\n") == 1
 
 
 def test_a_success_leaves_with_zero() -> None:
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         run_cli(lambda argv: None, [])
-    assert left.value.code == 0
+    assert exit_info.value.code == 0

@@ -18,7 +18,11 @@ from members.adam.experiments import EXPERIMENTS
 
 ADAM_195 = EXPERIMENTS[0]
 MEMBERS = discover(Path(__file__).resolve().parents[2])
-ALL = {experiment.name: experiment for own in MEMBERS.values() for experiment in own}
+ALL = {
+    experiment.name: experiment
+    for member_experiments in MEMBERS.values()
+    for experiment in member_experiments
+}
 each_experiment = pytest.mark.parametrize("experiment", ALL.values(), ids=list(ALL))
 
 
@@ -75,9 +79,9 @@ def test_an_experiment_names_its_files() -> None:
 
 
 def test_a_published_checkpoint_is_put_under_the_teams_name_and_seven_in_a_folder() -> None:
-    one = ALL["joseph/907"].checkpoint_candidates(Path("w"), None)
+    candidates = ALL["joseph/907"].checkpoint_candidates(Path("w"), None)
     seven = ALL["max2020/014"].checkpoint_candidates(Path("w"), 3)
-    assert one[0] == Path("w/ex907.pt") and Path("w/907/907.pt") in one
+    assert candidates[0] == Path("w/ex907.pt") and Path("w/907/907.pt") in candidates
     assert seven[0] == Path("w/014_group_finetune/014_group_finetune_g3.pt")
     assert Path("w/014_g3.pt") in seven and len(set(seven)) == len(seven)
 

@@ -1,4 +1,4 @@
-"""One process at a time holds a lock, and nobody once its holder has ended, however it did."""
+"""One process at a time holds a lock, and a lock is free once its holder has ended in any way."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def holder(path: Path, seconds: float) -> subprocess.Popen:
-    """Another process that has the lock by the time this returns."""
+    """Start another process that holds the lock when this returns."""
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom leapkit.core.file_lock import hold\n"
         "with hold(Path(sys.argv[1])):\n"

@@ -118,7 +118,8 @@ def test_the_content_is_synced_before_the_name_is_given(
 
 
 def test_a_hard_link_that_a_killed_run_left_is_not_written_through(tmp_path: Path) -> None:
-    source, target = tmp_path / "source.nc", tmp_path / "target.nc"
+    source = tmp_path / "source.nc"
+    target = tmp_path / "target.nc"
     source.write_text("the user's data")
     os.link(
         str(source), str(tmp_path / (files.TEMPORARY + "target.nc"))
@@ -194,7 +195,8 @@ def test_the_hash_of_a_value_does_not_depend_on_the_order_of_its_keys() -> None:
 
 
 def test_a_published_copy_costs_no_second_copy_on_the_same_disk(tmp_path: Path) -> None:
-    source, target = tmp_path / "a", tmp_path / "deep" / "b"
+    source = tmp_path / "a"
+    target = tmp_path / "deep" / "b"
     source.write_bytes(b"content")
     publish_copy(source, target)
     assert target.read_bytes() == b"content"
@@ -209,7 +211,8 @@ def test_a_published_copy_is_a_real_one_where_links_are_refused(
         raise OSError(errno.EXDEV, "another device")
 
     monkeypatch.setattr(os, "link", refuse)
-    source, target = tmp_path / "a", tmp_path / "b"
+    source = tmp_path / "a"
+    target = tmp_path / "b"
     source.write_bytes(b"content")
     target.write_bytes(b"an older one")
     publish_copy(source, target)
@@ -218,7 +221,8 @@ def test_a_published_copy_is_a_real_one_where_links_are_refused(
 
 
 def test_publishing_twice_changes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
-    source, target = tmp_path / "a", tmp_path / "b"
+    source = tmp_path / "a"
+    target = tmp_path / "b"
     source.write_bytes(b"content")
     for _ in range(2):
         publish_copy(source, target)

@@ -25,7 +25,7 @@ def digest(data: bytes) -> str:
 
 
 def edit_in_place(path: Path, data: bytes) -> None:
-    """Another content of the same size, on the same inode, with the old modification time."""
+    """Write content of the same size to the same inode, and restore the modification time."""
     status = os.stat(str(path))
     assert status.st_size == len(data)
     with open(path, "r+b") as handle:
@@ -38,7 +38,8 @@ def edit_in_place(path: Path, data: bytes) -> None:
 
 
 def test_an_edit_of_the_same_size_with_the_time_set_back_is_noticed(tmp_path: Path) -> None:
-    path, index = tmp_path / "x", HashIndex()
+    path = tmp_path / "x"
+    index = HashIndex()
     for k in range(20):
         path.write_bytes(b"old %02d" % k)
         index.of(path)
@@ -52,7 +53,7 @@ def test_an_edit_within_one_tick_of_a_coarse_clock_is_noticed(
     real = os.stat
 
     class Coarse:
-        """A status whose times tick once a second; old kernels tick in 4 ms, FAT in 2 s."""
+        """A file status whose times tick once a second; old kernels tick in 4 ms, FAT in 2 s."""
 
         def __init__(self, path: str) -> None:
             status = real(path)
@@ -60,7 +61,8 @@ def test_an_edit_within_one_tick_of_a_coarse_clock_is_noticed(
             self.st_mtime_ns = status.st_mtime_ns // 10**9 * 10**9
             self.st_ctime_ns = status.st_ctime_ns // 10**9 * 10**9
 
-    path, index = tmp_path / "x", HashIndex()
+    path = tmp_path / "x"
+    index = HashIndex()
     path.write_bytes(b"old")
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -75,7 +77,8 @@ def test_an_edit_within_one_tick_of_a_coarse_clock_is_noticed(
 
 
 def test_a_replaced_file_with_equal_size_and_times_is_noticed(tmp_path: Path) -> None:
-    path, index = tmp_path / "x", HashIndex()
+    path = tmp_path / "x"
+    index = HashIndex()
     path.write_bytes(b"old")
     index.of(path)
     status = os.stat(str(path))
@@ -95,7 +98,8 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_remembered_file_whose_time_was_set_back_after_an_edit_is_read_again(
     tmp_path: Path, settled: None
 ) -> None:
-    path, stored = tmp_path / "x", tmp_path / "hashes.json"
+    path = tmp_path / "x"
+    stored = tmp_path / "hashes.json"
     path.write_bytes(b"old")
     index = HashIndex(stored)
     index.of(path)
@@ -111,7 +115,9 @@ def test_a_remembered_file_whose_time_was_set_back_after_an_edit_is_read_again(
 def test_an_untouched_file_is_read_once_over_two_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: None
 ) -> None:
-    path, stored, reads = tmp_path / "x", tmp_path / "hashes.json", []
+    path = tmp_path / "x"
+    stored = tmp_path / "hashes.json"
+    reads = []
     path.write_bytes(b"content")
     monkeypatch.setattr(hash_index, "sha256", lambda p: (reads.append(p), sha256(p))[1])
     for _ in range(2):
@@ -136,7 +142,8 @@ def test_an_untouched_file_is_read_once_over_two_runs(
     ],
 )
 def test_a_damaged_index_costs_time_and_never_truth(tmp_path: Path, content: bytes) -> None:
-    path, stored = tmp_path / "x", tmp_path / "hashes.json"
+    path = tmp_path / "x"
+    stored = tmp_path / "hashes.json"
     path.write_bytes(b"content")
     status = os.stat(str(path))
     stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
@@ -156,23 +163,26 @@ def test_an_index_that_cannot_be_saved_is_no_error(tmp_path: Path) -> None:
 
 
 def test_the_hash_of_a_set_follows_names_and_contents_and_not_their_order(tmp_path: Path) -> None:
-    a, b = tmp_path / "a", tmp_path / "b"
+    a = tmp_path / "a"
+    b = tmp_path / "b"
     a.write_bytes(b"1")
     b.write_bytes(b"2")
     index = HashIndex()
-    whole = index.of_many([a, b], tmp_path)
-    assert whole == index.of_many([b, a], tmp_path)
-    assert whole != index.of_many([a], tmp_path)
+    hash_of_both = index.of_many([a, b], tmp_path)
+    assert hash_of_both == index.of_many([b, a], tmp_path)
+    assert hash_of_both != index.of_many([a], tmp_path)
     b.rename(tmp_path / "c")
-    assert whole != index.of_many([a, tmp_path / "c"], tmp_path)
+    assert hash_of_both != index.of_many([a, tmp_path / "c"], tmp_path)
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> List[Path]:
-    """The files that are read, one by one."""
-    found: List[Path] = []
-    monkeypatch.setattr(hash_index, "sha256", lambda path: (found.append(path), sha256(path))[1])
-    return found
+    """Return a list that collects the path of each file that is read."""
+    paths_read: List[Path] = []
+    monkeypatch.setattr(
+        hash_index, "sha256", lambda path: (paths_read.append(path), sha256(path))[1]
+    )
+    return paths_read
 
 
 def some_files(root: Path, contents: Iterable[bytes]) -> List[Path]:
@@ -184,43 +194,51 @@ def some_files(root: Path, contents: Iterable[bytes]) -> List[Path]:
 
 
 @given(
-    contents=st.lists(st.binary(max_size=4), max_size=12), at_once=st.integers(1, 5), data=st.data()
+    contents=st.lists(st.binary(max_size=4), max_size=12),
+    set_size=st.integers(1, 5),
+    data=st.data(),
 )
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_hash_of_a_set_is_that_of_its_files_one_by_one(
     tmp_path_factory: pytest.TempPathFactory,
     contents: List[bytes],
-    at_once: int,
+    set_size: int,
     data: st.DataObject,
 ) -> None:
     root = tmp_path_factory.mktemp("set")
     paths = some_files(root, contents)
-    one_by_one = HashIndex()
-    expected = sha256_json({str(path.relative_to(root)): one_by_one.of(path) for path in paths})
+    single_index = HashIndex()
+    expected = sha256_json({str(path.relative_to(root)): single_index.of(path) for path in paths})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hash_index, "_FILES_AT_ONCE", at_once)
+        patch.setattr(hash_index, "_FILES_AT_ONCE", set_size)
         assert HashIndex().of_many(data.draw(st.permutations(paths), "order"), root) == expected
-    assert all(one_by_one.of(path) == digest(content) for path, content in zip(paths, contents))
+    assert all(single_index.of(path) == digest(content) for path, content in zip(paths, contents))
 
 
-@pytest.mark.parametrize("at_once", [1, 3, 512])
+@pytest.mark.parametrize("set_size", [1, 3, 512])
 def test_a_set_asks_each_file_once_and_reads_it_once(
-    tmp_path: Path, settled: None, reads: List[Path], monkeypatch: pytest.MonkeyPatch, at_once: int
+    tmp_path: Path, settled: None, reads: List[Path], monkeypatch: pytest.MonkeyPatch, set_size: int
 ) -> None:
-    """195,048 pairs on a network drive: every further question would be minutes."""
-    monkeypatch.setattr(hash_index, "_FILES_AT_ONCE", at_once)
-    paths, asked, real = some_files(tmp_path, [b"%d" % k for k in range(7)]), [], os.stat
+    """On a network drive, any further question about 195,048 pairs would take minutes."""
+    monkeypatch.setattr(hash_index, "_FILES_AT_ONCE", set_size)
+    paths = some_files(tmp_path, [b"%d" % k for k in range(7)])
+    paths_asked = []
+    real = os.stat
     monkeypatch.setattr(
-        hash_index.os, "stat", lambda path, **k: (asked.append(Path(str(path))), real(path, **k))[1]
+        hash_index.os,
+        "stat",
+        lambda path, **k: (paths_asked.append(Path(str(path))), real(path, **k))[1],
     )
     stored = tmp_path / "hashes.json"
     index = HashIndex(stored)
     first = index.of_many(paths, tmp_path)
-    assert sorted(path for path in asked if path in paths) == sorted(paths) == sorted(reads)
+    assert sorted(path for path in paths_asked if path in paths) == sorted(paths) == sorted(reads)
     index.save()
-    del asked[:]
+    del paths_asked[:]
     assert HashIndex(stored).of_many(paths, tmp_path) == first
-    assert sorted(path for path in asked if path in paths) == sorted(paths) and len(reads) == 7
+    assert (
+        sorted(path for path in paths_asked if path in paths) == sorted(paths) and len(reads) == 7
+    )
 
 
 def test_of_a_set_only_what_changed_is_read_again(
@@ -237,7 +255,8 @@ def test_of_a_set_only_what_changed_is_read_again(
 def test_what_changed_a_moment_ago_is_read_and_not_remembered(
     tmp_path: Path, reads: List[Path]
 ) -> None:
-    paths, stored = some_files(tmp_path, [b"1", b"2"]), tmp_path / "hashes.json"
+    paths = some_files(tmp_path, [b"1", b"2"])
+    stored = tmp_path / "hashes.json"
     index = HashIndex(stored)
     assert index.of_many(paths, tmp_path) == index.of_many(paths, tmp_path)
     assert len(reads) == 4
@@ -268,7 +287,9 @@ def test_an_interrupted_set_goes_on_from_what_was_saved(
 ) -> None:
     monkeypatch.setattr(hash_index, "_FILES_AT_ONCE", 2)
     monkeypatch.setattr(hash_index, "_PROGRESS_SECONDS", -1.0)
-    root, stored, read = tmp_path / "set", tmp_path / "hashes.json", []
+    root = tmp_path / "set"
+    stored = tmp_path / "hashes.json"
+    read = []
     paths = some_files(root, [b"%d" % k for k in range(9)])
 
     def interrupted(path: Path) -> str:
@@ -281,18 +302,21 @@ def test_an_interrupted_set_goes_on_from_what_was_saved(
     with pytest.raises(KeyboardInterrupt):
         HashIndex(stored).of_many(paths, root)
     assert sorted(read) == sorted(paths[:6]) and len(read_json(stored)) == 6
-    rest: List[Path] = []
-    monkeypatch.setattr(hash_index, "sha256", lambda path: (rest.append(path), sha256(path))[1])
+    paths_read: List[Path] = []
+    monkeypatch.setattr(
+        hash_index, "sha256", lambda path: (paths_read.append(path), sha256(path))[1]
+    )
     index = HashIndex(stored)
     assert index.of_many(paths, root) == HashIndex().of_many(paths, root)
-    assert sorted(rest[:3]) == sorted(paths[6:])
+    assert sorted(paths_read[:3]) == sorted(paths[6:])
 
 
 def test_minutes_of_hashing_are_told_and_what_is_known_is_not(
     tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(hash_index, "_FILES_AT_ONCE", 2)
-    paths, index = some_files(tmp_path, [b"x" * 1000] * 5), HashIndex()
+    paths = some_files(tmp_path, [b"x" * 1000] * 5)
+    index = HashIndex()
     index.of_many(paths[:2], tmp_path)
     assert capsys.readouterr().err == ""  # too short to speak of
     monkeypatch.setattr(hash_index, "_PROGRESS_SECONDS", -1.0)
@@ -322,7 +346,9 @@ def test_an_empty_set_has_a_hash(tmp_path: Path) -> None:
 
 def test_hard_links_share_an_entry(tmp_path: Path, settled: None, reads: List[Path]) -> None:
     """The split maker links step files instead of copying them."""
-    source, link, stored = tmp_path / "a.nc", tmp_path / "world" / "b.nc", tmp_path / "hashes.json"
+    source = tmp_path / "a.nc"
+    link = tmp_path / "world" / "b.nc"
+    stored = tmp_path / "hashes.json"
     source.write_bytes(b"content")
     publish_copy(source, link)
     index = HashIndex(stored)
@@ -337,35 +363,41 @@ def test_hard_links_share_an_entry(tmp_path: Path, settled: None, reads: List[Pa
 def test_the_same_inode_under_another_path_needs_no_second_read(
     tmp_path: Path, settled: None, reads: List[Path]
 ) -> None:
-    """What a container sees under its own paths."""
-    root, stored = tmp_path / "here", tmp_path / "hashes.json"
+    """A container sees the same files under its own paths."""
+    root = tmp_path / "here"
+    stored = tmp_path / "hashes.json"
     paths = some_files(root, [b"%d" % k for k in range(5)])
     index = HashIndex(stored)
-    found = index.of_many(paths, root)
+    set_hash = index.of_many(paths, root)
     index.save()
     (tmp_path / "there").symlink_to(root)
     moved = [tmp_path / "there" / path.relative_to(root) for path in paths]
-    assert HashIndex(stored).of_many(moved, tmp_path / "there") == found
+    assert HashIndex(stored).of_many(moved, tmp_path / "there") == set_hash
     assert len(reads) == 5
 
 
 def test_a_bind_mount_needs_no_second_read(
     tmp_path: Path, settled: None, reads: List[Path]
 ) -> None:
-    root, there = tmp_path / "here", tmp_path / "there"
-    paths, index = some_files(root, [b"%d" % k for k in range(5)]), HashIndex()
-    found = index.of_many(paths, root)
-    there.mkdir()
+    root = tmp_path / "here"
+    bind_mount = tmp_path / "there"
+    paths = some_files(root, [b"%d" % k for k in range(5)])
+    index = HashIndex()
+    set_hash = index.of_many(paths, root)
+    bind_mount.mkdir()
     try:
-        done = subprocess.run(["mount", "--bind", str(root), str(there)], capture_output=True)
+        done = subprocess.run(["mount", "--bind", str(root), str(bind_mount)], capture_output=True)
     except OSError:
         pytest.skip("there is no mount command here")
     if done.returncode:
         pytest.skip("nothing can be mounted here")
     try:
-        assert index.of_many([there / path.relative_to(root) for path in paths], there) == found
+        assert (
+            index.of_many([bind_mount / path.relative_to(root) for path in paths], bind_mount)
+            == set_hash
+        )
     finally:
-        subprocess.run(["umount", "-l", str(there)], check=True)
+        subprocess.run(["umount", "-l", str(bind_mount)], check=True)
     assert len(reads) == 5
 
 
@@ -374,27 +406,29 @@ def test_two_names_of_one_file_in_a_set_are_one_read(
 ) -> None:
     paths = some_files(tmp_path, [b"1", b"2"])
     os.link(str(paths[0]), str(tmp_path / "link.nc"))
-    found = HashIndex().of_many(paths + [tmp_path / "link.nc"], tmp_path)
+    set_hash = HashIndex().of_many(paths + [tmp_path / "link.nc"], tmp_path)
     assert len(reads) == 2
-    assert found == sha256_json(
+    assert set_hash == sha256_json(
         {"0008-00/0.nc": digest(b"1"), "0008-01/1.nc": digest(b"2"), "link.nc": digest(b"1")}
     )
 
 
-@pytest.mark.parametrize("at_once", [1, 512])
+@pytest.mark.parametrize("set_size", [1, 512])
 def test_files_of_two_disks_with_one_inode_number_are_two_files(
-    tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch, at_once: int
+    tmp_path: Path, settled: None, monkeypatch: pytest.MonkeyPatch, set_size: int
 ) -> None:
     """Months may lie on several disks, and every disk counts its files from 1."""
-    monkeypatch.setattr(hash_index, "_FILES_AT_ONCE", at_once)
-    paths, real = some_files(tmp_path, [b"one", b"another", b"a third"]), os.stat
+    monkeypatch.setattr(hash_index, "_FILES_AT_ONCE", set_size)
+    paths = some_files(tmp_path, [b"one", b"another", b"a third"])
+    real = os.stat
 
     class Numbered:
-        """A status as all disks' first file has it."""
+        """A file status with the inode number that the first file of every disk has."""
 
         def __init__(self, path: str) -> None:
             status = real(path)
-            self.st_size, self.st_ino = status.st_size, 1
+            self.st_size = status.st_size
+            self.st_ino = 1
             self.st_mtime_ns, self.st_ctime_ns = status.st_mtime_ns, status.st_ctime_ns
 
     monkeypatch.setattr(
@@ -414,13 +448,14 @@ def test_files_of_two_disks_with_one_inode_number_are_two_files(
 
 
 def test_another_file_that_took_over_an_inode_is_read(tmp_path: Path, settled: None) -> None:
-    """File systems give a number out again at once."""
-    index, seen = HashIndex(), set()
+    """File systems reuse an inode number at once."""
+    index = HashIndex()
+    inodes = set()
     for k in range(20):
         path = tmp_path / str(k)
         path.write_bytes(b"%02d" % k)
         assert index.of(path) == digest(b"%02d" % k)
-        seen.add(path.stat().st_ino)
+        inodes.add(path.stat().st_ino)
         path.unlink()
         time.sleep(0.005)  # a tick of the clock
 

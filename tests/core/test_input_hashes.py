@@ -17,7 +17,7 @@ from tests.helpers.refusals import refused
 
 @pytest.fixture
 def raw(tmp_path: Path) -> RawData:
-    """Three months of two steps each; the last one validates."""
+    """Return a world of three months with two steps each; the last month validates."""
     raw = RawData(tmp_path)
     for month in ("0008-01", "0008-02", "0008-03"):
         for seconds in ("00000", "01200"):
@@ -34,9 +34,9 @@ def hashes(raw: RawData) -> InputHashes:
 
 
 def test_a_first_month_changes_what_trains_and_not_what_validates(raw: RawData) -> None:
-    both = hashes(raw)
-    every_month = both.steps("0008-01")
-    later = both.steps("0008-02")
+    index_hashes = hashes(raw)
+    every_month = index_hashes.steps("0008-01")
+    later = index_hashes.steps("0008-02")
     assert set(every_month) == {"split", "training steps", "validation steps"}
     changed = {role for role in every_month if every_month[role] != later[role]}
     assert changed == {"training steps"}

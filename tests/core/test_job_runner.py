@@ -1,4 +1,4 @@
-"""Commands side by side: their order, their failures, their slots, and how they end."""
+"""Commands side by side keep their order, report failures, share slots and end cleanly."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def wait_for(condition, seconds=20.0):
 
 
 def test_a_job_starts_when_those_it_comes_after_have_ended(tmp_path, capsys):
-    where = str(tmp_path / "log")
+    log = str(tmp_path / "log")
     jobs = [
-        job("a/1", f"sleep 0.3; echo 1 >>{where}"),
-        job("a/2", f"echo 2 >>{where}", ["a/1"]),
-        job("a/3", f"echo 3 >>{where}", ["a/1", "a/2"]),
-        job("a/4", f"echo 4 >>{where}"),
+        job("a/1", f"sleep 0.3; echo 1 >>{log}"),
+        job("a/2", f"echo 2 >>{log}", ["a/1"]),
+        job("a/3", f"echo 3 >>{log}", ["a/1", "a/2"]),
+        job("a/4", f"echo 4 >>{log}"),
     ]
     assert run(jobs) == 0
     assert (tmp_path / "log").read_text().split() == ["4", "1", "2", "3"]
@@ -62,13 +62,13 @@ def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(tmp_pa
     ]
     assert run(jobs, JobSlots(tmp_path / "slots", 2)) == 7
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o", "slots"]
-    shown = lines(capsys)
-    assert "[a/parent] words" in shown
+    output = lines(capsys)
+    assert "[a/parent] words" in output
     assert (
-        "a/child is not started: a/parent failed" in shown
-        and "a/grandchild is not started: a/child failed" in shown
+        "a/child is not started: a/parent failed" in output
+        and "a/grandchild is not started: a/child failed" in output
     )
-    assert "a/other ended with code 5; what the others made is kept" in shown
+    assert "a/other ended with code 5; what the others made is kept" in output
 
 
 def test_a_job_after_one_that_is_not_there_starts(capsys):
@@ -80,7 +80,7 @@ def test_a_job_after_one_that_is_not_there_starts(capsys):
 
 
 def other_process(script, *arguments):
-    """Python in a process of its own, which can be killed."""
+    """Start Python in a separate process, which a test can kill."""
     env = dict(os.environ, PYTHONPATH=str(ROOT / "shared"))
     head = (
         "import sys, threading, time\nfrom pathlib import Path\n"
@@ -101,15 +101,15 @@ command = ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]
 jobs = [Job(f"j{k}", command) for k in range(4)]
 sys.exit(run(jobs, JobSlots(Path(sys.argv[1]), 2)))
 """
-    both = [other_process(script, tmp_path / "slots", tmp_path / "log") for _ in range(2)]
-    for process in both:
+    processes = [other_process(script, tmp_path / "slots", tmp_path / "log") for _ in range(2)]
+    for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0
-    busy, most = 0, 0
+    busy, most_busy = 0, 0
     for change in (tmp_path / "log").read_text().split():
         busy += int(change)
-        most = max(most, busy)
-    assert busy == 0 and most == 2
+        most_busy = max(most_busy, busy)
+    assert busy == 0 and most_busy == 2
 
 
 def test_a_killed_holder_frees_its_slot(tmp_path):
@@ -153,8 +153,8 @@ def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_pa
         threading.Event()
     ) as c:
         assert [environment["CUDA_VISIBLE_DEVICES"] for environment in (a, b, c)] == ["0", "1", "0"]
-    with JobSlots(tmp_path, 1).hold(threading.Event()) as none:
-        assert none == {}
+    with JobSlots(tmp_path, 1).hold(threading.Event()) as environment:
+        assert environment == {}
 
 
 # --- the end --------------------------------------------------------------------------------------

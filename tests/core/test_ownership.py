@@ -1,4 +1,4 @@
-"""Which published file is whose, and which files are refused as another network's."""
+"""Each published file belongs to one network; another network's file is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from leapkit.core.registry import discover
 from tests.helpers.refusals import refused
 
 MEMBERS = discover(Path(__file__).resolve().parents[2])
-ALL = {experiment.name: experiment for own in MEMBERS.values() for experiment in own}
+ALL = {
+    experiment.name: experiment
+    for member_experiments in MEMBERS.values()
+    for experiment in member_experiments
+}
 PUBLISHED = [experiment for experiment in ALL.values() if experiment.published]
 
 
@@ -132,7 +136,7 @@ def test_what_was_never_published_is_to_be_trained(tmp_path: Path) -> None:
 
 
 def trained(folder: Path, experiment: Experiment) -> Path:
-    """A checkpoint with the receipt of its training at sample size."""
+    """Write a checkpoint with the receipt of its training at sample size."""
     put(folder, experiment, experiment.checkpoint_names[0], b"weights")
     path = folder / (experiment.checkpoint_names[0] + ".pt")
     inputs = {"network": sha256_json(experiment.network_record("sample"))}
@@ -169,7 +173,8 @@ def test_a_receipt_of_something_else_proves_no_network(
 def test_a_parquet_without_a_receipt_is_replaced_only_beside_its_unfinished_predictions(
     tmp_path: Path,
 ) -> None:
-    parquet, scratch = tmp_path / "x.parquet", tmp_path / "predictions.f32"
+    parquet = tmp_path / "x.parquet"
+    scratch = tmp_path / "predictions.f32"
     require_replaceable(parquet, scratch, "full")
     parquet.write_bytes(b"a download?")
     with refused(parquet, "may be your own download", "make verify"):

@@ -1,4 +1,4 @@
-"""What is decided for networks that could be mistaken for each other, and for admitted parents."""
+"""The plan blocks networks that could be mistaken for each other, and children without weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ from leapkit.run.member import main  # noqa: E402
 
 torch.set_num_threads(1)
 MEMBERS = discover(Path(__file__).resolve().parents[2])
-ALL = {experiment.name: experiment for own in MEMBERS.values() for experiment in own}
+ALL = {
+    experiment.name: experiment
+    for member_experiments in MEMBERS.values()
+    for experiment in member_experiments
+}
 
 
 def build(experiment: Experiment) -> Any:
@@ -35,9 +39,9 @@ def build(experiment: Experiment) -> Any:
 
 
 def publish(experiment: Experiment, weights: Path, prefix: str, trained: str = "") -> None:
-    """Write the checkpoints at sample width, under their published name.
+    """Write the checkpoints at sample width, under their published names.
 
-    trained  the experiment whose training their receipts prove; "" for no receipts
+    `trained` is the experiment whose training their receipts prove; "" writes no receipts.
     """
     state = build(experiment).state_dict()
     tensors = OrderedDict((prefix + name, value) for name, value in state.items())
@@ -61,7 +65,7 @@ def plans(
 
 
 def blocked_by_each_other(names: Sequence[str], world: Path, tmp_path: Path) -> Dict[str, str]:
-    """{experiment: reason} of those that are blocked if all have the same bytes."""
+    """Return {experiment: reason} of those that are blocked if all have the same bytes."""
     planned = []
     for name in names:
         experiment = ALL[name]

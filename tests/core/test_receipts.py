@@ -1,4 +1,4 @@
-"""A step is done if its receipt names today's inputs and the product's own bytes, else never."""
+"""A step is done only if its receipt names today's inputs and the product's present bytes."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_a_receipt_keeps_every_dot_of_its_product_s_name(name: str, receipt: str
 
 @given(st.lists(st.text("abc._-0", min_size=1, max_size=12), min_size=2, max_size=2, unique=True))
 def test_two_artifacts_never_share_a_receipt(stems: list) -> None:
-    one, other = (receipt_path(Path("subs") / (stem + ".parquet")) for stem in stems)
-    assert one != other
+    receipt, other_receipt = (receipt_path(Path("subs") / (stem + ".parquet")) for stem in stems)
+    assert receipt != other_receipt
 
 
 # --- judge ----------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def test_an_unchanged_product_of_the_same_inputs_is_done(product: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted, reason",
+    "inputs, reason",
     [
         (dict(INPUTS, **{"195.pt": "c" * 64}), "195.pt has changed"),
         (dict(INPUTS, **{"mean.json": "c" * 64}), "mean.json is new"),
@@ -85,9 +85,9 @@ def test_an_unchanged_product_of_the_same_inputs_is_done(product: Path) -> None:
     ],
 )
 def test_other_inputs_are_a_reason_to_run_and_the_reason_names_the_input(
-    product: Path, wanted: Dict[str, str], reason: str
+    product: Path, inputs: Dict[str, str], reason: str
 ) -> None:
-    verdict = judge(product, wanted, HashIndex())
+    verdict = judge(product, inputs, HashIndex())
     assert not verdict.done and verdict.reason == reason
 
 
@@ -134,7 +134,8 @@ def test_an_unreadable_receipt_is_no_proof_and_no_traceback(product: Path, conte
     ids=["same size", "longer", "cut", "empty"],
 )
 def test_an_edited_product_is_noticed_whatever_its_times_say(product: Path, edit: Any) -> None:
-    index, status = HashIndex(), os.stat(str(product))
+    index = HashIndex()
+    status = os.stat(str(product))
     assert judge(product, INPUTS, index).done
     product.write_bytes(edit(product.read_bytes()))
     os.utime(str(product), ns=(status.st_atime_ns, status.st_mtime_ns))

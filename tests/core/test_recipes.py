@@ -1,4 +1,4 @@
-"""An impossible recipe is refused when it is written; at sample size it stays the same one."""
+"""An impossible recipe is refused when it is written; a sample recipe keeps its rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which members and experiments exist, and which of them a run is about."""
+"""The registry lists the members and experiments, and chooses those of a run."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_parents_come_before_their_children_whatever_the_order_of_the_experiment
 
 
 @pytest.mark.parametrize(
-    "member, names, about",
+    "member, names, unpublished",
     [
         ("zuiye", "", "zuiye"),
         ("zuiye", "A", "zuiye/A"),
@@ -135,7 +135,9 @@ def test_parents_come_before_their_children_whatever_the_order_of_the_experiment
     ],
 )
 def test_what_was_never_published_cannot_be_inferred_only(
-    member: str, names: str, about: str
+    member: str, names: str, unpublished: str
 ) -> None:
-    with refused("infer-only", f"no checkpoints were published of {about};", "MODE=reproduce"):
+    with refused(
+        "infer-only", f"no checkpoints were published of {unpublished};", "MODE=reproduce"
+    ):
         choose_experiments(MEMBERS[member], names, "infer-only", everything=True)

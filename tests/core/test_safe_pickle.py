@@ -1,4 +1,4 @@
-"""The one unpickler of strangers' files: what it lets through, and where it stops."""
+"""The one unpickler for files of strangers admits a closed list of names and stops at limits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(path: Path, kind: Kind = KIND) -> Any:
 
 
 def nested(depth: int) -> bytes:
-    """A tuple in a tuple in a tuple."""
+    """Return tuples nested to a depth."""
     return craft.EMPTY_TUPLE + b"\x85" * depth
 
 
@@ -47,7 +47,7 @@ def test_a_key_of_deeply_nested_tuples_is_refused_and_not_hashed(
 
 
 def test_the_deep_key_kills_an_ordinary_interpreter() -> None:
-    """Without this the test above would prove nothing."""
+    """This proves that the test above tests something."""
     code = (
         "import pickle\n"
         f"pickle.loads({craft.PROTOCOL + craft.EMPTY_DICT + craft.EMPTY_TUPLE!r}"
@@ -97,7 +97,8 @@ def depth_of(value: Any) -> int:
 @given(VALUES)
 @settings(max_examples=100, deadline=None)
 def test_the_depth_that_is_counted_is_the_depth_of_the_object(value: Any) -> None:
-    pickled, depth = pickle.dumps(value, protocol=2), depth_of(value)
+    pickled = pickle.dumps(value, protocol=2)
+    depth = depth_of(value)
     require_harmless(pickled, Kind("x", Limits(1 << 20, depth), OPCODES, ""))
     if depth:
         with pytest.raises(Refused, match="inside one another"):

@@ -1,4 +1,4 @@
-"""Checkpoints: published files load exactly; what a stranger's file asks for is never executed."""
+"""Published checkpoints load exactly; what a stranger's file asks for is never executed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.stack
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-MODERN = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2]) >= (1, 13)
+MODERN = tuple(int(number) for number in torch.__version__.split("+")[0].split(".")[:2]) >= (1, 13)
 
 
 def small_network() -> torch.nn.Module:
@@ -39,17 +39,19 @@ def small_network() -> torch.nn.Module:
     return network
 
 
-def equal(one: OrderedDict[str, np.ndarray], other: OrderedDict[str, np.ndarray]) -> bool:
-    return list(one) == list(other) and all(
-        one[k].dtype == other[k].dtype
-        and one[k].shape == other[k].shape
-        and one[k].tobytes() == other[k].tobytes()
-        for k in one
+def same_tensors(
+    tensors: OrderedDict[str, np.ndarray], others: OrderedDict[str, np.ndarray]
+) -> bool:
+    return list(tensors) == list(others) and all(
+        tensors[k].dtype == others[k].dtype
+        and tensors[k].shape == others[k].shape
+        and tensors[k].tobytes() == others[k].tobytes()
+        for k in tensors
     )
 
 
 def refusal(path: Path) -> str:
-    """The KitError's sentence; fails when reading asks for more memory than a small file may."""
+    """Return the KitError's sentence; fail if reading takes more memory than a small file may."""
     text = str(refusal_in_little_memory(read_tensors, path))
     assert str(path) in text and "\n" not in text
     return text
@@ -61,11 +63,11 @@ def refusal(path: Path) -> str:
 def test_a_saved_network_reads_back_bit_for_bit_in_registered_order(tmp_path):
     network = small_network()
     save(network, tmp_path / "n.pt")
-    found = read_tensors(tmp_path / "n.pt")
-    own = network.state_dict()
-    assert list(found) == list(own)
-    for key, tensor in own.items():
-        assert found[key].dtype == np.float32 and np.array_equal(found[key], tensor.numpy())
+    tensors = read_tensors(tmp_path / "n.pt")
+    state = network.state_dict()
+    assert list(tensors) == list(state)
+    for key, tensor in state.items():
+        assert tensors[key].dtype == np.float32 and np.array_equal(tensors[key], tensor.numpy())
     assert [p.name for p in tmp_path.iterdir()] == ["n.pt"]
 
 
@@ -78,13 +80,14 @@ def test_saving_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_loading_fills_every_parameter_and_buffer(tmp_path):
-    one, other = small_network(), small_network()
+    source, target = small_network(), small_network()
     with torch.no_grad():
-        one.table.add_(1)
-    save(one, tmp_path / "n.pt")
-    load_into(other, read_tensors(tmp_path / "n.pt"), "n.pt")
+        source.table.add_(1)
+    save(source, tmp_path / "n.pt")
+    load_into(target, read_tensors(tmp_path / "n.pt"), "n.pt")
     assert all(
-        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values())
+        torch.equal(a, b)
+        for a, b in zip(source.state_dict().values(), target.state_dict().values())
     )
 
 
@@ -119,10 +122,10 @@ def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path):
         "parameter": torch.nn.Parameter(torch.ones(2)),
     }
     torch.save(state, str(tmp_path / "n.pt"))
-    found = read_tensors(tmp_path / "n.pt")
+    tensors = read_tensors(tmp_path / "n.pt")
     for key, tensor in state.items():
-        assert found[key].shape == tuple(tensor.shape) and np.array_equal(
-            found[key], tensor.detach().numpy()
+        assert tensors[key].shape == tuple(tensor.shape) and np.array_equal(
+            tensors[key], tensor.detach().numpy()
         ), key
 
 
@@ -130,8 +133,8 @@ def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path):
 def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path):
     network = small_network()
     save(network, tmp_path / "n.pt")
-    found = torch.load(str(tmp_path / "n.pt"), weights_only=True)
-    assert all(torch.equal(found[key], tensor) for key, tensor in network.state_dict().items())
+    loaded = torch.load(str(tmp_path / "n.pt"), weights_only=True)
+    assert all(torch.equal(loaded[key], tensor) for key, tensor in network.state_dict().items())
 
 
 # What torch 1.10.0 and torch 2.13.0 wrote for
@@ -139,12 +142,12 @@ def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path):
 @pytest.mark.parametrize("version", ["1.10.0", "2.13.0"])
 def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp_path):
     path = Path(__file__).parents[1] / "stored" / (f"saved_by_torch_{version}.bin")
-    found = read_tensors(path)
-    assert list(found) == ["w", "b"]
+    tensors = read_tensors(path)
+    assert list(tensors) == ["w", "b"]
     assert np.array_equal(
-        found["w"], (np.arange(6, dtype=np.float32) / np.float32(7)).reshape(2, 3)
+        tensors["w"], (np.arange(6, dtype=np.float32) / np.float32(7)).reshape(2, 3)
     )
-    assert found["b"].dtype == np.float64 and found["b"].tolist() == [-1.5]
+    assert tensors["b"].dtype == np.float64 and tensors["b"].tolist() == [-1.5]
 
 
 @pytest.mark.skipif(
@@ -156,7 +159,7 @@ def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
         "import torch; from leapkit.data.checkpoints import save; torch.manual_seed(5);"
         "n = torch.nn.LSTM(4, 3, 2, bidirectional=True);"
         "torch.nn.init.constant_(n.weight_hh_l1, .25);"
-        "save(n, __import__('pathlib').Path({!r}))".format(str(tmp_path / "n.pt"))
+        f"save(n, __import__('pathlib').Path({str(tmp_path / 'n.pt')!r}))"
     )
     subprocess.run(
         [os.environ["OTHER_PYTHON"], "-c", script],
@@ -209,7 +212,10 @@ def test_a_whole_pickled_network_is_refused(tmp_path):
 
 
 def _executing(marker: Path) -> dict[str, bytes]:
-    """Programs that run code in an ordinary unpickler (touching `marker`), or are a step to it."""
+    """Return programs by name that run code in an ordinary unpickler, or are a step to it.
+
+    Code that runs touches `marker`.
+    """
     shell, python = (
         craft.text(f"touch '{marker}'"),
         craft.text(f"open({str(marker)!r}, 'w').close()"),
@@ -320,7 +326,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_runs_nothing(attack, pro
 
 
 def test_the_marker_proves_something(tmp_path):
-    """The same bytes run in an ordinary unpickler; else the test above would prove nothing."""
+    """The same bytes run in an ordinary unpickler, so the test above proves something."""
     import pickle
 
     for attack in ("os.system", "eval", "the INST opcode", "the OBJ opcode", "subprocess"):
@@ -447,16 +453,18 @@ _IMPOSSIBLE = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_IMPOSSIBLE))
-def test_an_impossible_tensor_or_a_bomb_is_refused_in_little_memory(what, tmp_path):
-    refusal(craft.write(tmp_path / "n.pt", craft.program({"a": _IMPOSSIBLE[what]}, b"\x80\x04")))
+@pytest.mark.parametrize("impossible", sorted(_IMPOSSIBLE))
+def test_an_impossible_tensor_or_a_bomb_is_refused_in_little_memory(impossible, tmp_path):
+    refusal(
+        craft.write(tmp_path / "n.pt", craft.program({"a": _IMPOSSIBLE[impossible]}, b"\x80\x04"))
+    )
 
 
 def test_the_good_program_that_the_bad_ones_differ_from_is_accepted(tmp_path):
-    found = read_tensors(
+    tensors = read_tensors(
         craft.write(tmp_path / "n.pt", craft.program({"a": craft.tensor()}, b"\x80\x04"))
     )
-    assert found["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 @pytest.mark.parametrize("value", ["items", "values", "__len__"])
@@ -472,15 +480,15 @@ def test_methods_that_a_pickle_writes_over_are_not_called(value, tmp_path):
         + craft.mapping({value: craft.text("x")})
         + craft.BUILD
     )
-    found = read_tensors(craft.write(tmp_path / "n.pt", program + craft.STOP))
-    assert list(found) == ["a"]
+    tensors = read_tensors(craft.write(tmp_path / "n.pt", program + craft.STOP))
+    assert list(tensors) == ["a"]
 
 
 def test_one_storage_rebuilt_ten_thousand_times_takes_no_more_memory_than_once(tmp_path):
     megabyte = np.zeros(1 << 18, dtype="<f4").tobytes()
-    whole = craft.tensor(craft.storage(count=1 << 18), size=(1 << 18,), stride=(1,))
+    tensor = craft.tensor(craft.storage(count=1 << 18), size=(1 << 18,), stride=(1,))
     path = craft.write(
-        tmp_path / "n.pt", craft.program({f"{k}": whole for k in range(2000)}), {"0": megabyte}
+        tmp_path / "n.pt", craft.program({f"{k}": tensor for k in range(2000)}), {"0": megabyte}
     )
     tracemalloc.start()
     try:
@@ -520,7 +528,7 @@ def test_a_byte_order_entry_that_unpacks_to_something_huge_is_refused(tmp_path):
 
 
 def test_two_tables_of_contents_are_refused(tmp_path):
-    """Readers disagree on which of two counts: what one checks, another would load."""
+    """Readers disagree on which one counts: what one checks, another would load."""
     good = craft.program({"a": craft.tensor()})
     assert "data.pkl" in refusal(
         craft.write(tmp_path / "n.pt", good, extra={"other/data.pkl": good})
@@ -531,8 +539,9 @@ def test_two_tables_of_contents_are_refused(tmp_path):
 
 
 def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
-    """Nested entries: each is all that follows its header; one megabyte becomes two hundred."""
-    count, tail = 200, bytes(1 << 20)
+    """Each nested entry is all that follows its header, so a megabyte becomes two hundred."""
+    count = 200
+    tail = bytes(1 << 20)
     header = 30 + len("archive/data/000")
     sizes = [len(tail) + header * (count - 1 - k) for k in range(count)]
     sizes = [size - size % 4 for size in sizes]
@@ -569,10 +578,12 @@ def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
         for k, name, crc, after in entries:
             info = zipfile.ZipInfo(name.decode("ascii"))
             info.file_size = info.compress_size = sizes[k]
-            info.CRC, info.header_offset = crc, start + total - after - header
+            info.CRC = crc
+            info.header_offset = start + total - after - header
             archive.filelist.append(info)
             archive.NameToInfo[info.filename] = info
-        archive.start_dir, archive._didModify = start + total, True
+        archive.start_dir = start + total
+        archive._didModify = True
     with zipfile.ZipFile(str(path)) as archive:
         assert sum(info.file_size for info in archive.infolist()) > 150 * path.stat().st_size
     refusal(path)
@@ -589,16 +600,16 @@ def test_big_endian_files_are_refused(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """(bytes, tensors) of a small checkpoint."""
+def small_checkpoint(tmp_path_factory):
+    """Return (bytes, tensors) of a small checkpoint."""
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("whole") / "n.pt"
     save(small_network(), path)
     return path.read_bytes(), read_tensors(path)
 
 
-def test_a_file_cut_at_any_offset_is_one_clear_error(whole, tmp_path):
-    content, _ = whole
+def test_a_file_cut_at_any_offset_is_one_clear_error(small_checkpoint, tmp_path):
+    content, _ = small_checkpoint
     offsets = sorted(set(range(0, len(content), 41)) | set(range(len(content) - 60, len(content))))
     for offset in offsets:
         (tmp_path / "cut.pt").write_bytes(content[:offset])
@@ -607,7 +618,7 @@ def test_a_file_cut_at_any_offset_is_one_clear_error(whole, tmp_path):
 
 
 def _read_bytes(content: bytes) -> OrderedDict[str, np.ndarray] | None:
-    """Return what read_tensors makes of the bytes, None for a KitError; other exceptions fail."""
+    """Return what read_tensors makes of the bytes, or None if it raises a KitError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "n.pt"
         path.write_bytes(content)
@@ -619,13 +630,13 @@ def _read_bytes(content: bytes) -> OrderedDict[str, np.ndarray] | None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_flipped_bytes_are_refused_or_change_nothing(whole, data):
-    content, tensors = whole
+def test_flipped_bytes_are_refused_or_change_nothing(small_checkpoint, data):
+    content, tensors = small_checkpoint
     damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    found = _read_bytes(bytes(damaged))
-    assert found is None or equal(found, tensors)
+    tensors_read = _read_bytes(bytes(damaged))
+    assert tensors_read is None or same_tensors(tensors_read, tensors)
 
 
 def _archive(pickled: bytes) -> bytes:
@@ -643,11 +654,13 @@ def test_a_mutated_pickle_with_a_right_checksum_is_refused_or_gives_plain_tensor
         craft.program({"a": craft.tensor(), "b": craft.tensor(size=(3,), stride=(2,))})
     )
     for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(pickled) - 1))
-        pickled[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
-    found = _read_bytes(_archive(bytes(pickled)))
-    assert found is None or all(
-        isinstance(v, np.ndarray) and v.dtype.kind in "fiub" for v in found.values()
+        position = data.draw(st.integers(0, len(pickled) - 1))
+        pickled[position : position + data.draw(st.integers(0, 2))] = data.draw(
+            st.binary(max_size=3)
+        )
+    tensors = _read_bytes(_archive(bytes(pickled)))
+    assert tensors is None or all(
+        isinstance(v, np.ndarray) and v.dtype.kind in "fiub" for v in tensors.values()
     )
 
 
@@ -674,9 +687,9 @@ _FRAGMENTS = [
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(_FRAGMENTS), max_size=12))
 def test_any_sequence_of_opcodes_is_refused_or_gives_plain_tensors(fragments):
-    found = _read_bytes(_archive(b"\x80\x04" + craft.EMPTY_DICT + b"".join(fragments) + b"."))
-    assert found is None or all(
-        isinstance(v, np.ndarray) and v.dtype.kind in "fiub" for v in found.values()
+    tensors = _read_bytes(_archive(b"\x80\x04" + craft.EMPTY_DICT + b"".join(fragments) + b"."))
+    assert tensors is None or all(
+        isinstance(v, np.ndarray) and v.dtype.kind in "fiub" for v in tensors.values()
     )
 
 
@@ -736,23 +749,23 @@ def test_adams_networks_have_the_published_names_shapes_and_order(key, reference
     from members.adam.networks import build
 
     entry = json.loads((reference / "checkpoints.json").read_text())["adam_" + key]
-    row = next(row for row in EXPERIMENTS if row.id == key)
-    own = build(row.network["full"]).state_dict()
-    found = [
+    experiment = next(experiment for experiment in EXPERIMENTS if experiment.id == key)
+    state = build(experiment.network["full"]).state_dict()
+    names_and_shapes = [
         ["module." + name, list(tensor.shape), str(tensor.dtype).split(".")[1]]
-        for name, tensor in own.items()
+        for name, tensor in state.items()
     ]
-    assert found == [list(line) for line in entry["state_dict"]]
+    assert names_and_shapes == [list(line) for line in entry["state_dict"]]
     assert (
-        row.artifact + ".parquet" == entry["submission_file"]
-        and row.artifact + ".npy" == entry["blend_row"]
+        experiment.artifact + ".parquet" == entry["submission_file"]
+        and experiment.artifact + ".npy" == entry["blend_row"]
     )
 
 
 def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(
     reference, tmp_path, monkeypatch
 ):
-    """Saved by torch.save with the wrapper's prefix, as the team's 195.pt is."""
+    """The file is saved by torch.save with the wrapper's prefix, as the team's 195.pt is."""
     import json
 
     monkeypatch.setattr("members.adam.networks.initialise_by_name", lambda network: None)
@@ -765,7 +778,7 @@ def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(
     )
     torch.save(state, str(tmp_path / "195.pt"))
     tensors = read_tensors(tmp_path / "195.pt")
-    networks = {row.id: row.network["full"] for row in EXPERIMENTS}
+    networks = {experiment.id: experiment.network["full"] for experiment in EXPERIMENTS}
     network = build(networks["195"])
     load_into(network, tensors, "195.pt")
     for k, tensor in enumerate(network.state_dict().values()):
@@ -776,19 +789,19 @@ def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(
         load_into(build(networks["200"]), tensors, "195.pt")
 
 
-def test_reading_a_checkpoint_needs_no_torch(whole, tmp_path):
+def test_reading_a_checkpoint_needs_no_torch(small_checkpoint, tmp_path):
     """The launcher checks weights on machines without torch."""
-    (tmp_path / "n.pt").write_bytes(whole[0])
+    (tmp_path / "n.pt").write_bytes(small_checkpoint[0])
     shared = next(path for path in sys.path if path.endswith("shared"))
     script = (
-        "import sys; sys.path.insert(0, {!r}); sys.modules['torch'] = None\n"
+        f"import sys; sys.path.insert(0, {shared!r}); sys.modules['torch'] = None\n"
         "from leapkit.data.checkpoints import read_tensors; from pathlib import Path\n"
-        "print(len(read_tensors(Path({!r}))))".format(shared, str(tmp_path / "n.pt"))
+        f"print(len(read_tensors(Path({str(tmp_path / 'n.pt')!r}))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True
     )
-    assert int(done.stdout) == len(whole[1])
+    assert int(done.stdout) == len(small_checkpoint[1])
 
 
 def test_every_attack_is_listed_once():

@@ -24,9 +24,9 @@ def blocks_of(ids: List[str], size: int) -> List[List[str]]:
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_equal_ids_pass_in_blocks_of_any_size_and_each_block_has_its_rows(size: int) -> None:
     checker = IdChecker(IDS, PATH, "make it again")
-    taken = [IDS[checker.take(block)] for block in blocks_of(IDS, size)]
+    ids_of_blocks = [IDS[checker.take(block)] for block in blocks_of(IDS, size)]
     checker.finish()
-    assert [name for block in taken for name in block] == IDS
+    assert [name for block in ids_of_blocks for name in block] == IDS
 
 
 @given(st.integers(0, 6), st.integers(1, 7))

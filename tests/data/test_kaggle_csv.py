@@ -1,4 +1,4 @@
-"""Kaggle's CSVs: all float64 survive, each kind of damage is one sentence, chunks do not show."""
+"""Kaggle's CSVs keep every float64, each kind of damage is one sentence, chunks do not show."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def bits(values: np.ndarray) -> np.ndarray:
 def read_all(path: Path, columns: Sequence[str] = NAMES) -> tuple:
     ids: List[str] = []
     blocks = []
-    for found, values in stream(path, columns):
-        assert len(found) == len(values) > 0
-        ids += found
+    for block_ids, values in stream(path, columns):
+        assert len(block_ids) == len(values) > 0
+        ids += block_ids
         blocks.append(values)
     return ids, np.concatenate(blocks)
 
 
 def read_until_refused(path: Path, *words: str, columns: Sequence[str] = NAMES) -> List[str]:
-    """The ids that came before the refusal."""
+    """Return the ids that came before the refusal."""
     ids: List[str] = []
     with refused(path, *(words + (kaggle_csv.REMEDY,))):
-        for found, values in stream(path, columns):
-            assert len(found) == len(values) > 0 and np.isfinite(values).all()
-            ids += found
+        for block_ids, values in stream(path, columns):
+            assert len(block_ids) == len(values) > 0 and np.isfinite(values).all()
+            ids += block_ids
     return ids
 
 
@@ -72,14 +72,15 @@ def write_lines(path: Path, *lines: str, names: Sequence[str] = NAMES, end: str 
 )
 @settings(max_examples=100, **FUZZ)
 def test_any_float64_is_read_back_bit_for_bit(tmp_path: Path, rows: List[List[float]]) -> None:
-    path, values = tmp_path / "x.csv", np.array(rows)
+    path = tmp_path / "x.csv"
+    values = np.array(rows)
     ids = [f"test_{k}" for k in range(len(rows))]
     with CsvWriter(path, NAMES) as out:
         out.write(ids, values)
     with np.errstate(over="ignore", invalid="ignore"):
-        found_ids, found = read_all(path)
-    assert found_ids == ids
-    assert (bits(found) == bits(values)).all()
+        ids_read, values_read = read_all(path)
+    assert ids_read == ids
+    assert (bits(values_read) == bits(values)).all()
 
 
 def test_the_numbers_that_break_other_readers_are_exact(tmp_path: Path) -> None:
@@ -153,19 +154,17 @@ def test_a_file_read_in_many_blocks_by_any_number_of_threads_holds_the_same_rows
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     random = np.random.RandomState(0)
-    values, ids = (
-        random.randn(500, 3) * 10.0 ** random.randint(-58, 9, (500, 3)),
-        [f"test_{k}" for k in range(500)],
-    )
+    values = random.randn(500, 3) * 10.0 ** random.randint(-58, 9, (500, 3))
+    ids = [f"test_{k}" for k in range(500)]
     with CsvWriter(tmp_path / "x.csv", NAMES) as out:
-        for at in range(0, 500, 77):
-            out.write(ids[at : at + 77], values[at : at + 77])
+        for start in range(0, 500, 77):
+            out.write(ids[start : start + 77], values[start : start + 77])
     monkeypatch.setattr(csv_stream, "threads", lambda: threads)
     for size in (1, 100, 1000, 4099):
         monkeypatch.setattr(csv_stream, "_CHUNK", size)
         assert sum(1 for _ in stream(tmp_path / "x.csv", NAMES)) >= 2
-        found_ids, found = read_all(tmp_path / "x.csv")
-        assert found_ids == ids and (bits(found) == bits(values)).all()
+        ids_read, values_read = read_all(tmp_path / "x.csv")
+        assert ids_read == ids and (bits(values_read) == bits(values)).all()
 
 
 @given(
@@ -182,17 +181,17 @@ def test_lines_are_cut_where_they_are_asked_for(
     text = path.read_bytes()
     ends = [k + 1 for k, byte in enumerate(text) if byte == ord("\n")]
     skipped = min(skipped, rows)
-    parts = list(csv_stream.iter_chunks(path, NAMES, size, (skipped, ends[skipped])))
-    assert b"".join(line for part in parts for line in part.lines) == text[ends[skipped] :]
-    assert [len(part.lines) for part in parts[:-1]] == [size] * len(parts[:-1])
-    assert [part.rows_before for part in parts] == list(range(skipped, rows, size))
-    assert [part.end for part in parts] == [
+    chunks = list(csv_stream.iter_chunks(path, NAMES, size, (skipped, ends[skipped])))
+    assert b"".join(line for chunk in chunks for line in chunk.lines) == text[ends[skipped] :]
+    assert [len(chunk.lines) for chunk in chunks[:-1]] == [size] * len(chunks[:-1])
+    assert [chunk.rows_before for chunk in chunks] == list(range(skipped, rows, size))
+    assert [chunk.end for chunk in chunks] == [
         ends[min(k + size, rows)] for k in range(skipped, rows, size)
     ]
     ids = [
         name
-        for found in csv_stream.ordered_map(csv_stream.Parser(path, NAMES), iter(parts), threads)
-        for name in found.ids
+        for parsed in csv_stream.ordered_map(csv_stream.Parser(path, NAMES), iter(chunks), threads)
+        for name in parsed.ids
     ]
     assert ids == [f"t_{k}" for k in range(skipped, rows)]
 
@@ -234,15 +233,15 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
 
 
 def test_only_a_few_items_are_taken_ahead() -> None:
-    taken: List[int] = []
+    items_taken: List[int] = []
 
     def items() -> Iterator[int]:
         for k in range(100):
-            taken.append(k)
+            items_taken.append(k)
             yield k
 
     for done, k in enumerate(csv_stream.ordered_map(lambda k: k, items(), 3)):
-        assert k == done and len(taken) <= done + 5
+        assert k == done and len(items_taken) <= done + 5
 
 
 def test_what_was_worked_on_before_an_item_failed_comes_first() -> None:
@@ -250,11 +249,11 @@ def test_what_was_worked_on_before_an_item_failed_comes_first() -> None:
         yield from range(5)
         raise kaggle_csv.KitError("is broken", "here", "mend it")
 
-    found = []
+    results = []
     with refused("here", "is broken"):
         for k in csv_stream.ordered_map(lambda k: k, items(), 4):
-            found.append(k)
-    assert found == list(range(5))
+            results.append(k)
+    assert results == list(range(5))
 
 
 def test_leaving_early_ends_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,15 +288,17 @@ print(rows, held[0])
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="there is no /proc here")
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     names = [f"v{k:03d}" for k in range(300)]
-    path, line, peaks = tmp_path / "x.csv", ",".join(["t_0"] + ["0.123456789"] * 300) + "\n", []
+    path = tmp_path / "x.csv"
+    line = ",".join(["t_0"] + ["0.123456789"] * 300) + "\n"
+    peaks = []
     for rows in (6_000, 30_000):  # 22 and 109 MB of text, 14 and 72 of numbers
         path.write_text(",".join(["sample_id"] + names) + "\n" + line * rows)
         script = PEAK.format(shared=str(Path(kaggle_csv.__file__).parents[2]), path=str(path))
         done = subprocess.run(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, check=True, text=True
         )
-        found, peak = map(int, done.stdout.split())
-        assert found == rows
+        rows_read, peak = map(int, done.stdout.split())
+        assert rows_read == rows
         peaks.append(peak / 1024)
     assert peaks[1] < peaks[0] + 40 and max(peaks) < 250, peaks  # MB
 
@@ -482,12 +483,13 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(csv_stream, "_CHUNK", 4096)
     monkeypatch.setattr(csv_stream, "LONGEST_LINE", 8192)  # what is read at a time
     path = write_lines(tmp_path / "x.csv", *[f"t_{k},0,0.125,1e-58" for k in range(20_000)])
-    rows, ids = stream(path, NAMES), []
+    rows = stream(path, NAMES)
+    ids = []
     ids += next(rows)[0]
     change(path)
     with refused(path, words, kaggle_csv.REMEDY):
-        for found, _ in rows:
-            ids += found
+        for block_ids, _ in rows:
+            ids += block_ids
     assert ids == [f"t_{k}" for k in range(len(ids))] and len(ids) > 5000
 
 
@@ -540,8 +542,8 @@ def test_a_damaged_byte_is_refused_or_read_as_python_reads_it(
 ) -> None:
     path = write_lines(tmp_path / "x.csv", "t_0,1.25,2.5e-7,3", "t_1,0,-4.75,1e15")
     damaged = bytearray(path.read_bytes())
-    at = data.draw(st.integers(0, len(damaged) - 1))
-    damaged[at] = data.draw(st.integers(0, 255))
+    position = data.draw(st.integers(0, len(damaged) - 1))
+    damaged[position] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(damaged))
     try:
         ids, values = read_all(path)
@@ -562,7 +564,7 @@ def test_a_damaged_byte_is_refused_or_read_as_python_reads_it(
 
 def write_submission(path: Path, ids: Sequence[str], end: str = "\n") -> Path:
     return write_lines(
-        path, *["{},{}".format(name, ",".join(["1"] * 368)) for name in ids], names=TARGETS, end=end
+        path, *[",".join([name] + ["1"] * 368) for name in ids], names=TARGETS, end=end
     )
 
 
@@ -601,10 +603,10 @@ def test_a_damaged_sample_submission_is_refused(
 
 
 def test_both_published_files_of_old_weights_hold_the_same_weights(published: Path) -> None:
-    one = read_old_weights(published / "adam" / "old_sample_weight.csv")
-    other = read_old_weights(published / "kaggle-data" / "sample_submission_old.csv")
-    assert (bits(one) == bits(other)).all() and one.shape == (368,)
-    weight = dict(zip(TARGETS, one))
+    weights = read_old_weights(published / "adam" / "old_sample_weight.csv")
+    other_weights = read_old_weights(published / "kaggle-data" / "sample_submission_old.csv")
+    assert (bits(weights) == bits(other_weights)).all() and weights.shape == (368,)
+    weight = dict(zip(TARGETS, weights))
     assert sorted(name for name in TARGETS if weight[name] == 0) == sorted(ABLATED)
     assert [weight[f"ptend_q0002_{k}"] for k in range(15, 26)] == [1e15] * 11
     assert weight["ptend_q0002_26"] == 3673829810926.31
@@ -614,18 +616,18 @@ def weights_file(
     path: Path, values: Sequence[str], names: Sequence[str] = TARGETS, with_id: bool = True
 ) -> Path:
     head = (["sample_id"] if with_id else []) + list(names)
-    row = (["test_1"] if with_id else []) + list(values)
-    path.write_text(",".join(head) + "\n" + ",".join(row) + "\n")
+    cells = (["test_1"] if with_id else []) + list(values)
+    path.write_text(",".join(head) + "\n" + ",".join(cells) + "\n")
     return path
 
 
 @pytest.mark.parametrize("with_id", [True, False])
 def test_old_weights_are_exact_with_and_without_ids(tmp_path: Path, with_id: bool) -> None:
     values = np.abs(np.random.RandomState(1).randn(368)) * 1e9
-    found = read_old_weights(
+    weights = read_old_weights(
         weights_file(tmp_path / "w.csv", [repr(v) for v in values.tolist()], with_id=with_id)
     )
-    assert (bits(found) == bits(values)).all()
+    assert (bits(weights) == bits(values)).all()
 
 
 @pytest.mark.parametrize(
@@ -697,7 +699,7 @@ def test_a_disk_that_fills_up_while_writing_is_one_sentence_and_leaves_no_file(
 
 
 def fill(path: Path) -> None:
-    """Takes what space is left."""
+    """Fill the space that is left on the disk."""
     with open(path, "wb", buffering=0) as handle:
         try:
             while handle.write(b"x" * 1024):
@@ -710,9 +712,9 @@ def fill(path: Path) -> None:
 def test_a_last_buffer_that_finds_no_space_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, *rest: str, **options: str) -> IO[str]:
+    def full(path: Path, *arguments: str, **options: str) -> IO[str]:
         path.touch()
-        return open("/dev/full", *rest, **options)  # type: ignore[call-overload, no-any-return]
+        return open("/dev/full", *arguments, **options)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(kaggle_csv, "open", full, raising=False)
     with refused(tmp_path / "x.csv", "the disk is full"):

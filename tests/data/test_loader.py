@@ -21,11 +21,12 @@ pytestmark = pytest.mark.stack
 
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
 ROW = 4 * (556 + 368)  # bytes
-X, Y = np.arange(556, dtype=np.float32) / 1024, np.arange(368, dtype=np.float32) / 1024
+X = np.arange(556, dtype=np.float32) / 1024
+Y = np.arange(368, dtype=np.float32) / 1024
 
 
 class Numbered:
-    """Blocks whose rows hold their number in all columns; `log` has the order of reading."""
+    """Blocks whose rows hold their number in all columns; `log` records the order of reading."""
 
     def __init__(
         self, counts: Sequence[int], before: Callable[[int], object] = lambda block: None
@@ -45,13 +46,14 @@ class Numbered:
         rows = np.arange(
             self.first[block], self.first[block] + self.counts[block], dtype=np.float32
         )[:, None]
-        inputs[...], targets[...] = rows + X, -rows - Y
+        inputs[...] = rows + X
+        targets[...] = -rows - Y
 
     def rows_read(self) -> int:
         return int(self.counts[list(self.log)].sum())
 
     def of(self, rows: Sequence[int]) -> List[int]:
-        """The block of each row."""
+        """Return the block of each row."""
         return (np.searchsorted(self.first + self.counts, rows, side="right")).tolist()
 
 
@@ -101,10 +103,10 @@ def test_an_epoch_holds_every_row_once_but_for_those_left_over_at_its_end(
 ) -> None:
     rows = Loader(Numbered(counts), pool)
     assert len(rows) == sum(counts)
-    found = numbers(rows.shuffled(batch, seed, epoch))
-    assert len(found) == rows.steps(batch) == sum(counts) // batch
-    assert all(len(part) == batch for part in found)
-    flat = joined(found)
+    batches = numbers(rows.shuffled(batch, seed, epoch))
+    assert len(batches) == rows.steps(batch) == sum(counts) // batch
+    assert all(len(batch_numbers) == batch for batch_numbers in batches)
+    flat = joined(batches)
     assert len(set(flat)) == len(flat) and set(flat) <= set(range(sum(counts)))
 
 
@@ -113,9 +115,9 @@ def test_an_epoch_holds_every_row_once_but_for_those_left_over_at_its_end(
 def test_no_row_is_left_out_of_all_orders(
     counts: List[int], pool: int, seed: int, epoch: int
 ) -> None:
-    """Single rows, so that none is left over."""
-    found = joined(numbers(Loader(Numbered(counts), pool).shuffled(1, seed, epoch)))
-    assert sorted(found) == list(range(sum(counts)))
+    """Batches of single rows leave no row over."""
+    row_numbers = joined(numbers(Loader(Numbered(counts), pool).shuffled(1, seed, epoch)))
+    assert sorted(row_numbers) == list(range(sum(counts)))
 
 
 @given(counts=COUNTS, pool=POOL, batch=BATCH)
@@ -123,14 +125,16 @@ def test_no_row_is_left_out_of_all_orders(
 def test_in_order_gives_the_blocks_order_whatever_batch_and_pool_are(
     counts: List[int], pool: int, batch: int
 ) -> None:
-    found = numbers(Loader(Numbered(counts), pool).in_order(batch))
-    assert joined(found) == list(range(sum(counts)))
-    assert all(len(part) == batch for part in found[:-1])
-    assert not found or 1 <= len(found[-1]) <= batch
+    batches = numbers(Loader(Numbered(counts), pool).in_order(batch))
+    assert joined(batches) == list(range(sum(counts)))
+    assert all(len(batch_numbers) == batch for batch_numbers in batches[:-1])
+    assert not batches or 1 <= len(batches[-1]) <= batch
 
 
-def epoch_bytes(rows: Loader, *which: int) -> bytes:
-    return b"".join(array.tobytes() for batch in rows.shuffled(16, *which) for array in batch)
+def epoch_bytes(rows: Loader, *seed_and_epoch: int) -> bytes:
+    return b"".join(
+        array.tobytes() for batch in rows.shuffled(16, *seed_and_epoch) for array in batch
+    )
 
 
 @pytest.mark.parametrize("pool", [50, 1000])
@@ -139,41 +143,43 @@ def test_seed_and_epoch_decide_every_byte_and_another_of_either_gives_another_or
 ) -> None:
     counts = [10] * 30
     rows = Loader(Numbered(counts), pool)
-    found: Dict[Tuple[int, int], bytes] = {
-        which: epoch_bytes(rows, *which) for which in ((1, 0), (1, 1), (2, 0), (0, 1), (2, 1))
+    contents: Dict[Tuple[int, int], bytes] = {
+        seed_and_epoch: epoch_bytes(rows, *seed_and_epoch)
+        for seed_and_epoch in ((1, 0), (1, 1), (2, 0), (0, 1), (2, 1))
     }
-    assert len(set(found.values())) == len(found)
-    for which, content in found.items():
+    assert len(set(contents.values())) == len(contents)
+    for seed_and_epoch, content in contents.items():
         assert (
-            epoch_bytes(rows, *which)
-            == epoch_bytes(Loader(Numbered(counts), pool), *which)
+            epoch_bytes(rows, *seed_and_epoch)
+            == epoch_bytes(Loader(Numbered(counts), pool), *seed_and_epoch)
             == content
         )
 
 
 def test_the_order_is_the_same_on_every_stack() -> None:
-    """Written down, since a run may go on where another numpy left it."""
-    found = joined(numbers(Loader(Numbered([3, 0, 5, 2, 4]), 6).shuffled(1, 1103, 2)))
-    assert found == [8, 1, 2, 9, 0, 10, 12, 11, 13, 5, 4, 3, 6, 7]
+    """The numbers are written down, as a run may continue where another numpy stopped."""
+    row_numbers = joined(numbers(Loader(Numbered([3, 0, 5, 2, 4]), 6).shuffled(1, 1103, 2)))
+    assert row_numbers == [8, 1, 2, 9, 0, 10, 12, 11, 13, 5, 4, 3, 6, 7]
 
 
 def test_batches_stay_as_they_were_when_the_loader_goes_on() -> None:
-    """Its buffers are filled again and again; what it has handed out is the caller's."""
+    """The loader refills its buffers, but a batch that it returned belongs to the caller."""
     rows = Loader(Numbered([7] * 20), 30)
-    kept = list(rows.shuffled(9, 3, 0))
-    assert numbers(kept) == numbers(Loader(Numbered([7] * 20), 30).shuffled(9, 3, 0))
+    batches = list(rows.shuffled(9, 3, 0))
+    assert numbers(batches) == numbers(Loader(Numbered([7] * 20), 30).shuffled(9, 3, 0))
 
 
 @pytest.mark.parametrize("pool", [30, 140])
 def test_what_the_caller_does_to_a_batch_changes_no_other(pool: int) -> None:
     """Augmentation works in place."""
-    rows, blocks = Loader(Numbered([7] * 20), pool), Numbered([7] * 20)
+    rows = Loader(Numbered([7] * 20), pool)
+    blocks = Numbered([7] * 20)
     for epoch in range(2):
-        for found, expected in zip(
+        for batch, expected in zip(
             rows.shuffled(9, 3, epoch), Loader(blocks, pool).shuffled(9, 3, epoch)
         ):
-            assert rows_of(found) == rows_of(expected)
-            found[0][...], found[1][...] = np.nan, np.nan
+            assert rows_of(batch) == rows_of(expected)
+            batch[0][...], batch[1][...] = np.nan, np.nan
 
 
 @pytest.mark.parametrize("counts", [[], [0], [0, 0, 0]])
@@ -189,10 +195,12 @@ def test_a_batch_larger_than_all_rows_is_none_when_shuffled_and_short_when_in_or
 
 def test_two_epochs_at_a_time_do_not_disturb_each_other() -> None:
     rows = Loader(Numbered([7] * 20), 30)
-    one, other = zip(
+    first_epoch, in_order = zip(
         *((rows_of(a), rows_of(b)) for a, b in zip(rows.shuffled(10, 1, 0), rows.in_order(10)))
     )
-    assert list(one) == numbers(rows.shuffled(10, 1, 0)) and joined(other) == list(range(140))
+    assert list(first_epoch) == numbers(rows.shuffled(10, 1, 0)) and joined(in_order) == list(
+        range(140)
+    )
 
 
 # --- the middle of an epoch -----------------------------------------------------------------------
@@ -205,10 +213,13 @@ def test_from_any_batch_on_an_epoch_is_the_tail_of_the_whole_one(
 ) -> None:
     count = data.draw(st.integers(1, 3), "shards")
     shard = (data.draw(st.integers(0, count - 1), "shard"), count)
-    whole = numbers(Loader(Numbered(counts), pool).shuffled(batch, seed, epoch, 0, shard))
-    start = data.draw(st.integers(0, len(whole) + 2), "start")
+    all_batches = numbers(Loader(Numbered(counts), pool).shuffled(batch, seed, epoch, 0, shard))
+    start = data.draw(st.integers(0, len(all_batches) + 2), "start")
     blocks = Numbered(counts)
-    assert numbers(Loader(blocks, pool).shuffled(batch, seed, epoch, start, shard)) == whole[start:]
+    assert (
+        numbers(Loader(blocks, pool).shuffled(batch, seed, epoch, start, shard))
+        == all_batches[start:]
+    )
 
 
 def test_going_on_in_the_middle_reads_nothing_of_the_pools_before() -> None:
@@ -228,8 +239,8 @@ def test_at_the_end_of_an_epoch_there_is_nothing_to_read() -> None:
 def test_going_on_after_an_epoch_that_stayed_in_memory_is_the_same() -> None:
     blocks = Numbered([10] * 10)
     rows = Loader(blocks, 100)
-    whole = numbers(rows.shuffled(7, 5, 0))
-    assert numbers(rows.shuffled(7, 5, 0, 9)) == whole[9:] and len(blocks.log) == 10
+    all_batches = numbers(rows.shuffled(7, 5, 0))
+    assert numbers(rows.shuffled(7, 5, 0, 9)) == all_batches[9:] and len(blocks.log) == 10
 
 
 # --- shares of processes --------------------------------------------------------------------------
@@ -261,7 +272,7 @@ def test_shares_are_disjoint_and_have_equally_many_batches(
 
 
 @given(
-    each=st.integers(1, 9),
+    block_rows=st.integers(1, 9),
     per_share=st.integers(1, 6),
     pool=POOL,
     seed=SEED,
@@ -269,12 +280,14 @@ def test_shares_are_disjoint_and_have_equally_many_batches(
 )
 @settings(max_examples=40, **QUICK)
 def test_shares_together_hold_every_row(
-    each: int, per_share: int, pool: int, seed: int, count: int
+    block_rows: int, per_share: int, pool: int, seed: int, count: int
 ) -> None:
-    """Blocks of equal size, as step files are, and as many for each: nothing is left over."""
-    rows = Loader(Numbered([each] * (per_share * count)), pool)
-    shares = [joined(numbers(rows.shuffled(each, seed, 0, 0, (k, count)))) for k in range(count)]
-    assert sorted(joined(shares)) == list(range(each * per_share * count))
+    """All blocks have one size, as step files have, and each share as many: no row is left."""
+    rows = Loader(Numbered([block_rows] * (per_share * count)), pool)
+    shares = [
+        joined(numbers(rows.shuffled(block_rows, seed, 0, 0, (k, count)))) for k in range(count)
+    ]
+    assert sorted(joined(shares)) == list(range(block_rows * per_share * count))
 
 
 @given(counts=COUNTS, batch=st.integers(1, 8), seed=SEED, count=st.integers(1, 6))
@@ -296,17 +309,18 @@ def test_one_share_is_the_whole_and_more_shares_than_blocks_are_empty() -> None:
 
 
 def test_a_share_that_fits_into_the_pool_is_not_taken_for_everything() -> None:
-    """Each epoch gives a process other blocks: those of the last epoch would be wrong."""
+    """Each epoch gives a process other blocks; those of the last epoch would be wrong."""
     blocks = Numbered([10] * 8)
-    rows, epochs = Loader(blocks, 1000), []
+    rows = Loader(blocks, 1000)
+    epochs = []
     for epoch in range(4):
         epochs.append(set(joined(numbers(rows.shuffled(10, 1, epoch, 0, (0, 2))))))
         assert epochs[-1] == set(
             joined(numbers(Loader(Numbered([10] * 8), 1000).shuffled(10, 1, epoch, 0, (0, 2))))
         )
     assert len(set(map(frozenset, epochs))) > 1
-    whole = numbers(rows.shuffled(10, 1, 0))
-    assert whole == numbers(Loader(Numbered([10] * 8), 1000).shuffled(10, 1, 0))
+    all_batches = numbers(rows.shuffled(10, 1, 0))
+    assert all_batches == numbers(Loader(Numbered([10] * 8), 1000).shuffled(10, 1, 0))
     assert set(joined(numbers(rows.shuffled(10, 1, 0, 0, (1, 2))))) == set(range(80)) - epochs[0]
 
 
@@ -332,9 +346,9 @@ def test_batches_depend_neither_on_the_number_of_threads_nor_on_how_long_reads_t
 
 
 def test_a_pool_is_read_by_as_many_threads_as_asked_for() -> None:
-    together = threading.Barrier(3, timeout=20)
+    barrier = threading.Barrier(3, timeout=20)
     blocks = Numbered(
-        [2] * 24, lambda block: together.wait() if block % 8 == 0 else None
+        [2] * 24, lambda block: barrier.wait() if block % 8 == 0 else None
     )  # the first of each task
     assert (
         len(list(Loader(blocks, 1000, 3).in_order(48))) == 1
@@ -342,7 +356,7 @@ def test_a_pool_is_read_by_as_many_threads_as_asked_for() -> None:
 
 
 def test_rows_are_read_while_the_caller_works() -> None:
-    """The next pool is read while one is handed out: the caller does not wait for it."""
+    """The next pool is read while one is used, so the caller does not wait for it."""
     blocks = Numbered([10] * 8)
     batches = Loader(blocks, 40).shuffled(40, 1, 0)
     next(batches)
@@ -354,8 +368,8 @@ def test_rows_are_read_while_the_caller_works() -> None:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.001)
     assert condition()
 
@@ -365,13 +379,13 @@ def test_while_the_caller_holds_still_reading_goes_one_pool_ahead_and_no_further
     threads: int,
 ) -> None:
     blocks = Numbered([10] * 24)  # pools of exactly four
-    handed = 0
+    rows_handed_out = 0
     for batch in Loader(blocks, 40, threads).shuffled(10, 3, 0):
-        current = handed // 40
-        handed += len(batch[0])
+        current = rows_handed_out // 40
+        rows_handed_out += len(batch[0])
         ahead = min(24, 4 * (current + 2))
         wait_for(lambda: len(blocks.log) >= ahead)  # noqa: B023 - called here
-        if handed % 40 == 10:
+        if rows_handed_out % 40 == 10:
             time.sleep(0.02)  # time to go too far
         assert len(blocks.log) == ahead
 
@@ -384,10 +398,10 @@ def test_no_more_than_two_pools_of_rows_are_ever_held(
     """A pool is made of whole blocks, so it holds less than one block more than it should."""
     blocks = Numbered(counts)
     rows = Loader(blocks, pool)
-    handed = 0
-    for part in rows.shuffled(batch, 3, 0) if shuffled else rows.in_order(batch):
-        handed += len(part[0])
-        assert blocks.rows_read() - handed < 2 * (pool + max(counts))
+    rows_handed_out = 0
+    for rows_of_batch in rows.shuffled(batch, 3, 0) if shuffled else rows.in_order(batch):
+        rows_handed_out += len(rows_of_batch[0])
+        assert blocks.rows_read() - rows_handed_out < 2 * (pool + max(counts))
 
 
 @pytest.mark.parametrize("shuffled", [True, False])
@@ -424,14 +438,14 @@ def test_a_pool_as_large_as_everything_is_read_once_over_many_epochs() -> None:
     counts = [5, 0, 9, 30, 1] * 4
     blocks = Numbered(counts)
     rows = Loader(blocks, sum(counts))
-    found = [numbers(rows.shuffled(8, 2, epoch)) for epoch in range(3)] + [
+    epochs = [numbers(rows.shuffled(8, 2, epoch)) for epoch in range(3)] + [
         numbers(rows.in_order(11))
     ]
     assert sorted(blocks.log) == list(range(len(counts)))
     fresh = [
         numbers(Loader(Numbered(counts), sum(counts)).shuffled(8, 2, epoch)) for epoch in range(3)
     ]
-    assert found[:3] == fresh and joined(found[3]) == list(range(sum(counts)))
+    assert epochs[:3] == fresh and joined(epochs[3]) == list(range(sum(counts)))
 
 
 def test_a_pool_smaller_by_one_row_is_read_again_in_every_epoch() -> None:
@@ -445,13 +459,13 @@ def test_a_pool_smaller_by_one_row_is_read_again_in_every_epoch() -> None:
 # --- mixing ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pool, least", [(1024, 30), (256, 13)])
+@pytest.mark.parametrize("pool, fewest_blocks", [(1024, 30), (256, 13)])
 def test_a_batch_holds_rows_of_nearly_as_many_blocks_as_its_pool_allows(
-    pool: int, least: int
+    pool: int, fewest_blocks: int
 ) -> None:
     blocks = Numbered([16] * 64)
-    for part in numbers(Loader(blocks, pool).shuffled(64, 11, 0)):
-        assert len(set(blocks.of(part))) >= least
+    for batch_numbers in numbers(Loader(blocks, pool).shuffled(64, 11, 0)):
+        assert len(set(blocks.of(batch_numbers))) >= fewest_blocks
 
 
 def test_a_pool_holds_other_blocks_in_another_epoch() -> None:
@@ -467,9 +481,9 @@ def test_a_pool_holds_other_blocks_in_another_epoch() -> None:
 # --- failures and early ends ----------------------------------------------------------------------
 
 
-def failing(at: int, error: BaseException) -> Callable[[int], None]:
+def failing(failing_block: int, error: BaseException) -> Callable[[int], None]:
     def before(block: int) -> None:
-        if block == at:
+        if block == failing_block:
             raise error
 
     return before
@@ -481,21 +495,21 @@ def failing(at: int, error: BaseException) -> Callable[[int], None]:
 def test_a_failing_read_reaches_the_caller_as_itself(pool: int, threads: int, block: int) -> None:
     error = KitError("is truncated", "E3SM-MMF.mli.nc", "download this file again")
     before = set(threading.enumerate())
-    found = []
+    batches = []
     with pytest.raises(KitError) as caught:
         for batch in Loader(Numbered([10] * 24, failing(block, error)), pool, threads).in_order(10):
-            found.append(rows_of(batch))
+            batches.append(rows_of(batch))
     assert caught.value is error
     assert (
-        found == numbers(Loader(Numbered([10] * 24), pool).in_order(10))[: len(found)]
+        batches == numbers(Loader(Numbered([10] * 24), pool).in_order(10))[: len(batches)]
     )  # nothing half-read before it
-    assert len(found) == (0 if pool == 1000 else block // 4 * 4)
+    assert len(batches) == (0 if pool == 1000 else block // 4 * 4)
     assert set(threading.enumerate()) == before
 
 
 @pytest.mark.parametrize("pool", [40, 1000])
 def test_after_a_failed_epoch_the_next_one_is_whole(pool: int) -> None:
-    """The file was replaced meanwhile: nothing of the failed reading may be taken for rows."""
+    """The file was replaced meanwhile; nothing of the failed reading may count as rows."""
     blocks = Numbered([10] * 24, failing(13, KitError("is truncated", "x", "y")))
     rows = Loader(blocks, pool)
     with pytest.raises(KitError):
@@ -505,7 +519,7 @@ def test_after_a_failed_epoch_the_next_one_is_whole(pool: int) -> None:
 
 
 def test_a_failing_read_of_a_later_pool_does_not_keep_it_reading() -> None:
-    """The failed pool is the last that is begun."""
+    """The failed pool is the last one that reading begins."""
     blocks = Numbered([10] * 40, failing(9, KitError("is truncated", "x", "y")))
     with pytest.raises(KitError):
         list(Loader(blocks, 40).in_order(10))

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.stack
 
 torch = pytest.importorskip("torch")
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
-NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
+NUMPY = tuple(int(number) for number in np.__version__.split(".")[:2])
 ROWS = [7, 0, 857087, 3]
 TRUE, NONE = b"\x88", b"N"
 
@@ -40,7 +40,7 @@ def saved(path: Path, value: Any) -> Path:
 
 
 def as_lists(months: Mapping[str, np.ndarray]) -> Dict[str, List[int]]:
-    """The months as plain numbers; fails where they are not what a reader may rely on."""
+    """Return the months as plain numbers; fail if a reader could not rely on them."""
     for numbers in months.values():
         assert type(numbers) is np.ndarray and numbers.dtype == np.int32 and numbers.ndim == 1
         assert not len(numbers) or numbers.min() >= 0
@@ -49,7 +49,7 @@ def as_lists(months: Mapping[str, np.ndarray]) -> Dict[str, List[int]]:
 
 
 def refusal(path: Path, *words: str) -> str:
-    """The sentence that refuses a file, which is one, and costs little memory."""
+    """Return the one sentence that refuses a file; fail if reading takes much memory."""
     error = refusal_in_little_memory(read_index, path)
     with refused(path, *words):
         raise error
@@ -60,7 +60,7 @@ def refusal(path: Path, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "made",
+    "convert",
     [
         lambda rows: np.array(rows),
         lambda rows: np.array(rows, dtype=np.int32),
@@ -76,9 +76,9 @@ def refusal(path: Path, *words: str) -> str:
     ],
 )
 def test_arrays_tensors_and_lists_are_read(
-    made: Callable[[List[int]], Any], tmp_path: Path
+    convert: Callable[[List[int]], Any], tmp_path: Path
 ) -> None:
-    path = saved(tmp_path / "i.pt", {"01_02": made(ROWS), "08_06": made([5])})
+    path = saved(tmp_path / "i.pt", {"01_02": convert(ROWS), "08_06": convert([5])})
     assert as_lists(read_index(path)) == {"0001-02": ROWS, "0008-06": [5]}
 
 
@@ -97,7 +97,7 @@ def test_arrays_tensors_and_lists_are_read(
 def test_any_months_and_numbers_read_back_as_they_were_saved(months: Dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = saved(
-            Path(folder) / "i.pt", {key: made(rows) for key, (rows, made) in months.items()}
+            Path(folder) / "i.pt", {key: convert(rows) for key, (rows, convert) in months.items()}
         )
         assert as_lists(read_index(path)) == {
             "00" + key.replace("_", "-"): rows for key, (rows, _) in months.items()
@@ -105,10 +105,10 @@ def test_any_months_and_numbers_read_back_as_they_were_saved(months: Dict[str, A
 
 
 def test_a_permuted_month_of_full_size_is_read_in_its_order(tmp_path: Path) -> None:
-    """557,107 of 857,088 rows, as the team's longest months have them."""
+    """The team's longest months have 557,107 of 857,088 rows."""
     rows = np.random.RandomState(1103).permutation(857_088)[:557_107]
-    found = read_index(saved(tmp_path / "i.pt", {"01_03": rows}))["0001-03"]
-    assert found.dtype == np.int32 and (found == rows).all()
+    row_numbers = read_index(saved(tmp_path / "i.pt", {"01_03": rows}))["0001-03"]
+    assert row_numbers.dtype == np.int32 and (row_numbers == rows).all()
 
 
 def test_small_numbers_and_the_last_row_that_32_bits_hold_are_read(tmp_path: Path) -> None:
@@ -123,19 +123,20 @@ def test_small_numbers_and_the_last_row_that_32_bits_hold_are_read(tmp_path: Pat
 def test_arrays_of_numpy_before_and_since_2_are_read_by_either(
     module: bytes, tmp_path: Path
 ) -> None:
-    """What torch.save writes here, under the names of the other numpy as well."""
-    path, other = saved(tmp_path / "i.pt", {"01_02": np.array(ROWS)}), tmp_path / "other.pt"
+    """The file is what torch.save writes here, also under the names of the other numpy."""
+    path = saved(tmp_path / "i.pt", {"01_02": np.array(ROWS)})
+    other = tmp_path / "other.pt"
     with zipfile.ZipFile(str(path)) as source, zipfile.ZipFile(str(other), "w") as target:
         for entry in source.infolist():
             content = source.read(entry)
             if entry.filename.endswith("data.pkl"):
-                own = (
+                installed_module = (
                     b"numpy._core.multiarray"
                     if b"numpy._core" in content
                     else b"numpy.core.multiarray"
                 )
-                assert content.count(own) == 1
-                content = content.replace(own, module)
+                assert content.count(installed_module) == 1
+                content = content.replace(installed_module, module)
             target.writestr(entry.filename, content)
     assert as_lists(read_index(other)) == {"0001-02": ROWS}
 
@@ -199,9 +200,9 @@ NOT_ROWS = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(NOT_ROWS))
-def test_what_is_no_list_of_row_numbers_is_refused(what: str, tmp_path: Path) -> None:
-    refusal(saved(tmp_path / "i.pt", {"01_02": np.array(ROWS), "01_03": NOT_ROWS[what]}))
+@pytest.mark.parametrize("defect", sorted(NOT_ROWS))
+def test_what_is_no_list_of_row_numbers_is_refused(defect: str, tmp_path: Path) -> None:
+    refusal(saved(tmp_path / "i.pt", {"01_02": np.array(ROWS), "01_03": NOT_ROWS[defect]}))
 
 
 @pytest.mark.parametrize(
@@ -248,14 +249,14 @@ def test_a_missing_file_an_empty_one_and_another_format_are_refused(tmp_path: Pa
     refusal(tmp_path / "old.pt", "zip format")
 
 
-@pytest.mark.parametrize("say", ["floats", "a number twice", "a negative number"])
-def test_the_sentence_names_the_month_or_the_type(say: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("defect", ["floats", "a number twice", "a negative number"])
+def test_the_sentence_names_the_month_or_the_type(defect: str, tmp_path: Path) -> None:
     words = {
         "floats": "another type",
         "a number twice": "a row twice for 0001-03",
         "a negative number": "impossible row numbers for 0001-03",
     }
-    refusal(saved(tmp_path / "i.pt", {"01_03": NOT_ROWS[say]}), words[say], row_index.REMEDY)
+    refusal(saved(tmp_path / "i.pt", {"01_03": NOT_ROWS[defect]}), words[defect], row_index.REMEDY)
 
 
 # ---- hand-made files -----------------------------------------------------------------------------
@@ -391,9 +392,9 @@ BAD_ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(BAD_ARRAYS))
-def test_an_impossible_array_is_refused_in_little_memory(what: str, tmp_path: Path) -> None:
-    refusal(crafted(tmp_path / "i.pt", BAD_ARRAYS[what]))
+@pytest.mark.parametrize("defect", sorted(BAD_ARRAYS))
+def test_an_impossible_array_is_refused_in_little_memory(defect: str, tmp_path: Path) -> None:
+    refusal(crafted(tmp_path / "i.pt", BAD_ARRAYS[defect]))
 
 
 def test_a_tensor_is_no_content_of_an_array(tmp_path: Path) -> None:
@@ -403,12 +404,12 @@ def test_a_tensor_is_no_content_of_an_array(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", sorted(set(hostile._IMPOSSIBLE) - {"a million lists"})
+    "defect", sorted(set(hostile._IMPOSSIBLE) - {"a million lists"})
 )  # which needs its 56 MB and seconds
 def test_an_impossible_tensor_or_a_bomb_is_refused_in_little_memory(
-    what: str, tmp_path: Path
+    defect: str, tmp_path: Path
 ) -> None:
-    refusal(crafted(tmp_path / "i.pt", hostile._IMPOSSIBLE[what], 4))
+    refusal(crafted(tmp_path / "i.pt", hostile._IMPOSSIBLE[defect], 4))
 
 
 # Where in a file an attack may stand.
@@ -538,7 +539,7 @@ def test_big_endian_files_are_refused(tmp_path: Path) -> None:
 
 
 def nested_lists(width: int, depth: int) -> bytes:
-    """A list of lists of lists of numbers, each of which stands in the file once."""
+    """Return nested lists of numbers, each of which the file stores once."""
     value = b"](" + craft.integer(1) * width + b"e"
     for k in range(depth - 1):
         value = b"](" + value + b"q" + bytes([k]) + (b"h" + bytes([k])) * (width - 1) + b"e"
@@ -625,7 +626,7 @@ def test_a_month_of_no_rows_is_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def small_index(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return saved(
         tmp_path_factory.mktemp("whole") / "i.pt",
         {"01_02": np.arange(40)[::-1].copy(), "01_03": torch.tensor(ROWS), "08_06": [1, 5, 2]},
@@ -633,7 +634,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def read_bytes(content: bytes) -> Optional[Dict[str, List[int]]]:
-    """Return what read_index makes of the bytes, None for a KitError; other exceptions fail."""
+    """Return what read_index makes of the bytes, or None if it raises a KitError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "i.pt"
         path.write_bytes(content)
@@ -644,22 +645,26 @@ def read_bytes(content: bytes) -> Optional[Dict[str, List[int]]]:
             return None
 
 
-def test_a_file_cut_anywhere_is_refused(whole: bytes, tmp_path: Path) -> None:
-    for size in sorted(set(range(0, len(whole), 37)) | set(range(len(whole) - 60, len(whole)))):
-        (tmp_path / "cut.pt").write_bytes(whole[:size])
+def test_a_file_cut_anywhere_is_refused(small_index: bytes, tmp_path: Path) -> None:
+    for size in sorted(
+        set(range(0, len(small_index), 37)) | set(range(len(small_index) - 60, len(small_index)))
+    ):
+        (tmp_path / "cut.pt").write_bytes(small_index[:size])
         with refused(tmp_path / "cut.pt"):
             read_index(tmp_path / "cut.pt")
 
 
 @given(st.data())
 @settings(max_examples=150, **QUICK)
-def test_flipped_bytes_are_refused_or_change_nothing(whole: bytes, data: st.DataObject) -> None:
+def test_flipped_bytes_are_refused_or_change_nothing(
+    small_index: bytes, data: st.DataObject
+) -> None:
     """Memory is not measured: zipfile asks for as many bytes as a zip's directory says."""
-    damaged = bytearray(whole)
+    damaged = bytearray(small_index)
     for _ in range(data.draw(st.integers(1, 4))):
-        damaged[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
-    found = read_bytes(bytes(damaged))
-    assert found is None or found == read_bytes(whole)
+        damaged[data.draw(st.integers(0, len(small_index) - 1))] ^= data.draw(st.integers(1, 255))
+    index_read = read_bytes(bytes(damaged))
+    assert index_read is None or index_read == read_bytes(small_index)
 
 
 @given(st.data())
@@ -677,8 +682,10 @@ def test_a_mutated_pickle_with_a_right_checksum_is_refused_or_gives_row_numbers(
         )
     )
     for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(pickled) - 1))
-        pickled[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+        position = data.draw(st.integers(0, len(pickled) - 1))
+        pickled[position : position + data.draw(st.integers(0, 2))] = data.draw(
+            st.binary(max_size=3)
+        )
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("archive/data.pkl", bytes(pickled))

@@ -1,4 +1,4 @@
-"""The two families' arithmetic equals the published one, restated in plain numpy, bit for bit."""
+"""Each family's arithmetic equals the published one, restated in plain numpy, bit for bit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from tests.helpers.refusals import refused
 
 pytestmark = pytest.mark.stack
 
-EPS32, EPS64 = 2.0**-24, 2.0**-53  # largest relative error of one rounding
+EPS32 = 2.0**-24
+EPS64 = 2.0**-53  # largest relative error of one rounding
 
 
 def bits(values: np.ndarray) -> np.ndarray:
@@ -51,13 +52,13 @@ def exact_csv(path: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def rows(tiny_world: Path) -> tuple:
-    """(x, y) of 48 columns of the tiny world."""
+    """Return (x, y) of 48 columns of the tiny world."""
     return StepReader().read(list_pairs(tiny_world / "ClimSim_low-res" / "train")[3])
 
 
 @pytest.fixture(params=["published", "made"])
 def folders(request: pytest.FixtureRequest) -> Dict[str, Path]:
-    """{family: folder of mean.json and std.json} and the old weights under ''."""
+    """Return {family: folder of mean.json and std.json}, and the old weights under ''."""
     if request.param == "published":
         root = request.getfixturevalue("published")
         return {
@@ -88,8 +89,8 @@ def test_training_inputs_equal_the_published_arithmetic(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
     mean, std, _ = tables(folders, family)
-    found = load_scaling(folders[family], family, folders[""]).scaled_inputs(rows[0])
-    assert found.dtype == np.float32 and found.shape == (48, 556)
+    scaled_inputs = load_scaling(folders[family], family, folders[""]).scaled_inputs(rows[0])
+    assert scaled_inputs.dtype == np.float32 and scaled_inputs.shape == (48, 556)
     for k, name in enumerate(NETWORK_INPUTS):
         m, s = mean[name], std[name]
         if family == "fdzm":
@@ -97,7 +98,7 @@ def test_training_inputs_equal_the_published_arithmetic(
         expected = np.array(
             [np.float32((x - m) / s) for x in rows[0][:, INPUTS.index(name)].tolist()]
         )
-        assert (bits(found[:, k]) == bits(expected)).all(), name
+        assert (bits(scaled_inputs[:, k]) == bits(expected)).all(), name
 
 
 @pytest.mark.parametrize("family, last_kept", [("adam", 28), ("fdzm", 27)])
@@ -107,16 +108,18 @@ def test_test_inputs_are_rounded_to_float32_first_but_for_the_tiny_columns(
     mean, std, _ = tables(folders, family)
     x = rows[0].copy()
     x[:, [INPUTS.index(n) for n in LINEAR_INPUTS]] *= 1e-20  # below what float32 holds
-    found = load_scaling(folders[family], family, folders[""]).scaled_test_inputs(x)
-    kept = [f"state_q0002_{k}" for k in range(12, last_kept + 1)]
+    scaled_inputs = load_scaling(folders[family], family, folders[""]).scaled_test_inputs(x)
+    kept_float64 = [f"state_q0002_{k}" for k in range(12, last_kept + 1)]
     for k, name in enumerate(NETWORK_INPUTS):
         m, s = mean[name], std[name]
         if family == "fdzm":
             m, s = float(np.float32(m)), float(np.float32(s))
         column = x[:, INPUTS.index(name)]
-        if name not in kept:
+        if name not in kept_float64:
             column = column.astype(np.float32).astype(np.float64)
-        assert (bits(found[:, k]) == bits(((column - m) / s).astype(np.float32))).all(), name
+        assert (bits(scaled_inputs[:, k]) == bits(((column - m) / s).astype(np.float32))).all(), (
+            name
+        )
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
@@ -126,11 +129,14 @@ def test_the_rounding_of_test_inputs_really_differs_and_really_spares_the_tiny_c
     kind = load_scaling(folders[family], family, folders[""])
     x = np.full((1, 556), 1e-60)
     x[0, INPUTS.index("state_ps")] = 98765.4321987
-    train, test = kind.scaled_inputs(x - 1e-60), kind.scaled_test_inputs(x)
+    train = kind.scaled_inputs(x - 1e-60)
+    test = kind.scaled_test_inputs(x)
     assert train[0, NETWORK_INPUTS.index("state_ps")] != test[0, NETWORK_INPUTS.index("state_ps")]
-    kept = [INPUTS.index(n) for n in kind.family.kept_float64]
+    kept_float64 = [INPUTS.index(n) for n in kind.family.kept_float64]
     scaled = x.copy()
-    scaled[:, kept] = kind.input_mean[kept] + kind.input_std[kept] * (1 + 2.0**-20)
+    scaled[:, kept_float64] = kind.input_mean[kept_float64] + kind.input_std[kept_float64] * (
+        1 + 2.0**-20
+    )
     positions = [NETWORK_INPUTS.index(n) for n in kind.family.kept_float64]
     assert (
         kind.scaled_test_inputs(scaled)[:, positions] == kind.scaled_inputs(scaled)[:, positions]
@@ -142,14 +148,16 @@ def test_targets_equal_the_published_arithmetic(
     folders: Dict[str, Path], rows: tuple, family: str
 ) -> None:
     mean, std, weights = tables(folders, family)
-    found = load_scaling(folders[family], family, folders[""]).scaled_targets(rows[1])
-    assert found.dtype == np.float32 and found.shape == (48, 368)
+    scaled_targets = load_scaling(folders[family], family, folders[""]).scaled_targets(rows[1])
+    assert scaled_targets.dtype == np.float32 and scaled_targets.shape == (48, 368)
     for k, name in enumerate(NETWORK_TARGETS):
-        m, s, w = mean[name], std[name], float(weights[name].iloc[0])
+        m = mean[name]
+        s = std[name]
+        w = float(weights[name].iloc[0])
         expected = np.array(
             [np.float32((y * w - m) / s) for y in rows[1][:, TARGETS.index(name)].tolist()]
         )
-        assert (bits(found[:, k]) == bits(expected)).all(), name
+        assert (bits(scaled_targets[:, k]) == bits(expected)).all(), name
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
@@ -160,8 +168,8 @@ def test_raw_values_equal_the_published_post_processing(
     z = np.random.RandomState(2).randn(48, 368).astype(np.float32)
     q = rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]]
     with np.errstate(divide="raise", invalid="raise"):  # 63 old weights are 0 and must not divide
-        found = load_scaling(folders[family], family, folders[""]).raw(z, q)
-    assert found.dtype == np.float64 and found.shape == (48, 368)
+        raw_values = load_scaling(folders[family], family, folders[""]).raw(z, q)
+    assert raw_values.dtype == np.float64 and raw_values.shape == (48, 368)
     for k, name in enumerate(TARGETS):
         if name in ZERO:
             expected = np.zeros(48)
@@ -170,7 +178,7 @@ def test_raw_values_equal_the_published_post_processing(
         else:
             scaled = z[:, NETWORK_TARGETS.index(name)].astype(np.float64) * std[name] + mean[name]
             expected = scaled / float(weights[name].iloc[0])
-        assert (bits(found[:, k]) == bits(expected)).all(), name
+        assert (bits(raw_values[:, k]) == bits(expected)).all(), name
 
 
 def test_raw_leaves_the_network_s_output_as_it_was(folders: Dict[str, Path]) -> None:
@@ -187,14 +195,16 @@ def test_raw_undoes_targets_on_predicted_columns(
     # few float64 roundings of y * weight and of the mean that is subtracted and added again.
     kind = load_scaling(folders[family], family, folders[""])
     y = rows[1]
-    back = kind.raw(kind.scaled_targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]])
+    raw_values = kind.raw(
+        kind.scaled_targets(y), rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]]
+    )
     z = (y * kind.weight - kind.target_mean) / kind.target_std
     allowed = kind.target_std * (np.abs(z) * EPS32 + 2.0**-149) + 8 * EPS64 * (
         np.abs(y * kind.weight) + np.abs(kind.target_mean)
     )
-    wrong = np.abs(back - y) * kind.weight > allowed * 1.001
+    wrong = np.abs(raw_values - y) * kind.weight > allowed * 1.001
     assert not wrong[:, kaggle_positions(PREDICTED)].any()
-    assert (back[:, kaggle_positions(ZERO)] == 0).all()
+    assert (raw_values[:, kaggle_positions(ZERO)] == 0).all()
 
 
 def test_linear_columns_and_zero_columns_do_not_hear_the_network(
@@ -203,11 +213,11 @@ def test_linear_columns_and_zero_columns_do_not_hear_the_network(
     kind = load_scaling(folders["fdzm"], "fdzm", folders[""])
     q = rows[0][:, [INPUTS.index(n) for n in LINEAR_INPUTS]]
     special = kaggle_positions(ZERO + LINEAR)
-    loud = np.full((48, 368), np.nan, dtype=np.float32)
-    found = kind.raw(loud, q)
-    assert np.isfinite(found[:, special]).all()
-    assert np.isnan(np.delete(found, special, axis=1)).all()
-    assert (bits(found[:, kaggle_positions(LINEAR)]) == bits(-q / 1200)).all()
+    not_numbers = np.full((48, 368), np.nan, dtype=np.float32)
+    raw_values = kind.raw(not_numbers, q)
+    assert np.isfinite(raw_values[:, special]).all()
+    assert np.isnan(np.delete(raw_values, special, axis=1)).all()
+    assert (bits(raw_values[:, kaggle_positions(LINEAR)]) == bits(-q / 1200)).all()
 
 
 def test_the_weighted_unit_is_raw_times_weight_where_the_weight_is_not_zero(
@@ -215,10 +225,10 @@ def test_the_weighted_unit_is_raw_times_weight_where_the_weight_is_not_zero(
 ) -> None:
     kind = load_scaling(folders["adam"], "adam", folders[""])
     z = np.random.RandomState(0).randn(5, 368).astype(np.float32)
-    where = kaggle_positions(PREDICTED)
+    predicted = kaggle_positions(PREDICTED)
     assert (
-        bits((kind.weighted(z) / np.where(kind.weight == 0, 1, kind.weight))[:, where])
-        == bits(kind.raw(z, np.zeros((5, 16)))[:, where])
+        bits((kind.weighted(z) / np.where(kind.weight == 0, 1, kind.weight))[:, predicted])
+        == bits(kind.raw(z, np.zeros((5, 16)))[:, predicted])
     ).all()
 
 
@@ -280,11 +290,11 @@ def test_one_family_s_files_give_other_numbers_under_the_other_s_name(
     published: Path, rows: tuple
 ) -> None:
     weights = published / "adam" / "old_sample_weight.csv"
-    own, other = (
+    inputs, other_inputs = (
         load_scaling(published / "fdzm", f, weights).scaled_inputs(rows[0])
         for f in ("fdzm", "adam")
     )
-    assert (bits(own) != bits(other)).any()
+    assert (bits(inputs) != bits(other_inputs)).any()
 
 
 @pytest.mark.parametrize(
@@ -309,10 +319,10 @@ def test_an_impossible_family_is_refused(options: dict) -> None:
 
 
 def moments_of_parts(data: np.ndarray, cuts: List[int]) -> Moments:
-    whole = Moments(data.shape[1])
-    for part in np.split(data, sorted(cuts)):
-        whole.add(part)
-    return whole
+    moments = Moments(data.shape[1])
+    for chunk in np.split(data, sorted(cuts)):
+        moments.add(chunk)
+    return moments
 
 
 @given(
@@ -329,13 +339,13 @@ def test_moments_merged_from_any_split_equal_those_of_the_whole(
     # linear to m2. So the mean is good to some eps of the largest value, m2 to some eps of itself
     # and n (eps of the largest value)^2.
     data = (np.random.RandomState(seed).randn(40, 3) + offset) * spread
-    found = moments_of_parts(data, cuts)
+    moments = moments_of_parts(data, cuts)
     largest = np.abs(data).max()
-    assert found.count == 40
-    assert (np.abs(found.mean - data.mean(axis=0)) <= 40 * EPS64 * largest).all()
+    assert moments.count == 40
+    assert (np.abs(moments.mean - data.mean(axis=0)) <= 40 * EPS64 * largest).all()
     m2 = np.square(data - data.mean(axis=0)).sum(axis=0)
     assert (
-        np.abs(found.m2 - m2)
+        np.abs(moments.m2 - m2)
         <= 100 * EPS64 * m2 + 40 * (40 * EPS64 * largest) ** 2 + 200 * EPS64 * largest * np.sqrt(m2)
     ).all()
 
@@ -344,18 +354,20 @@ def test_moments_merged_from_any_split_equal_those_of_the_whole(
 @settings(max_examples=40, deadline=None)
 def test_merging_moments_in_another_order_changes_rounding_only(cuts: List[int], seed: int) -> None:
     data = np.random.RandomState(seed).randn(12, 2)
-    parts = []
-    for part in np.split(data, sorted(cuts)):
-        parts.append(Moments(2))
-        parts[-1].add(part)
-    forth, back = Moments(2), Moments(2)
-    for part in parts:
-        forth.merge(part)
-    for part in reversed(parts):
-        back.merge(part)
-    assert forth.count == back.count == 12
-    np.testing.assert_allclose(forth.mean, back.mean, rtol=0, atol=50 * EPS64 * np.abs(data).max())
-    np.testing.assert_allclose(forth.m2, back.m2, rtol=100 * EPS64)
+    chunk_moments = []
+    for chunk in np.split(data, sorted(cuts)):
+        chunk_moments.append(Moments(2))
+        chunk_moments[-1].add(chunk)
+    forwards, backwards = Moments(2), Moments(2)
+    for chunk in chunk_moments:
+        forwards.merge(chunk)
+    for chunk in reversed(chunk_moments):
+        backwards.merge(chunk)
+    assert forwards.count == backwards.count == 12
+    np.testing.assert_allclose(
+        forwards.mean, backwards.mean, rtol=0, atol=50 * EPS64 * np.abs(data).max()
+    )
+    np.testing.assert_allclose(forwards.m2, backwards.m2, rtol=100 * EPS64)
 
 
 def test_moments_of_nothing_are_empty_and_harm_nothing() -> None:
@@ -371,10 +383,12 @@ def test_moments_of_nothing_are_empty_and_harm_nothing() -> None:
 def test_the_standard_deviation_is_that_of_pandas() -> None:
     data = np.random.RandomState(4).randn(101, 5) * [1e-9, 1, 1, 1e15, 0] + [0, 1e4, -3, 0, 7]
     expected = pd.DataFrame(data)
-    found = moments_of_parts(data, [1, 17, 60])
-    np.testing.assert_allclose(found.std(), expected.std().to_numpy(), rtol=1e-11, atol=1e-14)
-    np.testing.assert_allclose(found.mean, expected.mean().to_numpy(), rtol=1e-13, atol=1e-15)
-    assert abs(found.std()[1] / data[:, 1].std() - np.sqrt(101 / 100)) < 1e-9  # ddof = 1 and not 0
+    moments = moments_of_parts(data, [1, 17, 60])
+    np.testing.assert_allclose(moments.std(), expected.std().to_numpy(), rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(moments.mean, expected.mean().to_numpy(), rtol=1e-13, atol=1e-15)
+    assert (
+        abs(moments.std()[1] / data[:, 1].std() - np.sqrt(101 / 100)) < 1e-9
+    )  # ddof = 1 and not 0
 
 
 def test_blocks_of_float32_are_summed_in_float64() -> None:
@@ -401,9 +415,9 @@ def test_statistics_of_the_split_equal_pandas_on_train_csv(tiny_world: Path) -> 
         mean, std = (json.loads((folder / name).read_text()) for name in ("mean.json", "std.json"))
         for name in INPUTS + TARGETS:
             expected = values[name].mean(), max(values[name].std(), floor)
-            scale = values[name].abs().max()
-            assert abs(mean[name] - expected[0]) <= 1e-13 * scale, name
-            assert abs(std[name] - expected[1]) <= 1e-10 * expected[1] + 1e-14 * scale, name
+            largest = values[name].abs().max()
+            assert abs(mean[name] - expected[0]) <= 1e-13 * largest, name
+            assert abs(std[name] - expected[1]) <= 1e-10 * expected[1] + 1e-14 * largest, name
             assert std[name] >= floor
 
 
@@ -420,7 +434,7 @@ def test_the_weights_of_flat_targets_stop_at_the_floor_and_ablated_ones_are_zero
 
 @pytest.fixture
 def copied(tiny_world: Path, tmp_path: Path) -> Path:
-    """Statistics and old weights that a test may damage."""
+    """Return the folder of statistics and old weights that a test may damage."""
     for name in ("mean.json", "std.json"):
         shutil.copyfile(str(tiny_world / "statistics" / "fdzm" / name), str(tmp_path / name))
     shutil.copyfile(
@@ -481,7 +495,7 @@ def test_written_statistics_are_loaded_exactly(tmp_path: Path, copied: Path) -> 
     moments = moments_of((np.random.RandomState(k).randn(9, 924) for k in range(3)), 924)
     weight = scaling.old_weights(moments_of_parts(np.random.RandomState(9).randn(9, 368), []))
     scaling.write_scaling(tmp_path / "new", "adam", moments, weight)
-    found: Scaling = load_scaling(tmp_path / "new", "adam", copied / "old.csv")
-    assert found.family is FAMILIES["adam"]
-    assert (bits(found.input_mean) == bits(moments.mean[:556])).all()
-    assert (bits(found.target_std) == bits(np.maximum(moments.std()[556:] * weight, 1e-10))).all()
+    loaded: Scaling = load_scaling(tmp_path / "new", "adam", copied / "old.csv")
+    assert loaded.family is FAMILIES["adam"]
+    assert (bits(loaded.input_mean) == bits(moments.mean[:556])).all()
+    assert (bits(loaded.target_std) == bits(np.maximum(moments.std()[556:] * weight, 1e-10))).all()

@@ -1,4 +1,4 @@
-"""R2 as sklearn counts it, in float64, from any blocks, and the rules of a score of 368 of them."""
+"""R2 is sklearn's, in float64, from any blocks; a score follows the rules for its 368 columns."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from leapkit.data.score import R2, score_network_order, submission_score, valida
 
 
 def sklearn_r2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """sklearn.metrics.r2_score(..., multioutput="raw_values") restated, in float64."""
-    truth, prediction = truth.astype(np.float64), prediction.astype(np.float64)
+    """Restate sklearn.metrics.r2_score(..., multioutput="raw_values") in float64."""
+    truth = truth.astype(np.float64)
+    prediction = prediction.astype(np.float64)
     numerator = ((truth - prediction) ** 2).sum(axis=0)
     denominator = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
     scores = np.ones(truth.shape[1])
@@ -39,8 +40,10 @@ def sklearn_r2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 def r2_of(truth: np.ndarray, prediction: np.ndarray, cuts: List[int]) -> R2:
     sums = R2(truth.shape[1])
-    for own, other in zip(np.split(truth, sorted(cuts)), np.split(prediction, sorted(cuts))):
-        sums.add(own, other)
+    for truth_chunk, prediction_chunk in zip(
+        np.split(truth, sorted(cuts)), np.split(prediction, sorted(cuts))
+    ):
+        sums.add(truth_chunk, prediction_chunk)
     return sums
 
 
@@ -53,8 +56,8 @@ def sample(seed: int = 0, rows: int = 200) -> tuple:
 
 @pytest.fixture(params=["published/adam", "published/fdzm", "tiny/fdzm"])
 def statistics(request: pytest.FixtureRequest) -> Scaling:
-    where, family = request.param.split("/")
-    if where == "published":
+    source, family = request.param.split("/")
+    if source == "published":
         root: Path = request.getfixturevalue("published")
         return load_scaling(root / family, family, root / "adam" / "old_sample_weight.csv")
     root = request.getfixturevalue("tiny_world")
@@ -116,9 +119,9 @@ def test_sums_are_float64_even_of_float32_arrays() -> None:
 
 def test_the_given_arrays_stay_as_they_were() -> None:
     truth, prediction = sample(rows=5)
-    kept = truth.copy(), prediction.copy()
+    copies = truth.copy(), prediction.copy()
     r2_of(truth, prediction, [2])
-    assert (truth == kept[0]).all() and (prediction == kept[1]).all()
+    assert (truth == copies[0]).all() and (prediction == copies[1]).all()
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [3, 7]])
@@ -147,11 +150,11 @@ def test_the_mean_scores_zero_and_the_truth_scores_one() -> None:
 
 def test_r2_does_not_change_with_the_unit(statistics: Scaling) -> None:
     truth, prediction = sample()
-    where = kaggle_positions(PREDICTED)
+    predicted = kaggle_positions(PREDICTED)
     raw = [statistics.raw(z, np.zeros((len(z), 16))) for z in (truth, prediction)]
     standardised = r2_of(truth, prediction, [50]).per_column()[network_positions(PREDICTED)]
     np.testing.assert_allclose(
-        r2_of(raw[0], raw[1], [50]).per_column()[where], standardised, rtol=1e-7
+        r2_of(raw[0], raw[1], [50]).per_column()[predicted], standardised, rtol=1e-7
     )
 
 
@@ -162,11 +165,12 @@ def test_r2_does_not_change_with_the_unit(statistics: Scaling) -> None:
 @settings(max_examples=40, deadline=None)
 def test_the_score_of_raw_zero_is_that_of_the_naive_formula(seed: int, cuts: List[int]) -> None:
     random = np.random.RandomState(seed)
-    mean, std = random.randn(4) * [0, 0.01, 1, 5], 10.0 ** random.uniform(-3, 3, 4)
+    mean = random.randn(4) * [0, 0.01, 1, 5]
+    std = 10.0 ** random.uniform(-3, 3, 4)
     truth = random.randn(50, 4) + random.randn(4) * 0.1
     naive = sklearn_r2(truth * std + mean, np.zeros((50, 4)))
-    found = r2_of(truth, np.zeros((50, 4)), cuts).of_raw_zero(mean, std)
-    np.testing.assert_allclose(found, naive, rtol=1e-8, atol=1e-9)
+    scores = r2_of(truth, np.zeros((50, 4)), cuts).of_raw_zero(mean, std)
+    np.testing.assert_allclose(scores, naive, rtol=1e-8, atol=1e-9)
 
 
 def test_raw_zero_for_a_constant_truth_is_right_only_when_it_is_zero() -> None:
@@ -178,29 +182,29 @@ def test_raw_zero_for_a_constant_truth_is_right_only_when_it_is_zero() -> None:
 
 
 def team_score(truth: np.ndarray, prediction: np.ndarray, statistics: Scaling) -> np.ndarray:
-    """data_pipeline.md section 5, column by column, network order."""
-    found = []
+    """Score each column in network order (docs/reference/data_pipeline.md, "Score")."""
+    scores = []
     for k, name in enumerate(NETWORK_TARGETS):
         j = TARGETS.index(name)
         mean, std = statistics.target_mean[j], statistics.target_std[j]
         if name in LINEAR or name in ZERO:
-            found.append(1.0)
+            scores.append(1.0)
             continue
-        own = truth[:, k : k + 1].astype(np.float64)
-        r2 = sklearn_r2(own, prediction[:, k : k + 1])[0]
+        column = truth[:, k : k + 1].astype(np.float64)
+        r2 = sklearn_r2(column, prediction[:, k : k + 1])[0]
         if r2 <= 0:
-            r2 = max(r2, sklearn_r2(own * std + mean, 0 * own)[0])
-        found.append(r2)
-    return np.array(found)
+            r2 = max(r2, sklearn_r2(column * std + mean, 0 * column)[0])
+        scores.append(r2)
+    return np.array(scores)
 
 
 def test_validation_follows_the_team_s_rules_column_by_column(statistics: Scaling) -> None:
     truth, prediction = sample()
     prediction[:, 10:90:3] *= -2  # far below 0, where raw 0 is better
     prediction[:, 11:90:3] = truth[:, 11:90:3].mean(axis=0)  # about 0
-    found = validation_r2(r2_of(truth, prediction, [13, 150]), statistics)
+    scores = validation_r2(r2_of(truth, prediction, [13, 150]), statistics)
     np.testing.assert_allclose(
-        found, team_score(truth, prediction, statistics), rtol=1e-8, atol=1e-10
+        scores, team_score(truth, prediction, statistics), rtol=1e-8, atol=1e-10
     )
 
 
@@ -222,8 +226,8 @@ def test_the_raw_zero_rule_lifts_a_bad_column_and_no_good_one(statistics: Scalin
     with_rule = validation_r2(r2_of(truth, prediction, []), statistics)
     without = sklearn_r2(truth, prediction)
     assert without[column] < -10 and -1.5 < with_rule[column] <= 1e-3
-    others = [k for k in network_positions(PREDICTED) if k != column]
-    np.testing.assert_allclose(with_rule[others], without[others], rtol=1e-12)
+    other_columns = [k for k in network_positions(PREDICTED) if k != column]
+    np.testing.assert_allclose(with_rule[other_columns], without[other_columns], rtol=1e-12)
 
 
 def test_groups_are_the_plain_means_of_their_columns_free_ones_included() -> None:
@@ -258,7 +262,8 @@ def test_a_submission_is_scored_in_kaggle_order_with_the_zero_columns_free() -> 
     assert abs(score.all_columns - expected.mean()) < 1e-12
     by_group = expected[list(TARGETS_TO_NETWORK)]
     assert all(
-        abs(found - by_group[group].mean()) < 1e-12 for found, group in zip(score.groups, GROUPS)
+        abs(group_score - by_group[group].mean()) < 1e-12
+        for group_score, group in zip(score.groups, GROUPS)
     )
 
 
@@ -277,10 +282,10 @@ def test_every_family_is_scored_by_the_same_rule() -> None:
     truth, prediction = sample(rows=50)
     sums = r2_of(truth, prediction, [])
     weight = np.ones(368)
-    found = [
+    scores = [
         validation_r2(
             sums, Scaling(kind, np.zeros(556), np.ones(556), np.zeros(368), np.ones(368), weight)
         )
         for kind in FAMILIES.values()
     ]
-    assert (found[0] == found[1]).all()
+    assert (scores[0] == scores[1]).all()

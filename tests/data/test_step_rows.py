@@ -1,4 +1,4 @@
-"""Rows from step files: the bits of the plain arithmetic, the share of each month, any thread."""
+"""Rows of step files have the bits of plain arithmetic, for any share of a month and any thread."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ SHARE = RowSelection(fraction=0.65)
 
 
 def bits(values: np.ndarray) -> np.ndarray:
-    """So that equality is of bits: 0.0 and -0.0 differ, a NaN equals itself."""
+    """Return the bits as integers: 0.0 and -0.0 differ, and a NaN equals itself."""
     values = np.ascontiguousarray(values)
     return values.view(np.int32 if values.dtype == np.float32 else np.int64)
 
 
-def same(found: np.ndarray, expected: np.ndarray) -> bool:
+def same_bits(rows: np.ndarray, expected: np.ndarray) -> bool:
     return (
-        found.shape == expected.shape
-        and found.dtype == expected.dtype
-        and bool((bits(found) == bits(expected)).all())
+        rows.shape == expected.shape
+        and rows.dtype == expected.dtype
+        and bool((bits(rows) == bits(expected)).all())
     )
 
 
 def read(source: StepRows, pair: int) -> Tuple[np.ndarray, np.ndarray]:
-    """A pair's rows, out of arrays that held NaNs before."""
+    """Return a pair's rows, read into arrays that held NaNs before."""
     count = int(source.counts[pair])
     x, y = np.full((count, 556), np.nan, np.float32), np.full((count, 368), np.nan, np.float32)
     source.read(pair, x, y)
@@ -52,8 +52,8 @@ def read(source: StepRows, pair: int) -> Tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module", params=["adam", "fdzm"])
-def made(request: pytest.FixtureRequest, tiny_world: Path) -> Scaling:
-    """The statistics of the tiny world."""
+def world_scaling(request: pytest.FixtureRequest, tiny_world: Path) -> Scaling:
+    """Return the tiny world's statistics of one family."""
     return scaling.load_scaling(
         tiny_world / "statistics" / request.param,
         request.param,
@@ -63,7 +63,7 @@ def made(request: pytest.FixtureRequest, tiny_world: Path) -> Scaling:
 
 @pytest.fixture(scope="module")
 def pairs(tiny_world: Path) -> List[StepPair]:
-    """12 steps of 0008-01 and 0008-04, 48 columns."""
+    """Return 12 steps of 0008-01 and 0008-04, 48 columns each."""
     return list_pairs(tiny_world / "ClimSim_low-res" / "train", ["0008-01", "0008-04"])
 
 
@@ -71,58 +71,64 @@ def pairs(tiny_world: Path) -> List[StepPair]:
 
 
 def test_every_row_of_the_sample_world_is_the_plain_arithmetics_bit_for_bit(
-    pairs: List[StepPair], made: Scaling
+    pairs: List[StepPair], world_scaling: Scaling
 ) -> None:
-    source, reader = StepRows(pairs, made), StepReader()
+    source = StepRows(pairs, world_scaling)
+    reader = StepReader()
     assert source.counts.tolist() == [48] * 12
     for k, pair in enumerate(pairs):
         x, y = reader.read(pair)
-        found = read(source, k)
-        assert same(found[0], made.scaled_inputs(x)) and same(found[1], made.scaled_targets(y)), (
-            pair.stamp
-        )
+        rows = read(source, k)
+        assert same_bits(rows[0], world_scaling.scaled_inputs(x)) and same_bits(
+            rows[1], world_scaling.scaled_targets(y)
+        ), pair.stamp
 
 
 @pytest.mark.parametrize("family", ["adam", "fdzm"])
 def test_real_rows_by_the_published_statistics_are_the_plain_arithmetics_bit_for_bit(
     real_steps: Path, published: Path, family: str
 ) -> None:
-    scale = scaling.load_scaling(
+    published_scaling = scaling.load_scaling(
         published / family, family, published / "adam" / "old_sample_weight.csv"
     )
     chosen = list_pairs(real_steps)[::4]
-    source, reader = StepRows(chosen, scale), StepReader()
+    source = StepRows(chosen, published_scaling)
+    reader = StepReader()
     assert source.counts.tolist() == [384] * len(chosen)
     for k, pair in enumerate(chosen):
         x, y = reader.read(pair)
-        found = read(source, k)
-        assert same(found[0], scale.scaled_inputs(x)) and same(found[1], scale.scaled_targets(y)), (
-            pair.stamp
-        )
+        rows = read(source, k)
+        assert same_bits(rows[0], published_scaling.scaled_inputs(x)) and same_bits(
+            rows[1], published_scaling.scaled_targets(y)
+        ), pair.stamp
 
 
 def test_a_share_of_the_rows_is_those_rows_bit_for_bit(
-    pairs: List[StepPair], made: Scaling
+    pairs: List[StepPair], world_scaling: Scaling
 ) -> None:
-    source, reader = StepRows(pairs, made, SHARE), StepReader()
+    source = StepRows(pairs, world_scaling, SHARE)
+    reader = StepReader()
     mask = selected_rows(pairs, 48, SHARE, {})
     assert mask is not None and source.counts.tolist() == mask.sum(axis=1).tolist()
     for k, pair in enumerate(pairs):
         x, y = reader.read(pair)
-        found = read(source, k)
-        assert same(found[0], made.scaled_inputs(x[mask[k]])) and same(
-            found[1], made.scaled_targets(y[mask[k]])
+        rows = read(source, k)
+        assert same_bits(rows[0], world_scaling.scaled_inputs(x[mask[k]])) and same_bits(
+            rows[1], world_scaling.scaled_targets(y[mask[k]])
         ), pair.stamp
 
 
 def test_a_loader_hands_out_the_rows_of_all_pairs_in_order(
-    pairs: List[StepPair], made: Scaling
+    pairs: List[StepPair], world_scaling: Scaling
 ) -> None:
-    source, reader = StepRows(pairs, made, SHARE), StepReader()
+    source = StepRows(pairs, world_scaling, SHARE)
+    reader = StepReader()
     mask = selected_rows(pairs, 48, SHARE, {})
-    expected = [made.scaled_inputs(reader.read(pair)[0][mask[k]]) for k, pair in enumerate(pairs)]
-    found = [x for x, _ in Loader(source, 100).in_order(37)]
-    assert same(np.concatenate(found), np.concatenate(expected))
+    expected = [
+        world_scaling.scaled_inputs(reader.read(pair)[0][mask[k]]) for k, pair in enumerate(pairs)
+    ]
+    batches = [x for x, _ in Loader(source, 100).in_order(37)]
+    assert same_bits(np.concatenate(batches), np.concatenate(expected))
 
 
 # All magnitudes of float64, with cloud liquid's 1e-58 and denormals; zeros of both signs.
@@ -132,10 +138,10 @@ def magnitudes(
     values = 10.0 ** random_state.uniform(low, high, tuple(shape)) * random_state.choice(
         [-1.0, 1.0], tuple(shape)
     )
-    odd = random_state.choice(
+    extremes = random_state.choice(
         [0.0, -0.0, 5e-324, -5e-324, 1e-310, 1e-58, -1e-45, 1.5e-39], tuple(shape)
     )
-    return np.where(random_state.uniform(size=tuple(shape)) < 0.1, odd, values)
+    return np.where(random_state.uniform(size=tuple(shape)) < 0.1, extremes, values)
 
 
 @given(
@@ -151,7 +157,7 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
 ) -> None:
     draw = np.random.RandomState(seed)
     weight = np.where(draw.uniform(size=368) < 0.1, 0.0, np.abs(magnitudes(draw, (368,), -3, 15)))
-    scale = Scaling(
+    drawn_scaling = Scaling(
         FAMILIES[family],
         magnitudes(draw, (556,), *range_),
         10.0 ** draw.uniform(-10, 6, 556),
@@ -167,27 +173,35 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
     )
     if layout == "chosen":  # as step_rows.py hands them over
         mask = draw.uniform(size=count) < 0.65
-        by_level, x, y = [values[:, mask] for values in by_level], x[mask], y[mask]
-    kept = [values.copy() for values in by_level]
+        by_level = [values[:, mask] for values in by_level]
+        x = x[mask]
+        y = y[mask]
+    copies = [values.copy() for values in by_level]
     inputs, targets = (
         np.full((len(x), 556), np.nan, np.float32),
         np.full((len(y), 368), np.nan, np.float32),
     )
     with np.errstate(all="ignore"):
-        scale.standardise_by_level(by_level[0], by_level[1], inputs, targets)
-        assert same(inputs, scale.scaled_inputs(x)) and same(targets, scale.scaled_targets(y))
+        drawn_scaling.standardise_by_level(by_level[0], by_level[1], inputs, targets)
+        assert same_bits(inputs, drawn_scaling.scaled_inputs(x)) and same_bits(
+            targets, drawn_scaling.scaled_targets(y)
+        )
         # And before the cast, which hides all but one in 10**9 of float64's last bits.
-        inputs, targets = inputs.astype(np.float64), targets.astype(np.float64)
-        scale.standardise_by_level(by_level[0], by_level[1], inputs, targets)
-        assert same(inputs, ((x - scale.input_mean) / scale.input_std)[:, list(INPUTS_TO_NETWORK)])
-        assert same(
+        inputs = inputs.astype(np.float64)
+        targets = targets.astype(np.float64)
+        drawn_scaling.standardise_by_level(by_level[0], by_level[1], inputs, targets)
+        assert same_bits(
+            inputs,
+            ((x - drawn_scaling.input_mean) / drawn_scaling.input_std)[:, list(INPUTS_TO_NETWORK)],
+        )
+        assert same_bits(
             targets,
-            ((y * scale.weight - scale.target_mean) / scale.target_std)[
+            ((y * drawn_scaling.weight - drawn_scaling.target_mean) / drawn_scaling.target_std)[
                 :, list(TARGETS_TO_NETWORK)
             ],
         )
     assert all(
-        same(after, before) for after, before in zip(by_level, kept)
+        same_bits(after, before) for after, before in zip(by_level, copies)
     )  # the reader's buffers stay as they were
 
 
@@ -195,7 +209,7 @@ def test_levels_give_the_bits_of_rows_for_any_numbers(
 
 
 def steps(month: str, count: int) -> List[StepPair]:
-    """Pairs that no file stands behind: choosing needs none."""
+    """Return pairs without files, as choosing rows reads none."""
     return [
         StepPair(Path("train") / month, f"{month}-{k // 72 + 1:02d}-{1200 * (k % 72):05d}")
         for k in range(count)
@@ -217,14 +231,14 @@ MONTHS = st.dictionaries(
 def test_of_each_month_the_whole_number_below_its_share_is_chosen(
     months: Dict[str, int], columns: int, fraction: float, seed: int
 ) -> None:
-    found = [pair for month in sorted(months) for pair in steps(month, months[month])]
-    mask = selected_rows(found, columns, RowSelection(fraction=fraction, seed=seed), {})
+    pairs = [pair for month in sorted(months) for pair in steps(month, months[month])]
+    mask = selected_rows(pairs, columns, RowSelection(fraction=fraction, seed=seed), {})
     assert (
-        mask is not None and mask.dtype == bool and mask.shape == (len(found), columns)
+        mask is not None and mask.dtype == bool and mask.shape == (len(pairs), columns)
     )  # a mask repeats no row
     for month, count in months.items():
-        own = mask[[k for k, pair in enumerate(found) if pair.month == month]]
-        assert own.sum() == int(fraction * (count * columns))
+        month_mask = mask[[k for k, pair in enumerate(pairs) if pair.month == month]]
+        assert month_mask.sum() == int(fraction * (count * columns))
 
 
 @given(
@@ -247,12 +261,14 @@ def test_a_months_choice_depends_on_no_other_month_and_not_on_their_order(
             del waiting[month]
     mask = selected_rows(mixed, columns, chosen, {})
     for month, count in months.items():
-        alone = selected_rows(steps(month, count), columns, chosen, {})
-        assert (mask[[k for k, pair in enumerate(mixed) if pair.month == month]] == alone).all()
+        month_mask = selected_rows(steps(month, count), columns, chosen, {})
+        assert (
+            mask[[k for k, pair in enumerate(mixed) if pair.month == month]] == month_mask
+        ).all()
 
 
 def test_the_share_of_whole_months_is_as_large_as_the_teams() -> None:
-    """48,612,081 rows of 89 months, as their log says; here three months of the three lengths."""
+    """The team's log counts 48,612,081 rows of 89 months; months have three lengths."""
     months = months_between("0001-02", "0008-06")
     assert (
         len(months) == 89
@@ -284,7 +300,7 @@ def test_another_seed_and_another_month_choose_other_rows() -> None:
 
 
 def test_the_choice_is_the_same_on_every_stack() -> None:
-    """Written down, since training on another numpy must learn from the same rows."""
+    """The rows are written down, as training on another numpy must learn from the same ones."""
     mask = selected_rows(steps("0008-01", 2), 12, RowSelection(fraction=0.5), {})
     assert mask.astype(int).tolist() == [
         [1, 0, 1, 0, 0, 1, 1, 0, 1, 1, 1, 1],
@@ -304,33 +320,38 @@ def test_the_whole_share_needs_no_choice(pairs: List[StepPair]) -> None:
 
 @pytest.fixture
 def six_steps_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as each month of the tiny world has."""
+    """Let a month be whole with six steps, as many as each month of the tiny world has."""
     monkeypatch.setattr(step_rows, "steps_of", lambda month: 6)
 
 
 @pytest.mark.usefixtures("six_steps_are_whole")
-def test_of_a_whole_month_the_index_is_taken_as_it_is(pairs: List[StepPair], made: Scaling) -> None:
+def test_of_a_whole_month_the_index_is_taken_as_it_is(
+    pairs: List[StepPair], world_scaling: Scaling
+) -> None:
     """A number is columns * step + column, over the month's steps; rows come in file order."""
     numbers = np.array([287, 0, 48 * 2 + 7, 48 * 2 + 3, 47], dtype=np.int32)
-    source, reader = StepRows(pairs, made, SHARE, {"0008-04": numbers}), StepReader()
+    source = StepRows(pairs, world_scaling, SHARE, {"0008-04": numbers})
+    reader = StepReader()
     assert source.counts[6:].tolist() == [2, 0, 2, 0, 0, 1]
     for pair, columns in ((6, [0, 47]), (7, []), (8, [3, 7]), (11, [47])):
         x, y = reader.read(pairs[pair])
-        found = read(source, pair)
-        assert same(found[0], made.scaled_inputs(x[columns])) and same(
-            found[1], made.scaled_targets(y[columns])
+        rows = read(source, pair)
+        assert same_bits(rows[0], world_scaling.scaled_inputs(x[columns])) and same_bits(
+            rows[1], world_scaling.scaled_targets(y[columns])
         )
-    alone = StepRows(pairs, made, SHARE)  # the other month is drawn as if there were no index
-    assert source.counts[:6].tolist() == alone.counts[:6].tolist() and source.counts[
+    without_index = StepRows(
+        pairs, world_scaling, SHARE
+    )  # the other month is drawn as if there were no index
+    assert source.counts[:6].tolist() == without_index.counts[:6].tolist() and source.counts[
         :6
     ].sum() == int(0.65 * 288)
 
 
 def test_of_a_month_that_is_not_whole_the_index_is_not_taken() -> None:
-    """It numbers the rows of whole months: of others it would name the wrong ones."""
+    """The index numbers the rows of whole months, so it would name other rows of this one."""
     index = {"0008-01": np.arange(5), "0008-02": np.arange(7), "0003-01": np.arange(9)}
-    found = steps("0008-01", steps_of("0008-01") - 1) + steps("0008-02", steps_of("0008-02"))
-    mask, drawn = selected_rows(found, 3, SHARE, index), selected_rows(found, 3, SHARE, {})
+    pairs = steps("0008-01", steps_of("0008-01") - 1) + steps("0008-02", steps_of("0008-02"))
+    mask, drawn = selected_rows(pairs, 3, SHARE, index), selected_rows(pairs, 3, SHARE, {})
     first = steps_of("0008-01") - 1
     assert (mask[:first] == drawn[:first]).all()
     assert mask[first:].sum() == 7 and mask[first:].ravel()[:7].all()
@@ -339,18 +360,21 @@ def test_of_a_month_that_is_not_whole_the_index_is_not_taken() -> None:
 @pytest.mark.parametrize("numbers", [[288], [0, 5, 10**6], [-1], [-1, 3]])
 @pytest.mark.usefixtures("six_steps_are_whole")
 def test_a_row_beyond_the_month_is_refused(
-    pairs: List[StepPair], made: Scaling, numbers: List[int]
+    pairs: List[StepPair], world_scaling: Scaling, numbers: List[int]
 ) -> None:
     with refused("v3_index.pt", "288", "0008-01", "a seeded index"):
-        StepRows(pairs, made, SHARE, {"0008-01": np.array(numbers)})
+        StepRows(pairs, world_scaling, SHARE, {"0008-01": np.array(numbers)})
 
 
 @pytest.mark.usefixtures("six_steps_are_whole")
 def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(
-    pairs: List[StepPair], made: Scaling
+    pairs: List[StepPair], world_scaling: Scaling
 ) -> None:
     source = StepRows(
-        pairs, made, SHARE, {"0008-01": np.array([287]), "0008-04": np.array([], dtype=np.int32)}
+        pairs,
+        world_scaling,
+        SHARE,
+        {"0008-01": np.array([287]), "0008-04": np.array([], dtype=np.int32)},
     )
     assert source.counts.tolist() == [0] * 5 + [1] + [0] * 6
     assert read(source, 0)[0].shape == (0, 556)
@@ -370,9 +394,9 @@ def test_the_last_row_of_a_month_is_none_beyond_it_and_a_month_may_be_left_out(
     ],
 )
 def test_what_was_used_of_each_month_is_told(
-    pairs: List[StepPair], made: Scaling, chosen: RowSelection, expected: str
+    pairs: List[StepPair], world_scaling: Scaling, chosen: RowSelection, expected: str
 ) -> None:
-    source = StepRows(pairs[::-1], made, chosen)
+    source = StepRows(pairs[::-1], world_scaling, chosen)
     assert source.used() == {
         "0008-01": "6 of 2232 steps" + expected,
         "0008-04": "6 of 2160 steps" + expected,
@@ -382,15 +406,15 @@ def test_what_was_used_of_each_month_is_told(
 
 @pytest.mark.usefixtures("six_steps_are_whole")
 def test_it_is_told_where_the_teams_index_was_used_and_where_it_was_not(
-    pairs: List[StepPair], made: Scaling
+    pairs: List[StepPair], world_scaling: Scaling
 ) -> None:
     index = {"0008-01": np.arange(100), "0008-04": np.arange(100), "0008-05": np.arange(100)}
-    share = StepRows(pairs[:-1], made, SHARE, index)
+    share = StepRows(pairs[:-1], world_scaling, SHARE, index)
     assert share.used() == {
         "0008-01": "6 of 6 steps, 65 % of the rows by the team's index",
         "0008-04": "5 of 6 steps, 65 % of the rows by seed 1103",
     }
-    assert StepRows(pairs, made, RowSelection(), index).used() == {
+    assert StepRows(pairs, world_scaling, RowSelection(), index).used() == {
         "0008-01": "6 of 6 steps",
         "0008-04": "6 of 6 steps",
     }
@@ -400,17 +424,17 @@ def test_it_is_told_where_the_teams_index_was_used_and_where_it_was_not(
 
 
 def test_a_pair_with_another_number_of_columns_is_refused(
-    pairs: List[StepPair], made: Scaling, tmp_path: Path
+    pairs: List[StepPair], world_scaling: Scaling, tmp_path: Path
 ) -> None:
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
 
     write_steps(tmp_path, [StepTime(8, 1, 1, 0)], seed=1, columns=11)
-    odd = list_pairs(tmp_path)
+    odd_pairs = list_pairs(tmp_path)
     for chosen in (RowSelection(), SHARE):
-        source = StepRows(pairs[:1] + odd, made, chosen)
+        source = StepRows(pairs[:1] + odd_pairs, world_scaling, chosen)
         with refused(
-            odd[0].mli,
+            odd_pairs[0].mli,
             "has 11 columns, the files before it have 48",
             "download this file again",
         ):
@@ -419,34 +443,36 @@ def test_a_pair_with_another_number_of_columns_is_refused(
 
 
 def test_a_damaged_file_among_the_rows_reaches_the_loaders_caller_as_its_sentence(
-    pairs: List[StepPair], made: Scaling, tmp_path: Path
+    pairs: List[StepPair], world_scaling: Scaling, tmp_path: Path
 ) -> None:
     folder = tmp_path / "0008-01"
     shutil.copytree(str(pairs[0].folder), str(folder))
-    own = list_pairs(tmp_path)
-    own[3].mlo.write_bytes(own[3].mlo.read_bytes()[:-8])
-    with refused(own[3].mlo, "is truncated", cdf5.REMEDY):
-        list(Loader(StepRows(own, made), 100).shuffled(10, 0, 0))
+    copied_pairs = list_pairs(tmp_path)
+    copied_pairs[3].mlo.write_bytes(copied_pairs[3].mlo.read_bytes()[:-8])
+    with refused(copied_pairs[3].mlo, "is truncated", cdf5.REMEDY):
+        list(Loader(StepRows(copied_pairs, world_scaling), 100).shuffled(10, 0, 0))
 
 
-def test_a_missing_first_file_is_refused(made: Scaling, tmp_path: Path) -> None:
+def test_a_missing_first_file_is_refused(world_scaling: Scaling, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="missing"):
-        StepRows([StepPair(tmp_path, "0008-01-01-00000")], made)
+        StepRows([StepPair(tmp_path, "0008-01-01-00000")], world_scaling)
 
 
-def test_many_threads_read_the_same_bytes_as_one(pairs: List[StepPair], made: Scaling) -> None:
-    source = StepRows(pairs, made, SHARE)
-    expected = [tuple(part.tobytes() for part in read(source, k)) for k in range(len(pairs))]
+def test_many_threads_read_the_same_bytes_as_one(
+    pairs: List[StepPair], world_scaling: Scaling
+) -> None:
+    source = StepRows(pairs, world_scaling, SHARE)
+    expected = [tuple(array.tobytes() for array in read(source, k)) for k in range(len(pairs))]
     order = np.random.RandomState(0).permutation(list(range(len(pairs))) * 8).tolist()
     with ThreadPoolExecutor(8) as threads:
-        found = list(
-            threads.map(lambda k: tuple(part.tobytes() for part in read(source, k)), order)
+        rows_of_threads = list(
+            threads.map(lambda k: tuple(array.tobytes() for array in read(source, k)), order)
         )
-    assert found == [expected[k] for k in order]
+    assert rows_of_threads == [expected[k] for k in order]
 
 
 def test_the_published_splits_have_the_sizes_of_the_teams_logs(tmp_path: Path) -> None:
-    """74,787,840 rows of 89 months, 65 % of each, 54 months, each seventh validation step."""
+    """The logs count 74,787,840 rows of 89 months, 65 % of them, and every seventh step."""
     from members.adam.experiments import V3, V4
 
     def pairs(months: Sequence[str]) -> List[StepPair]:

@@ -27,7 +27,7 @@ FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fi
 
 
 class Example:
-    """A right submission: ids, values (50, 368), and the raw cloud liquid of its linear targets."""
+    """A correct submission: ids, values (50, 368), and the cloud liquid of its linear targets."""
 
     def __init__(self, rows: int = ROWS, seed: int = 0) -> None:
         random = np.random.RandomState(seed)
@@ -57,9 +57,9 @@ def path(tmp_path: Path) -> Path:
 def read_back(path: Path) -> tuple:
     ids: List[str] = []
     values = []
-    for found, block in blocks(path):
-        assert len(found) == len(block)
-        ids += found
+    for block_ids, block in blocks(path):
+        assert len(block_ids) == len(block)
+        ids += block_ids
         values.append(block)
     return ids, np.concatenate(values)
 
@@ -185,9 +185,11 @@ def test_other_row_groups_give_the_same_blocks(
 ) -> None:
     monkeypatch.setattr(submission, "ROW_GROUP", 16)
     pq.write_table(example.table(), str(path), row_group_size=size)
-    found = list(blocks(path))
-    assert [len(ids) for ids, _ in found] == [16, 16, 16, 2]
-    assert (bits(np.concatenate([values for _, values in found])) == bits(example.values)).all()
+    blocks_read = list(blocks(path))
+    assert [len(ids) for ids, _ in blocks_read] == [16, 16, 16, 2]
+    assert (
+        bits(np.concatenate([values for _, values in blocks_read])) == bits(example.values)
+    ).all()
     verify(path, example.ids, example.q)
 
 
@@ -310,8 +312,8 @@ def test_a_linear_value_off_by_one_ulp_is_refused_of_our_own_and_accepted_of_oth
 
 
 def test_a_float32_copy_of_the_linear_columns_is_refused(path: Path, example: Example) -> None:
-    where = kaggle_positions(LINEAR)
-    example.values[:, where] = example.values[:, where].astype(np.float32)
+    linear = kaggle_positions(LINEAR)
+    example.values[:, linear] = example.values[:, linear].astype(np.float32)
     write(path, example.ids, [example.values])
     with refused(path, "is not -state_q0002/1200"):
         verify(path, example.ids, example.q, linear_rtol=1e-12)
@@ -411,16 +413,17 @@ def test_a_missing_parquet_is_refused(path: Path) -> None:
 @given(data=st.data())
 @settings(max_examples=60, **FUZZ)
 def test_damaged_bytes_never_end_in_a_traceback(tmp_path: Path, data: st.DataObject) -> None:
-    example, path = Example(5), tmp_path / "x.parquet"
+    example = Example(5)
+    path = tmp_path / "x.parquet"
     write(path, example.ids, [example.values])
     damaged = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(
+        position = data.draw(
             st.one_of(
                 st.integers(0, len(damaged) - 1), st.integers(len(damaged) - 400, len(damaged) - 1)
             )
         )
-        damaged[at] = data.draw(st.integers(0, 255))
+        damaged[position] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(damaged))
     try:
         verify(path, example.ids, example.q)

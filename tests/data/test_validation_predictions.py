@@ -1,4 +1,4 @@
-"""Validation predictions: the bytes that np.save writes, never half of them under the name."""
+"""Validation predictions are the bytes that np.save writes, and whole under their name."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ EVERY = slice(0, 368)
 
 
 def blocks(*rows: int, seed: int = 0) -> List[np.ndarray]:
-    """Predictions of so many rows each, as a network gives them."""
+    """Return blocks of predictions with the given numbers of rows, as a network gives them."""
     draw = np.random.RandomState(seed)
     return [draw.standard_normal((n, 368)).astype(np.float32) for n in rows]
 
 
-def write(path: Path, parts: List[np.ndarray], columns: slice = EVERY) -> None:
-    with PredictionsWriter(path, sum(map(len, parts)), columns) as out:
-        for part in parts:
-            out.add(part)
+def write(path: Path, chunks: List[np.ndarray], columns: slice = EVERY) -> None:
+    with PredictionsWriter(path, sum(map(len, chunks)), columns) as out:
+        for chunk in chunks:
+            out.add(chunk)
         out.keep()
 
 
@@ -50,25 +50,24 @@ def names(folder: Path) -> List[str]:
 def test_a_kept_file_has_the_bytes_of_np_save(
     tmp_path: Path, rows: List[int], start: int, width: int
 ) -> None:
-    path, parts, columns = (
-        tmp_path / "oof.npy",
-        blocks(*rows),
-        slice(start, min(start + width, 368)),
-    )
-    write(path, parts, columns)
-    expected = np.concatenate(parts + [np.empty((0, 368), np.float32)])[:, columns]
+    path = tmp_path / "oof.npy"
+    chunks = blocks(*rows)
+    columns = slice(start, min(start + width, 368))
+    write(path, chunks, columns)
+    expected = np.concatenate(chunks + [np.empty((0, 368), np.float32)])[:, columns]
     np.save(str(tmp_path / "expected.npy"), np.ascontiguousarray(expected))
     assert path.read_bytes() == (tmp_path / "expected.npy").read_bytes()
 
 
 def test_what_was_kept_loads_as_the_array_and_as_a_map_of_the_file(tmp_path: Path) -> None:
-    path, parts = tmp_path / "oof.npy", blocks(5, 3)
-    write(path, parts)
-    for found in (np.load(str(path)), validation_predictions.read(path)):
+    path = tmp_path / "oof.npy"
+    chunks = blocks(5, 3)
+    write(path, chunks)
+    for predictions in (np.load(str(path)), validation_predictions.read(path)):
         assert (
-            found.dtype == np.float32
-            and found.shape == (8, 368)
-            and (found == np.concatenate(parts)).all()
+            predictions.dtype == np.float32
+            and predictions.shape == (8, 368)
+            and (predictions == np.concatenate(chunks)).all()
         )
     assert isinstance(validation_predictions.read(path), np.memmap)
     with pytest.raises(ValueError):
@@ -77,12 +76,13 @@ def test_what_was_kept_loads_as_the_array_and_as_a_map_of_the_file(tmp_path: Pat
 
 @pytest.mark.parametrize("group", range(len(GROUPS)))
 def test_of_a_group_only_its_columns_are_written(tmp_path: Path, group: int) -> None:
-    parts, own = blocks(4, 2), GROUPS[group]
-    write(tmp_path / "oof.npy", parts, own)
-    found = validation_predictions.read(tmp_path / "oof.npy")
+    chunks = blocks(4, 2)
+    group_columns = GROUPS[group]
+    write(tmp_path / "oof.npy", chunks, group_columns)
+    predictions = validation_predictions.read(tmp_path / "oof.npy")
     assert (
-        found.shape == (6, 8 if group == 0 else 60)
-        and (found == np.concatenate(parts)[:, own]).all()
+        predictions.shape == (6, 8 if group == 0 else 60)
+        and (predictions == np.concatenate(chunks)[:, group_columns]).all()
     )
 
 
@@ -106,21 +106,21 @@ def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None
 @given(st.integers(0, 100), st.integers(1, 30))
 @settings(deadline=None)
 def test_stretches_together_are_everything_in_order(count: int, rows: int) -> None:
-    found = list(validation_predictions.row_slices(count, rows))
-    assert [k for part in found for k in range(count)[part]] == list(range(count))
-    assert all(0 < part.stop - part.start <= rows and part.stop <= count for part in found)
+    slices = list(validation_predictions.row_slices(count, rows))
+    assert [k for chunk in slices for k in range(count)[chunk]] == list(range(count))
+    assert all(0 < chunk.stop - chunk.start <= rows and chunk.stop <= count for chunk in slices)
 
 
 def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> None:
     write(tmp_path / "oof.npy", blocks(3000))  # 4.4 MB
-    found = validation_predictions.read(tmp_path / "oof.npy")
+    predictions = validation_predictions.read(tmp_path / "oof.npy")
     tracemalloc.start()
     try:
         validation_predictions.save(
             tmp_path / "copy.npy",
             3000,
             60,
-            (found[rows, GROUPS[1]] for rows in validation_predictions.row_slices(3000, 200)),
+            (predictions[rows, GROUPS[1]] for rows in validation_predictions.row_slices(3000, 200)),
         )
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
@@ -133,8 +133,8 @@ def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> No
 def test_nothing_has_the_final_name_before_it_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "oof.npy"
     with PredictionsWriter(path, 8, EVERY) as out:
-        for part in blocks(5, 3):
-            out.add(part)
+        for chunk in blocks(5, 3):
+            out.add(chunk)
             assert not path.exists()
         out.keep()
         assert path.exists()
@@ -144,22 +144,22 @@ def test_nothing_has_the_final_name_before_it_is_kept(tmp_path: Path) -> None:
 def test_the_old_predictions_stay_until_new_ones_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "oof.npy"
     write(path, blocks(5, seed=1))
-    old = path.read_bytes()
+    old_content = path.read_bytes()
     with PredictionsWriter(path, 3, EVERY) as out:
         out.add(blocks(3)[0])
-        assert path.read_bytes() == old
+        assert path.read_bytes() == old_content
         out.keep()
     assert len(validation_predictions.read(path)) == 3
 
 
 def test_the_old_predictions_stay_where_the_new_ones_are_not_kept(tmp_path: Path) -> None:
-    """A score that is no better."""
+    """The new predictions have no better score."""
     path = tmp_path / "oof.npy"
     write(path, blocks(5, seed=1))
-    old = path.read_bytes()
+    old_content = path.read_bytes()
     with PredictionsWriter(path, 3, EVERY) as out:
         out.add(blocks(3)[0])
-    assert path.read_bytes() == old and names(tmp_path) == ["oof.npy"]
+    assert path.read_bytes() == old_content and names(tmp_path) == ["oof.npy"]
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,12 @@ def test_a_failure_leaves_the_old_predictions_and_nothing_else(
 ) -> None:
     path = tmp_path / "oof.npy"
     write(path, blocks(5, seed=1))
-    old = path.read_bytes()
+    old_content = path.read_bytes()
     with pytest.raises(type(failure)):
         with PredictionsWriter(path, 3, EVERY) as out:
             out.add(blocks(1)[0])
             raise failure
-    assert path.read_bytes() == old and names(tmp_path) == ["oof.npy"]
+    assert path.read_bytes() == old_content and names(tmp_path) == ["oof.npy"]
 
 
 def test_not_keeping_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
@@ -185,12 +185,15 @@ def test_not_keeping_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
 
 
 def test_a_map_of_the_old_file_goes_on_when_new_predictions_replace_it(tmp_path: Path) -> None:
-    """A child's run may still read the parent's."""
-    path, old = tmp_path / "oof.npy", blocks(5, seed=1)
-    write(path, old)
+    """A child's run may still read its parent's predictions."""
+    path = tmp_path / "oof.npy"
+    old_chunks = blocks(5, seed=1)
+    write(path, old_chunks)
     mapped = validation_predictions.read(path)
     write(path, blocks(5, seed=2))
-    assert (mapped == old[0]).all() and not (validation_predictions.read(path) == old[0]).any()
+    assert (mapped == old_chunks[0]).all() and not (
+        validation_predictions.read(path) == old_chunks[0]
+    ).any()
 
 
 def test_what_a_killed_run_left_is_replaced_and_not_written_through(tmp_path: Path) -> None:
@@ -210,7 +213,8 @@ def test_what_a_killed_run_left_is_replaced_and_not_written_through(tmp_path: Pa
 def test_the_content_is_on_disk_before_the_name_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, calls = tmp_path / "oof.npy", []
+    path = tmp_path / "oof.npy"
+    calls = []
     fsync, replace = os.fsync, os.replace
 
     def synced(handle: int) -> None:
@@ -236,13 +240,13 @@ def test_the_content_is_on_disk_before_the_name_is_given(
 def test_a_full_disk_is_one_sentence_and_the_old_predictions_stay(
     small_disk: Path, rows: tuple
 ) -> None:
-    """64 kB: the old ones take 15, new ones of 60 rows would take 88."""
+    """The disk has 64 kB: the old predictions take 15, new ones of 60 rows would take 88."""
     path = small_disk / "oof.npy"
     write(path, blocks(10, seed=1))
-    old = path.read_bytes()
+    old_content = path.read_bytes()
     with refused(path, "the disk is full", "free some space"):
         write(path, blocks(*rows))
-    assert path.read_bytes() == old and names(small_disk) == ["oof.npy"]
+    assert path.read_bytes() == old_content and names(small_disk) == ["oof.npy"]
     write(path, blocks(20))  # the failed try gave its space back
     assert len(validation_predictions.read(path)) == 20
 

@@ -17,14 +17,14 @@ from tests.fetch.user import User
 
 @pytest.fixture(scope="session", autouse=True)
 def one_stack() -> None:
-    """Skip on the old stacks: fetch/ has one environment, tested beside Python 3.11."""
+    """Skip on the old stacks, as fetch/ has one environment, tested beside Python 3.11."""
     if sys.version_info < (3, 11):
         pytest.skip("fetch/ has one environment, tested beside Python 3.11")
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Certificate and key of all hosts, its own authority."""
+    """Return the certificate and key of all hosts, which is its own authority."""
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed, so the servers have no certificate")
     path = tmp_path_factory.mktemp("tls") / "server.pem"
@@ -40,7 +40,7 @@ def internet(certificate: Path) -> Iterator[Internet]:
 
 @pytest.fixture(scope="session")
 def fetch_python() -> Path:
-    """The Python of fetch's own environment, made from its lock."""
+    """Return the Python of fetch's environment, made from its lock."""
     from launch import environments, stacks
 
     try:
@@ -57,12 +57,12 @@ def user(fetch_python: Path, internet: Internet, tmp_path: Path) -> User:
 
 @pytest.fixture(scope="session")
 def tiny_steps(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, bytes]:
-    """A whole month of one column: 4,032 files, 22 MB."""
+    """Return a whole month of one column: 4,032 files, 22 MB."""
     maker = StepMaker(tmp_path_factory.mktemp("one-column"), 1)
     return {name: maker.file(name) for name in whole_month()}
 
 
 @pytest.fixture(scope="session")
 def large_steps(tmp_path_factory: pytest.TempPathFactory) -> StepMaker:
-    """Files of the published size."""
+    """Return files of the published size."""
     return StepMaker(tmp_path_factory.mktemp("all-columns"), 384)

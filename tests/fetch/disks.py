@@ -1,4 +1,4 @@
-"""Disks that have room, or fill up."""
+"""Disks with room, and disks that fill up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def enough_disk(folder: Path, size: float) -> None:
 
 
 def fill_up(disk: Path) -> None:
-    """What another program may do at any moment."""
+    """Fill the disk, as another program may do at any moment."""
     with contextlib.suppress(OSError), open(disk / "filler", "ab", buffering=0) as handle:
         while True:
             handle.write(b"x" * 4096)

@@ -94,12 +94,12 @@ class Internet:
         return [request for request in self.requests if request.sent]
 
     def contents_of(self, path_part: str) -> List[Request]:
-        """Return those of them whose path contains `path_part`."""
+        """Return the requests answered with content whose path contains `path_part`."""
         return [request for request in self.contents() if path_part in request.path]
 
 
 class Writer(io.BufferedIOBase):
-    """Sends all of what is written: a socket's own file may send a part of it."""
+    """A file that sends all of what is written; a socket's own file may send a part."""
 
     def __init__(self, connection: ssl.SSLSocket) -> None:
         self._connection = connection
@@ -113,7 +113,7 @@ class Writer(io.BufferedIOBase):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """A proxy that plays each of the hosts itself."""
+    """A proxy that answers for each of the hosts itself."""
 
     protocol_version = "HTTP/1.1"
     internet: Internet
@@ -153,15 +153,15 @@ class Handler(BaseHTTPRequestHandler):
             self.command, self.host, self.path, {k.lower(): v for k, v in self.headers.items()}
         )
         self.internet.requests.append(request)
-        for (host, part), status in self.internet.status.items():
-            if host in ("", self.host) and part in self.path:
+        for (host, path_words), status in self.internet.status.items():
+            if host in ("", self.host) and path_words in self.path:
                 return self._send(
                     status,
                     json.dumps({"code": status, "message": "no, and the key is " + KEY}).encode(),
                 )
-        for part, times in self.internet.busy.items():
-            if part in self.path and times:
-                self.internet.busy[part] -= 1
+        for path_words, times in self.internet.busy.items():
+            if path_words in self.path and times:
+                self.internet.busy[path_words] -= 1
                 return self._send(429, b"{}", Retry_After="1")
         answer = {
             "api.kaggle.com": self._kaggle,
@@ -211,11 +211,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.internet.on_content:
             self.internet.on_content(self.path)
         request.sent = 1  # content was requested, however much is read
-        for part, ends in self.internet.cut.items():
-            if part in self.path and ends:
+        for path_words, ends in self.internet.cut.items():
+            if path_words in self.path and ends:
                 return self._break(request, body[start : start + ends.pop(0)])
-        for part, end in self.internet.hold.items():
-            if part in self.path and not self.internet.released.is_set():
+        for path_words, end in self.internet.hold.items():
+            if path_words in self.path and not self.internet.released.is_set():
                 self.wfile.write(body[start : start + end])
                 request.sent = end
                 self.internet.released.wait(60)

@@ -30,9 +30,9 @@ def whole_month(month: str = MONTH) -> List[str]:
 
 
 class StepMaker:
-    """Makes small real step files.
+    """A maker of small real step files.
 
-    The sample world writes one of each kind; the other instants are put into its bytes.
+    The sample world writes one file of each kind. Other instants are put into its bytes.
     """
 
     def __init__(self, folder: Path, columns: int) -> None:

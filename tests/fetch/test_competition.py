@@ -50,7 +50,7 @@ def test_train_csv_comes_only_when_it_is_asked_for(user: User) -> None:
 
 
 def slow_test_csv(user: User) -> bytes:
-    """A test.csv whose zip is some megabytes long: the client writes a megabyte at a time."""
+    """Return a test.csv whose zip has some megabytes: the client writes a megabyte at a time."""
     enough_disk(user.home, 7.5e9)
     content = csv(INPUTS, 400)
     offer_competition(user.internet, zipped(**{"test.csv": content}))
@@ -77,13 +77,13 @@ def test_a_cut_download_from_kaggle_goes_on_with_a_range_request(user: User) -> 
 def kill_in_the_middle(user: User) -> Path:
     user.internet.hold["test.csv.zip"] = 2_500_000
     process = user.start("--what", "kaggle")
-    part = user.raw / ".partial-fetch" / "test.csv.download"
-    wait_until(lambda: part.exists() and part.stat().st_size >= 2_000_000)
+    partial = user.raw / ".partial-fetch" / "test.csv.download"
+    wait_until(lambda: partial.exists() and partial.stat().st_size >= 2_000_000)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     user.internet.released.set()
-    assert not (user.raw / "kaggle-data" / "test.csv").exists() and part.exists()
-    return part
+    assert not (user.raw / "kaggle-data" / "test.csv").exists() and partial.exists()
+    return partial
 
 
 def test_a_killed_download_from_kaggle_goes_on_with_a_range_request(user: User) -> None:
@@ -138,12 +138,12 @@ def test_a_file_that_changed_on_kaggle_meanwhile_is_fetched_anew(user: User) -> 
 def test_a_run_killed_between_download_and_unpacking_refetches_nothing(user: User) -> None:
     content = slow_test_csv(user)
     # What such a run leaves: the whole zip with its server's time, and half a CSV.
-    part = user.raw / ".partial-fetch" / "test.csv.download"
-    part.parent.mkdir()
-    part.write_bytes(user.internet.kaggle["test.csv"])
+    partial = user.raw / ".partial-fetch" / "test.csv.download"
+    partial.parent.mkdir()
+    partial.write_bytes(user.internet.kaggle["test.csv"])
     # As Kaggle's client sets it.
     modified = time.mktime(time.strptime("2024-04-30 12:00:00", "%Y-%m-%d %H:%M:%S"))
-    os.utime(part, (modified, modified))
+    os.utime(partial, (modified, modified))
     (user.raw / "kaggle-data" / ".partial-test.csv").write_bytes(content[:1000])
     user.fetch("--what", "kaggle")
     assert (user.raw / "kaggle-data" / "test.csv").read_bytes() == content

@@ -43,9 +43,9 @@ def fill_drop(
     (drop / "deep" / third).write_bytes(tiny_steps[third])
     # Known by its sha256 alone.
     (drop / "mean.json").write_bytes((published / "fdzm" / "mean.json").read_bytes())
-    mine = json.dumps({name: 0.5 for name in INPUTS + TARGETS}).encode()
+    user_statistics = json.dumps({name: 0.5 for name in INPUTS + TARGETS}).encode()
     (drop / "adam stats").mkdir()
-    (drop / "adam stats" / "std.json").write_bytes(mine)  # known by its folder alone
+    (drop / "adam stats" / "std.json").write_bytes(user_statistics)  # known by its folder alone
     (drop / "v3_index.pt").write_bytes(
         zipped(**{"v3/data.pkl": pickle.dumps({"01_02": [1, 2]}, 2)})
     )
@@ -60,7 +60,7 @@ def fill_drop(
         "kaggle-data/sample_submission.csv": SUBMISSION,
         "statistics/fdzm/mean.json": (published / "fdzm" / "mean.json").read_bytes(),
         "statistics/fdzm/std.json": (published / "fdzm" / "std.json").read_bytes(),
-        "statistics/adam/std.json": mine,
+        "statistics/adam/std.json": user_statistics,
         "v3_index.pt": (drop / "v3_index.pt").read_bytes(),
     }
     raw.update(
@@ -128,18 +128,18 @@ def test_another_file_in_place_is_never_written_over(
     user: User, tiny_steps: Dict[str, bytes], published: Path
 ) -> None:
     drop, raw, _ = fill_drop(user, tiny_steps, published)
-    theirs = {
+    user_files = {
         user.raw / "kaggle-data" / "test.csv": csv(INPUTS, 7),
         user.weights / "014_g0.pt": b"another checkpoint",
         user.raw / "kaggle-data" / "sample_submission.csv": csv(TARGETS, 8),
     }
-    for path, content in theirs.items():
+    for path, content in user_files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     text = user.refuses("--what", "drop", "--drop", str(drop))
-    for path in theirs:
+    for path in user_files:
         assert f"is another file than {path}; move one of the two away: an existing" in text
-    assert {path: path.read_bytes() for path in theirs} == theirs
+    assert {path: path.read_bytes() for path in user_files} == user_files
     assert set(raw) <= set(final_files(user.raw)) and text.count("error: ") == 3, (
         "the others were placed"
     )

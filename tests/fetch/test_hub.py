@@ -28,9 +28,13 @@ def test_a_month_is_fetched_once(user: User, tiny_steps: Dict[str, bytes]) -> No
         and "nothing of what was requested is missing" in text
     )
     assert len(user.internet.contents()) == 4032
-    asked = [request for request in user.internet.requests if request.host == "huggingface.co"]
+    api_requests = [
+        request for request in user.internet.requests if request.host == "huggingface.co"
+    ]
     assert [
-        request for request in asked if request.headers.get("authorization") != "Bearer " + HF_TOKEN
+        request
+        for request in api_requests
+        if request.headers.get("authorization") != "Bearer " + HF_TOKEN
     ] == []
     user.internet.requests.clear()
     text = user.fetch("--what", "steps", "--months", MONTH)
@@ -41,7 +45,7 @@ def test_only_what_is_missing_is_asked_for_also_at_another_endpoint(
     user: User, tiny_steps: Dict[str, bytes]
 ) -> None:
     offer_steps(user.internet, tiny_steps)
-    few = put_on_disk(user, tiny_steps, missing=5)
+    missing_names = put_on_disk(user, tiny_steps, missing=5)
     user.fetch(
         "--what",
         "steps",
@@ -51,7 +55,7 @@ def test_only_what_is_missing_is_asked_for_also_at_another_endpoint(
         HF_ENDPOINT=f"http://127.0.0.1:{user.internet.port}",
     )
     assert sorted(request.path.rsplit("/", 1)[1] for request in user.internet.contents()) == sorted(
-        few
+        missing_names
     )
     assert {request.host for request in user.internet.requests} == {"127.0.0.1"} and final_files(
         user.steps / MONTH
@@ -76,15 +80,15 @@ def test_a_cut_transfer_goes_on_where_it_ended(
 def test_a_killed_transfer_goes_on_where_it_ended(
     user: User, tiny_steps: Dict[str, bytes], large_steps: StepMaker
 ) -> None:
-    name, content, part, process = half_way(user, tiny_steps, large_steps)
+    name, content, partial, process = half_way(user, tiny_steps, large_steps)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (user.steps / MONTH / name).exists()
-    size = part.stat().st_size
-    assert content.startswith(part.read_bytes()) and size > 500_000
+    size = partial.stat().st_size
+    assert content.startswith(partial.read_bytes()) and size > 500_000
     user.internet.released.set()
     user.fetch("--what", "steps", "--months", MONTH)
-    assert (user.steps / MONTH / name).read_bytes() == content and not part.exists()
+    assert (user.steps / MONTH / name).read_bytes() == content and not partial.exists()
     assert [request.range for request in user.internet.contents_of(name)] == [
         "",
         f"bytes={size}-",
@@ -106,12 +110,15 @@ def test_an_unfinished_name_that_is_a_users_file_is_not_written_through(
 ) -> None:
     offer_steps(user.internet, tiny_steps)
     name = next(iter(put_on_disk(user, tiny_steps, missing=1)))
-    own = user.home / "mine.nc"
-    own.write_bytes(b"mine")
-    os.link(str(own), str(user.steps / MONTH / (".partial-" + name)))  # what a killed drop leaves
+    user_file = user.home / "mine.nc"
+    user_file.write_bytes(b"mine")
+    os.link(
+        str(user_file), str(user.steps / MONTH / (".partial-" + name))
+    )  # what a killed drop leaves
     user.fetch("--what", "steps", "--months", MONTH)
     assert (
-        own.read_bytes() == b"mine" and (user.steps / MONTH / name).read_bytes() == tiny_steps[name]
+        user_file.read_bytes() == b"mine"
+        and (user.steps / MONTH / name).read_bytes() == tiny_steps[name]
     )
 
 
@@ -119,8 +126,8 @@ def test_a_wrong_sha256_costs_that_file_and_no_other(
     user: User, tiny_steps: Dict[str, bytes]
 ) -> None:
     offer_steps(user.internet, tiny_steps)
-    few = put_on_disk(user, tiny_steps, missing=6)
-    name = sorted(few)[2]
+    missing_names = put_on_disk(user, tiny_steps, missing=6)
+    name = sorted(missing_names)[2]
     user.internet.stated[name] = "0" * 64
     text = user.refuses("--what", "steps", "--months", MONTH)
     assert f"{name}: had another sha256 than the hub states, and was removed" in text
@@ -136,8 +143,8 @@ def test_a_wrong_sha256_costs_that_file_and_no_other(
 def test_a_file_that_is_no_such_step_is_not_let_in(
     user: User, tiny_steps: Dict[str, bytes]
 ) -> None:
-    few = put_on_disk(user, tiny_steps, missing=2)
-    first, second = sorted(few)
+    missing_names = put_on_disk(user, tiny_steps, missing=2)
+    first, second = sorted(missing_names)
     offer_steps(
         user.internet,
         dict(
@@ -157,7 +164,7 @@ def test_a_damaged_file_that_is_there_is_named_and_never_written_over(
     user: User, tiny_steps: Dict[str, bytes]
 ) -> None:
     offer_steps(user.internet, tiny_steps)
-    few = put_on_disk(user, tiny_steps, missing=2)
+    missing_names = put_on_disk(user, tiny_steps, missing=2)
     damaged = user.steps / MONTH / sorted(tiny_steps)[7]
     damaged.write_bytes(b"not a step file")
     text = user.refuses("--what", "steps", "--months", MONTH)
@@ -166,7 +173,9 @@ def test_a_damaged_file_that_is_there_is_named_and_never_written_over(
         and "remove it" in text
         and damaged.read_bytes() == b"not a step file"
     )
-    assert all((user.steps / MONTH / name).exists() for name in few), "the others are fetched"
+    assert all((user.steps / MONTH / name).exists() for name in missing_names), (
+        "the others are fetched"
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,9 +231,9 @@ def test_step_files_on_a_disk_that_fills_up_go_on_where_they_ended(
     text = user.refuses("--what", "steps", "--months", MONTH)
     assert f"{name}: the disk is full" in text and text.count("error: ") == 1
     assert not (user.steps / MONTH / name).exists()
-    part = (user.steps / MONTH / (".partial-" + name)).stat().st_size
+    partial_size = (user.steps / MONTH / (".partial-" + name)).stat().st_size
     user.internet.on_content = None
     (small_disk / "filler").unlink()
     user.fetch("--what", "steps", "--months", MONTH)
-    assert (user.steps / MONTH / name).read_bytes() == content and part >= 300_000
-    assert user.internet.contents_of(name)[-1].range == f"bytes={part}-"
+    assert (user.steps / MONTH / name).read_bytes() == content and partial_size >= 300_000
+    assert user.internet.contents_of(name)[-1].range == f"bytes={partial_size}-"

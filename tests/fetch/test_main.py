@@ -54,7 +54,7 @@ def test_one_that_fails_does_not_stop_the_others(
     offer_steps(user.internet, tiny_steps)
     put_on_disk(user, tiny_steps, missing=4)
     offer_competition(user.internet)
-    placed = offer_drive(user)
+    checkpoints = offer_drive(user)
     user.internet.raw = {
         BASE + path: (published / name).read_bytes() for name, path in PATHS.items()
     }
@@ -62,7 +62,9 @@ def test_one_that_fails_does_not_stop_the_others(
     text = user.refuses(
         "--what", "kaggle,steps,statistics,weights", "--months", MONTH, "--drive", ROOT
     )
-    assert final_files(user.steps / MONTH) == tiny_steps and final_files(user.weights) == placed
+    assert (
+        final_files(user.steps / MONTH) == tiny_steps and final_files(user.weights) == checkpoints
+    )
     assert len(final_files(user.raw / "statistics")) == 5 and text.count("error: ") == 1
     missing = [line for line in text.splitlines() if line.startswith("still missing: ")]
     assert sum("kaggle-data/" in line for line in missing) == 3 and not any(
@@ -112,14 +114,14 @@ def test_two_at_a_time_are_refused(
 
 
 def test_make_passes_everything_on(user: User, fetch_python: Path, tmp_path: Path) -> None:
-    """`make fetch` through the launcher, with the variables that the README names."""
-    placed = offer_drive(user)
+    """Run `make fetch` through the launcher, with the variables that the README names."""
+    checkpoints = offer_drive(user)
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "test.csv").write_bytes(TEST)
     variables = {"RAW_DATA": str(user.raw), "WEIGHTS": str(user.weights)}
 
     def make(**more: str) -> Tuple[int, str]:
-        words = ["{}={}".format(*item) for item in dict(variables, **more).items()]
+        words = [f"{name}={value}" for name, value in dict(variables, **more).items()]
         env = user.environment(
             LEAP_VENVS=str(fetch_python.parent.parent.parent), PYTHON_3_11=sys.executable
         )
@@ -140,7 +142,7 @@ def test_make_passes_everything_on(user: User, fetch_python: Path, tmp_path: Pat
     code, text = make(WHAT="weights drop", DRIVE=ROOT, DROP=str(tmp_path / "drop"))
     assert code == 2 and "still missing: max2020's checkpoints (1 of 35 present)" in text, text
     assert (
-        final_files(user.weights) == placed
+        final_files(user.weights) == checkpoints
         and (user.raw / "kaggle-data" / "test.csv").read_bytes() == TEST
     )
     code, text = make(WHAT="steps", MONTHS="0008-2")

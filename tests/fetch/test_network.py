@@ -24,15 +24,15 @@ def test_without_a_network_one_sentence_says_so(user: User, tiny_steps: Dict[str
         "1" * 33,
         HTTPS_PROXY="http://127.0.0.1:9",
     )
-    for where in (
+    for address in (
         "train/0008-02 of LEAP/ClimSim_low-res",
         "test.csv",
         "adam_part/data/middle_result/mean.json",
         "Google Drive",
     ):
-        assert f"error: {where}: the network does not answer: the connection is refused" in text, (
-            text
-        )
+        assert (
+            f"error: {address}: the network does not answer: the connection is refused" in text
+        ), text
     assert text.count("error: ") == 4
 
 

@@ -30,13 +30,13 @@ def test_the_published_statistics_are_let_in_and_only_they(user: User, published
 
 
 def test_statistics_of_another_make_are_left_alone_and_missing_ones_told(user: User) -> None:
-    own = user.raw / "statistics" / "adam" / "mean.json"
-    own.parent.mkdir(parents=True)
-    own.write_text("{}")
+    user_file = user.raw / "statistics" / "adam" / "mean.json"
+    user_file.parent.mkdir(parents=True)
+    user_file.write_text("{}")
     text = user.refuses("--what", "statistics")
     assert (
-        f"{own} exists and is not the published one: it stays unchanged" in text
-        and own.read_text() == "{}"
+        f"{user_file} exists and is not the published one: it stays unchanged" in text
+        and user_file.read_text() == "{}"
     )
     assert text.count("the team's repository no longer has it (HTTP 404)") == 4
 

@@ -23,7 +23,7 @@ MEMBERS = tuple(registry.members())
 
 @dataclasses.dataclass
 class User:
-    """Somebody at a terminal: a data folder, a folder of checkpoints, a home."""
+    """A user at a terminal, with a data folder, a folder of checkpoints and a home."""
 
     python: Path
     internet: Internet
@@ -73,7 +73,7 @@ class User:
         )
 
     def fetch(self, *arguments: str, code: int = 0, raw: Optional[Path] = None, **more: str) -> str:
-        """Run to the end and check its code, and that it prints no traceback and no secret."""
+        """Run to the end; check the code, and that no traceback and no secret is printed."""
         process = self.start(*arguments, raw=raw, **more)
         try:
             text = process.communicate(timeout=240)[0]

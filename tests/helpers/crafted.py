@@ -1,4 +1,4 @@
-"""Hand-made PyTorch archives, opcode by opcode: tests say exactly what a file holds."""
+"""Hand-made PyTorch archives, written opcode by opcode, so that a test decides every byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def name(module: str, attribute: str) -> bytes:
 
 
 def dotted(module: str, attribute: str) -> bytes:
-    """STACK_GLOBAL, which since protocol 4 follows dots into attributes."""
+    """Return a STACK_GLOBAL, which since protocol 4 follows dots into attributes."""
     return text(module) + text(attribute) + b"\x93"
 
 
@@ -32,8 +32,8 @@ def integer(value: int) -> bytes:
     return b"\x8a" + bytes([len(raw)]) + raw
 
 
-def group(*parts: bytes) -> bytes:
-    return b"(" + b"".join(parts) + b"t"
+def group(*elements: bytes) -> bytes:
+    return b"(" + b"".join(elements) + b"t"
 
 
 def call(function: bytes, *arguments: bytes) -> bytes:
@@ -68,7 +68,7 @@ def tensor(
 
 
 def program(items: Mapping[str, bytes], protocol: bytes = PROTOCOL) -> bytes:
-    """A whole data.pkl that holds a dict."""
+    """Return a whole data.pkl that holds a dict."""
     return protocol + mapping(items) + STOP
 
 
@@ -82,7 +82,7 @@ def write(
     compression: int = zipfile.ZIP_STORED,
     extra: Dict[str, bytes] | None = None,
 ) -> Path:
-    """A zip archive laid out as torch.save's."""
+    """Write a zip archive with the layout of torch.save's."""
     with zipfile.ZipFile(str(path), "w", compression) as archive:
         archive.writestr("archive/data.pkl", pickled)
         for key, value in (storages if storages is not None else {"0": SIX_FLOATS}).items():

@@ -89,7 +89,7 @@ def build_uninitialised(key: str) -> torch.nn.Module:
         return build(member, config_of(key)).eval()
 
 
-def known(reference: Path) -> Dict[str, Any]:
+def checkpoint_facts(reference: Path) -> Dict[str, Any]:
     return json.loads((reference / "checkpoints.json").read_text())
 
 
@@ -104,7 +104,10 @@ def load_fill(reference: Path) -> ModuleType:
 
 
 class _ExactSine:
-    """numpy with a sine in extended precision, then rounded: numpy 1.22's can be off by an ulp."""
+    """A numpy whose sine is computed in extended precision and then rounded.
+
+    The sine of numpy 1.22 can be off by an ulp.
+    """
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
@@ -115,7 +118,7 @@ class _ExactSine:
 
 
 def fill_exactly(fill: ModuleType, name: str, shape: Any, crc: int) -> np.ndarray:
-    """Return the fill whose bytes have this crc. Fails if there is none."""
+    """Return the fill whose bytes have this crc; fail if no fill has."""
     values = fill.fill_tensor(name, shape)
     if zlib.crc32(values.tobytes()) != crc:
         fill.np = _ExactSine()  # ten times slower, so only where it matters

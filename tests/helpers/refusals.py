@@ -1,4 +1,4 @@
-"""What each refusal of the kit owes its reader, asserted in one place."""
+"""Assertions on a refusal: one sentence that names the file, and a remedy."""
 
 from __future__ import annotations
 

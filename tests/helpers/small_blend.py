@@ -30,7 +30,7 @@ SEARCH = ("--table", "searched", "--artifacts", "searched=" + ",".join(THREE))
 
 
 class Maker:
-    """Writes artifacts with receipts: the tiny world's truth plus noise."""
+    """A writer of artifacts with receipts: the tiny world's truth plus noise."""
 
     def __init__(self, world: Path) -> None:
         self.raw = RawData(world)
@@ -45,7 +45,7 @@ class Maker:
 
     @property
     def validation_raw(self) -> np.ndarray:
-        """(96, 368) the truth of the validation rows, y * weight, Kaggle order, to float64."""
+        """Return the truth of the validation rows (96, 368): y * weight, Kaggle order, float64."""
         from leapkit.data.step_reader import StepReader
 
         reader = StepReader()
@@ -55,11 +55,11 @@ class Maker:
         )
 
     def validation_predictions_raw(self, results: Results, artifact: str) -> np.ndarray:
-        """(96, 368) an artifact's validation predictions in the same unit."""
+        """Return an artifact's validation predictions (96, 368) in the same unit."""
         return self.scaling.weighted(np.load(str(results.validation_predictions(artifact))))
 
     def values(self, seed: int) -> np.ndarray:
-        """(144, 368) float64, Kaggle order: as a member of some skill would submit."""
+        """Return (144, 368) float64 in Kaggle order, as a member of some skill would submit."""
         random = np.random.RandomState(seed)
         z = self.scaling.scaled_targets(self.truth) + (
             0.3 + 0.1 * (seed % 5)
@@ -75,7 +75,8 @@ class Maker:
         seed: Optional[int] = None,
         made_for: str = "",
     ) -> Path:
-        path, details = results.parquet(artifact), {}
+        path = results.parquet(artifact)
+        details = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         submission.write(path, self.ids if ids is None else ids, [values])
         if seed is not None:  # trained here: with validation predictions
@@ -90,7 +91,7 @@ class Maker:
         return path
 
     def all(self, results: Results, artifacts: Sequence[str], trained: Sequence[str] = ()) -> None:
-        """The k-th artifact by seed k; those that were trained here have validation predictions."""
+        """Write the k-th artifact with seed k, and validation predictions of those trained here."""
         for seed, artifact in enumerate(artifacts):
             self.write(
                 results, artifact, self.values(seed), seed=seed if artifact in trained else None
@@ -106,12 +107,12 @@ def blend(maker: Maker, results: Results, *more: str, verb: str = "run") -> int:
 
 
 def files(title: str) -> BlendName:
-    """The files of a blend by its title: a table or a search, joined to its options by +."""
+    """Return the files of a blend by its title: a table or a search, joined to its options by +."""
     table, *options = title.split("+")
     return BlendName(table, table, parse_search(table), tuple(options))
 
 
-def judged(
+def verdict_of(
     name: str,
     maker: Maker,
     results: Results,
@@ -119,6 +120,6 @@ def judged(
     makeable: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> Verdict:
-    """What the plan says of a blend."""
+    """Return the plan's verdict on a blend."""
     blend_name = BlendName.parse(name, options)
     return judge_blend(blend_name, maker.raw, results, HashIndex(), coming, makeable)

@@ -2,8 +2,8 @@
 
     python tests/helpers/small_run.py MODULE.FUNCTION:N:SIGNAL reproduce --raw-data ...
 
-sends itself SIGNAL just before the N-th call of the function (or, of a generator, before its N-th
-item).
+This command sends itself SIGNAL just before the N-th call of the function. For a generator it is
+the N-th item.
 """
 
 from __future__ import annotations
@@ -113,15 +113,15 @@ def run(argv: List[str]) -> int:
 
 
 def end_at(moment: str) -> None:
-    """Arm the process: it sends itself a signal at the moment."""
+    """Make this process send itself a signal at the moment."""
     path, count, name = moment.split(":")
     module, function = path.rsplit(".", 1)
-    left = int(count)
+    calls_left = int(count)
 
     def tick() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal calls_left
+        calls_left -= 1
+        if calls_left == 0:
             os.kill(os.getpid(), getattr(signal, name))
 
     def armed(*args: Any, **options: Any) -> Any:
@@ -154,10 +154,8 @@ def run_cli_armed(moment: str, argv: List[str]) -> None:
 def in_children(jobs: List[Any]) -> List[Any]:
     """Run (moment, argv) jobs one after another, each in a process of its own.
 
-    Returns [(exit code or -signal, output), ...].
-
-    They are forks of one interpreter that has imported torch and started no thread: seconds saved
-    at each.
+    Returns [(exit code or -signal, output), ...]. The processes are forks of one interpreter that
+    has imported torch and started no thread, which saves seconds at each.
     """
     root = Path(__file__).resolve().parents[2]
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root / "shared"), str(root)]))
@@ -207,7 +205,7 @@ if __name__ == "__main__":
 
 
 class InMemory:
-    """The blocks of a loader, as arrays that a test may change."""
+    """The blocks of a loader as arrays, which a test may change."""
 
     def __init__(self, loader: Loader) -> None:
         self.counts = loader.blocks.counts

@@ -10,7 +10,7 @@ from launch.options import OPTIONS
 
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No user's choices, no engine, no GPU, every interpreter."""
+    """Give the launcher a machine with all interpreters, without choices, engine or GPU."""
     for variable in OPTIONS:
         monkeypatch.delenv(variable, raising=False)
     problem = "no container engine answers `docker info`"

@@ -26,10 +26,10 @@ def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch):
         choices.runtime("docker")
 
 
-@pytest.mark.parametrize("has", ["has_image", "registry_answers"])
-def test_an_engine_with_local_bases_or_a_registry_is_taken(monkeypatch, has):
+@pytest.mark.parametrize("condition", ["has_image", "registry_answers"])
+def test_an_engine_with_local_bases_or_a_registry_is_taken(monkeypatch, condition):
     monkeypatch.setattr(machine, "engine_problem", lambda: "")
-    monkeypatch.setattr(machine, has, lambda name: True)
+    monkeypatch.setattr(machine, condition, lambda name: True)
     assert choices.runtime().value == "docker"
 
 

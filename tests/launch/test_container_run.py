@@ -1,4 +1,4 @@
-"""A container's run that a stop ends well, with an engine of shell."""
+"""A container's run ends well when it is stopped. The engine is a shell script."""
 
 from __future__ import annotations
 

@@ -16,26 +16,28 @@ def chosen(**requested: str) -> settings.Settings:
 
 @pytest.mark.parametrize("suffix", [".csv", ".pt"])
 def test_tables_of_the_users_own_are_mounted_whatever_their_kind(tmp_path, suffix):
-    own = tmp_path / ("my.v2" + suffix)
-    own.touch()
-    tables, folder = containers.tables_inside(chosen(TABLE=f"v10, {own},searched.ridge.group"))
+    user_table = tmp_path / ("my.v2" + suffix)
+    user_table.touch()
+    tables, folder = containers.tables_inside(
+        chosen(TABLE=f"v10, {user_table},searched.ridge.group")
+    )
     assert tables == ["v10", f"/tables/my.v2{suffix}", "searched.ridge.group"]
     assert folder == str(tmp_path)
     assert containers.tables_inside(chosen(TABLE="v10,searched")) == (["v10", "searched"], "")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "b.csv").touch()
     with pytest.raises(KitError, match="lie in 2 folders"):
-        containers.tables_inside(chosen(TABLE="{},{}".format(own, tmp_path / "sub" / "b.csv")))
+        containers.tables_inside(chosen(TABLE=f"{user_table},{tmp_path / 'sub' / 'b.csv'}"))
 
 
 def test_compose_is_given_folders_and_images_and_no_arguments_of_a_step(monkeypatch, tmp_path):
     monkeypatch.setattr(containers.os, "environ", {"HOME": "/home/me"})
-    given = containers.variables(chosen(RAW_DATA=str(tmp_path), PROFILE="sample"), "abc1234")
-    assert given["HOME"] == "/home/me" and given["LEAP_CODE"] == "abc1234"
-    assert given["LEAP_RAW_DATA"] == str(tmp_path)
-    assert not {name for name in given if name.startswith("LEAP_EXPERIMENTS")}
+    variables = containers.variables(chosen(RAW_DATA=str(tmp_path), PROFILE="sample"), "abc1234")
+    assert variables["HOME"] == "/home/me" and variables["LEAP_CODE"] == "abc1234"
+    assert variables["LEAP_RAW_DATA"] == str(tmp_path)
+    assert not {name for name in variables if name.startswith("LEAP_EXPERIMENTS")}
     carried = ("MODE", "PROFILE", "DEVICE", "TABLE", "ARTIFACTS", "POSTPROCESS")
-    assert not {f"LEAP_{name}" for name in carried} & set(given)
+    assert not {f"LEAP_{name}" for name in carried} & set(variables)
 
 
 def test_a_step_runs_in_one_container_that_is_removed_afterwards(tmp_path):

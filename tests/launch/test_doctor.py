@@ -15,7 +15,7 @@ def verdict(**requested: str) -> List[str]:
 
 
 def commands(lines: List[str], heading: str) -> List[str]:
-    """The command at the start of every line below a heading."""
+    """Return the command at the start of each line below a heading."""
     block = lines[lines.index(heading) + 1 :]
     end = block.index("") if "" in block else len(block)
     return [line.strip() for line in block[:end] if not line.startswith("   ")]
@@ -31,8 +31,8 @@ def test_a_fresh_clone_can_reproduce_the_sample_world_and_lacks_nothing_that_it_
 
 def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path):
     lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path), WEIGHTS=str(tmp_path))
-    rest = commands(lines, "For the rest:")
-    assert [line.split("  ")[0] for line in rest] == [
+    other_commands = commands(lines, "For the rest:")
+    assert [line.split("  ")[0] for line in other_commands] == [
         "make infer-only",
         "make reproduce PROFILE=full",
         "make blend MODE=infer-only",
@@ -72,8 +72,8 @@ def test_without_any_runtime_nothing_can_run_and_both_say_what_they_lack(monkeyp
     monkeypatch.setattr(machine, "interpreter", lambda version: None)
     lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path))
     assert lines[0] == "You can run nothing yet: no runtime works."
-    rest = commands(lines, "For the rest:")
-    assert {"RUNTIME=docker", "RUNTIME=venv"} <= {line.split("  ")[0] for line in rest}
+    other_commands = commands(lines, "For the rest:")
+    assert {"RUNTIME=docker", "RUNTIME=venv"} <= {line.split("  ")[0] for line in other_commands}
 
 
 def test_the_doctor_ends_in_its_verdict_and_changes_nothing(capsys, tmp_path: Path):
@@ -91,4 +91,4 @@ def test_the_blend_alone_lacks_parquets_or_their_receipts(tmp_path, count, lacks
     for name in tables.find("v10").artifacts[:count]:
         (tmp_path / "subs" / f"{name}.parquet").touch()
     blend = doctor.ways({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path)})[-1]
-    assert any(lacks in what for what in blend.lacks)
+    assert any(lacks in reason for reason in blend.lacks)

@@ -61,8 +61,8 @@ def test_a_blend_without_its_report_or_scores_is_not_done(tmp_path, maker, sixte
     assert blend(maker, sixteen, "--table", name) == 0
 
     def verdict() -> str:
-        found = planning._judge_blend(BlendName.parse(name), chosen, {}, {}, HashIndex())
-        return "done" if found.done else found.reason
+        blend_verdict = planning._judge_blend(BlendName.parse(name), chosen, {}, {}, HashIndex())
+        return "done" if blend_verdict.done else blend_verdict.reason
 
     assert verdict() == "done"
     (sixteen.blend / "report_half.html").unlink()
@@ -155,6 +155,6 @@ def test_the_plan_of_a_fresh_clone_needs_no_line_for_each_experiment(tmp_path, m
     requested = {"SUBMISSION": str(tmp_path), "RAW_DATA": str(tmp_path / "sample")}
     chosen = settings.choose("reproduce", {**requested, "PROFILE": "sample"}, needs_runtime=False)
     plan = planning.make(chosen, chosen.experiments(), with_blend=True)
-    together = [line for line in plan.lines() if " experiments " in line]
-    assert len(plan.experiments) == 31 and len(together) == 2
-    assert all("the sample world is about to be made" in line for line in together)
+    summaries = [line for line in plan.lines() if " experiments " in line]
+    assert len(plan.experiments) == 31 and len(summaries) == 2
+    assert all("the sample world is about to be made" in line for line in summaries)

@@ -23,7 +23,7 @@ LOCKS = sorted(stacks.LOCKS.glob("*.txt"))
 
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No image, no registry, every interpreter."""
+    """Give the launcher a machine without images and registry, with all interpreters."""
     for name in list(os.environ):
         if name.startswith("LEAP_BASE_"):
             monkeypatch.delenv(name)
@@ -36,10 +36,15 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_published_stacks_are_the_teams_and_the_modern_one_is_the_same_for_all() -> None:
-    published = {member: row["published"].name for member, row in stacks.members_stacks().items()}
+    published = {
+        member: stacks_of_member["published"].name
+        for member, stacks_of_member in stacks.members_stacks().items()
+    }
     assert published.pop("adam") == "py38-torch1.10" and len(published) == 4
     assert set(published.values()) == {"py310-torch1.12"}
-    assert {row["modern"] for row in stacks.members_stacks().values()} == {MODERN}
+    assert {
+        stacks_of_member["modern"] for stacks_of_member in stacks.members_stacks().values()
+    } == {MODERN}
     assert stacks.pythons() == ["3.8", "3.10", "3.11"]
     assert stacks.pythons_of("published") == {"3.8", "3.10"}
 
@@ -105,8 +110,8 @@ def test_make_locks_explains_itself_and_refuses_an_unknown_name_without_uv() -> 
             text=True,
         )
 
-    shown = make_locks("--help")
-    assert shown.returncode == 0 and "To add a package to the tests" in shown.stdout
+    done = make_locks("--help")
+    assert done.returncode == 0 and "To add a package to the tests" in done.stdout
     refused = make_locks("py27-torch0.1")
     assert refused.returncode == 2
     assert refused.stdout.endswith("containers/locks/py27-torch0.1.in does not exist\n")
@@ -128,7 +133,7 @@ def test_members_with_the_same_python_and_lock_share_an_environment_and_others_d
 
 
 def test_an_environment_is_named_by_what_is_in_it() -> None:
-    """The names and contents that environments on users' machines have: they stay valid."""
+    """Environments on users' machines have these names and contents, and stay valid."""
     assert {
         environments.member_environment(member, stack, accelerator)
         for member in MEMBERS
@@ -183,8 +188,8 @@ def test_a_python_without_an_official_image_is_refused() -> None:
 
 def services(name: str, root: Path = REPOSITORY) -> Dict[str, Any]:
     yaml = pytest.importorskip("yaml")
-    found: Dict[str, Any] = yaml.safe_load((root / name).read_text())["services"]
-    return found
+    by_name: Dict[str, Any] = yaml.safe_load((root / name).read_text())["services"]
+    return by_name
 
 
 def dockerfile(member: str, root: Path = REPOSITORY) -> str:
@@ -203,7 +208,7 @@ def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of all that containers/generate reads and writes."""
+    """Return a copy of all that containers/generate reads and writes."""
     root = tmp_path / "kit"
     ignore = shutil.ignore_patterns("__pycache__", "weights")
     for name in ("containers", "members", "launch", "blend", "shared"):
@@ -276,10 +281,12 @@ def test_members_with_the_same_stack_differ_in_their_last_layer_only() -> None:
         assert f"members/{member}" not in "\n".join(lines[: lines.index(copied)])
         return lines[: lines.index(copied)]
 
-    row = stacks.members_stacks()
+    stacks_of_member = stacks.members_stacks()
     for member in MEMBERS:
         for other in MEMBERS:
-            assert (steps(member) == steps(other)) == (row[member] == row[other]), (member, other)
+            assert (steps(member) == steps(other)) == (
+                stacks_of_member[member] == stacks_of_member[other]
+            ), (member, other)
 
 
 @pytest.mark.parametrize("member", MEMBERS)

@@ -13,7 +13,7 @@ from leapkit.core import job_runner
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> List[List[str]]:
-    """The commands that a run starts, none of which is executed."""
+    """Return the list that collects the commands of a run; none is executed."""
     started: List[List[str]] = []
 
     def run_one(command: Any, env: Any, quiet: bool = False) -> int:
@@ -42,7 +42,8 @@ def test_members_get_the_same_arguments_in_both_runtimes(tmp_path, commands, nam
     chosen = run_settings("venv", tmp_path, EXPERIMENTS=names, DEVICE="cpu")
     experiments = chosen.experiments()
     expected: Dict[str, List[str]] = {
-        member: step_arguments.member_arguments(chosen, own) for member, own in experiments.items()
+        member: step_arguments.member_arguments(chosen, chosen_experiments)
+        for member, chosen_experiments in experiments.items()
     }
     assert run.run_members(chosen, experiments) == 0
     for member, command in zip(experiments, commands):

@@ -1,4 +1,4 @@
-"""ADAM's networks: dropout, blocks, initialisation; test_networks_published has their numbers."""
+"""ADAM's dropout, blocks and initialisation; test_networks_published checks the numbers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def test_only_195_drops_out(key, share):
 
 def test_a_network_without_dropout_computes_the_same_in_training():
     torch.manual_seed(0)
-    network, x = AdamNet(SMALL), torch.randn(4, 556)
+    network = AdamNet(SMALL)
+    x = torch.randn(4, 556)
     assert torch.allclose(network.train()(x), network.eval()(x), rtol=0, atol=1e-6)
 
 
@@ -57,10 +58,12 @@ def test_an_even_kernel_pads_one_zero_more_at_the_bottom(kernel, left, right):
         convolution.weight.copy_(torch.arange(1.0, kernel + 1).reshape(1, 1, -1))
         convolution.bias.zero_()
         levels = torch.arange(1.0, 61)
-        found = convolution(levels.reshape(1, 1, -1))[0, 0]
+        convolved = convolution(levels.reshape(1, 1, -1))[0, 0]
     padded = np.concatenate([np.zeros(left), levels.numpy(), np.zeros(right)])
-    expected = [float(padded[at : at + kernel] @ np.arange(1, kernel + 1)) for at in range(60)]
-    assert found.shape == (60,) and found.tolist() == expected
+    expected = [
+        float(padded[level : level + kernel] @ np.arange(1, kernel + 1)) for level in range(60)
+    ]
+    assert convolved.shape == (60,) and convolved.tolist() == expected
 
 
 def test_the_position_table_holds_sines_and_cosines_of_26_columns():
@@ -81,18 +84,22 @@ def test_the_position_table_of_a_checkpoint_is_the_one_that_counts():
 def test_inputs_become_the_references_sequence(reference):
     fill = load_fill(reference)
     x = fill.test_input()
-    known = np.load(str(reference / "parity" / "input.npz"))
-    assert np.array_equal(known["x556"], x)
-    found = to_sequence(torch.from_numpy(x)).numpy()
-    assert np.array_equal(found, fill.to_sequence(x)) and np.array_equal(found, known["x60"])
+    parity_input = np.load(str(reference / "parity" / "input.npz"))
+    assert np.array_equal(parity_input["x556"], x)
+    sequence = to_sequence(torch.from_numpy(x)).numpy()
+    assert np.array_equal(sequence, fill.to_sequence(x)) and np.array_equal(
+        sequence, parity_input["x60"]
+    )
 
 
 def test_a_channel_is_a_scalar_on_every_level_or_a_profile_along_levels():
-    found = to_sequence(torch.arange(556.0)[None])[0]
+    channels = to_sequence(torch.arange(556.0)[None])[0]
     for scalar in range(16):
-        assert set(found[:, scalar].tolist()) == {scalar}
+        assert set(channels[:, scalar].tolist()) == {scalar}
     for profile in range(9):
-        assert found[:, 16 + profile].tolist() == list(range(16 + 60 * profile, 76 + 60 * profile))
+        assert channels[:, 16 + profile].tolist() == list(
+            range(16 + 60 * profile, 76 + 60 * profile)
+        )
 
 
 @pytest.mark.parametrize("shape", [(2, 555), (2, 557), (556,), (1, 1, 556), (60, 25)])
@@ -105,11 +112,11 @@ def test_the_head_averages_eight_channels_and_lays_out_six_profiles():
     y = torch.zeros(1, 60, 14)
     for channel in range(14):
         y[0, :, channel] = 1000 * channel + torch.arange(60.0)
-    found = head_mean(y)[0]
-    assert found.shape == (len(TARGETS),)
-    assert found[:8].tolist() == [1000 * channel + 29.5 for channel in range(8)]
+    prediction = head_mean(y)[0]
+    assert prediction.shape == (len(TARGETS),)
+    assert prediction[:8].tolist() == [1000 * channel + 29.5 for channel in range(8)]
     for profile in range(6):
-        assert found[8 + 60 * profile : 68 + 60 * profile].tolist() == [
+        assert prediction[8 + 60 * profile : 68 + 60 * profile].tolist() == [
             1000 * (8 + profile) + k for k in range(60)
         ]
 

@@ -1,4 +1,4 @@
-"""All members' networks at sample width: the same architectures, initialised and refused as due."""
+"""All members' networks at sample width have the full architectures and are initialised as due."""
 
 from __future__ import annotations
 
@@ -48,12 +48,14 @@ def inputs(rows=2, dtype=torch.float32):
 
 @every_experiment
 def test_it_predicts_every_target_of_every_row_on_its_own(experiment):
-    """No batch statistics: a row's result does not depend on its neighbours beyond rounding."""
-    network, x = sample(experiment).double().eval(), inputs(dtype=torch.float64)
+    """No network uses batch statistics: a row's result depends on no other row but for rounding."""
+    network = sample(experiment).double().eval()
+    x = inputs(dtype=torch.float64)
     with torch.no_grad():
-        found, alone = network(x), torch.cat([network(x[:1]), network(x[1:])])
-    assert found.shape == (2, len(TARGETS)) and bool(torch.isfinite(found).all())
-    assert torch.allclose(found, alone, rtol=0, atol=1e-12)
+        prediction = network(x)
+        row_by_row = torch.cat([network(x[:1]), network(x[1:])])
+    assert prediction.shape == (2, len(TARGETS)) and bool(torch.isfinite(prediction).all())
+    assert torch.allclose(prediction, row_by_row, rtol=0, atol=1e-12)
 
 
 @every_experiment
@@ -65,17 +67,17 @@ def test_a_sample_network_differs_from_the_full_one_in_sizes_alone(experiment):
 
 
 def architecture(config, layers=None):
-    """What there is of a network apart from its sizes, as far as `layers`."""
-    found = {name: value for name, value in asdict(config).items() if name not in SIZES}
-    for name in {"gelu", "residual", "saved"} & set(found):
-        found[name] = [layer for layer in found[name] if layers is None or layer < layers]
-    for name in {"mamba_state", "state", "mambas"} & set(found):
-        found[name] = found[name] > 0
-    if "convolutions" in found:
-        found["convolutions"] = [
-            pair[0] if isinstance(pair, tuple) else "" for pair in found["convolutions"]
+    """Return the config without its sizes, as far as `layers`."""
+    features = {name: value for name, value in asdict(config).items() if name not in SIZES}
+    for name in {"gelu", "residual", "saved"} & set(features):
+        features[name] = [layer for layer in features[name] if layers is None or layer < layers]
+    for name in {"mamba_state", "state", "mambas"} & set(features):
+        features[name] = features[name] > 0
+    if "convolutions" in features:
+        features["convolutions"] = [
+            pair[0] if isinstance(pair, tuple) else "" for pair in features["convolutions"]
         ]
-    return found
+    return features
 
 
 @every_experiment
@@ -93,9 +95,11 @@ def test_training_reaches_every_parameter_that_the_forward_pass_uses(experiment)
 
 @every_experiment
 def test_the_same_seed_makes_the_same_network_and_another_seed_another(experiment):
-    one, same, other = (list(sample(experiment, seed).state_dict().values()) for seed in (1, 1, 2))
-    assert all(torch.equal(a, b) for a, b in zip(one, same))
-    assert not all(torch.equal(a, b) for a, b in zip(one, other))
+    weights, same_seed, other_seed = (
+        list(sample(experiment, seed).state_dict().values()) for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(weights, same_seed))
+    assert not all(torch.equal(a, b) for a, b in zip(weights, other_seed))
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -230,12 +234,13 @@ def test_912s_blocks_and_head_are_xavier_uniform_with_empty_biases_and_its_atten
 
 
 def test_912s_dropouts_act_in_training_and_only_there():
-    experiment, x = EXPERIMENTS["joseph/912"], inputs()
+    experiment = EXPERIMENTS["joseph/912"]
+    x = inputs()
     network = sample(experiment)
     assert not torch.equal(network.train()(x), network(x))
     assert torch.equal(network.eval()(x), network(x))
-    for none in ({"dropout": 0.0}, {"dropouts": (0.0,) * 4}):
-        network = build("joseph", replace(experiment.network["sample"], **none))
+    for without_dropout in ({"dropout": 0.0}, {"dropouts": (0.0,) * 4}):
+        network = build("joseph", replace(experiment.network["sample"], **without_dropout))
         assert not torch.equal(network.train()(x), network(x)), "the other dropouts still act"
     network = build(
         "joseph", replace(experiment.network["sample"], dropout=0.0, dropouts=(0.0,) * 4)
@@ -244,22 +249,24 @@ def test_912s_dropouts_act_in_training_and_only_there():
 
 
 def test_912s_head_in_training_is_the_mean_over_its_dropouts():
-    """One of four drops everything, so three quarters remain: the head's bias starts at 0."""
+    """One of four dropouts drops everything, so three quarters remain; the bias starts at 0."""
     config = replace(
         EXPERIMENTS["joseph/912"].network["sample"], dropout=0.0, dropouts=(0.0, 0.0, 0.0, 1 - 1e-9)
     )
-    network, x = build("joseph", config).double(), inputs(dtype=torch.float64)
+    network = build("joseph", config).double()
+    x = inputs(dtype=torch.float64)
     assert torch.allclose(network.train()(x), 0.75 * network.eval()(x), rtol=0, atol=1e-9)
 
 
 def test_in_907_each_lstm_adds_the_raw_output_of_the_one_before_and_the_last_raw_output_goes_on():
-    network, x = sample(EXPERIMENTS["joseph/907"]).double().eval(), inputs(dtype=torch.float64)
+    network = sample(EXPERIMENTS["joseph/907"]).double().eval()
+    x = inputs(dtype=torch.float64)
     with torch.no_grad():
         raw = [network.lstm_0(to_sequence(x))]
-        fed = raw[0]
+        lstm_input = raw[0]
         for lstm in network.lstm_layers:
-            raw.append(lstm(fed))
-            fed = raw[-1] + raw[-2]
+            raw.append(lstm(lstm_input))
+            lstm_input = raw[-1] + raw[-2]
         expected = head_mean(network.final_fc(network.attention(raw[-1])))
         assert len(raw) == 4 and torch.allclose(network(x), expected, rtol=0, atol=1e-12)
 
@@ -270,15 +277,15 @@ def test_in_907_each_lstm_adds_the_raw_output_of_the_one_before_and_the_last_raw
 def test_a_stack_mixes_from_one_layer_on_and_starts_with_the_output_of_the_right_one(
     number, first, source
 ):
-    """014: layer 1 is neither mixed nor mixed in; 015: of three saved layers the last counts."""
-    network, x = (
-        sample(EXPERIMENTS[f"max2020/{number}-stage1"]).double().eval(),
-        inputs(dtype=torch.float64),
-    )
+    """In 014, layer 1 is neither mixed nor mixed in. In 015 the last saved layer counts."""
+    network = sample(EXPERIMENTS[f"max2020/{number}-stage1"]).double().eval()
+    x = inputs(dtype=torch.float64)
     with torch.no_grad():
-        h, after = to_sequence(x), []
+        h = to_sequence(x)
+        after = []
         for lstm, norm in zip(network.lstm_stack.values(), network.residual_stack):
-            h, i = norm(lstm(h)), len(after)
+            h = norm(lstm(h))
+            i = len(after)
             if i >= first:
                 h = torch.nn.functional.gelu(0.7 * h + 0.3 * after[source if i == first else i - 1])
             after.append(h)
@@ -289,11 +296,13 @@ def test_a_stack_mixes_from_one_layer_on_and_starts_with_the_output_of_the_right
 
 def test_007_alone_reads_the_scalars_from_the_lowest_level():
     y = torch.randn(3, 60, 14, generator=torch.Generator().manual_seed(0))
-    last, mean = head_last(y), head_mean(y)
+    last = head_last(y)
+    mean = head_mean(y)
     assert torch.equal(last[:, :8], y[:, 59, :8]) and torch.equal(last[:, 8:], mean[:, 8:])
     assert not torch.allclose(last[:, :8], mean[:, :8])
     for name, head in (("max2020/007", head_last), ("zuiye/A", head_mean)):
-        network, x = sample(EXPERIMENTS[name]).eval(), inputs()
+        network = sample(EXPERIMENTS[name]).eval()
+        x = inputs()
         with torch.no_grad():
             h = to_sequence(x)
             for lstm in [network.lstml, network.lstm2] if name == "max2020/007" else [network.lstm]:
@@ -305,9 +314,9 @@ def test_007_alone_reads_the_scalars_from_the_lowest_level():
 
 @every_experiment
 def test_gradients_in_float32_are_those_in_float64(experiment):
-    """On a CPU torch 1.10 and 1.12 get GELU wrong behind a batch-first LSTM.
+    """torch 1.10 and 1.12 compute GELU wrongly on a CPU behind a batch-first LSTM.
 
-    1e-3 is for rounding over sixty levels.
+    The tolerance of 1e-3 is for rounding over sixty levels.
     """
     network = sample(experiment).eval()
     x, y = torch.randn(5, 556), torch.randn(5, 368)
@@ -327,7 +336,7 @@ def test_gradients_in_float32_are_those_in_float64(experiment):
 
 def test_gelu_passes_a_gradient_back_that_is_not_contiguous():
     gradient = torch.randn(60, 7, 48)
-    found = []
+    gradients = []
     for dtype in (torch.float32, torch.float64):
         x = (
             torch.linspace(-3, 3, 7 * 60 * 48, dtype=torch.float64)
@@ -336,5 +345,5 @@ def test_gelu_passes_a_gradient_back_that_is_not_contiguous():
             .requires_grad_()
         )
         gelu(x).transpose(0, 1).backward(gradient.to(dtype))
-        found.append(x.grad.double())
-    assert torch.allclose(found[0], found[1], rtol=0, atol=1e-5)
+        gradients.append(x.grad.double())
+    assert torch.allclose(gradients[0], gradients[1], rtol=0, atol=1e-5)

@@ -1,4 +1,4 @@
-"""All published networks: the tensors of the team's files, and its numbers from given weights."""
+"""All published networks have the tensors of the team's files and its numbers for given weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Case(NamedTuple):
     network: torch.nn.Module
     entry: Dict[str, Any]  # of checkpoints.json
     golden: Any  # the team's outputs; None where there are none
-    found: Any  # {dtype: our outputs from the same weights}
+    predictions: Any  # {dtype: our outputs from the same weights}
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,17 @@ def x(reference):
 
 @pytest.fixture(scope="module", params=ALL)
 def case(request, reference, fill, x):
-    """One network of full size; its weights are spoilt by the tests that come last."""
-    key, golden, found = request.param, None, None
+    """Return one network of full size; the tests that come last overwrite its weights."""
+    key = request.param
+    golden = None
+    predictions = None
     devices.make_repeatable(0)
     network = parity.build_uninitialised(key)
     if key in GOLDEN:
         golden = np.load(str(reference / "parity" / (f"{key}.npz")))
         parity.fill_network(network, fill, golden)
-        found = outputs(network, x)
-    return Case(key, network, parity.known(reference)[key], golden, found)
+        predictions = outputs(network, x)
+    return Case(key, network, parity.checkpoint_facts(reference)[key], golden, predictions)
 
 
 def outputs(network: torch.nn.Module, x: np.ndarray) -> Dict[Any, np.ndarray]:
@@ -66,11 +68,16 @@ def outputs(network: torch.nn.Module, x: np.ndarray) -> Dict[Any, np.ndarray]:
         }
 
 
-def require_equal(found: Dict[Any, np.ndarray], y: np.ndarray, y64: np.ndarray) -> None:
-    """float64 within WIRING; float32 within four times what float32 cost the team's own class."""
-    np.testing.assert_allclose(found[torch.float64], y64, rtol=0, atol=WIRING)
-    assert found[torch.float32].dtype == np.float32 and found[torch.float32].shape == (2, 368)
-    assert np.abs(found[torch.float32] - y).max() <= 4 * np.abs(y.astype(np.float64) - y64).max()
+def require_equal(predictions: Dict[Any, np.ndarray], y: np.ndarray, y64: np.ndarray) -> None:
+    """Require float64 within WIRING, float32 within four times the error of the team's class."""
+    np.testing.assert_allclose(predictions[torch.float64], y64, rtol=0, atol=WIRING)
+    assert predictions[torch.float32].dtype == np.float32 and predictions[torch.float32].shape == (
+        2,
+        368,
+    )
+    assert (
+        np.abs(predictions[torch.float32] - y).max() <= 4 * np.abs(y.astype(np.float64) - y64).max()
+    )
 
 
 def tensors(entry: Dict[str, Any]) -> Tuple[Tuple[str, Tuple[int, ...], str], ...]:
@@ -85,20 +92,21 @@ def tensors(entry: Dict[str, Any]) -> Tuple[Tuple[str, Tuple[int, ...], str], ..
 
 
 def test_names_order_shapes_and_types_are_the_files(case):
-    own = case.network.state_dict().items()
+    state = case.network.state_dict().items()
     assert tuple(
-        (name, tuple(t.shape), str(t.dtype)[len("torch.") :]) for name, t in own
+        (name, tuple(t.shape), str(t.dtype)[len("torch.") :]) for name, t in state
     ) == tensors(case.entry)
     assert sum(p.numel() for p in case.network.parameters()) == case.entry["n_parameters"]
 
 
 @pytest.mark.parametrize("case", GOLDEN, indirect=True)
 def test_it_computes_the_teams_numbers(case):
-    require_equal(case.found, case.golden["y"], case.golden["y64"])
+    require_equal(case.predictions, case.golden["y"], case.golden["y64"])
 
 
 def test_exactly_the_tensors_listed_as_unused_have_no_effect(case, x):
-    unused, x = set(case.entry["unused_in_forward"]), torch.from_numpy(x)
+    unused = set(case.entry["unused_in_forward"])
+    x = torch.from_numpy(x)
     case.network.zero_grad()
     before = case.network(x)
     before.sum().backward()
@@ -116,8 +124,8 @@ def test_seven_files_merge_to_the_teams_numbers(case, fill, x):
     }
     for group, columns in enumerate(GROUPS):
         parity.fill_for_group(case.network, fill, group)
-        for dtype, found in outputs(case.network, x).items():
-            merged[dtype][:, columns] = found[:, columns]
+        for dtype, predictions in outputs(case.network, x).items():
+            merged[dtype][:, columns] = predictions[:, columns]
     require_equal(merged, case.golden["y_group_merged"], case.golden["y64_group_merged"])
 
 
@@ -125,7 +133,7 @@ def test_seven_files_merge_to_the_teams_numbers(case, fill, x):
 
 
 def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
-    assert set(ALL) == set(parity.known(reference)) and len(ALL) == 30
+    assert set(ALL) == set(parity.checkpoint_facts(reference)) and len(ALL) == 30
     golden = {
         path.stem: np.load(str(path)).files
         for path in (reference / "parity").glob("*.npz")
@@ -138,8 +146,8 @@ def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
 
 
 def test_every_published_file_is_of_one_row(reference):
-    """The prefix and the files' stems, as the team's scripts read them."""
-    for key, entry in parity.known(reference).items():
+    """The prefix and the stems of the files are those that the team's scripts read."""
+    for key, entry in parity.checkpoint_facts(reference).items():
         files, experiment = entry["checkpoint_files"], parity.EXPERIMENTS[parity.KEYS[key]]
         if files:
             stems = (
@@ -156,17 +164,18 @@ def test_every_published_file_is_of_one_row(reference):
 
 
 def test_files_that_load_into_another_rows_network_unnoticed_are_named_as_twins(reference):
-    """Equal names and shapes, another function: reslstm and 014."""
-    known, swapped = parity.known(reference), set()
-    for one, other in combinations(GOLDEN, 2):
-        if tensors(known[one]) == tensors(known[other]) and parity.config_of(
-            one
-        ) != parity.config_of(other):
-            swapped.add(frozenset((parity.KEYS[one], parity.KEYS[other])))
+    """reslstm and 014 have equal names and shapes but compute other functions."""
+    checkpoint_facts = parity.checkpoint_facts(reference)
+    swapped = set()
+    for key, other_key in combinations(GOLDEN, 2):
+        if tensors(checkpoint_facts[key]) == tensors(
+            checkpoint_facts[other_key]
+        ) and parity.config_of(key) != parity.config_of(other_key):
+            swapped.add(frozenset((parity.KEYS[key], parity.KEYS[other_key])))
     assert swapped == {
-        frozenset((one, other))
-        for one in ("forcewithme/18", "forcewithme/32")
-        for other in ("max2020/014-stage1", "max2020/014")
+        frozenset((key, other_key))
+        for key in ("forcewithme/18", "forcewithme/32")
+        for other_key in ("max2020/014-stage1", "max2020/014")
     }
     for experiment in parity.EXPERIMENTS.values():
         if experiment.published and experiment.published.indistinguishable_from:

@@ -1,4 +1,4 @@
-"""All members' experiments against the team's facts, and the learning rates that recipes make.
+"""All members' experiments equal the team's facts, and recipes make the team's learning rates.
 
 The facts: docs/reference/models.md, "Training loop", "Schedules" and the members' sections.
 """
@@ -94,8 +94,10 @@ def test_a_row_is_the_experiment_of_the_team(name):
         "fine-tuning is one epoch in both profiles"
     )
     if experiment.parent:  # the same network, but for the head of 40's second stage
-        same = EXPERIMENTS[f"{experiment.member}/{experiment.parent}"].network == experiment.network
-        assert same == (name != "forcewithme/40-stage2")
+        same_network = (
+            EXPERIMENTS[f"{experiment.member}/{experiment.parent}"].network == experiment.network
+        )
+        assert same_network == (name != "forcewithme/40-stage2")
 
 
 def test_the_exceptions_among_the_fine_tuned_are_the_teams():
@@ -124,9 +126,9 @@ def test_the_exceptions_among_the_fine_tuned_are_the_teams():
 def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files():
     default = [
         experiment
-        for own in members().values()
-        if any(experiment.blended for experiment in own)
-        for experiment in choose_experiments(own, "", "infer-only", everything=False)
+        for member_experiments in members().values()
+        if any(experiment.blended for experiment in member_experiments)
+        for experiment in choose_experiments(member_experiments, "", "infer-only", everything=False)
     ]
     assert sorted(experiment.artifact for experiment in default) == sorted(
         artifact for artifact, _ in tables.find("v10").rows
@@ -265,11 +267,11 @@ def test_a_recipe_is_the_teams(name):
 
 
 def test_what_only_some_recipes_have():
-    """Max's loss, Joseph's thresholds and augmentation, ADAM's shares of rows: nobody else's."""
+    """Only Max has this loss, only Joseph thresholds and augmentation, only ADAM shares of rows."""
 
-    def other_than(default: Any, of: str) -> Dict[str, Any]:
-        found = {name: getattr(EXPERIMENTS[name].recipe["full"], of) for name in RECIPES}
-        return {name: value for name, value in found.items() if value != default}
+    def other_than(default: Any, attribute: str) -> Dict[str, Any]:
+        values = {name: getattr(EXPERIMENTS[name].recipe["full"], attribute) for name in RECIPES}
+        return {name: value for name, value in values.items() if value != default}
 
     assert other_than(1.0, "smooth_l1_beta") == dict.fromkeys(
         [
@@ -322,9 +324,11 @@ def _rates(optimiser: Any) -> List[float]:
 
 
 def _closed_form(base: float, plan: CosineRestarts, time: float) -> float:
-    start, length = 0, plan.first
+    start = 0
+    length = plan.first
     while time >= start + length:
-        start, length = start + length, length * plan.factor
+        start = start + length
+        length = length * plan.factor
     return (
         plan.min_lr + (base - plan.min_lr) * (1 + math.cos(math.pi * (time - start) / length)) / 2
     )
@@ -362,11 +366,12 @@ def test_the_learning_rates_below_are_of_every_distinct_schedule():
 def test_a_cosine_has_its_closed_form_at_every_update_and_lags_one_update(name):
     """Updates 0 and 1 have the base rate, update k that of the time (k - 1) / N.
 
-    Each group of parameters has its own.
+    Each group of parameters has a base rate of its own.
     """
     recipe = EXPERIMENTS[name].recipe["full"]
     optimiser, schedule = _armed(recipe)
-    bases, used = list(recipe.rates.values()), []
+    bases = list(recipe.rates.values())
+    used = []
     for k in range(recipe.epochs * N):
         used.append(_rates(optimiser))
         schedule.after_evaluation(0.5)  # a cosine does not look at scores
@@ -457,17 +462,18 @@ def test_a_schedule_goes_on_from_its_state_in_the_middle_of_a_cycle(name):
 
     def advance(armed: Any, updates: range) -> List[List[float]]:
         optimiser, schedule = armed
-        found = []
+        rates = []
         for k in updates:
             schedule.after_update(k // N, k % N, N)
             if k % N == N - 1:
                 schedule.after_evaluation(0.5 - k / 1e4)
-            found.append(_rates(optimiser))
-        return found
+            rates.append(_rates(optimiser))
+        return rates
 
-    whole, first, second = _armed(recipe), _armed(recipe), _armed(recipe)
-    middle, end = 5 * N + 7, 10 * N
-    expected = advance(whole, range(end))
+    uninterrupted, first, second = _armed(recipe), _armed(recipe), _armed(recipe)
+    middle = 5 * N + 7
+    end = 10 * N
+    expected = advance(uninterrupted, range(end))
     advance(first, range(middle))
     for new, old in zip(second, first):
         new.load_state_dict(old.state_dict())
@@ -493,7 +499,8 @@ def test_tensors_that_the_team_saves_and_never_trains_stay_at_initialisation(
     number, idle, tmp_path
 ):
     experiment = EXPERIMENTS["joseph/" + number]
-    network, recipe = build_joseph(experiment.network["sample"]), experiment.recipe["sample"]
+    network = build_joseph(experiment.network["sample"])
+    recipe = experiment.recipe["sample"]
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     task = training.Task(RunFiles(tmp_path, number), recipe, "key")
     run = training.Run(network, task, 2, torch.device("cpu"))
@@ -510,8 +517,8 @@ def test_tensors_that_the_team_saves_and_never_trains_stay_at_initialisation(
         )
         == idle
     )
-    held = {id(p) for group in run.optimiser.param_groups for p in group["params"]}
-    missing = [name for name, p in network.named_parameters() if id(p) not in held]
+    trained_ids = {id(p) for group in run.optimiser.param_groups for p in group["params"]}
+    missing = [name for name, p in network.named_parameters() if id(p) not in trained_ids]
     assert missing == (["layer_norm.weight", "layer_norm.bias"] if number == "907" else [])
 
 

@@ -1,4 +1,4 @@
-"""What receipts record of an experiment: it decides whether a result of long ago still counts.
+"""What receipts record of an experiment decides whether an old result still counts.
 
 A renamed field or class changes these hashes, and every published checkpoint or finished run of a
 user would be made again. The values were taken from commit 16cb3cc, before the rooms of leapkit.
@@ -20,7 +20,9 @@ from leapkit.core.files import sha256_json
 STORED: Dict[str, Dict[str, str]] = json.loads(
     (Path(__file__).parents[1] / "stored" / "experiment_records.json").read_text()
 )
-EXPERIMENTS = [experiment for own in members().values() for experiment in own]
+EXPERIMENTS = [
+    experiment for member_experiments in members().values() for experiment in member_experiments
+]
 
 
 @pytest.mark.parametrize("profile", PROFILES)

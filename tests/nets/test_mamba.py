@@ -1,4 +1,4 @@
-"""Mamba: the scan is its formula, gradients included, in less memory; the layer is mamba_ssm's."""
+"""Mamba's scan and gradients are the formulas in less memory; the layer is mamba_ssm's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROBLEMS = st.tuples(
 
 
 def problem(rows, levels, inner, states, seed, dtype=torch.float64):
-    """(u, delta, A, B, C, D) with steps and decays as large and as small as a trained layer's."""
+    """Return (u, delta, A, B, C, D) with steps and decays as extreme as a trained layer's."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
@@ -47,10 +47,10 @@ def problem(rows, levels, inner, states, seed, dtype=torch.float64):
     return tuple(tensor.to(dtype).requires_grad_() for tensor in tensors)
 
 
-def far(found, expected):
-    """The largest difference, relative to the largest value."""
+def relative_difference(values, expected):
+    """Return the largest difference, relative to the largest value."""
     with torch.no_grad():
-        return float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
+        return float((values - expected).abs().max() / expected.abs().max().clamp(min=1.0))
 
 
 # ---- the scan ------------------------------------------------------------------------------------
@@ -59,18 +59,24 @@ def far(found, expected):
 @settings(max_examples=60, deadline=None)
 @given(PROBLEMS, st.sampled_from([1, 1 << 12, 1 << 20]))
 def test_the_scan_and_its_gradients_are_the_formulas(sizes, cache):
-    """Lengths near the chunk's multiples, and batches of several blocks of rows."""
+    """Lengths are near the chunk's multiples, and batches have several blocks of rows."""
     tensors = problem(*sizes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mamba, "_CACHE", cache)
-        found, expected = scan(*tensors), scan_reference(*tensors)
+        scanned = scan(*tensors)
+        expected = scan_reference(*tensors)
         weight = torch.randn(
-            found.shape, generator=torch.Generator().manual_seed(sizes[-1]), dtype=torch.float64
+            scanned.shape, generator=torch.Generator().manual_seed(sizes[-1]), dtype=torch.float64
         )
-        gradients = torch.autograd.grad((found * weight).sum(), tensors)
-    assert far(found, expected) < 1e-12
-    for one, other in zip(gradients, torch.autograd.grad((expected * weight).sum(), tensors)):
-        assert one.shape == other.shape and far(one, other) < 1e-10
+        gradients = torch.autograd.grad((scanned * weight).sum(), tensors)
+    assert relative_difference(scanned, expected) < 1e-12
+    for gradient, expected_gradient in zip(
+        gradients, torch.autograd.grad((expected * weight).sum(), tensors)
+    ):
+        assert (
+            gradient.shape == expected_gradient.shape
+            and relative_difference(gradient, expected_gradient) < 1e-10
+        )
 
 
 @pytest.mark.parametrize("levels", [1, 8, 11])
@@ -82,13 +88,14 @@ def test_the_scans_gradients_are_those_of_finite_differences(levels, monkeypatch
 @settings(max_examples=30, deadline=None)
 @given(PROBLEMS)
 def test_in_float32_the_scan_is_as_exact_as_the_formula(sizes):
-    """Within four times the formula's own distance from float64, or sixteen roundings."""
+    """The error is within four times the formula's own, or sixteen roundings."""
     exact = scan_reference(*problem(*sizes))
     rounded = problem(*sizes, dtype=torch.float32)
-    found, formula = scan(*rounded), scan_reference(*rounded)
-    assert found.dtype == torch.float32
-    assert far(found.double(), exact) <= max(
-        4 * far(formula.double(), exact), 16 * torch.finfo(torch.float32).eps
+    scanned = scan(*rounded)
+    formula = scan_reference(*rounded)
+    assert scanned.dtype == torch.float32
+    assert relative_difference(scanned.double(), exact) <= max(
+        4 * relative_difference(formula.double(), exact), 16 * torch.finfo(torch.float32).eps
     )
 
 
@@ -96,16 +103,16 @@ def test_inputs_may_need_gradients_or_not():
     u, delta, A, B, C, D = (tensor.detach() for tensor in problem(2, 9, 3, 4, 0))
     assert not scan(u, delta, A, B, C, D).requires_grad
     A.requires_grad_()
-    (found,), (expected,) = (
+    (gradient,), (expected,) = (
         torch.autograd.grad(form(u, delta, A, B, C, D).sum(), [A])
         for form in (scan, scan_reference)
     )
-    assert far(found, expected) < 1e-10
+    assert relative_difference(gradient, expected) < 1e-10
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's address space")
 def test_training_never_holds_the_states_of_all_levels():
-    """In half the memory that they would fill the formula fails, scan and backward do not."""
+    """In half the memory of all states the formula fails, but scan and backward do not."""
     script = f"""
 import resource, sys, torch
 sys.path.insert(0, {str(Path(mamba.__file__).parents[2])!r})
@@ -142,8 +149,10 @@ def layer(width, states, seed=0):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 8), st.integers(2, 20), st.data())
 def test_no_level_sees_those_below_it(width, states, levels, data):
-    network, x = layer(width, states).double(), torch.randn(2, levels, width, dtype=torch.float64)
-    changed, level = x.clone(), data.draw(st.integers(0, levels - 1))
+    network = layer(width, states).double()
+    x = torch.randn(2, levels, width, dtype=torch.float64)
+    changed = x.clone()
+    level = data.draw(st.integers(0, levels - 1))
     changed[:, level] += 1.0
     with torch.no_grad():
         moved = (network(changed) - network(x)).abs().amax(dim=(0, 2))
@@ -152,8 +161,9 @@ def test_no_level_sees_those_below_it(width, states, levels, data):
 
 @pytest.mark.parametrize("width, states", [(8, 4), (24, 8), (512, 16)])
 def test_it_starts_as_mamba_ssm_does(width, states):
-    """Step sizes log-uniform in [0.001, 0.1], decays 1 to S, skip 1, rank width / 16 rounded up."""
-    network, rank = layer(width, states), -(-width // 16)
+    """Step sizes are log-uniform in [0.001, 0.1], decays 1 to S, skip 1, rank ceil(width / 16)."""
+    network = layer(width, states)
+    rank = -(-width // 16)
     with torch.no_grad():
         step = torch.nn.functional.softplus(network.dt_proj.bias)
         assert bool((step > 0.9999e-3).all()) and bool((step < 1.0001e-1).all())
@@ -170,23 +180,24 @@ def test_it_starts_as_mamba_ssm_does(width, states):
 
 
 def test_it_is_mambapys_block():
-    """An independent implementation; it computes in float32, hence 1e-6 of the largest value."""
+    """mambapy is independent; it computes in float32, hence 1e-6 of the largest value."""
     mambapy = pytest.importorskip("mambapy.mamba", reason="mambapy is not installed")
-    network, x = layer(32, 16).double(), torch.randn(2, 60, 32, dtype=torch.float64)
+    network = layer(32, 16).double()
+    x = torch.randn(2, 60, 32, dtype=torch.float64)
     other = mambapy.MambaBlock(mambapy.MambaConfig(d_model=32, n_layers=1, d_state=16)).double()
     assert [(n, t.shape) for n, t in other.state_dict().items()] == [
         (n, t.shape) for n, t in network.state_dict().items()
     ]
     other.load_state_dict(network.state_dict())
     with torch.no_grad():
-        assert far(network(x), other(x)) < 1e-6
+        assert relative_difference(network(x), other(x)) < 1e-6
 
 
 # ---- mamba_ssm's kernel --------------------------------------------------------------------------
 
 
 def install(tmp_path, monkeypatch, line):
-    """A package mamba_ssm whose scan module consists of one line."""
+    """Install a package mamba_ssm whose scan module consists of one line."""
     for name in [name for name in sys.modules if name.split(".")[0] == "mamba_ssm"]:
         monkeypatch.delitem(sys.modules, name)
     (tmp_path / "mamba_ssm" / "ops").mkdir(parents=True)
@@ -198,11 +209,11 @@ def install(tmp_path, monkeypatch, line):
 
 @pytest.fixture(autouse=True)
 def _ask_again():
-    """The answer is kept for the process: tests that install or hide the package ask anew."""
-    kept = mamba._cuda_kernel
-    kept.cache_clear()
+    """Forget the cached answer, as tests install or hide the package."""
+    kernel_lookup = mamba._cuda_kernel
+    kernel_lookup.cache_clear()
     yield
-    kept.cache_clear()
+    kernel_lookup.cache_clear()
 
 
 def test_without_the_package_there_is_no_kernel(monkeypatch):
@@ -242,24 +253,27 @@ class SaysCuda(torch.Tensor):
 
 
 def test_the_kernel_is_given_float32_with_the_levels_last(monkeypatch):
-    seen = []
+    shapes = []
 
     def kernel(u, delta, A, B, C, D):
-        seen.append([tuple(tensor.shape) for tensor in (u, delta, A, B, C, D)])
+        shapes.append([tuple(tensor.shape) for tensor in (u, delta, A, B, C, D)])
         assert all(tensor.is_contiguous() for tensor in (u, delta, B, C))
         by_row = [tensor.as_subclass(torch.Tensor).transpose(1, 2) for tensor in (u, delta, B, C)]
         return scan_reference(by_row[0], by_row[1], A, by_row[2], by_row[3], D).transpose(1, 2)
 
     monkeypatch.setattr(mamba, "_cuda_kernel", lambda: kernel)
     for dtype, calls in ((torch.float64, 0), (torch.float32, 1)):
-        u, *others = problem(2, 9, 3, 4, 0, dtype)
+        u, *other_tensors = problem(2, 9, 3, 4, 0, dtype)
         with torch.no_grad():
-            found = scan(u.as_subclass(SaysCuda), *others)
+            scanned = scan(u.as_subclass(SaysCuda), *other_tensors)
         assert (
-            len(seen) == calls
-            and far(found.as_subclass(torch.Tensor), scan_reference(u, *others)) < 1e-5
+            len(shapes) == calls
+            and relative_difference(
+                scanned.as_subclass(torch.Tensor), scan_reference(u, *other_tensors)
+            )
+            < 1e-5
         )
-    assert seen == [[(2, 3, 9), (2, 3, 9), (3, 4), (2, 4, 9), (2, 4, 9), (3,)]]
+    assert shapes == [[(2, 3, 9), (2, 3, 9), (3, 4), (2, 4, 9), (2, 4, 9), (3,)]]
 
 
 @pytest.mark.skipif(
@@ -272,9 +286,10 @@ def test_the_kernel_computes_the_scan():
         for tensor in problem(3, 60, 64, 16, 0, torch.float32)
     ]
     exact = [tensor.detach().double().cpu().requires_grad_() for tensor in tensors]
-    found, expected = scan(*tensors), scan_reference(*exact)
-    assert far(found.double().cpu(), expected) < 1e-5
-    for one, other in zip(
-        torch.autograd.grad(found.sum(), tensors), torch.autograd.grad(expected.sum(), exact)
+    scanned = scan(*tensors)
+    expected = scan_reference(*exact)
+    assert relative_difference(scanned.double().cpu(), expected) < 1e-5
+    for gradient, expected_gradient in zip(
+        torch.autograd.grad(scanned.sum(), tensors), torch.autograd.grad(expected.sum(), exact)
     ):
-        assert far(one.double().cpu(), other) < 1e-4
+        assert relative_difference(gradient.double().cpu(), expected_gradient) < 1e-4

@@ -1,4 +1,4 @@
-"""907's augmentation: rows flipped or rolled along levels, inputs with targets, no scalar."""
+"""907's augmentation flips or rolls rows along levels, inputs with targets, and no scalar."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def moves(values, scalars):
     assert (profiles // 100 == np.arange(profiles.shape[1])[:, None]).all(), (
         "no profile takes another's values"
     )
-    return [[names.get(tuple(p)) for p in row] for row in (profiles % 100).tolist()]
+    return [
+        [names.get(tuple(p)) for p in profile_numbers]
+        for profile_numbers in (profiles % 100).tolist()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +54,11 @@ def augmented():
 
 def test_all_nine_inputs_and_six_targets_of_a_row_move_together(augmented):
     _, _, inputs, targets = augmented
-    assert {len(row) for row in inputs} == {9} and {len(row) for row in targets} == {6}
-    for row, other in zip(inputs, targets):
-        assert len(set(row + other)) == 1 and row[0] is not None
+    assert {len(input_moves) for input_moves in inputs} == {9} and {
+        len(input_moves) for input_moves in targets
+    } == {6}
+    for input_moves, target_moves in zip(inputs, targets):
+        assert len(set(input_moves + target_moves)) == 1 and input_moves[0] is not None
 
 
 def test_scalars_stay(augmented):
@@ -64,23 +69,25 @@ def test_scalars_stay(augmented):
 
 
 def test_eight_rows_in_a_hundred_are_flipped_and_as_many_rolled(augmented):
-    found = [row[0] for row in augmented[2]]
-    flipped, same = found.count("flip"), found.count(0)
-    rolled = ROWS - flipped - same
+    moves_of_rows = [row_moves[0] for row_moves in augmented[2]]
+    flipped, unmoved = moves_of_rows.count("flip"), moves_of_rows.count(0)
+    rolled = ROWS - flipped - unmoved
     # Four standard deviations of 6000 draws at 8 %: 84.
     assert abs(flipped - 480) < 84 and abs(rolled - 480) < 84
 
 
 def test_a_roll_is_by_one_to_five_levels_either_way_and_each_as_likely(augmented):
-    found = [row[0] for row in augmented[2] if row[0] not in (0, "flip")]
-    assert sorted(set(found)) == SHIFTS
-    assert all(abs(found.count(shift) - len(found) / 10) < 28 for shift in SHIFTS)
+    shifts = [row_moves[0] for row_moves in augmented[2] if row_moves[0] not in (0, "flip")]
+    assert sorted(set(shifts)) == SHIFTS
+    assert all(abs(shifts.count(shift) - len(shifts) / 10) < 28 for shift in SHIFTS)
 
 
 def test_the_draws_are_a_function_of_the_generator():
-    one, same, other = (augment(*world(200), PLAN, generator(seed)) for seed in (1, 1, 2))
-    assert torch.equal(one[0], same[0]) and torch.equal(one[1], same[1])
-    assert not torch.equal(one[0], other[0])
+    drawn, same_seed, other_seed = (
+        augment(*world(200), PLAN, generator(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(drawn[0], same_seed[0]) and torch.equal(drawn[1], same_seed[1])
+    assert not torch.equal(drawn[0], other_seed[0])
 
 
 def test_without_a_chance_nothing_moves_and_with_certainty_everything_does():
@@ -91,7 +98,7 @@ def test_without_a_chance_nothing_moves_and_with_certainty_everything_does():
         (Augmentation(0.0, 1.0, 1), {-1, 1}),
     ):
         moved = augment(x, y, plan, generator(5))
-        assert {row[0] for row in moves(moved[0], 16)} == expected
+        assert {row_moves[0] for row_moves in moves(moved[0], 16)} == expected
     assert torch.equal(augment(x, y, Augmentation(0.0, 0.0, 5), generator(5))[1], y)
 
 

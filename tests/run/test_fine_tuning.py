@@ -1,4 +1,4 @@
-"""Group fine-tuning: seven checkpoints of one parent, one pass, fallbacks, kills, stale parents."""
+"""Group fine-tuning makes seven checkpoints from one parent, with fallbacks, after any kill."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ pytestmark = [pytest.mark.process, pytest.mark.stack]
 torch.set_num_threads(1)
 PARENT = small_run.EXPERIMENT
 TUNED = small_run.TUNED
-KEPT, ALL = (2, 5), range(7)  # groups whose parent was better
+KEPT = (2, 5)  # groups whose parent was better
+ALL = range(7)
 CPU = torch.device("cpu")
 
 
 def tune(raw: Path, folder: Path):
-    """The command line of fine-tuning alone."""
+    """Return the command line of fine-tuning alone."""
     return small_run.arguments("reproduce", raw, folder, "--alone", "--experiments", TUNED.id)
 
 
-def own(folder: Path, group=None) -> RunFiles:
+def files_of(folder: Path, group=None) -> RunFiles:
     return RunFiles(folder / "outputs" / "adam" / TUNED.id, TUNED.id, group)
 
 
@@ -58,9 +59,11 @@ def receipt(product: Path):
 
 
 def products(folder: Path):
-    """The bytes of all that fine-tuning leaves, but receipts, which hold times."""
+    """Return the bytes of all that fine-tuning writes but receipts, which hold times."""
     files = [
-        p for p in own(folder).folder.iterdir() if p.suffix in (".pt", ".npy", ".txt", ".parquet")
+        p
+        for p in files_of(folder).folder.iterdir()
+        if p.suffix in (".pt", ".npy", ".txt", ".parquet")
     ]
     return {
         p.name: p.read_bytes() for p in files + list((folder / "subs").glob("adam_200gf.[np]*"))
@@ -69,7 +72,7 @@ def products(folder: Path):
 
 @pytest.fixture(scope="module")
 def with_parent(tiny_world, tmp_path_factory) -> Path:
-    """A trained parent whose receipt says: very good at the groups KEPT, very bad at the others."""
+    """Return a trained parent whose receipt says: very good at the groups KEPT, else very bad."""
     folder = tmp_path_factory.mktemp("groups") / "submission"
     assert small_run.run(small_run.arguments("reproduce", tiny_world, folder)) == 0
     path = receipts.receipt_path(parent(folder).checkpoint)
@@ -97,58 +100,64 @@ def copy_of(folder: Path, tmp_path: Path) -> Path:
 
 def test_each_group_leaves_a_checkpoint_a_receipt_and_its_columns(tuned):
     for group in ALL:
-        files = own(tuned, group)
+        files = files_of(tuned, group)
         assert files.checkpoint.name == f"200gf_g{group}.pt" and not files.state.exists()
-        oof = np.load(str(files.validation_predictions))
-        assert oof.shape == (96, 8 if group == 0 else 60) and oof.dtype == np.float32
-        held = receipt(files.checkpoint)
-        assert held["sha256"] == sha256(files.checkpoint) and held["details"]["oof"] == sha256(
-            files.validation_predictions
+        predictions = np.load(str(files.validation_predictions))
+        assert (
+            predictions.shape == (96, 8 if group == 0 else 60) and predictions.dtype == np.float32
         )
-        assert held["inputs"]["parent"] == sha256(parent(tuned).checkpoint)
-    assert len({sha256(own(tuned, g).checkpoint) for g in ALL}) == 7 - len(KEPT), (
+        group_receipt = receipt(files.checkpoint)
+        assert group_receipt["sha256"] == sha256(files.checkpoint) and group_receipt["details"][
+            "oof"
+        ] == sha256(files.validation_predictions)
+        assert group_receipt["inputs"]["parent"] == sha256(parent(tuned).checkpoint)
+    assert len({sha256(files_of(tuned, g).checkpoint) for g in ALL}) == 7 - len(KEPT), (
         "0 and KEPT are one file"
     )
     assert (
-        not (own(tuned).folder / "oof.npy").exists()
-        and not (own(tuned).folder / "200gf.pt").exists()
+        not (files_of(tuned).folder / "oof.npy").exists()
+        and not (files_of(tuned).folder / "200gf.pt").exists()
     )
 
 
 def test_the_blend_is_given_all_groups_side_by_side(tuned):
-    merged = np.load(str(tuned / "subs" / "adam_200gf.npy"))
-    group_checkpoints = [np.load(str(own(tuned, g).validation_predictions)) for g in ALL]
-    assert merged.shape == (96, 368) and np.array_equal(
-        merged, np.concatenate(group_checkpoints, axis=1)
+    merged_predictions = np.load(str(tuned / "subs" / "adam_200gf.npy"))
+    group_checkpoints = [np.load(str(files_of(tuned, g).validation_predictions)) for g in ALL]
+    assert merged_predictions.shape == (96, 368) and np.array_equal(
+        merged_predictions, np.concatenate(group_checkpoints, axis=1)
     )
-    held = receipt(tuned / "subs" / "adam_200gf.parquet")
-    assert held["details"]["oof"] == {
+    submission_receipt = receipt(tuned / "subs" / "adam_200gf.parquet")
+    assert submission_receipt["details"]["oof"] == {
         "sha256": sha256(tuned / "subs" / "adam_200gf.npy"),
         "family": "adam",
     }
-    assert held["details"]["checkpoints"] == [f"200gf_g{g}.pt" for g in ALL]
-    assert set(held["inputs"]) >= {f"checkpoint 200gf_g{g}" for g in ALL}
+    assert submission_receipt["details"]["checkpoints"] == [f"200gf_g{g}.pt" for g in ALL]
+    assert set(submission_receipt["inputs"]) >= {f"checkpoint 200gf_g{g}" for g in ALL}
 
 
 def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each(
     tuned, tiny_world, tmp_path
 ):
     raw = RawData(tiny_world)
-    scale = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
-    test = inference_set.prepare(raw, scale, tmp_path, "key")
+    adam_scaling = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
+    test = inference_set.prepare(raw, adam_scaling, tmp_path, "key")
     devices.make_repeatable(0)
     z = np.empty((len(test.ids), 368), np.float32)
     for group in ALL:
         network = build(small_run.NETWORK)
-        checkpoints.load_into(network, checkpoints.read_tensors(own(tuned, group).checkpoint), "")
-        whole = np.concatenate(list(inference.predict(network, test.inputs[:], TUNED.batch, CPU)))
-        z[:, GROUPS[group]] = whole[:, GROUPS[group]]
-    expected = scale.raw(z, test.q0002[:])
-    found = pq.read_table(str(tuned / "subs" / "adam_200gf.parquet"))
-    assert found.column("sample_id").to_pylist() == list(test.ids)
+        checkpoints.load_into(
+            network, checkpoints.read_tensors(files_of(tuned, group).checkpoint), ""
+        )
+        all_targets = np.concatenate(
+            list(inference.predict(network, test.inputs[:], TUNED.batch, CPU))
+        )
+        z[:, GROUPS[group]] = all_targets[:, GROUPS[group]]
+    expected = adam_scaling.raw(z, test.q0002[:])
+    table = pq.read_table(str(tuned / "subs" / "adam_200gf.parquet"))
+    assert table.column("sample_id").to_pylist() == list(test.ids)
     for k, name in enumerate(TARGETS):
         assert (
-            found.column(name).to_numpy().tobytes()
+            table.column(name).to_numpy().tobytes()
             == np.ascontiguousarray(expected[:, k]).tobytes()
         ), name
 
@@ -156,8 +165,8 @@ def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each
 def test_a_second_run_does_nothing(tuned, tiny_world, tmp_path, capsys):
     before = products(tuned)
     assert small_run.run(tune(tiny_world, tuned)) == 0
-    shown = capsys.readouterr().out
-    assert shown.count("is skipped: its receipt proves it") == 2 and "runs" not in shown
+    output = capsys.readouterr().out
+    assert output.count("is skipped: its receipt proves it") == 2 and "runs" not in output
     assert products(tuned) == before
 
 
@@ -165,36 +174,39 @@ def test_a_second_run_does_nothing(tuned, tiny_world, tmp_path, capsys):
 
 
 def test_a_group_that_is_not_tuned_by_construction_has_the_parents_weights_and_says_so(tuned):
-    assert own(tuned, 0).checkpoint.read_bytes() == parent(tuned).checkpoint.read_bytes()
+    assert files_of(tuned, 0).checkpoint.read_bytes() == parent(tuned).checkpoint.read_bytes()
     assert np.array_equal(
-        np.load(str(own(tuned, 0).validation_predictions)),
+        np.load(str(files_of(tuned, 0).validation_predictions)),
         np.load(str(parent(tuned).validation_predictions))[:, GROUPS[0]],
     )
-    details = receipt(own(tuned, 0).checkpoint)["details"]
+    details = receipt(files_of(tuned, 0).checkpoint)["details"]
     assert (
         details["weights"] == "of the parent adam/200"
         and "by the team's construction" in details["reason"]
     )
-    assert not own(tuned, 0).log.exists()
+    assert not files_of(tuned, 0).log.exists()
 
 
 @pytest.mark.parametrize("group", range(1, 7))
 def test_a_group_keeps_the_parents_weights_where_the_parent_was_better_and_says_so(group, tuned):
-    files, whole = own(tuned, group), parent(tuned)
+    files = files_of(tuned, group)
+    parent_files = parent(tuned)
     details = receipt(files.checkpoint)["details"]
-    same = (
-        files.checkpoint.read_bytes() == whole.checkpoint.read_bytes(),
+    same_as_parent = (
+        files.checkpoint.read_bytes() == parent_files.checkpoint.read_bytes(),
         np.array_equal(
             np.load(str(files.validation_predictions)),
-            np.load(str(whole.validation_predictions))[:, GROUPS[group]],
+            np.load(str(parent_files.validation_predictions))[:, GROUPS[group]],
         ),
     )
     if group in KEPT:
-        assert same == (True, True) and details["weights"] == "of the parent adam/200"
+        assert same_as_parent == (True, True) and details["weights"] == "of the parent adam/200"
         assert "its R2 9.00000 is above the fine-tuned" in details["reason"]
     else:
         assert (
-            same == (False, False) and details["weights"] == "trained" and "reason" not in details
+            same_as_parent == (False, False)
+            and details["weights"] == "trained"
+            and "reason" not in details
         )
         assert details["parent's R2"] == -9.0
     assert details["fine-tuned R2"] == pytest.approx(details["validation"]["groups"][group], abs=0)
@@ -214,8 +226,11 @@ def test_without_the_rule_a_worse_group_keeps_its_own_weights(
     monkeypatch.setattr(small_run, "EXPERIMENTS", (PARENT, always))
     assert small_run.run(tune(tiny_world, folder)) == 0
     for group in ALL:
-        assert receipt(own(folder, group).checkpoint)["details"]["weights"] == "trained"
-        assert own(folder, group).checkpoint.read_bytes() != parent(folder).checkpoint.read_bytes()
+        assert receipt(files_of(folder, group).checkpoint)["details"]["weights"] == "trained"
+        assert (
+            files_of(folder, group).checkpoint.read_bytes()
+            != parent(folder).checkpoint.read_bytes()
+        )
 
 
 def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
@@ -239,10 +254,8 @@ def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_pat
     start = fine_tuning.Parent(
         child, Layout(RawData(tmp_path), Results(tmp_path), tmp_path)
     ).weights(network)
-    before, fresh = (
-        checkpoints.read_tensors(files.checkpoint),
-        network.state_dict()["fc.0.weight"].numpy(),
-    )
+    before = checkpoints.read_tensors(files.checkpoint)
+    fresh = network.state_dict()["fc.0.weight"].numpy()
     assert list(start) == list(before) and np.array_equal(start["fc.0.weight"], fresh)
     assert before["fc.0.weight"].shape == (14, 96) and fresh.shape == (14, 48)
     for name in set(start) - {"fc.0.weight"}:
@@ -268,8 +281,8 @@ def test_fresh_tensors_are_a_function_of_the_recipes_seed(
         torch.manual_seed(seed)  # what the process drew before
         with pytest.raises(KeyboardInterrupt):
             small_run.run(tune(tiny_world, copy_of(with_parent, tmp_path / str(seed))))
-    one, other = started
-    assert all(np.array_equal(one[name], other[name]) for name in one)
+    tensors, tensors_again = started
+    assert all(np.array_equal(tensors[name], tensors_again[name]) for name in tensors)
 
 
 # ---- one pass ------------------------------------------------------------------------------------
@@ -279,7 +292,8 @@ class Counted:
     """Inputs that count how often each row is read."""
 
     def __init__(self, values):
-        self.values, self.reads = values, np.zeros(len(values), int)
+        self.values = values
+        self.reads = np.zeros(len(values), int)
 
     def __len__(self):
         return len(self.values)
@@ -291,7 +305,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def group_checkpoints(tmp_path_factory):
-    """Seven checkpoints of one network, each with the columns of its group."""
+    """Return seven checkpoints of one network, each with the columns of its group."""
     folder = tmp_path_factory.mktemp("group_checkpoints")
     for group in ALL:
         torch.manual_seed(group)
@@ -310,15 +324,16 @@ def test_the_inputs_are_read_once_for_all_checkpoints(group_checkpoints):
 
 
 def test_memory_does_not_grow_with_the_number_of_checkpoints(group_checkpoints):
-    network, inputs = build(small_run.NETWORK), np.zeros((640, 556), np.float32)
+    network = build(small_run.NETWORK)
+    inputs = np.zeros((640, 556), np.float32)
 
     def peak(chosen):
         tracemalloc.start()
         for _ in inference.predict_chunks(network, chosen, inputs, 128, CPU):
             pass
-        most = tracemalloc.get_traced_memory()[1]
+        peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return most
+        return peak_bytes
 
     peak(group_checkpoints)  # what is only ever imported and allocated once
     assert peak(group_checkpoints) < 1.05 * peak(group_checkpoints[:2])
@@ -373,11 +388,13 @@ def killed(with_parent, tiny_world, tmp_path_factory):
 def test_a_killed_fine_tuning_goes_on_to_the_same_bytes_and_repeats_no_finished_group(
     moment, killed, tuned, tiny_world, monkeypatch
 ):
-    folder, original, groups = killed[moment], training.train, []
+    folder = killed[moment]
+    original = training.train
+    groups = []
 
-    def train(build_, task, *rest):
+    def train(build_, task, *arguments):
         groups.append(task.group)
-        return original(build_, task, *rest)
+        return original(build_, task, *arguments)
 
     monkeypatch.setattr(training, "train", train)
     assert small_run.run(tune(tiny_world, folder)) == 0
@@ -387,21 +404,25 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bytes_and_repeats_no_finished_
 def test_a_trained_group_without_a_receipt_makes_no_update_again(
     with_parent, tuned, tiny_world, tmp_path, monkeypatch
 ):
-    """Ended just before the receipt of group 2, whose weights are already the parent's again."""
-    folder, written = copy_of(with_parent, tmp_path), receipts.write
+    """The run ends before the receipt of group 2, which already has the parent's weights."""
+    folder = copy_of(with_parent, tmp_path)
+    written = receipts.write
 
-    def ends(product, *rest):
+    def ends(product, *arguments):
         if product.name == "200gf_g2.pt":
             raise KeyboardInterrupt
-        return written(product, *rest)
+        return written(product, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(receipts, "write", ends)
         with pytest.raises(KeyboardInterrupt):
             small_run.run(tune(tiny_world, folder))
-    updates, update = [], training._update
+    updates = []
+    update = training._update
     monkeypatch.setattr(
-        training, "_update", lambda run, *rest: updates.append(run.task.group) or update(run, *rest)
+        training,
+        "_update",
+        lambda run, *arguments: updates.append(run.task.group) or update(run, *arguments),
     )
     assert small_run.run(tune(tiny_world, folder)) == 0
     assert sorted(set(updates)) == [3, 4, 5, 6] and products(folder) == products(tuned)
@@ -412,15 +433,19 @@ def test_a_trained_group_without_a_receipt_makes_no_update_again(
 
 def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path, capsys):
     folder = copy_of(tuned, tmp_path)
-    old = receipt(parent(folder).checkpoint)
+    old_receipt = receipt(parent(folder).checkpoint)
     torch.manual_seed(99)
     checkpoints.save(build(small_run.NETWORK), parent(folder).checkpoint)
     receipts.write(
-        parent(folder).checkpoint, "training", old["inputs"], receipts.now(), old["details"]
+        parent(folder).checkpoint,
+        "training",
+        old_receipt["inputs"],
+        receipts.now(),
+        old_receipt["details"],
     )
     assert small_run.run(tune(tiny_world, folder)) == 0
     assert "train runs: 7 of 7 groups, parent has changed" in capsys.readouterr().out
-    assert own(folder, 0).checkpoint.read_bytes() == parent(folder).checkpoint.read_bytes()
+    assert files_of(folder, 0).checkpoint.read_bytes() == parent(folder).checkpoint.read_bytes()
     assert not set(products(folder).values()) & {
         value for name, value in products(tuned).items() if name.endswith(".pt")
     }
@@ -429,11 +454,11 @@ def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path
 def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_world, tmp_path):
     folder = copy_of(tuned, tmp_path)
     receipts.receipt_path(parent(folder).checkpoint).unlink()
-    places = Layout(RawData(tiny_world), Results(folder), tmp_path)
+    layout = Layout(RawData(tiny_world), Results(folder), tmp_path)
     _, experiment_plan = plan.plan_experiments(
-        (PARENT, TUNED), "reproduce", "sample", places, InputHashes(places.raw, HashIndex())
+        (PARENT, TUNED), "reproduce", "sample", layout, InputHashes(layout.raw, HashIndex())
     )
-    assert [part.reason for part in experiment_plan.checkpoints] == [
+    assert [checkpoint.reason for checkpoint in experiment_plan.checkpoints] == [
         "its parent is about to be trained"
     ] * 7 and experiment_plan.infer
     before = products(folder)
@@ -444,7 +469,7 @@ def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_worl
 
 def test_one_changed_group_is_trained_again_alone(tuned, tiny_world, tmp_path, capsys):
     folder = copy_of(tuned, tmp_path)
-    own(folder, 4).validation_predictions.unlink()
+    files_of(folder, 4).validation_predictions.unlink()
     assert small_run.run(tune(tiny_world, folder)) == 0
     assert "train runs: 1 of 7 groups, its oof_g4.npy is missing" in capsys.readouterr().out
     assert products(folder) == products(tuned)

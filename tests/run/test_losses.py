@@ -1,4 +1,4 @@
-"""The training losses: the team's golden values, and the algebra behind one line of code."""
+"""The training losses have the team's golden values, and their one line is the published sum."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_the_loss_over_all_columns_is_the_teams(key, beta, reference):
 
 
 def test_the_loss_of_every_group_is_the_teams(reference):
-    found = [float(loss_group(*_golden_inputs(), group)) for group in range(len(GROUPS))]
+    losses = [float(loss_group(*_golden_inputs(), group)) for group in range(len(GROUPS))]
     golden = _golden(reference)["group_finetune g0..g6 (all gf, beta 1)"]
-    assert len(golden) == 7 and max(abs(a - b) for a, b in zip(found, golden)) < 1e-12
+    assert len(golden) == 7 and max(abs(a - b) for a, b in zip(losses, golden)) < 1e-12
 
 
 def _golden(reference):
@@ -42,15 +42,15 @@ def _golden(reference):
 
 
 def _golden_inputs():
-    row, j = (
-        torch.arange(4, dtype=torch.float64)[:, None],
-        torch.arange(368, dtype=torch.float64)[None],
-    )
-    return 1.5 * torch.sin(0.05 * j + row), torch.cos(0.031 * j + 0.4 * row)
+    row_number = torch.arange(4, dtype=torch.float64)[:, None]
+    column_number = torch.arange(368, dtype=torch.float64)[None]
+    prediction = 1.5 * torch.sin(0.05 * column_number + row_number)
+    label = torch.cos(0.031 * column_number + 0.4 * row_number)
+    return prediction, label
 
 
 def _published_sum(prediction, label, beta):
-    """SL1(all) + (1/6) sum over six profiles of SL1(first differences).
+    """Return SL1(all) + (1/6) sum over six profiles of SL1(first differences).
 
     Source: docs/reference/models.md, "Losses".
     """
@@ -69,16 +69,17 @@ def _published_sum(prediction, label, beta):
     st.floats(0.01, 100),
     st.integers(0, 2**31),
 )
-def test_one_mean_over_six_profiles_is_a_sixth_of_their_sum(rows, beta, scale, seed):
+def test_one_mean_over_six_profiles_is_a_sixth_of_their_sum(rows, beta, magnitude, seed):
     generator = torch.Generator().manual_seed(seed)
     prediction, label = (
-        scale * torch.randn(rows, 368, generator=generator, dtype=torch.float64) for _ in range(2)
+        magnitude * torch.randn(rows, 368, generator=generator, dtype=torch.float64)
+        for _ in range(2)
     )
-    found, expected = (
+    loss, expected = (
         float(loss_all(prediction, label, beta)),
         float(_published_sum(prediction, label, beta)),
     )
-    assert found == pytest.approx(expected, rel=1e-12)
+    assert loss == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_shift_of_a_whole_profile_costs_nothing_in_its_differences():
@@ -116,6 +117,6 @@ def test_a_groups_loss_reaches_its_own_columns_and_no_others(group):
     prediction.requires_grad_()
     loss_group(prediction, label, group).backward()
     touched = (prediction.grad != 0).all(dim=0), (prediction.grad != 0).any(dim=0)
-    own = torch.zeros(368, dtype=torch.bool)
-    own[GROUPS[group]] = True
-    assert torch.equal(touched[0], own) and torch.equal(touched[1], own)
+    group_columns = torch.zeros(368, dtype=torch.bool)
+    group_columns[GROUPS[group]] = True
+    assert torch.equal(touched[0], group_columns) and torch.equal(touched[1], group_columns)

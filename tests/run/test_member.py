@@ -1,4 +1,4 @@
-"""A member end to end: what runs and why, what is refused without a trace, kills at any moment."""
+"""A member runs end to end: what runs and why, refusals without a trace, kills at any moment."""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ pytestmark = [pytest.mark.process, pytest.mark.stack]
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]
-PARQUET, RECEIPT = small_run.PARQUET, small_run.EXPERIMENT.artifact + ".receipt.json"
+PARQUET = small_run.PARQUET
+RECEIPT = small_run.EXPERIMENT.artifact + ".receipt.json"
 
 
 @pytest.fixture
 def world(tiny_world, tmp_path) -> Path:
-    """A copy of the tiny world to damage."""
+    """Return a copy of the tiny world that a test may damage."""
     shutil.copytree(str(tiny_world), str(tmp_path / "raw_data"))
     return tmp_path / "raw_data"
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """Stand-ins for the published checkpoints of the small experiment, as the team saved theirs."""
+    """Return stand-ins for the small experiment's published checkpoints, as the team saved them."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(8)
     for profile in ("sample", "full"):
@@ -71,7 +72,7 @@ def reproduced_once(tiny_world, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def reproduced(reproduced_once, tmp_path) -> Path:
-    """A submission folder in which the small experiment was reproduced: a copy for each test."""
+    """Return a copy of a submission folder in which the small experiment was reproduced."""
     shutil.copytree(str(reproduced_once), str(tmp_path / "reproduced"))
     return tmp_path / "reproduced"
 
@@ -98,16 +99,16 @@ def sentence(argv: List[str], capsys) -> str:
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         errors.run_cli(small_run.run, argv)
-    shown = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended.value.code == errors.EXIT_REFUSED
-    lines = [line for line in shown.err.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and shown.err.rstrip().splitlines()[-1] == lines[0], shown.err
-    assert "Traceback" not in shown.err + shown.out and "error: " not in shown.out
+    lines = [line for line in output.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and output.err.rstrip().splitlines()[-1] == lines[0], output.err
+    assert "Traceback" not in output.err + output.out and "error: " not in output.out
     return lines[0]
 
 
 def visible(folder):
-    """Names of what lies there, without the cache."""
+    """Return the names of what a folder holds, without the cache."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".cache")
 
 
@@ -117,7 +118,7 @@ def nothing_made(submission: Path) -> bool:
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """run_cli takes SIGTERM over: give it back."""
+    """Restore the handler of SIGTERM, which run_cli replaces."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -127,7 +128,7 @@ def handlers():
 
 
 def test_the_real_command_line_predicts_with_a_checkpoint(tiny_world, tmp_path):
-    """python -m members.adam, the shipped experiment at sample width, in a process of its own."""
+    """Run python -m members.adam with the shipped experiment at sample width as a process."""
     experiment = next(experiment for experiment in EXPERIMENTS if experiment.id == "200")
     (tmp_path / "weights").mkdir()
     checkpoints.save(build(experiment.network["sample"]), tmp_path / "weights" / "200.pt")
@@ -182,7 +183,7 @@ def test_reproducing_leaves_the_checkpoint_its_predictions_and_receipts(reproduc
 
 
 def test_the_parquet_holds_what_the_formulas_say(tiny_world, reproduced):
-    """Recomputed from test.csv, statistics and checkpoint without the kit's readers and scaling."""
+    """Recompute from test.csv, statistics and checkpoint without the kit's readers."""
 
     def table(name):
         with open(str(tiny_world / "kaggle-data" / name), newline="") as handle:
@@ -192,7 +193,7 @@ def test_the_parquet_holds_what_the_formulas_say(tiny_world, reproduced):
             for column, values in zip(header, zip(*lines))
         }
 
-    test, old = table("test.csv"), table("sample_submission_old.csv")
+    test, old_weights = table("test.csv"), table("sample_submission_old.csv")
     mean, std = (
         json.loads((tiny_world / "statistics" / "adam" / name).read_text())
         for name in ("mean.json", "std.json")
@@ -209,11 +210,11 @@ def test_the_parquet_holds_what_the_formulas_say(tiny_world, reproduced):
     )
     with torch.no_grad():
         z = network(torch.from_numpy(x.astype(np.float32))).numpy()
-    found = pq.read_table(str(reproduced / "subs" / PARQUET))
-    assert found.schema.names == ["sample_id"] + list(TARGETS)
-    assert found.column("sample_id").to_pylist() == test["sample_id"].tolist()
+    submission_table = pq.read_table(str(reproduced / "subs" / PARQUET))
+    assert submission_table.schema.names == ["sample_id"] + list(TARGETS)
+    assert submission_table.column("sample_id").to_pylist() == test["sample_id"].tolist()
     for name in TARGETS:
-        values = found.column(name).to_numpy()
+        values = submission_table.column(name).to_numpy()
         if name in ZERO:
             assert not values.any()
         elif name in LINEAR:
@@ -221,7 +222,7 @@ def test_the_parquet_holds_what_the_formulas_say(tiny_world, reproduced):
         else:
             expected = (
                 z[:, NETWORK_TARGETS.index(name)].astype(np.float64) * std[name] + mean[name]
-            ) / old[name][0]
+            ) / old_weights[name][0]
             np.testing.assert_allclose(
                 values, expected, rtol=1e-4, atol=1e-5 * float(np.abs(expected).max())
             )
@@ -242,11 +243,13 @@ def test_another_batch_size_changes_nothing_but_rounding(
     assert small_run.run(infer_only(tiny_world, tmp_path / "a", weights / "sample")) == 0
     monkeypatch.setattr(small_run, "EXPERIMENTS", (replace(small_run.EXPERIMENT, batch=1000),))
     assert small_run.run(infer_only(tiny_world, tmp_path / "b", weights / "sample")) == 0
-    one, other = (
+    predictions, predictions_again = (
         pq.read_table(str(tmp_path / k / "subs" / PARQUET)).to_pandas().iloc[:, 1:].to_numpy()
         for k in "ab"
     )
-    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(one).max())
+    np.testing.assert_allclose(
+        predictions, predictions_again, rtol=1e-4, atol=1e-5 * np.abs(predictions).max()
+    )
 
 
 # ---- what runs again, and why --------------------------------------------------------------------
@@ -280,8 +283,8 @@ def _edit_json(path: Path) -> None:
 
 def _edit_csv(path: Path) -> None:
     lines = path.read_text().splitlines(True)
-    name, first, rest = lines[1].split(",", 2)
-    lines[1] = ",".join((name, repr(float(first) + 1.0), rest))
+    name, first, other_cells = lines[1].split(",", 2)
+    lines[1] = ",".join((name, repr(float(first) + 1.0), other_cells))
     path.write_text("".join(lines))
 
 
@@ -315,28 +318,28 @@ _CHANGES = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_CHANGES))
+@pytest.mark.parametrize("change_name", sorted(_CHANGES))
 def test_a_changed_input_runs_what_depends_on_it_again_and_says_which(
-    what, world, tmp_path, capsys
+    change_name, world, tmp_path, capsys
 ):
-    change, reason, trains = _CHANGES[what]
+    change, reason, trains = _CHANGES[change_name]
     argv = small_run.arguments("reproduce", world, tmp_path / "s")
     assert small_run.run(argv) == 0
     before = hashlib.sha256((tmp_path / "s" / "subs" / PARQUET).read_bytes()).hexdigest()
     change(world)
     capsys.readouterr()
     assert small_run.run(argv) == 0
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     if trains:
         assert (
-            "train runs: " + reason in shown
-            and "infer runs: its checkpoint is about to be trained" in shown
+            "train runs: " + reason in output
+            and "infer runs: its checkpoint is about to be trained" in output
         )
     else:
-        assert "train is skipped" in shown and "infer runs: " + reason in shown
+        assert "train is skipped" in output and "infer runs: " + reason in output
     assert hashlib.sha256((tmp_path / "s" / "subs" / PARQUET).read_bytes()).hexdigest() != before
     assert small_run.run(argv) == 0
-    assert "runs" not in capsys.readouterr().out.replace(shown, "").split("rows ->")[-1]
+    assert "runs" not in capsys.readouterr().out.replace(output, "").split("rows ->")[-1]
 
 
 def test_the_other_familys_statistics_do_not_matter(world, reproduced, tiny_world, capsys):
@@ -346,27 +349,29 @@ def test_the_other_familys_statistics_do_not_matter(world, reproduced, tiny_worl
 
 
 @pytest.mark.parametrize(
-    "part, changed, reason",
+    "field, changed, reason",
     [
         ("recipe", replace(small_run.RECIPE, epochs=1), "recipe has changed"),
         ("network", replace(small_run.NETWORK, silu=False), "network has changed"),
     ],
 )
 def test_a_changed_experiment_trains_again_and_says_why(
-    part, changed, reason, tiny_world, reproduced, capsys, monkeypatch
+    field, changed, reason, tiny_world, reproduced, capsys, monkeypatch
 ):
-    both = {"sample": changed, "full": changed}
-    monkeypatch.setattr(small_run, "EXPERIMENTS", (replace(small_run.EXPERIMENT, **{part: both}),))
+    by_profile = {"sample": changed, "full": changed}
+    monkeypatch.setattr(
+        small_run, "EXPERIMENTS", (replace(small_run.EXPERIMENT, **{field: by_profile}),)
+    )
     assert small_run.run(small_run.arguments("reproduce", tiny_world, reproduced)) == 0
     assert "train runs: " + reason in capsys.readouterr().out
 
 
 def test_a_changed_checkpoint_predicts_again(tiny_world, tmp_path, weights, capsys):
-    mine = tmp_path / "weights"
-    shutil.copytree(str(weights / "sample"), str(mine))
-    argv = infer_only(tiny_world, tmp_path / "s", mine)
+    user_weights = tmp_path / "weights"
+    shutil.copytree(str(weights / "sample"), str(user_weights))
+    argv = infer_only(tiny_world, tmp_path / "s", user_weights)
     assert small_run.run(argv) == 0
-    checkpoints.save(build(small_run.NETWORK), mine / "200.pt")
+    checkpoints.save(build(small_run.NETWORK), user_weights / "200.pt")
     capsys.readouterr()
     assert small_run.run(argv) == 0
     assert "infer runs: checkpoint 200 has changed" in capsys.readouterr().out
@@ -395,25 +400,29 @@ def test_a_removed_product_is_made_again(tiny_world, reproduced, capsys):
 def _swap_ids(world: Path) -> None:
     path = world / "kaggle-data" / "test.csv"
     lines = path.read_text().splitlines(True)
-    one, other = lines[5].split(",", 1), lines[9].split(",", 1)
-    lines[5], lines[9] = other[0] + "," + one[1], one[0] + "," + other[1]
+    cells = lines[5].split(",", 1)
+    other_cells = lines[9].split(",", 1)
+    lines[5] = other_cells[0] + "," + cells[1]
+    lines[9] = cells[0] + "," + other_cells[1]
     path.write_text("".join(lines))
 
 
 def _replace_value(world: Path, text: str) -> None:
     path = world / "kaggle-data" / "test.csv"
     lines = path.read_text().splitlines(True)
-    parts = lines[100].split(",")
-    parts[1 + INPUTS.index("state_u_7")] = text
-    lines[100] = ",".join(parts)
+    cells = lines[100].split(",")
+    cells[1 + INPUTS.index("state_u_7")] = text
+    lines[100] = ",".join(cells)
     path.write_text("".join(lines))
 
 
 def _drop_column(world: Path) -> None:
     path = world / "kaggle-data" / "test.csv"
-    at = 1 + INPUTS.index("state_q0001_33")
+    position = 1 + INPUTS.index("state_q0001_33")
     lines = [line.rstrip("\n").split(",") for line in path.read_text().splitlines()]
-    path.write_text("".join(",".join(line[:at] + line[at + 1 :]) + "\n" for line in lines))
+    path.write_text(
+        "".join(",".join(line[:position] + line[position + 1 :]) + "\n" for line in lines)
+    )
 
 
 def _cut(path: Path, share: float) -> None:
@@ -489,11 +498,11 @@ _BAD_WORLDS = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(_BAD_WORLDS))
+@pytest.mark.parametrize("damage_name", sorted(_BAD_WORLDS))
 def test_a_damaged_world_is_one_error_line_and_leaves_no_result(
-    what, world, tmp_path, weights, capsys
+    damage_name, world, tmp_path, weights, capsys
 ):
-    damage, command, words = _BAD_WORLDS[what]
+    damage, command, words = _BAD_WORLDS[damage_name]
     damage(world)
     argv = small_run.arguments(command, world, tmp_path / "s", "--weights", str(weights / "sample"))
     assert words in sentence(argv, capsys)
@@ -530,15 +539,15 @@ def _with_nan(path: Path) -> None:
     checkpoints.save(network, path)
 
 
-@pytest.mark.parametrize("what", sorted(_BAD_CHECKPOINTS))
+@pytest.mark.parametrize("damage_name", sorted(_BAD_CHECKPOINTS))
 def test_a_bad_checkpoint_is_one_error_line_and_leaves_no_result(
-    what, tiny_world, tmp_path, weights, capsys
+    damage_name, tiny_world, tmp_path, weights, capsys
 ):
-    damage, words = _BAD_CHECKPOINTS[what]
-    mine = tmp_path / "weights"
-    shutil.copytree(str(weights / "sample"), str(mine))
-    damage(mine / "200.pt", tmp_path / "marker")
-    line = sentence(infer_only(tiny_world, tmp_path / "s", mine), capsys)
+    damage, words = _BAD_CHECKPOINTS[damage_name]
+    user_weights = tmp_path / "weights"
+    shutil.copytree(str(weights / "sample"), str(user_weights))
+    damage(user_weights / "200.pt", tmp_path / "marker")
+    line = sentence(infer_only(tiny_world, tmp_path / "s", user_weights), capsys)
     assert words in line and "200.pt" in line
     assert nothing_made(tmp_path / "s") and not (tmp_path / "marker").exists()
 
@@ -546,14 +555,16 @@ def test_a_bad_checkpoint_is_one_error_line_and_leaves_no_result(
 def test_a_network_whose_output_is_not_finite_leaves_no_result(
     tiny_world, tmp_path, weights, capsys
 ):
-    mine = tmp_path / "weights"
-    mine.mkdir()
+    user_weights = tmp_path / "weights"
+    user_weights.mkdir()
     network = build(small_run.NETWORK)
     with torch.no_grad():
         network.fc1.bias.fill_(10.0)
         network.fc2.weight.fill_(3e38)
-    checkpoints.save(network, mine / "200.pt")
-    assert "NaN or infinite" in sentence(infer_only(tiny_world, tmp_path / "s", mine), capsys)
+    checkpoints.save(network, user_weights / "200.pt")
+    assert "NaN or infinite" in sentence(
+        infer_only(tiny_world, tmp_path / "s", user_weights), capsys
+    )
     assert nothing_made(tmp_path / "s")
 
 
@@ -653,7 +664,7 @@ _TRAINING = (
 
 @pytest.fixture(scope="module")
 def ended(tiny_world, tmp_path_factory, weights):
-    """{(moment, signal): (exit code, output, submission folder)} of runs that ended there."""
+    """Return {(moment, signal): (exit code, output, submission folder)} of ended runs."""
     jobs, keys = [], []
     for moment, name in _ENDED:
         folder = tmp_path_factory.mktemp("ended") / "submission"
@@ -744,19 +755,21 @@ def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(
     from leapkit.data.inference_set import InferenceSet
     from leapkit.run import inference
 
-    found = []
+    block_sizes = []
 
     def predict(network, inputs, batch, device):
-        for at in range(0, len(inputs), batch):
-            block = np.asarray(inputs[at : at + batch])[:, :368]
-            found.append(len(block))
+        for start in range(0, len(inputs), batch):
+            block = np.asarray(inputs[start : start + batch])[:, :368]
+            block_sizes.append(len(block))
             yield block
 
     monkeypatch.setattr(inference, "predict", predict)
     inputs = np.arange(144 * 556, dtype=np.float32).reshape(144, 556)
     test = InferenceSet([f"test_{k}" for k in range(144)], inputs, np.zeros((144, 16)))
-    whole = np.ascontiguousarray(inputs[:, :368]).tobytes()
-    (tmp_path / "scratch").write_bytes((whole + bytes(6 * 1472))[: rows * 1472] + bytes(extra))
+    expected_bytes = np.ascontiguousarray(inputs[:, :368]).tobytes()
+    (tmp_path / "scratch").write_bytes(
+        (expected_bytes + bytes(6 * 1472))[: rows * 1472] + bytes(extra)
+    )
     monkeypatch.setattr(inference, "load", lambda *_: "")
     checkpoint = inference.GroupCheckpoint(tmp_path / "x.pt", slice(0, 368))
     z = inference.predictions(
@@ -764,10 +777,10 @@ def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(
     )
     assert (
         z.shape == (144, 368)
-        and z.tobytes() == whole
-        and (tmp_path / "scratch").stat().st_size == len(whole)
+        and z.tobytes() == expected_bytes
+        and (tmp_path / "scratch").stat().st_size == len(expected_bytes)
     )
-    assert sum(found) == 144 - expected and all(size == 32 for size in found[:-1])
+    assert sum(block_sizes) == 144 - expected and all(size == 32 for size in block_sizes[:-1])
 
 
 def test_predictions_of_other_inputs_are_not_gone_on_with(
@@ -802,7 +815,8 @@ def test_a_reproduction_that_was_killed_goes_on_to_the_same_bytes(
 def test_a_receipt_names_the_stack_and_never_decides_by_it(tiny_world, reproduced, capsys):
     path = reproduced / "subs" / RECEIPT
     receipt = json.loads(path.read_text())
-    receipt["environment"], receipt["started"] = {"python": "2.7"}, "long ago"
+    receipt["environment"] = {"python": "2.7"}
+    receipt["started"] = "long ago"
     path.write_text(json.dumps(receipt))
     assert small_run.run(small_run.arguments("reproduce", tiny_world, reproduced)) == 0
     assert " runs" not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Training: a function of its inputs, however often killed; its stop, schedule and state file."""
+"""Training is a function of its inputs, however often it is killed."""
 
 from __future__ import annotations
 
@@ -35,20 +35,21 @@ from members.adam.networks import build  # noqa: E402
 pytestmark = [pytest.mark.process, pytest.mark.stack]
 
 torch.set_num_threads(1)
-RECIPE, CPU = small_run.RECIPE, torch.device("cpu")
+RECIPE = small_run.RECIPE
+CPU = torch.device("cpu")
 POOL = RECIPE.rows.pool
 EVALUATIONS = RECIPE.epochs * RECIPE.evaluations_per_epoch
 
 
 @pytest.fixture(scope="module")
 def data(tiny_world):
-    """(training rows, validation rows, statistics) of the tiny world: 576 and 96 rows."""
+    """Return (training rows, validation rows, scaling) of the tiny world: 576 and 96 rows."""
     raw = RawData(tiny_world)
-    scale = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
+    adam_scaling = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
     return (
-        Loader(StepRows(raw.training_pairs(), scale), POOL),
-        Loader(StepRows(raw.validation_pairs(), scale), POOL),
-        scale,
+        Loader(StepRows(raw.training_pairs(), adam_scaling), POOL),
+        Loader(StepRows(raw.validation_pairs(), adam_scaling), POOL),
+        adam_scaling,
     )
 
 
@@ -66,14 +67,14 @@ def products(folder: Path):
 
 @pytest.fixture(scope="module")
 def undisturbed(data, tmp_path_factory):
-    """What the small run leaves when nothing happens to it."""
+    """Return the files that the small run leaves if nothing interrupts it."""
     folder = tmp_path_factory.mktemp("undisturbed")
     train(data, folder)
-    found = products(folder)
-    assert found["log.txt"].count(b"\n") == EVALUATIONS, (
+    content_by_name = products(folder)
+    assert content_by_name["log.txt"].count(b"\n") == EVALUATIONS, (
         "the recipe runs to its end, or the tests below prove less"
     )
-    return found
+    return content_by_name
 
 
 # ---- killed and gone on with ---------------------------------------------------------------------
@@ -96,9 +97,10 @@ def test_the_same_run_gives_the_same_bytes(data, undisturbed, tmp_path):
 def test_a_run_that_ends_at_any_evaluation_goes_on_to_the_same_bytes(
     function, nth, data, undisturbed, tmp_path, monkeypatch
 ):
-    """Before the evaluation, before its checkpoint, after the checkpoint, after the log."""
+    """The run ends before the evaluation, before or after its checkpoint, or after the log."""
     owner, name = (training_state, "save") if "." in function else (training, function)
-    original, calls = getattr(owner, name), []
+    original = getattr(owner, name)
+    calls = []
 
     def ends(*args, **options):
         calls.append(1)
@@ -115,7 +117,7 @@ def test_a_run_that_ends_at_any_evaluation_goes_on_to_the_same_bytes(
 
 
 def test_restarts_and_augmentation_go_on_where_they_were(data, tmp_path, monkeypatch):
-    """Ended in the first cycle and again in the second.
+    """The run ends in the first cycle and again in the second.
 
     The augmentation's draws are functions of seed, epoch and step.
     """
@@ -129,13 +131,14 @@ def test_restarts_and_augmentation_go_on_where_they_were(data, tmp_path, monkeyp
         lr={"lstm1": 1e-3, "fc1": 5e-3, "fc2": 5e-3},
     )
     train(data, tmp_path / "whole", recipe)
-    original, calls = training.evaluate, []
+    original = training.evaluate
+    calls = []
 
-    def ends(*parts):
+    def ends(*arguments):
         calls.append(1)
         if len(calls) in (2, 6):  # the sixth call is the fifth evaluation
             raise KeyboardInterrupt
-        return original(*parts)
+        return original(*arguments)
 
     monkeypatch.setattr(training, "evaluate", ends)
     for _ in range(2):
@@ -171,15 +174,16 @@ def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, 
         )
     )
     recipe = replace(RECIPE, schedule=PlateauSchedule(factor=0.5, patience=0, min_lr=0.0))
-    original, runs = training.evaluate, []
+    original = training.evaluate
+    runs = []
 
     class Seen(training.Run):
-        def __init__(self, *parts):
-            super().__init__(*parts)
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
             runs.append(self)
 
-    def evaluate(*parts):
-        return replace(original(*parts), all_columns=table[runs[-1].epoch, runs[-1].step])
+    def evaluate(*arguments):
+        return replace(original(*arguments), all_columns=table[runs[-1].epoch, runs[-1].step])
 
     monkeypatch.setattr(training, "Run", Seen)
     monkeypatch.setattr(training, "evaluate", evaluate)
@@ -190,10 +194,10 @@ def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, 
     ]
     assert rates == ["0.005", "0.005", "0.0025", "0.0025", "0.00125", "0.000625"]
 
-    def ends(*parts):
+    def ends(*arguments):
         if (runs[-1].epoch, runs[-1].step) == list(table)[nth - 1]:
             raise KeyboardInterrupt
-        return evaluate(*parts)
+        return evaluate(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "evaluate", ends)
@@ -206,7 +210,7 @@ def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, 
 def test_a_run_killed_by_the_system_at_a_random_moment_gives_the_same_bytes(
     tiny_world, undisturbed, tmp_path
 ):
-    """SIGKILL from outside, unannounced, once it has begun to write."""
+    """SIGKILL comes from outside once the run has begun to write."""
     root = Path(__file__).resolve().parents[2]
     arguments = small_run.arguments("reproduce", tiny_world, tmp_path)
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root / "shared"), str(root)]))
@@ -270,12 +274,12 @@ def test_the_learning_rate_and_the_loss_in_the_log_survive_a_kill(undisturbed):
 
 def test_out_of_fold_predictions_hold_minus_zero_in_the_zero_columns(data, undisturbed, tmp_path):
     (tmp_path / "oof.npy").write_bytes(undisturbed["oof.npy"])
-    oof = np.load(str(tmp_path / "oof.npy"), allow_pickle=False)
-    assert oof.dtype == np.float32 and oof.shape == (len(data[1]), 368)
-    zero = oof[:, network_positions(ZERO)]
+    predictions = np.load(str(tmp_path / "oof.npy"), allow_pickle=False)
+    assert predictions.dtype == np.float32 and predictions.shape == (len(data[1]), 368)
+    zero = predictions[:, network_positions(ZERO)]
     assert not zero.any() and np.signbit(zero).all()
-    rest = np.delete(oof, network_positions(ZERO), axis=1)
-    assert np.isfinite(rest).all() and rest.any(axis=0).all()
+    predicted = np.delete(predictions, network_positions(ZERO), axis=1)
+    assert np.isfinite(predicted).all() and predicted.any(axis=0).all()
 
 
 def test_the_score_told_is_that_of_the_file_left(data, tmp_path):
@@ -292,9 +296,9 @@ def test_the_score_told_is_that_of_the_file_left(data, tmp_path):
     load_into(network, read_tensors(tmp_path / "200.pt"), "200.pt")
     inputs = small_run.InMemory(data[1]).inputs
     again = np.concatenate(list(inference.predict(network, inputs, RECIPE.validation_batch, CPU)))
-    oof = np.load(str(tmp_path / "oof.npy"))
-    again[:, network_positions(ZERO)] = oof[:, network_positions(ZERO)]
-    assert np.array_equal(again, oof), (
+    predictions = np.load(str(tmp_path / "oof.npy"))
+    again[:, network_positions(ZERO)] = predictions[:, network_positions(ZERO)]
+    assert np.array_equal(again, predictions), (
         "the checkpoint and its out-of-fold predictions are of one evaluation"
     )
 
@@ -303,12 +307,12 @@ def test_the_score_told_is_that_of_the_file_left(data, tmp_path):
 
 
 def _scores(values, monkeypatch):
-    """Makes the n-th evaluation score values[n]."""
-    left = iter(values)
+    """Make the n-th evaluation score values[n]."""
+    remaining = iter(values)
 
-    def scored(network, batch, validation, scale, device, keep):
+    def scored(network, batch, validation, scaling_, device, keep):
         keep(np.zeros((len(validation), 368), np.float32))
-        return training.Score(next(left), 0.0, (0.0,) * 7)
+        return training.Score(next(remaining), 0.0, (0.0,) * 7)
 
     monkeypatch.setattr(training, "evaluate", scored)
 
@@ -393,7 +397,7 @@ def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("group, channels", [(None, range(14)), (0, range(8)), (1, [8]), (6, [13])])
 def test_a_group_trains_the_outputs_of_its_own_columns(group, channels, data, tmp_path):
-    """The others have no gradient through the head; nothing is frozen, layers before it move."""
+    """Other outputs have no gradient; nothing is frozen, so layers before the head change."""
     torch.manual_seed(0)
     network = build(small_run.NETWORK)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -415,12 +419,12 @@ def test_a_run_that_was_killed_after_its_last_epoch_still_stops(data, tmp_path, 
 
 
 def test_a_loss_that_is_not_finite_is_one_clear_error_and_leaves_no_checkpoint(data, tmp_path):
-    held = Loader(small_run.InMemory(data[0]), POOL)
-    held.blocks.targets[300, 7] = np.nan
+    damaged_loader = Loader(small_run.InMemory(data[0]), POOL)
+    damaged_loader.blocks.targets[300, 7] = np.nan
     with pytest.raises(
         KitError, match="the loss became NaN or infinite in epoch 1, step"
     ) as caught:
-        train((held, data[1], data[2]), tmp_path)
+        train((damaged_loader, data[1], data[2]), tmp_path)
     assert "learning rate" in caught.value.remedy
     assert not (tmp_path / "200.pt").exists() or b"nan" not in (tmp_path / "log.txt").read_bytes()
 
@@ -436,14 +440,14 @@ def test_every_epoch_shuffles_all_rows_anew(data, tmp_path, monkeypatch):
     numbered.blocks.inputs[:, 0] = np.arange(576)
 
     def orders(seed, folder):
-        seen = []
+        values = []
         with monkeypatch.context() as patch:
             patch.setattr(
-                training, "_update", lambda run, x, y: seen.extend(x[:, 0].tolist()) or 0.0
+                training, "_update", lambda run, x, y: values.extend(x[:, 0].tolist()) or 0.0
             )
             _scores([0.1, 0.2, 0.3, 0.4], patch)
             train((numbered,) + data[1:], folder, replace(RECIPE, epochs=2, seed=seed))
-        return seen[:576], seen[576:]
+        return values[:576], values[576:]
 
     first, second = orders(1, tmp_path / "a")
     for order in (first, second, *orders(2, tmp_path / "b")):
@@ -457,7 +461,7 @@ def test_every_epoch_shuffles_all_rows_anew(data, tmp_path, monkeypatch):
 
 @given(st.integers(1, 5000), st.integers(1, 40))
 def test_evaluations_are_evenly_spread_and_the_last_one_ends_the_epoch(steps, evaluations):
-    """floor(N/n), 2 floor(N/n), ..., exactly N (docs/reference/models.md, "Training loop")."""
+    """They follow floor(N/n), 2 floor(N/n), ..., N (docs/reference/models.md, "Training loop")."""
     points = training.evaluation_steps(steps, evaluations)
     assert points == sorted(set(points)) and points[-1] == steps and points[0] >= 1
     if steps >= evaluations:
@@ -470,20 +474,20 @@ def test_evaluations_are_evenly_spread_and_the_last_one_ends_the_epoch(steps, ev
 
 
 def _rates(metrics, schedule=None):
-    """The learning rate after each metric (lower is better)."""
+    """Return the learning rate after each metric (lower is better)."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     recipe = replace(RECIPE, lr=1e-3, schedule=schedule or PlateauSchedule())
     optimiser = torch.optim.Adam([parameter], lr=recipe.lr)
     plateau = Schedule(recipe, optimiser)
-    found = []
+    rates = []
     for metric in metrics:
         plateau.after_evaluation(-metric)
-        found.append(round(optimiser.param_groups[0]["lr"], 12))
-    return found
+        rates.append(round(optimiser.param_groups[0]["lr"], 12))
+    return rates
 
 
 def test_the_rate_drops_at_the_third_evaluation_in_a_row_without_a_better_score():
-    """Patience 2: two evaluations are forgiven, the third drops the rate and resets the count."""
+    """Patience 2 forgives two evaluations; the third drops the rate and resets the count."""
     assert _rates([-0.5, -0.4, -0.4, -0.4, -0.4, -0.4, -0.4]) == [1e-3] * 3 + [1e-4] * 3 + [1e-5]
 
 
@@ -507,7 +511,7 @@ def test_a_positive_metric_must_be_better_by_the_threshold():
 
 
 def test_the_rate_turns_where_the_teams_log_says_it_did():
-    """197's scores rise for seven epochs, then level off; after three evaluations it drops."""
+    """197's scores rise for seven epochs, then level off; three evaluations later it drops."""
     rise = [-0.70 - 0.003 * k for k in range(28)]
     assert _rates(rise + [rise[-1] + 0.001] * 3) == [1e-3] * 30 + [1e-4]
 
@@ -556,18 +560,22 @@ def test_the_state_file_keeps_tensors_infinities_and_the_type_of_keys(tmp_path):
         "__pairs__": 3,
     }
     training_state.save(tmp_path / "s", value)
-    found = training_state.load(tmp_path / "s")
-    for given_, got in zip(value["tensors"], found["tensors"]):
-        assert got.dtype == given_.dtype and got.shape == given_.shape and torch.equal(got, given_)
+    loaded = training_state.load(tmp_path / "s")
+    for saved_tensor, loaded_tensor in zip(value["tensors"], loaded["tensors"]):
+        assert (
+            loaded_tensor.dtype == saved_tensor.dtype
+            and loaded_tensor.shape == saved_tensor.shape
+            and torch.equal(loaded_tensor, saved_tensor)
+        )
     assert (
-        list(found) == list(value)
-        and torch.equal(found[0]["step"], torch.tensor(7.0))
-        and found[0][1] is None
+        list(loaded) == list(value)
+        and torch.equal(loaded[0]["step"], torch.tensor(7.0))
+        and loaded[0][1] is None
     )
     assert (
-        found["inf"] == [math.inf, -math.inf]
-        and found["pair"] == [1, 2]
-        and found["__pairs__"] == 3
+        loaded["inf"] == [math.inf, -math.inf]
+        and loaded["pair"] == [1, 2]
+        and loaded["__pairs__"] == 3
     )
 
 

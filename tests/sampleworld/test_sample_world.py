@@ -1,4 +1,4 @@
-"""The sample world: real format, exact relations, closed budgets, and a problem worth learning."""
+"""The sample world has the real format, exact relations, closed budgets and something to learn."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ BUDGET = 1.0e-11  # relative closure: rounding of 60 layers
 
 @pytest.fixture(scope="module")
 def steps():
-    """(state, result) of every test time on the whole grid."""
-    states = [make_state(when, cubed_sphere(), LEVELS, SEED) for when in TIMES]
+    """Return (state, result) of every test time on the whole grid."""
+    states = [make_state(step_time, cubed_sphere(), LEVELS, SEED) for step_time in TIMES]
     return [(state, step(state, LEVELS)) for state in states]
 
 
@@ -61,7 +61,7 @@ def tendency(before, after, name: str) -> np.ndarray:
 
 
 def moist_column(state) -> tuple[Air, Layers]:
-    """Levels 12..59 of a state as the moist processes read them."""
+    """Return levels 12..59 of a state as the moist processes read them."""
     z, thickness = heights(state.t, state.q0001, interface_pressure(LEVELS, state.ps))
     layers = (state.pmid, z, thickness, layer_mass(LEVELS, state.ps, GRAVITY))
     air = (state.t, state.q0001, state.q0002, state.q0003, state.u, state.v)
@@ -69,7 +69,10 @@ def moist_column(state) -> tuple[Air, Layers]:
 
 
 def moist_enthalpy(t, q, ice, mass) -> np.ndarray:
-    """Column sum of cp T + Lv q - Lf q_ice in J/m2, (C,); only fluxes and fall-out change it."""
+    """Return the column sum of cp T + Lv q - Lf q_ice in J/m2, (C,).
+
+    Only fluxes and precipitation change it.
+    """
     return (mass * (CP_DRY * t + LATENT_VAPOUR * q - LATENT_ICE * ice)).sum(axis=0)
 
 
@@ -110,7 +113,7 @@ def test_layout_is_that_of_a_real_file(written, kind):
     real = sorted(REAL.glob(f"*/*.{kind}.*.nc"))
     if not real:
         pytest.skip(f"no real step files below {REAL}")
-    ours = next(p for p in written if f".{kind}." in p.name)
+    written_path = next(p for p in written if f".{kind}." in p.name)
 
     def layout(path):
         with netCDF4.Dataset(str(path)) as file:
@@ -121,10 +124,10 @@ def test_layout_is_that_of_a_real_file(written, kind):
                 {n: file.getncattr(n) for n in file.ncattrs()},
             )
 
-    assert layout(ours) == layout(real[0])
-    assert ours.stat().st_size == real[0].stat().st_size
+    assert layout(written_path) == layout(real[0])
+    assert written_path.stat().st_size == real[0].stat().st_size
     header = {"mli": 2200, "mlo": 1300}[kind]
-    assert ours.read_bytes()[:header] == real[0].read_bytes()[:header]
+    assert written_path.read_bytes()[:header] == real[0].read_bytes()[:header]
 
 
 def test_a_fraction_of_the_grid_is_spread_over_it(tmp_path):
@@ -235,13 +238,13 @@ def test_no_sun_no_shortwave(steps):
 
 def test_net_shortwave_is_what_the_albedos_leave(steps):
     for state, after in steps:
-        left = (
+        absorbed = (
             after.sols * (1 - state.asdir)
             + after.solsd * (1 - state.asdif)
             + after.soll * (1 - state.aldir)
             + after.solld * (1 - state.aldif)
         )
-        assert np.allclose(after.netsw, left, rtol=1e-12, atol=1e-10)
+        assert np.allclose(after.netsw, absorbed, rtol=1e-12, atol=1e-10)
         assert (after.netsw <= state.solin).all()
 
 
@@ -299,8 +302,8 @@ def test_convection_keeps_moist_enthalpy_and_water(steps):
             enthalpy_of(after, mass), enthalpy_of(before, mass), rtol=BUDGET, atol=0.0
         )
         water = (mass * water_of(before)).sum(axis=0)
-        left = (mass * water_of(after) + 1200 * done.rain).sum(axis=0)
-        assert np.allclose(left, water, rtol=BUDGET, atol=0.0)
+        water_after = (mass * water_of(after) + 1200 * done.rain).sum(axis=0)
+        assert np.allclose(water_after, water, rtol=BUDGET, atol=0.0)
         assert np.allclose(
             (mass * after.u).sum(axis=0), (mass * before.u).sum(axis=0), rtol=1e-9, atol=1e-6
         )
@@ -317,15 +320,15 @@ def test_precipitation_keeps_moist_enthalpy_and_water(steps):
         before = enthalpy_of(air, mass) + LATENT_ICE * 1200 * done.snow
         assert np.allclose(enthalpy_of(done.air, mass), before, rtol=BUDGET, atol=0.0)
         water = (mass * water_of(air) + 1200 * rain_in).sum(axis=0)
-        left = (mass * water_of(done.air)).sum(axis=0) + 1200 * (done.rain + done.snow)
-        assert np.allclose(left, water, rtol=BUDGET, atol=0.0)
+        water_after = (mass * water_of(done.air)).sum(axis=0) + 1200 * (done.rain + done.snow)
+        assert np.allclose(water_after, water, rtol=BUDGET, atol=0.0)
 
 
 def test_the_whole_step_closes_its_budgets(steps):
     for state, after in steps:
         mass = layer_mass(LEVELS, state.ps, GRAVITY)
-        usual = state.lhflx > -5.0  # strong dew may be limited
-        assert usual.mean() > 0.8
+        not_dewy = state.lhflx > -5.0  # strong dew may be limited
+        assert not_dewy.mean() > 0.8
         paths = absorber_paths(state, mass)
         net = sw.shortwave(state, paths)[0] + longwave(state.t, paths, state.pmid, state.lwup)[0]
         gain = (
@@ -333,10 +336,12 @@ def test_the_whole_step_closes_its_budgets(steps):
         )  # W/m2
         before = moist_enthalpy(state.t, state.q0001, state.q0003, mass) + 1200 * gain
         result = moist_enthalpy(after.t, after.q0001, after.q0003, mass)
-        assert np.allclose(result[usual], before[usual], rtol=BUDGET, atol=0.0)
-        water, left = ((mass * (s.q0001 + s.q0002 + s.q0003)).sum(axis=0) for s in (state, after))
+        assert np.allclose(result[not_dewy], before[not_dewy], rtol=BUDGET, atol=0.0)
+        water, water_after = (
+            (mass * (s.q0001 + s.q0002 + s.q0003)).sum(axis=0) for s in (state, after)
+        )
         water = water + 1200 * (state.lhflx / LATENT_VAPOUR - 1000 * after.precc)
-        assert np.allclose(left[usual], water[usual], rtol=1e-9, atol=0.0)
+        assert np.allclose(water_after[not_dewy], water[not_dewy], rtol=1e-9, atol=0.0)
 
 
 def test_rain_and_snow_fall(steps):
@@ -349,8 +354,8 @@ def test_rain_and_snow_fall(steps):
 def test_tendencies_are_functions_of_the_column_alone(steps):
     state, after = steps[1]
     for columns in (np.random.RandomState(0).permutation(384), np.array([7, 200, 31, 8, 383])):
-        alone = step(state.take(columns), LEVELS)
-        for name, values in vars(alone).items():
+        chosen_columns = step(state.take(columns), LEVELS)
+        for name, values in vars(chosen_columns).items():
             # Vector units may round the ends of an array differently, hence not bit for bit.
             assert np.allclose(values, getattr(after, name)[..., columns], rtol=1e-9, atol=1e-18), (
                 name
@@ -363,5 +368,7 @@ def test_the_response_is_not_linear(steps):
     small, large = (
         step(replace(state, q0001=state.q0001 * factor), LEVELS) for factor in (1.1, 1.2)
     )
-    one, two = (small.t - after.t)[30:55], (large.t - after.t)[30:55]
-    assert np.abs(two - 2.0 * one).mean() > 0.2 * np.abs(two).mean()
+    small_response, large_response = (small.t - after.t)[30:55], (large.t - after.t)[30:55]
+    assert (
+        np.abs(large_response - 2.0 * small_response).mean() > 0.2 * np.abs(large_response).mean()
+    )

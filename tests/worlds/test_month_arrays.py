@@ -1,4 +1,4 @@
-"""One array of rows per month: the same bytes from local processes and from a Dask cluster."""
+"""One array of rows per month has the same bytes from local processes and a Dask cluster."""
 
 from __future__ import annotations
 
@@ -33,22 +33,25 @@ def steps(tiny_world: Path, tmp_path: Path) -> Path:
     return tmp_path / "steps"
 
 
-def made(folder: Path) -> dict:
+def file_stats(folder: Path) -> dict:
     assert not list(folder.glob(".partial-*"))
     return {path.name: sha256(path) for path in sorted(folder.glob("*.npy"))}
 
 
-def run(steps: Path, to: Path, *more: str) -> int:
-    return month_arrays.main(["--steps", str(steps), "--to", str(to), "--jobs", "2", *more])
+def run(steps: Path, target: Path, *more: str) -> int:
+    return month_arrays.main(["--steps", str(steps), "--to", str(target), "--jobs", "2", *more])
 
 
 def test_a_month_holds_every_row_of_its_steps_in_order(steps: Path, tmp_path: Path) -> None:
     assert run(steps, tmp_path / "rows") == 0
-    assert list(made(tmp_path / "rows")) == [month + ".npy" for month in list_months(steps)]
+    assert list(file_stats(tmp_path / "rows")) == [month + ".npy" for month in list_months(steps)]
     for month in list_months(steps):
-        found = np.load(str(tmp_path / "rows" / (month + ".npy")), mmap_mode="r")
+        month_rows = np.load(str(tmp_path / "rows" / (month + ".npy")), mmap_mode="r")
         expected = [np.hstack(StepReader().read(pair)) for pair in list_pairs(steps, [month])]
-        assert found.dtype == np.float64 and found.tobytes() == np.concatenate(expected).tobytes()
+        assert (
+            month_rows.dtype == np.float64
+            and month_rows.tobytes() == np.concatenate(expected).tobytes()
+        )
     receipt = read_json(tmp_path / "rows" / "0008-01.receipt.json")
     assert (
         receipt["details"]["month"] == "0008-01: 6 of 2232 steps"
@@ -59,13 +62,13 @@ def test_a_month_holds_every_row_of_its_steps_in_order(steps: Path, tmp_path: Pa
 def test_on_real_steps_a_row_is_what_the_reader_gives(real_steps: Path, tmp_path: Path) -> None:
     assert run(real_steps, tmp_path / "rows", "--months", "0008-02,0008-07") == 0
     for month in ("0008-02", "0008-07"):
-        found = np.load(str(tmp_path / "rows" / (month + ".npy")), mmap_mode="r")
+        month_rows = np.load(str(tmp_path / "rows" / (month + ".npy")), mmap_mode="r")
         for step, pair in enumerate(list_pairs(real_steps, [month])):
             x, y = StepReader().read(pair)
             for column in (0, 200, 383):
-                row = found[384 * step + column]
-                assert row[: len(INPUTS)].tobytes() == x[column].tobytes()
-                assert row[len(INPUTS) :].tobytes() == y[column].tobytes()
+                month_row = month_rows[384 * step + column]
+                assert month_row[: len(INPUTS)].tobytes() == x[column].tobytes()
+                assert month_row[len(INPUTS) :].tobytes() == y[column].tobytes()
 
 
 def test_any_number_of_processes_and_a_dask_cluster_give_the_same_bytes(
@@ -82,7 +85,7 @@ def test_any_number_of_processes_and_a_dask_cluster_give_the_same_bytes(
         assert (
             run(steps, tmp_path / "c", "--scheduler", cluster.scheduler_address) == 0
         )  # nothing to do
-    assert made(tmp_path / "a") == made(tmp_path / "b") == made(tmp_path / "c")
+    assert file_stats(tmp_path / "a") == file_stats(tmp_path / "b") == file_stats(tmp_path / "c")
     receipts = [read_json(tmp_path / name / "0008-04.receipt.json") for name in "abc"]
     assert receipts[0]["inputs"] == receipts[1]["inputs"] == receipts[2]["inputs"]
 
@@ -90,18 +93,18 @@ def test_any_number_of_processes_and_a_dask_cluster_give_the_same_bytes(
 def test_a_damaged_step_stops_its_month_and_no_other(
     steps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    bad = list_pairs(steps, ["0008-04"])[3].mlo
-    whole = bad.read_bytes()
-    bad.write_bytes(whole[:-8])
+    damaged_file = list_pairs(steps, ["0008-04"])[3].mlo
+    content = damaged_file.read_bytes()
+    damaged_file.write_bytes(content[:-8])
     with refused(tmp_path / "rows", "1 of 3 months were not made"):
         run(steps, tmp_path / "rows")
-    assert f"{bad}: is truncated" in capsys.readouterr().out
-    assert list(made(tmp_path / "rows")) == ["0008-01.npy", "0008-07.npy"]
+    assert f"{damaged_file}: is truncated" in capsys.readouterr().out
+    assert list(file_stats(tmp_path / "rows")) == ["0008-01.npy", "0008-07.npy"]
     before = (tmp_path / "rows" / "0008-01.npy").stat().st_mtime_ns
-    bad.write_bytes(whole)
+    damaged_file.write_bytes(content)
     assert run(steps, tmp_path / "rows") == 0
     assert (
-        len(made(tmp_path / "rows")) == 3
+        len(file_stats(tmp_path / "rows")) == 3
         and (tmp_path / "rows" / "0008-01.npy").stat().st_mtime_ns == before
     )
 
@@ -110,14 +113,14 @@ def test_the_cluster_names_a_damaged_step_as_this_machine_does(
     steps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     distributed = pytest.importorskip("distributed")
-    bad = list_pairs(steps, ["0008-04"])[3].mli
-    bad.write_bytes(bad.read_bytes() + b"\0")
+    damaged_file = list_pairs(steps, ["0008-04"])[3].mli
+    damaged_file.write_bytes(damaged_file.read_bytes() + b"\0")
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
         with refused("1 of 3 months were not made"):
             run(steps, tmp_path / "rows", "--scheduler", cluster.scheduler_address)
-    assert f"0008-04: {bad}: has trailing bytes" in capsys.readouterr().out
+    assert f"0008-04: {damaged_file}: has trailing bytes" in capsys.readouterr().out
 
 
 def test_a_step_that_changed_makes_its_month_anew(
@@ -127,8 +130,8 @@ def test_a_step_that_changed_makes_its_month_anew(
     first = list_pairs(steps, ["0008-04"])[0]
     header, _ = Cdf5Reader().read(first.mli)
     content = bytearray(first.mli.read_bytes())
-    at = header.variables["cam_in_SNOWHICE"].begin  # read by nobody
-    content[at : at + 1] = bytes([content[at] ^ 1])
+    position = header.variables["cam_in_SNOWHICE"].begin  # read by nobody
+    content[position : position + 1] = bytes([content[position] ^ 1])
     first.mli.write_bytes(content)
     capsys.readouterr()
     run(steps, tmp_path / "rows")
@@ -139,11 +142,13 @@ def test_a_step_that_changed_makes_its_month_anew(
 def test_a_missing_twin_is_named(
     steps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    lone = list_pairs(steps, ["0008-07"])[1]
-    lone.mlo.unlink()
+    unpaired = list_pairs(steps, ["0008-07"])[1]
+    unpaired.mlo.unlink()
     with refused("1 of 3 months"):
         run(steps, tmp_path / "rows")
-    assert f"{lone.mli}: its counterpart {lone.mlo.name} is missing" in capsys.readouterr().out
+    assert (
+        f"{unpaired.mli}: its counterpart {unpaired.mlo.name} is missing" in capsys.readouterr().out
+    )
 
 
 def test_a_full_disk_keeps_the_months_that_are_made(
@@ -156,7 +161,7 @@ def test_a_full_disk_keeps_the_months_that_are_made(
     )  # someone else fills it meanwhile
     with refused(small_disk, "the disk is full"):
         month_arrays.write_month(steps, small_disk, "0008-01")
-    assert not made(small_disk)
+    assert not file_stats(small_disk)
 
 
 @pytest.mark.parametrize(
@@ -212,4 +217,4 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(steps: Path, tmp_path
         os.killpg(child.pid, signal.SIGKILL)  # its processes too
         child.wait()
     assert subprocess.run(command, env=env, capture_output=True).returncode == 0
-    assert made(tmp_path / "rows") == made(tmp_path / "whole")
+    assert file_stats(tmp_path / "rows") == file_stats(tmp_path / "whole")

@@ -1,4 +1,4 @@
-"""Statistics of train.csv: the same bytes for any number of threads and any interruption."""
+"""Statistics of train.csv are the same bytes for any number of threads and any interruption."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_weights(path: Path, weight: np.ndarray) -> None:
 
 
 def values_of(rows: int, seed: int = 0) -> np.ndarray:
-    """(rows, 924): means and spreads of all sizes in train.csv, a constant and dead variables."""
+    """Return (rows, 924) with means and spreads of all sizes, a constant and dead variables."""
     draw = np.random.RandomState(seed)
     values = draw.randn(rows, 924) * 10.0 ** draw.randint(-30, 6, 924) + draw.randn(
         924
@@ -68,8 +68,8 @@ def weights_of(seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """kaggle-data of 61 rows: with parts of 7, eight whole ones and one of 5 rows."""
+def train_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the kaggle-data of 61 rows: in chunks of 7 there are eight and one of 5 rows."""
     root = tmp_path_factory.mktemp("train") / "raw"
     write_train(root / "kaggle-data" / "train.csv", values_of(61))
     write_weights(root / "kaggle-data" / "sample_submission_old.csv", weights_of())
@@ -77,18 +77,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def raw(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RawData:
-    """A copy that a test may damage; parts of 7 rows, fdzm's statistics of the first 35."""
-    shutil.copytree(str(made), str(tmp_path / "raw"))
-    small_parts(monkeypatch)
+def raw(train_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RawData:
+    """Return a copy that a test may damage, read in chunks of 7; fdzm uses the first 35 rows."""
+    shutil.copytree(str(train_world), str(tmp_path / "raw"))
+    small_chunks(monkeypatch)
     return RawData(tmp_path / "raw")
 
 
-def small_parts(
-    monkeypatch: pytest.MonkeyPatch, part: int = 7, first_rows: Optional[int] = 35
+def small_chunks(
+    monkeypatch: pytest.MonkeyPatch, chunk_rows: int = 7, first_rows: Optional[int] = 35
 ) -> None:
     for module in (scaling, train_moments):
-        monkeypatch.setattr(module, "CHUNK_ROWS", part)
+        monkeypatch.setattr(module, "CHUNK_ROWS", chunk_rows)
     monkeypatch.setitem(FAMILIES, "fdzm", replace(FAMILIES["fdzm"], first_rows=first_rows))
 
 
@@ -97,23 +97,23 @@ def run(raw: RawData, *options: str) -> None:
 
 
 def results(raw: RawData) -> Dict[str, bytes]:
-    """The four files, and what their receipts say of train.csv."""
-    found = {
+    """Return the four files, and what their receipts say of train.csv."""
+    contents = {
         f"{family}/{name}": path.read_bytes()
         for family, name, path in train_statistics.products(raw)
     }
     for family, name, path in train_statistics.products(raw):
         receipt = json.loads(receipts.receipt_path(path).read_text())
-        found[f"content of train.csv, {family}/{name}"] = receipt["inputs"]["train.csv"].encode()
-    return found
+        contents[f"content of train.csv, {family}/{name}"] = receipt["inputs"]["train.csv"].encode()
+    return contents
 
 
 def clear(raw: RawData) -> None:
     shutil.rmtree(str(raw.root / "statistics"), ignore_errors=True)
 
 
-def left(raw: RawData) -> List[str]:
-    """Everything below statistics/."""
+def statistics_files(raw: RawData) -> List[str]:
+    """Return the names of all files below statistics/."""
     return sorted(
         str(p.relative_to(raw.root / "statistics"))
         for p in (raw.root / "statistics").rglob("*")
@@ -141,20 +141,21 @@ def test_the_statistics_of_a_split_s_train_csv_are_those_of_the_split_maker_byte
     for family, name, path in train_statistics.products(raw):
         assert path.read_bytes() == (tiny_world / "statistics" / family / name).read_bytes(), path
         load_scaling(path.parent, family, raw.old_weights)
-    assert left(raw) == WHOLE
+    assert statistics_files(raw) == WHOLE
 
 
-@pytest.mark.parametrize("part, first_rows", [(7, 35), (250, None), (1, 9), (13, 26)])
+@pytest.mark.parametrize("chunk_rows, first_rows", [(7, 35), (250, None), (1, 9), (13, 26)])
 def test_the_statistics_are_correct_to_rounding(
-    raw: RawData, monkeypatch: pytest.MonkeyPatch, part: int, first_rows: Optional[int]
+    raw: RawData, monkeypatch: pytest.MonkeyPatch, chunk_rows: int, first_rows: Optional[int]
 ) -> None:
     # Against correctly rounded sums (math.fsum). With K merges of parts of P rows of n in all: a
     # mean takes P - 1 additions, a division, and three roundings per merge, each relative to the
     # largest value; m2 is a sum of squares, as long, of deviations that are good to (P + 3 K) eps
     # of the largest value.
-    small_parts(monkeypatch, part, first_rows)
+    small_chunks(monkeypatch, chunk_rows, first_rows)
     run(raw)
-    values, weight = values_of(61), np.concatenate([np.ones(556), weights_of()])
+    values = values_of(61)
+    weight = np.concatenate([np.ones(556), weights_of()])
     for family in ("adam", "fdzm"):
         rows = values[:first_rows] if family == "fdzm" and first_rows else values
         mean, std = (
@@ -162,9 +163,10 @@ def test_the_statistics_are_correct_to_rounding(
             for name in ("mean.json", "std.json")
         )
         assert list(mean) == list(std) == sorted(COLUMNS)
-        steps = min(part, len(rows)) + 3 * math.ceil(len(rows) / part) + 4
+        steps = min(chunk_rows, len(rows)) + 3 * math.ceil(len(rows) / chunk_rows) + 4
         for j, column in enumerate(COLUMNS):
-            x, largest = rows[:, j].tolist(), float(np.abs(rows[:, j]).max())
+            x = rows[:, j].tolist()
+            largest = float(np.abs(rows[:, j]).max())
             true_mean = math.fsum(x) / len(x)
             true_std = math.sqrt(math.fsum((v - true_mean) ** 2 for v in x) / (len(x) - 1))
             assert abs(mean[column] - true_mean * weight[j]) <= steps * EPS * largest * weight[j], (
@@ -229,28 +231,28 @@ def bits(moments: Moments) -> List[Any]:
 
 
 def on_the_grid(blocks: Iterable[np.ndarray]) -> TrainMoments:
-    found = TrainMoments()
-    for part in train_moments.iter_row_chunks(blocks):
-        found = found.updated_with(train_moments.chunk_moments(part))
-    return found
+    moments = TrainMoments()
+    for chunk in train_moments.iter_row_chunks(blocks):
+        moments = moments.updated_with(train_moments.chunk_moments(chunk))
+    return moments
 
 
-@given(cuts=st.lists(st.integers(0, 61), max_size=12), part=st.sampled_from([1, 5, 7, 35]))
+@given(cuts=st.lists(st.integers(0, 61), max_size=12), chunk_rows=st.sampled_from([1, 5, 7, 35]))
 @settings(max_examples=50, **FUZZ)
 def test_moments_on_the_grid_are_the_same_bits_however_the_rows_arrive(
-    monkeypatch: pytest.MonkeyPatch, cuts: List[int], part: int
+    monkeypatch: pytest.MonkeyPatch, cuts: List[int], chunk_rows: int
 ) -> None:
-    small_parts(monkeypatch, part)
+    small_chunks(monkeypatch, chunk_rows)
     values = values_of(61)
-    whole = on_the_grid([values])
+    moments_of_all = on_the_grid([values])
     for blocks in (
         np.split(values, sorted(cuts)),
         np.split(np.asfortranarray(values), sorted(cuts)),
     ):
-        found = on_the_grid(blocks)
+        moments = on_the_grid(blocks)
         for family in FAMILIES:
-            assert bits(found.families[family]) == bits(whole.families[family])
-    assert [whole.families[family].count for family in ("adam", "fdzm")] == [61, 35]
+            assert bits(moments.families[family]) == bits(moments_of_all.families[family])
+    assert [moments_of_all.families[family].count for family in ("adam", "fdzm")] == [61, 35]
 
 
 @given(cuts=st.lists(st.integers(1, 60), max_size=12, unique=True))
@@ -281,39 +283,41 @@ def test_an_interrupted_merge_leaves_what_was_there() -> None:
 
 
 class Killed(BaseException):
-    """What no code of the kit catches."""
+    """An exception that no code of the kit catches."""
 
 
-def stopping_after(parts: int, monkeypatch: pytest.MonkeyPatch, how: BaseException) -> None:
+def stopping_after(
+    chunks: int, monkeypatch: pytest.MonkeyPatch, interruption: BaseException
+) -> None:
     original = ordered_map.ordered_map
 
     def in_order(*arguments: Any) -> Iterator[Any]:
-        for k, part in enumerate(original(*arguments)):
-            if k == parts:
-                raise how
-            yield part
+        for k, chunk in enumerate(original(*arguments)):
+            if k == chunks:
+                raise interruption
+            yield chunk
 
     monkeypatch.setattr(ordered_map, "ordered_map", in_order)
 
 
 def delayed(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Parts are ready in another order than the file's."""
+    """Parse chunks so that they are ready in another order than the file's."""
     original = csv_stream.Parser.__call__
 
-    def parse(parser: csv_stream.Parser, part: csv_stream.CsvChunk) -> csv_stream.ParsedRows:
-        time.sleep(random.Random(seed * 1000 + part.rows_before).random() / 100)
-        return original(parser, part)
+    def parse(parser: csv_stream.Parser, chunk: csv_stream.CsvChunk) -> csv_stream.ParsedRows:
+        time.sleep(random.Random(seed * 1000 + chunk.rows_before).random() / 100)
+        return original(parser, chunk)
 
     monkeypatch.setattr(csv_stream.Parser, "__call__", parse)
 
 
 @pytest.fixture(scope="module")
-def expected(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, bytes]:
-    """Of one undisturbed run with one thread."""
+def expected(train_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, bytes]:
+    """Return the results of one uninterrupted run with one thread."""
     raw = RawData(tmp_path_factory.mktemp("expected") / "raw")
-    shutil.copytree(str(made), str(raw.root))
+    shutil.copytree(str(train_world), str(raw.root))
     with pytest.MonkeyPatch.context() as monkeypatch:
-        small_parts(monkeypatch)
+        small_chunks(monkeypatch)
         run(raw, "--jobs", "1")
         return results(raw)
 
@@ -322,9 +326,9 @@ def expected(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, 
     jobs=st.lists(st.integers(1, 6), min_size=1, max_size=4),
     stops=st.lists(st.integers(0, 9), max_size=3),
     seed=st.integers(0, 10**6),
-    every=st.sampled_from([0.0, 5.0]),
+    save_every=st.sampled_from([0.0, 5.0]),
 )
-@example(jobs=[3], stops=[8], seed=0, every=5.0)
+@example(jobs=[3], stops=[8], seed=0, save_every=5.0)
 @settings(max_examples=30, **FUZZ)
 def test_any_threads_any_interruptions_and_any_order_give_the_same_bytes(
     raw: RawData,
@@ -332,31 +336,32 @@ def test_any_threads_any_interruptions_and_any_order_give_the_same_bytes(
     jobs: List[int],
     stops: List[int],
     seed: int,
-    every: float,
+    save_every: float,
 ) -> None:
     clear(raw)
     with pytest.MonkeyPatch.context() as monkeypatch:
         delayed(monkeypatch, seed)
-        monkeypatch.setattr(train_statistics, "_SAVE_EVERY", every)
+        monkeypatch.setattr(train_statistics, "_SAVE_EVERY", save_every)
         for k, stop in enumerate(stops):
-            with pytest.MonkeyPatch.context() as once:
-                stopping_after(stop, once, Killed())
+            with pytest.MonkeyPatch.context() as patch:
+                stopping_after(stop, patch, Killed())
                 try:
                     run(raw, "--jobs", str(jobs[k % len(jobs)]))
                 except Killed:
-                    assert left(raw) == [SCRATCH]
+                    assert statistics_files(raw) == [SCRATCH]
         run(raw, "--jobs", str(jobs[-1]))
-    assert results(raw) == expected and left(raw) == WHOLE
+    assert results(raw) == expected and statistics_files(raw) == WHOLE
 
 
 def test_what_was_measured_before_an_interruption_is_not_read_again(
     raw: RawData, expected: Dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as once:
-        stopping_after(4, once, KeyboardInterrupt())
+    with monkeypatch.context() as patch:
+        stopping_after(4, patch, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(raw)
-    original, begun = csv_stream.iter_chunks, []
+    original = csv_stream.iter_chunks
+    begun = []
 
     def cut(path: Path, columns: Any, rows: int, after: Any) -> Any:
         begun.append(after)
@@ -405,25 +410,28 @@ def process(
 
 
 @pytest.mark.parametrize(
-    "how, jobs", [(signal.SIGKILL, 1), (signal.SIGKILL, 3), (signal.SIGTERM, 2)]
+    "signal_number, jobs", [(signal.SIGKILL, 1), (signal.SIGKILL, 3), (signal.SIGTERM, 2)]
 )
 def test_a_killed_process_is_taken_up_again_with_the_same_bytes(
-    raw: RawData, expected: Dict[str, bytes], how: int, jobs: int
+    raw: RawData, expected: Dict[str, bytes], signal_number: int, jobs: int
 ) -> None:
-    scratch, rows = raw.root / "statistics" / SCRATCH, 0
+    scratch = raw.root / "statistics" / SCRATCH
+    rows = 0
     started = process(raw, 0.2, jobs)
     while rows < 14 and started.poll() is None:
         time.sleep(0.01)
         if scratch.exists():
             rows = json.loads(scratch.read_text())["state"]["rows"]
-    started.send_signal(how)
-    _, said = started.communicate()
-    assert started.returncode == (-how if how == signal.SIGKILL else EXIT_INTERRUPTED), said
-    assert [name for name in left(raw) if ".partial-" not in name] == [SCRATCH]
-    kept = json.loads(scratch.read_text())["state"]
-    assert kept["rows"] >= 14 and kept["rows"] % 7 == 0
+    started.send_signal(signal_number)
+    _, output = started.communicate()
+    assert started.returncode == (
+        -signal_number if signal_number == signal.SIGKILL else EXIT_INTERRUPTED
+    ), output
+    assert [name for name in statistics_files(raw) if ".partial-" not in name] == [SCRATCH]
+    state = json.loads(scratch.read_text())["state"]
+    assert state["rows"] >= 14 and state["rows"] % 7 == 0
     run(raw)
-    assert results(raw) == expected and left(raw) == WHOLE
+    assert results(raw) == expected and statistics_files(raw) == WHOLE
 
 
 @pytest.mark.skipif(
@@ -434,8 +442,8 @@ def test_another_python_numpy_and_pyarrow_give_the_same_bytes(
     raw: RawData, expected: Dict[str, bytes]
 ) -> None:
     done = process(raw, 0.0, 2, os.environ["OTHER_PYTHON"])
-    said = done.communicate()
-    assert done.returncode == 0, said
+    output = done.communicate()
+    assert done.returncode == 0, output
     assert results(raw) == expected
 
 
@@ -450,8 +458,8 @@ def test_two_at_a_time_do_not_meet(raw: RawData) -> None:
 
 
 def interrupted(raw: RawData, monkeypatch: pytest.MonkeyPatch) -> Path:
-    with monkeypatch.context() as once:
-        stopping_after(4, once, Killed())
+    with monkeypatch.context() as patch:
+        stopping_after(4, patch, Killed())
         with pytest.raises(Killed):
             run(raw)
     return raw.root / "statistics" / SCRATCH
@@ -471,12 +479,13 @@ def test_the_scratch_of_another_train_csv_is_not_used(
 ) -> None:
     interrupted(raw, monkeypatch)
     path = raw.root / "kaggle-data" / "train.csv"
-    before, data = path.stat(), path.read_bytes()
-    at = data.index(b"train_0,") + len(b"train_0,")
+    before = path.stat()
+    data = path.read_bytes()
+    position = data.index(b"train_0,") + len(b"train_0,")
     with open(
         path, "r+b"
     ) as handle:  # in place, of the same size and with the same time, as rsync can leave it
-        handle.seek(at + (data[at : at + 1] == b"-"))
+        handle.seek(position + (data[position : position + 1] == b"-"))
         handle.write(b"7" if data[handle.tell() : handle.tell() + 1] != b"7" else b"8")
     os.utime(str(path), ns=(before.st_atime_ns, before.st_mtime_ns))
     after = path.stat()
@@ -486,18 +495,18 @@ def test_the_scratch_of_another_train_csv_is_not_used(
         before.st_mtime_ns,
     )
     run(raw)
-    found = results(raw)
+    statistics = results(raw)
     clear(raw)
     run(raw)
-    assert results(raw) == found
+    assert results(raw) == statistics
 
 
 def test_a_scratch_of_other_parts_is_not_used(
     raw: RawData, expected: Dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as once:
-        small_parts(once, 5)
-        interrupted(raw, once)
+    with monkeypatch.context() as patch:
+        small_chunks(patch, 5)
+        interrupted(raw, patch)
     run(raw)
     assert results(raw) == expected
 
@@ -542,7 +551,7 @@ def test_statistics_of_the_user_s_are_never_overwritten(raw: RawData, name: str)
     path.write_text("{}")
     with refused(path, "was not made by this command", "move it away"):
         run(raw)
-    assert path.read_text() == "{}" and left(raw) == [name]
+    assert path.read_text() == "{}" and statistics_files(raw) == [name]
 
 
 def test_statistics_that_the_user_put_there_meanwhile_are_not_overwritten(
@@ -552,8 +561,8 @@ def test_statistics_that_the_user_put_there_meanwhile_are_not_overwritten(
     path = raw.statistics("fdzm") / "std.json"
     path.parent.mkdir(parents=True)
     path.write_text("{}")
-    with monkeypatch.context() as once:  # after the first check
-        once.setattr(
+    with monkeypatch.context() as patch:  # after the first check
+        patch.setattr(
             train_statistics,
             "refuse_foreign",
             lambda path, content=None, real=train_statistics.refuse_foreign: (
@@ -562,7 +571,7 @@ def test_statistics_that_the_user_put_there_meanwhile_are_not_overwritten(
         )
         with refused(path, "was not made by this command"):
             run(raw)
-    assert path.read_text() == "{}" and left(raw) == ["fdzm/std.json", SCRATCH]
+    assert path.read_text() == "{}" and statistics_files(raw) == ["fdzm/std.json", SCRATCH]
     path.unlink()
     monkeypatch.setattr(train_statistics, "measure", lambda *_: pytest.fail("measured again"))
     run(raw)
@@ -574,10 +583,10 @@ def test_statistics_of_its_own_that_the_user_edited_are_not_overwritten(raw: Raw
     rewrite(raw, lambda data: data + data.split(b"\n")[-2] + b"\n")
     path = raw.statistics("adam") / "std.json"
     path.write_text(path.read_text().replace("1e-10", "1e-09"))
-    kept = path.read_bytes()
+    edited = path.read_bytes()
     with refused(path, "was not made by this command"):
         run(raw)
-    assert path.read_bytes() == kept
+    assert path.read_bytes() == edited
 
 
 def test_the_second_run_reads_receipts_and_no_rows(
@@ -614,9 +623,9 @@ def test_its_own_statistics_are_made_again_when_train_csv_or_the_weights_change(
     )
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("write_number", range(8))
 def test_a_run_killed_while_it_writes_its_results_is_taken_up_again(
-    raw: RawData, expected: Dict[str, bytes], monkeypatch: pytest.MonkeyPatch, at: int
+    raw: RawData, expected: Dict[str, bytes], monkeypatch: pytest.MonkeyPatch, write_number: int
 ) -> None:
     writes: List[Path] = []
 
@@ -624,19 +633,19 @@ def test_a_run_killed_while_it_writes_its_results_is_taken_up_again(
         path: Path, value: Any, original: Callable[[Path, Any], None] = train_statistics.write_json
     ) -> None:
         if path.name != SCRATCH:
-            if len(writes) == at:
+            if len(writes) == write_number:
                 raise Killed
             writes.append(path)
         original(path, value)
 
-    with monkeypatch.context() as once:
-        once.setattr(train_statistics, "write_json", write)
-        once.setattr(receipts, "write_json", write)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_statistics, "write_json", write)
+        patch.setattr(receipts, "write_json", write)
         with pytest.raises(Killed):
             run(raw)
     monkeypatch.setattr(train_statistics, "measure", lambda *_: pytest.fail("measured again"))
     run(raw)
-    assert results(raw) == expected and left(raw) == WHOLE
+    assert results(raw) == expected and statistics_files(raw) == WHOLE
 
 
 # refusals
@@ -672,7 +681,7 @@ def test_a_damaged_row_is_refused_by_its_number_and_what_was_before_it_is_kept(
     for _ in range(2):  # the second time from where the first one stopped
         with refused(path, words, kaggle_csv.REMEDY):
             run(raw, "--jobs", jobs)
-        assert left(raw) == [SCRATCH]
+        assert statistics_files(raw) == [SCRATCH]
         assert json.loads((raw.root / "statistics" / SCRATCH).read_text())["state"]["rows"] == 35
 
 
@@ -694,7 +703,7 @@ def test_a_damaged_train_csv_is_refused_before_the_pass(
     rewrite(raw, damage)
     with refused(raw.root / "kaggle-data" / "train.csv", words, kaggle_csv.REMEDY):
         run(raw)
-    assert left(raw) in ([], [SCRATCH])
+    assert statistics_files(raw) in ([], [SCRATCH])
 
 
 def test_missing_files_and_odd_options_are_refused(raw: RawData, tmp_path: Path) -> None:
@@ -731,8 +740,8 @@ def test_a_disk_that_fills_up_half_way_is_one_sentence_and_the_pass_goes_on_else
 def test_a_disk_that_fills_up_while_the_results_are_written_leaves_no_half_file(
     raw: RawData, expected: Dict[str, bytes], small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as once:
-        once.setattr(train_statistics, "publish", interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_statistics, "publish", interrupt)
         with pytest.raises(Killed):
             run(raw)
     (raw.root / "statistics" / "fdzm").symlink_to(small_disk)  # adam's files fit, fdzm's do not
@@ -753,7 +762,7 @@ def test_a_disk_that_fills_up_while_the_results_are_written_leaves_no_half_file(
 def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
     tiny_world: Path, tmp_path: Path
 ) -> None:
-    """More rows than one part, so that the order of sums would show."""
+    """The rows fill more than one chunk, so that another order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
     found = make_world.write_train_csv(tmp_path / "train.csv", pairs)
     assert found.families["adam"].count == 288 > scaling.CHUNK_ROWS

@@ -1,4 +1,4 @@
-"""The rooms of leapkit: what a line may import is decided by the folder it stands in."""
+"""The rooms of leapkit: the folder of a module decides what it may import."""
 
 from __future__ import annotations
 
@@ -56,40 +56,40 @@ def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
         assert not above, f"{path.name} imports {above}"
 
 
-def with_requirements(distribution: str, known: Set[str]) -> Iterator[metadata.Distribution]:
-    """An installed distribution and all that it requires, each once."""
+def with_requirements(distribution: str, names: Set[str]) -> Iterator[metadata.Distribution]:
+    """Yield an installed distribution and all that it requires, each once."""
     name = re.sub(r"[-_.]+", "-", distribution).lower()
-    if name in known:
+    if name in names:
         return
-    known.add(name)
+    names.add(name)
     try:
-        found = metadata.distribution(distribution)
+        installed = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
         return  # of another platform
-    yield found
-    for requirement in found.requires or ():
+    yield installed
+    for requirement in installed.requires or ():
         if "extra ==" not in requirement:
             match = re.match(r"[\w.-]+", requirement)
             assert match
-            yield from with_requirements(match[0], known)
+            yield from with_requirements(match[0], names)
 
 
 @pytest.fixture(scope="session", params=sorted({law[1] for law in LAWS.values()}), ids=" ".join)
 def interpreter(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Tuple[Tuple[str, ...], Path]:
-    """(distributions, a folder that holds them and what they require and nothing else)."""
+    """Return the distributions, and a folder that holds only them and what they require."""
     folder = tmp_path_factory.mktemp("site")
-    known: Set[str] = set()
+    names: Set[str] = set()
     for distribution in request.param:
         pytest.importorskip(distribution)
     # torch 1.10 imports pkg_resources of setuptools and does not declare it.
     for distribution in (*request.param, *(["setuptools"] if "torch" in request.param else [])):
-        for found in with_requirements(distribution, known):
-            for file in found.files or ():
+        for installed in with_requirements(distribution, names):
+            for file in installed.files or ():
                 top = file.parts[0]
                 if top not in ("..", "__pycache__") and not (folder / top).exists():
-                    (folder / top).symlink_to(Path(str(found.locate_file(top))))
+                    (folder / top).symlink_to(Path(str(installed.locate_file(top))))
     return request.param, folder
 
 

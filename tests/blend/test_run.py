@@ -188,15 +188,15 @@ def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen
     first, second = (
         [
             line
-            for line in said[said.index("R2 on") :].splitlines()
+            for line in run_output[run_output.index("R2 on") :].splitlines()
             if not line.startswith("report  ")
         ]
-        for said in (output, again)
+        for run_output in (output, again)
     )
     assert first == second and any("<- this blend" in line for line in first)
-    for said in (output, again):
+    for run_output in (output, again):
         assert (
-            said.count(
+            run_output.count(
                 "searched on this world's validation predictions; they are not the published ones"
             )
             == 1

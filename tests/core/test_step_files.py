@@ -43,7 +43,7 @@ def test_pairs_come_sorted_by_path_over_months(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind, counterpart", [("mli", "mlo"), ("mlo", "mli")])
-def test_a_missing_twin_is_refused(tmp_path: Path, kind: str, counterpart: str) -> None:
+def test_a_missing_counterpart_is_refused(tmp_path: Path, kind: str, counterpart: str) -> None:
     make_names(tmp_path, "0008-01", ("01-00000",))
     make_names(tmp_path, "0008-01", ("01-01200",), (kind,))
     with refused(f"E3SM-MMF.{kind}.0008-01-01-01200.nc", counterpart, "download the missing file"):
@@ -89,7 +89,7 @@ UNEXPECTED = [
 ]
 
 
-def test_odd_names_are_neither_steps_nor_errors_but_are_listed(tmp_path: Path) -> None:
+def test_unexpected_names_are_neither_steps_nor_errors_but_are_listed(tmp_path: Path) -> None:
     make_names(tmp_path, "0008-02", ("28-85200", "01-00000"))
     for name in UNEXPECTED:
         (tmp_path / "0008-02" / name).touch()
@@ -101,7 +101,7 @@ def test_odd_names_are_neither_steps_nor_errors_but_are_listed(tmp_path: Path) -
     assert list_pairs(tmp_path) == list(month.pairs)
 
 
-def test_a_name_that_ends_in_a_line_end_is_odd(tmp_path: Path) -> None:
+def test_a_name_that_ends_in_a_line_end_is_unexpected(tmp_path: Path) -> None:
     make_names(tmp_path, "0008-02", ("01-00000",))
     for name in (mli_name, mlo_name):
         (tmp_path / "0008-02" / (name("0008-02-02-00000") + "\n")).touch()
@@ -148,7 +148,7 @@ STAMP = st.builds(
     unexpected=st.sets(st.sampled_from(UNEXPECTED), max_size=3),
 )
 @settings(max_examples=40, **FUZZ)
-def test_every_name_of_a_month_is_a_step_or_lone_or_odd(
+def test_every_name_of_a_month_is_a_step_or_unpaired_or_unexpected(
     tmp_path: Path, mli: Set[str], mlo: Set[str], unexpected: Set[str]
 ) -> None:
     folder = tmp_path / "0008-04"
@@ -227,7 +227,7 @@ def test_a_month_that_is_there_says_what_is_wrong_with_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind, counterpart", [("mli", "mlo"), ("mlo", "mli")])
-def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
+def test_of_many_missing_counterparts_the_first_is_named_and_the_others_are_counted(
     tmp_path: Path, kind: str, counterpart: str
 ) -> None:
     make_names(tmp_path, "0008-01", ("01-00000",))
@@ -243,7 +243,7 @@ def test_of_many_missing_twins_the_first_is_named_and_the_others_are_counted(
     )
 
 
-def test_one_missing_twin_speaks_of_no_others(tmp_path: Path) -> None:
+def test_one_missing_counterpart_is_named_without_others(tmp_path: Path) -> None:
     make_names(tmp_path, "0008-01", ("01-00000",), ("mlo",))
     with refused(
         "E3SM-MMF.mlo.0008-01-01-00000.nc",
@@ -252,7 +252,7 @@ def test_one_missing_twin_speaks_of_no_others(tmp_path: Path) -> None:
         list_pairs(tmp_path)
 
 
-def test_a_month_of_odd_names_only_holds_no_steps(tmp_path: Path) -> None:
+def test_a_month_of_unexpected_names_only_holds_no_steps(tmp_path: Path) -> None:
     (tmp_path / "0008-01").mkdir()
     (tmp_path / "0008-01" / (mli_name("0008-02-01-00000"))).touch()
     with refused(tmp_path / "0008-01", "holds no step files"):

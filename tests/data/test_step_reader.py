@@ -457,7 +457,7 @@ def test_what_no_column_needs_may_be_missing_or_infinite(pair: StepPair) -> None
     assert (bits(x) == bits(expected[0])).all() and (bits(y) == bits(expected[1])).all()
 
 
-def test_an_mli_file_under_the_name_of_its_twin_is_refused(pair: StepPair) -> None:
+def test_an_mli_file_under_the_name_of_its_counterpart_is_refused(pair: StepPair) -> None:
     shutil.copyfile(str(pair.mli), str(pair.mlo))
     with refused(pair.mlo, "cam_out_NETSW is missing"):
         StepReader().read(pair)

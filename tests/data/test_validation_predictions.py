@@ -105,13 +105,13 @@ def test_saving_all_at_once_is_writing_it_block_by_block(tmp_path: Path) -> None
 
 @given(st.integers(0, 100), st.integers(1, 30))
 @settings(deadline=None)
-def test_stretches_together_are_everything_in_order(count: int, rows: int) -> None:
+def test_slices_together_are_everything_in_order(count: int, rows: int) -> None:
     slices = list(validation_predictions.row_slices(count, rows))
     assert [k for chunk in slices for k in range(count)[chunk]] == list(range(count))
     assert all(0 < chunk.stop - chunk.start <= rows and chunk.stop <= count for chunk in slices)
 
 
-def test_copying_predictions_takes_the_memory_of_a_stretch(tmp_path: Path) -> None:
+def test_copying_predictions_takes_the_memory_of_a_slice(tmp_path: Path) -> None:
     write(tmp_path / "oof.npy", blocks(3000))  # 4.4 MB
     predictions = validation_predictions.read(tmp_path / "oof.npy")
     tracemalloc.start()

@@ -37,19 +37,19 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_published_stacks_are_the_teams_and_the_modern_one_is_the_same_for_all() -> None:
     published = {
-        member: stacks_of_member["published"].name
-        for member, stacks_of_member in stacks.members_stacks().items()
+        member: member_stacks["published"].name
+        for member, member_stacks in stacks.members_stacks().items()
     }
     assert published.pop("adam") == "py38-torch1.10" and len(published) == 4
     assert set(published.values()) == {"py310-torch1.12"}
-    assert {
-        stacks_of_member["modern"] for stacks_of_member in stacks.members_stacks().values()
-    } == {MODERN}
+    assert {member_stacks["modern"] for member_stacks in stacks.members_stacks().values()} == {
+        MODERN
+    }
     assert stacks.pythons() == ["3.8", "3.10", "3.11"]
     assert stacks.pythons_of("published") == {"3.8", "3.10"}
 
 
-def test_a_member_without_a_row_or_with_half_a_one_is_refused(
+def test_a_member_without_stacks_or_with_half_of_them_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(KitError, match=r"nobody/stack.py.*members/adam/stack.py"):
@@ -281,11 +281,11 @@ def test_members_with_the_same_stack_differ_in_their_last_layer_only() -> None:
         assert f"members/{member}" not in "\n".join(lines[: lines.index(copied)])
         return lines[: lines.index(copied)]
 
-    stacks_of_member = stacks.members_stacks()
+    member_stacks = stacks.members_stacks()
     for member in MEMBERS:
         for other in MEMBERS:
             assert (steps(member) == steps(other)) == (
-                stacks_of_member[member] == stacks_of_member[other]
+                member_stacks[member] == member_stacks[other]
             ), (member, other)
 
 

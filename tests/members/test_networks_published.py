@@ -132,7 +132,7 @@ def test_seven_files_merge_to_the_teams_numbers(case, fill, x):
 # ---- all keys together ---------------------------------------------------------------------------
 
 
-def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
+def test_every_key_of_the_reference_is_an_experiment_and_has_its_numbers(reference):
     assert set(ALL) == set(parity.checkpoint_facts(reference)) and len(ALL) == 30
     golden = {
         path.stem: np.load(str(path)).files
@@ -145,7 +145,7 @@ def test_every_key_of_the_reference_is_a_row_and_has_its_numbers(reference):
     ) == 12
 
 
-def test_every_published_file_is_of_one_row(reference):
+def test_every_published_file_is_of_one_experiment(reference):
     """The prefix and the stems of the files are those that the team's scripts read."""
     for key, entry in parity.checkpoint_facts(reference).items():
         files, experiment = entry["checkpoint_files"], parity.EXPERIMENTS[parity.KEYS[key]]
@@ -163,7 +163,7 @@ def test_every_published_file_is_of_one_row(reference):
             assert entry["submission_file"] in (None, experiment.parquet)
 
 
-def test_files_that_load_into_another_rows_network_unnoticed_are_named_as_twins(reference):
+def test_files_that_another_experiments_network_loads_unnoticed_are_declared(reference):
     """reslstm and 014 have equal names and shapes but compute other functions."""
     checkpoint_facts = parity.checkpoint_facts(reference)
     swapped = set()

@@ -76,12 +76,12 @@ IDENTITIES = {
 }
 
 
-def test_the_tables_below_are_about_every_row():
+def test_the_tables_below_are_about_every_experiment():
     assert set(EXPERIMENTS) == set(IDENTITIES) == set(RECIPES) | {"zuiye/A", "zuiye/B"}
 
 
 @pytest.mark.parametrize("name", sorted(IDENTITIES))
-def test_a_row_is_the_experiment_of_the_team(name):
+def test_an_experiment_is_that_of_the_team(name):
     experiment, facts = EXPERIMENTS[name], IDENTITIES[name]
     assert (experiment.artifact, experiment.parent, len(experiment.checkpoint_groups)) == (
         facts.artifact,

@@ -33,7 +33,7 @@ def steps(tiny_world: Path, tmp_path: Path) -> Path:
     return tmp_path / "steps"
 
 
-def file_stats(folder: Path) -> dict:
+def month_hashes(folder: Path) -> dict:
     assert not list(folder.glob(".partial-*"))
     return {path.name: sha256(path) for path in sorted(folder.glob("*.npy"))}
 
@@ -44,7 +44,7 @@ def run(steps: Path, target: Path, *more: str) -> int:
 
 def test_a_month_holds_every_row_of_its_steps_in_order(steps: Path, tmp_path: Path) -> None:
     assert run(steps, tmp_path / "rows") == 0
-    assert list(file_stats(tmp_path / "rows")) == [month + ".npy" for month in list_months(steps)]
+    assert list(month_hashes(tmp_path / "rows")) == [month + ".npy" for month in list_months(steps)]
     for month in list_months(steps):
         month_rows = np.load(str(tmp_path / "rows" / (month + ".npy")), mmap_mode="r")
         expected = [np.hstack(StepReader().read(pair)) for pair in list_pairs(steps, [month])]
@@ -85,7 +85,7 @@ def test_any_number_of_processes_and_a_dask_cluster_give_the_same_bytes(
         assert (
             run(steps, tmp_path / "c", "--scheduler", cluster.scheduler_address) == 0
         )  # nothing to do
-    assert file_stats(tmp_path / "a") == file_stats(tmp_path / "b") == file_stats(tmp_path / "c")
+    assert month_hashes(tmp_path / "a") == file_stats(tmp_path / "b") == file_stats(tmp_path / "c")
     receipts = [read_json(tmp_path / name / "0008-04.receipt.json") for name in "abc"]
     assert receipts[0]["inputs"] == receipts[1]["inputs"] == receipts[2]["inputs"]
 
@@ -99,12 +99,12 @@ def test_a_damaged_step_stops_its_month_and_no_other(
     with refused(tmp_path / "rows", "1 of 3 months were not made"):
         run(steps, tmp_path / "rows")
     assert f"{damaged_file}: is truncated" in capsys.readouterr().out
-    assert list(file_stats(tmp_path / "rows")) == ["0008-01.npy", "0008-07.npy"]
+    assert list(month_hashes(tmp_path / "rows")) == ["0008-01.npy", "0008-07.npy"]
     before = (tmp_path / "rows" / "0008-01.npy").stat().st_mtime_ns
     damaged_file.write_bytes(content)
     assert run(steps, tmp_path / "rows") == 0
     assert (
-        len(file_stats(tmp_path / "rows")) == 3
+        len(month_hashes(tmp_path / "rows")) == 3
         and (tmp_path / "rows" / "0008-01.npy").stat().st_mtime_ns == before
     )
 
@@ -139,7 +139,7 @@ def test_a_step_that_changed_makes_its_month_anew(
     assert [line.endswith("(made)") for line in lines] == [False, True, False]
 
 
-def test_a_missing_twin_is_named(
+def test_a_missing_counterpart_is_named(
     steps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     unpaired = list_pairs(steps, ["0008-07"])[1]
@@ -161,7 +161,7 @@ def test_a_full_disk_keeps_the_months_that_are_made(
     )  # someone else fills it meanwhile
     with refused(small_disk, "the disk is full"):
         month_arrays.write_month(steps, small_disk, "0008-01")
-    assert not file_stats(small_disk)
+    assert not month_hashes(small_disk)
 
 
 @pytest.mark.parametrize(
@@ -217,4 +217,4 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(steps: Path, tmp_path
         os.killpg(child.pid, signal.SIGKILL)  # its processes too
         child.wait()
     assert subprocess.run(command, env=env, capture_output=True).returncode == 0
-    assert file_stats(tmp_path / "rows") == file_stats(tmp_path / "whole")
+    assert month_hashes(tmp_path / "rows") == file_stats(tmp_path / "whole")

@@ -263,7 +263,7 @@ def test_the_sentence_names_the_month_or_the_type(defect: str, tmp_path: Path) -
 
 
 def encoded(content: bytes) -> bytes:
-    """Bytes as pickle protocol 2 has them."""
+    """Return the bytes as pickle protocol 2 writes it."""
     return craft.call(
         craft.name("_codecs", "encode"), craft.text(content.decode("latin1")), craft.text("latin1")
     )

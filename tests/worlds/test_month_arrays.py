@@ -85,7 +85,9 @@ def test_any_number_of_processes_and_a_dask_cluster_give_the_same_bytes(
         assert (
             run(steps, tmp_path / "c", "--scheduler", cluster.scheduler_address) == 0
         )  # nothing to do
-    assert month_hashes(tmp_path / "a") == file_stats(tmp_path / "b") == file_stats(tmp_path / "c")
+    assert (
+        month_hashes(tmp_path / "a") == month_hashes(tmp_path / "b") == month_hashes(tmp_path / "c")
+    )
     receipts = [read_json(tmp_path / name / "0008-04.receipt.json") for name in "abc"]
     assert receipts[0]["inputs"] == receipts[1]["inputs"] == receipts[2]["inputs"]
 
@@ -217,4 +219,4 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(steps: Path, tmp_path
         os.killpg(child.pid, signal.SIGKILL)  # its processes too
         child.wait()
     assert subprocess.run(command, env=env, capture_output=True).returncode == 0
-    assert month_hashes(tmp_path / "rows") == file_stats(tmp_path / "whole")
+    assert month_hashes(tmp_path / "rows") == month_hashes(tmp_path / "whole")

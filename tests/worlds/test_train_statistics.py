@@ -764,11 +764,11 @@ def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
 ) -> None:
     """The rows fill more than one chunk, so that another order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
-    train_moments = make_world.write_train_csv(tmp_path / "train.csv", pairs)
-    assert train_moments.families["adam"].count == 288 > scaling.CHUNK_ROWS
+    world_moments = make_world.write_train_csv(tmp_path / "train.csv", pairs)
+    assert world_moments.families["adam"].count == 288 > scaling.CHUNK_ROWS
     values = [values for _, values in kaggle_csv.read_train_csv(tmp_path / "train.csv")]
-    assert bits(on_the_grid(values).families["adam"]) == bits(train_moments.families["adam"])
-    assert bits(moments_of(values, 924)) != bits(train_moments.families["adam"])
+    assert bits(on_the_grid(values).families["adam"]) == bits(world_moments.families["adam"])
+    assert bits(moments_of(values, 924)) != bits(world_moments.families["adam"])
 
 
 def test_a_failure_is_a_kit_error_through_threads(

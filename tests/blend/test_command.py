@@ -13,7 +13,7 @@ from blend import __main__ as command
 from tests.conftest import REPOSITORY
 
 
-def test_folders_default_to_where_a_container_has_them_mounted():
+def test_folders_default_to_where_a_container_has_them_mounted() -> None:
     for verb in ("run", "verify"):
         options = command._parser().parse_args([verb])
         assert options.raw_data == Path("/raw_data") and options.submission == Path("/submission")
@@ -30,7 +30,9 @@ def test_the_entrypoint_of_the_image_takes_what_the_launcher_appends(arguments):
     assert options.raw_data == Path("/raw_data") and options.submission == Path("/submission")
 
 
-def test_a_run_reads_all_of_its_arguments_and_no_environment(monkeypatch):
+def test_a_run_reads_all_of_its_arguments_and_no_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("TABLE", "ARTIFACTS", "POSTPROCESS", "RAW_DATA", "SUBMISSION"):
         monkeypatch.setenv("LEAP_" + name, "not read")
     arguments = "run --table v10,searched --artifacts searched=a,b --postprocess fluxes"
@@ -42,6 +44,6 @@ def test_a_run_reads_all_of_its_arguments_and_no_environment(monkeypatch):
     assert command.parse_choices(options.artifacts) == {"searched": ["a", "b"]}
 
 
-def test_several_searches_have_artifacts_of_their_own():
+def test_several_searches_have_artifacts_of_their_own() -> None:
     choices = command.parse_choices("searched=a,b;searched-zuiye=c")
     assert choices == {"searched": ["a", "b"], "searched-zuiye": ["c"]}

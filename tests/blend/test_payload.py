@@ -33,7 +33,7 @@ def test_a_report_is_read_back_equal(figures):
     assert payload.from_json(json.loads(json.dumps(payload.to_json(report)))) == report
 
 
-def test_the_json_file_keeps_its_keys():
+def test_the_json_file_keeps_its_keys() -> None:
     """Other programs may read the file."""
     content = payload.to_json(
         Report("half", ["weight"], ["a.b"], [[1.0]], False, {"in_sample": "0" * 64}, FIGURES)
@@ -55,12 +55,12 @@ def test_the_json_file_keeps_its_keys():
     assert validation["not counted"] == [["ptend_q0002_27", "its truth is constant"]]
 
 
-def test_a_report_without_validation_predictions_has_no_such_key():
+def test_a_report_without_validation_predictions_has_no_such_key() -> None:
     report = Report("v10", ["weight"], ["a"], [[1.0]], True, {})
     assert "validation" not in payload.to_json(report)
 
 
-def test_the_table_of_forms_has_a_column_for_the_test_rows_only_if_they_were_scored():
+def test_the_table_of_forms_has_a_column_for_the_test_rows_only_if_they_were_scored() -> None:
     lines = scores_text.forms_table(FIGURES.forms).splitlines()
     assert "withheld test" not in lines[0] and len(lines) == 3
     assert lines[1].endswith("0.00000  <- this blend") and "0.25000 (0.50000)" in lines[1]

@@ -204,7 +204,9 @@ def test_the_published_weights_are_said_to_come_without_their_validation_predict
     )
 
 
-def test_published_weights_on_networks_trained_here_say_that_too(maker, sixteen):
+def test_published_weights_on_networks_trained_here_say_that_too(
+    maker: Maker, sixteen: Results
+) -> None:
     maker.all(sixteen, V10, V10)
     assert blend(maker, sixteen) == 0
     page = files("v10").report(sixteen).read_text()
@@ -231,7 +233,12 @@ def test_the_page_needs_nothing_from_elsewhere_and_the_same_figures_give_the_sam
     assert not re.search(r"""(?:src|href|action)=["']?(?:https?:)?//""", head)
 
 
-def test_a_report_is_made_again_when_what_it_shows_has_changed(maker, sixteen, capsys, monkeypatch):
+def test_a_report_is_made_again_when_what_it_shows_has_changed(
+    maker: Maker,
+    sixteen: Results,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert blend(maker, sixteen, *SEARCH) == 0
     page = files("searched").report(sixteen)
     page.with_suffix(".json").unlink()
@@ -370,7 +377,9 @@ def test_a_browser_shows_every_figure_and_draws_every_plot(maker, reported):
     assert page.drawn["point"] >= len(table) + 284  # bars of weights and of margins
 
 
-def test_names_from_a_table_of_a_stranger_are_text_in_the_page(maker, sixteen):
+def test_names_from_a_table_of_a_stranger_are_text_in_the_page(
+    maker: Maker, sixteen: Results
+) -> None:
     name = '<img src=x onerror=document.title="owned"><script>document.title="owned"</script>'
     table = tables.WeightTable("t", ((name, 1.0),))
     blend_figures = figures.of_blend(table, None, None, {name: "0" * 64})
@@ -381,7 +390,7 @@ def test_names_from_a_table_of_a_stranger_are_text_in_the_page(maker, sixteen):
     assert "owned</title>" not in document and "<title>Blend t</title>" in document
 
 
-def test_a_page_of_weights_for_every_target_is_drawn_too(maker, sixteen):
+def test_a_page_of_weights_for_every_target_is_drawn_too(maker: Maker, sixteen: Results) -> None:
     assert blend(maker, sixteen, "--table", "searched.ridge.target", *SEARCH[2:]) == 0
     document, console = in_browser(files("searched.ridge.target").report(sixteen))
     assert not console

@@ -101,7 +101,7 @@ def test_a_table_is_read_back_to_the_last_bit_and_in_order(weights):
     ]
 
 
-def test_the_shipped_table_is_the_published_one_bit_for_bit(reference):
+def test_the_shipped_table_is_the_published_one_bit_for_bit(reference: Path) -> None:
     published = json.loads((reference / "columns.json").read_text())["blend_weights"]
     if isinstance(published, dict):
         published = list(published.items())
@@ -117,7 +117,7 @@ def test_the_shipped_table_is_the_published_one_bit_for_bit(reference):
     ]
 
 
-def test_the_shipped_weights_sum_to_one_and_an_ulp_or_two():
+def test_the_shipped_weights_sum_to_one_and_an_ulp_or_two() -> None:
     assert sum(weight for _, weight in tables.find("v10").rows) == 1.0000000000000004
 
 
@@ -140,13 +140,13 @@ def test_the_shipped_weights_sum_to_one_and_an_ulp_or_two():
         "\ufeffartifact,weight\na,1\n",
     ],
 )
-def test_what_is_no_table_is_one_clear_error(text, tmp_path):
+def test_what_is_no_table_is_one_clear_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     with pytest.raises(KitError):
         tables.read(tmp_path / "t.csv")
 
 
-def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path):
+def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(KitError, match="v10"):
         tables.find("v11")
     with pytest.raises(KitError):
@@ -156,7 +156,9 @@ def test_an_unknown_table_is_answered_with_those_that_there_are(tmp_path):
 # ---- the search ----------------------------------------------------------------------------------
 
 
-def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen, capsys):
+def test_a_search_on_results_made_here_is_skipped_the_second_time(
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert blend(maker, sixteen, *SEARCH) == 0
     output = capsys.readouterr().out
     for words in (
@@ -203,7 +205,9 @@ def test_a_search_on_results_made_here_is_skipped_the_second_time(maker, sixteen
         )
 
 
-def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen):
+def test_searched_weights_are_those_of_the_validation_predictions(
+    maker: Maker, sixteen: Results
+) -> None:
     """Compare the pass over files, steps and families with whole arrays in raw units."""
     assert blend(maker, sixteen, *SEARCH) == 0
     saved_gram = gram.load(files("searched").errors(sixteen))
@@ -249,7 +253,9 @@ def test_searched_weights_are_those_of_the_validation_predictions(maker, sixteen
 @pytest.mark.parametrize(
     "name", ["searched.sum-one", "searched.ridge.group", "searched.non-negative.target"]
 )
-def test_every_form_and_scope_is_searched_applied_and_recorded(name, maker, sixteen, capsys):
+def test_every_form_and_scope_is_searched_applied_and_recorded(
+    name: str, maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert blend(maker, sixteen, "--table", name, *SEARCH[2:]) == 0
     search = naming.parse_search(name)
     table = tables.read(files(name).weights(sixteen))
@@ -278,8 +284,8 @@ def test_every_form_and_scope_is_searched_applied_and_recorded(name, maker, sixt
 
 
 def test_searches_among_the_same_artifacts_share_one_pass_over_the_rows(
-    maker, sixteen, monkeypatch
-):
+    maker: Maker, sixteen: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     passes = []
     original = validation_errors.validation_gram
     monkeypatch.setattr(
@@ -299,8 +305,8 @@ def test_searches_among_the_same_artifacts_share_one_pass_over_the_rows(
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_pass_gives_the_same_bits_with_any_number_of_workers(
-    workers, maker, sixteen, monkeypatch
-):
+    workers: int, maker: Maker, sixteen: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     members = validation.load_predictions(THREE, sixteen, maker.raw, HashIndex())
     pairs = maker.raw.validation_pairs()
     monkeypatch.setattr(validation_errors, "_STEPS_AT_ONCE", 1)
@@ -314,7 +320,9 @@ def test_the_pass_gives_the_same_bits_with_any_number_of_workers(
         )
 
 
-def test_a_nan_in_validation_predictions_is_refused_by_the_files_name(maker, sixteen, capsys):
+def test_a_nan_in_validation_predictions_is_refused_by_the_files_name(
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = sixteen.subs / (THREE[1] + ".npy")
     receipt = receipts.receipt_path(sixteen.parquet(THREE[1]))
     values = np.load(str(path))
@@ -328,8 +336,8 @@ def test_a_nan_in_validation_predictions_is_refused_by_the_files_name(maker, six
 
 
 def test_a_search_needs_validation_predictions_that_are_what_their_receipt_names(
-    maker, sixteen, capsys
-):
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = sixteen.subs / (THREE[0] + ".npy")
     path.write_bytes(path.read_bytes()[:-8])
     assert path.name in sentence(capsys, maker, sixteen, *SEARCH)
@@ -344,7 +352,9 @@ def test_a_search_needs_validation_predictions_that_are_what_their_receipt_names
     assert "searched-zuiye=a,b" in line
 
 
-def test_validation_predictions_of_another_number_of_rows_are_refused(maker, sixteen, capsys):
+def test_validation_predictions_of_another_number_of_rows_are_refused(
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = sixteen.subs / (THREE[1] + ".npy")
     receipt = receipts.receipt_path(sixteen.parquet(THREE[1]))
     for count, words in ((95, "95 rows for 96"), (97, "97 rows for 96")):
@@ -356,8 +366,8 @@ def test_validation_predictions_of_another_number_of_rows_are_refused(maker, six
 
 
 def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
-    maker, sixteen, tmp_path, capsys
-):
+    maker: Maker, sixteen: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     artifacts_of_search = {"searched": THREE, "searched-zuiye": V10[4:6]}
     (tmp_path / "half.csv").write_text("artifact,weight\nmax_exp22,0.5\nJo_exp912,0.5\n")
     names = ["searched-zuiye", str(tmp_path / "half.csv"), "searched"]
@@ -405,8 +415,8 @@ def test_several_tables_run_in_order_each_search_among_its_own_artifacts(
 
 @pytest.mark.parametrize("artifacts", ["a,b", "searched", "half=a,b", "=a", "searched=a;b"])
 def test_artifacts_that_do_not_say_which_search_they_are_for_are_refused(
-    artifacts, maker, sixteen, capsys
-):
+    artifacts: str, maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "which search" in sentence(
         capsys, maker, sixteen, "--table", "searched", "--artifacts", artifacts
     )
@@ -417,8 +427,8 @@ def test_artifacts_that_do_not_say_which_search_they_are_for_are_refused(
 
 @pytest.mark.parametrize("row_group", [8192, 50])
 def test_the_blend_is_numpys_sum_in_the_tables_order_bit_for_bit(
-    row_group, maker, sixteen, monkeypatch
-):
+    row_group: int, maker: Maker, sixteen: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(submission, "ROW_GROUP", row_group)
     if row_group != 8192:
         maker.all(sixteen, V10)  # row groups of the size that they are read with
@@ -438,7 +448,9 @@ def test_the_blend_is_numpys_sum_in_the_tables_order_bit_for_bit(
     np.testing.assert_allclose(values[:, kaggle_positions(LINEAR)], -maker.q0002 / 1200, rtol=1e-14)
 
 
-def test_a_table_of_ones_own_makes_a_blend_of_its_own_name(maker, sixteen, tmp_path, capsys):
+def test_a_table_of_ones_own_makes_a_blend_of_its_own_name(
+    maker: Maker, sixteen: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "my.half.csv").write_text(f"artifact,weight\n{V10[0]},0.5\n{V10[1]},0.5\n")
     assert blend(maker, sixteen, "--table", str(tmp_path / "my.half.csv")) == 0
     assert (sixteen.blend / "final_blend_my.half.parquet").exists()
@@ -448,7 +460,9 @@ def test_a_table_of_ones_own_makes_a_blend_of_its_own_name(maker, sixteen, tmp_p
     assert "blend my.half runs: weights has changed" in capsys.readouterr().out
 
 
-def test_a_changed_artifact_blends_again_and_says_which(maker, sixteen, capsys):
+def test_a_changed_artifact_blends_again_and_says_which(
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert blend(maker, sixteen) == 0
     maker.write(sixteen, V10[3], maker.values(77), seed=77)
     capsys.readouterr()
@@ -461,8 +475,8 @@ def test_a_changed_artifact_blends_again_and_says_which(maker, sixteen, capsys):
 
 
 def test_a_blend_that_was_stopped_before_its_receipt_is_made_again_with_the_same_bytes(
-    maker, sixteen, monkeypatch
-):
+    maker: Maker, sixteen: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = sixteen.blend / "final_blend_v10.parquet"
 
     def stopped(*_):
@@ -479,8 +493,8 @@ def test_a_blend_that_was_stopped_before_its_receipt_is_made_again_with_the_same
 
 
 def test_a_search_stopped_again_and_again_goes_on_where_it_was_and_ends_in_the_same_bytes(
-    maker, sixteen, tmp_path, monkeypatch
-):
+    maker: Maker, sixteen: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uninterrupted = Results(tmp_path / "whole")
     shutil.copytree(str(sixteen.root), str(uninterrupted.root))
     assert blend(maker, uninterrupted, *SEARCH) == 0
@@ -516,8 +530,8 @@ def test_a_search_stopped_again_and_again_goes_on_where_it_was_and_ends_in_the_s
 
 
 def test_without_the_truth_the_blend_says_that_nobody_knows_its_score(
-    maker, sixteen, tmp_path, capsys
-):
+    maker: Maker, sixteen: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     world = tmp_path / "world"
     shutil.copytree(str(maker.raw.root), str(world))
     shutil.rmtree(str(world / "withheld"))
@@ -526,7 +540,7 @@ def test_without_the_truth_the_blend_says_that_nobody_knows_its_score(
     assert not (sixteen.blend / "scores_v10.json").exists()
 
 
-def test_scores_are_those_of_the_values(maker, sixteen):
+def test_scores_are_those_of_the_values(maker: Maker, sixteen: Results) -> None:
     """Recompute R2 over 368 columns one by one; the zero columns count as 1."""
     assert blend(maker, sixteen) == 0
     scores = {
@@ -679,8 +693,8 @@ def test_a_damaged_artifact_is_one_error_line_and_leaves_no_blend(refusal, maker
 
 
 def test_an_error_names_the_other_name_under_which_a_missing_artifact_exists(
-    maker, sixteen, capsys
-):
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     sixteen.parquet(V10[3]).rename(sixteen.parquet("exp022_fork14_deeper_gf"))
     line = sentence(capsys, maker, sixteen)
     assert (
@@ -700,8 +714,13 @@ def test_an_error_names_the_other_name_under_which_a_missing_artifact_exists(
     ],
 )
 def test_weights_for_an_unknown_artifact_name_the_table_and_what_was_perhaps_meant(
-    name, words, maker, sixteen, tmp_path, capsys
-):
+    name: str,
+    words: str,
+    maker: Maker,
+    sixteen: Results,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "mine.csv").write_text(f"artifact,weight\n{V10[0]},0.5\n{name},0.5\n")
     line = sentence(capsys, maker, sixteen, "--table", str(tmp_path / "mine.csv"))
     assert (
@@ -721,8 +740,13 @@ def test_weights_for_an_unknown_artifact_name_the_table_and_what_was_perhaps_mea
     ],
 )
 def test_weights_that_are_no_weights_are_refused_by_the_tables_file(
-    weights, words, maker, sixteen, tmp_path, capsys
-):
+    weights: str,
+    words: str,
+    maker: Maker,
+    sixteen: Results,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     lines = [f"{artifact},{weight}\n" for artifact, weight in zip(V10, weights.split(","))]
     (tmp_path / "mine.csv").write_text("artifact,weight\n" + "".join(lines))
     line = sentence(capsys, maker, sixteen, "--table", str(tmp_path / "mine.csv"))
@@ -730,7 +754,9 @@ def test_weights_that_are_no_weights_are_refused_by_the_tables_file(
     assert not list(sixteen.root.rglob(".partial-*"))
 
 
-def test_ids_that_are_not_those_of_this_world_are_refused(maker, sixteen, tmp_path, capsys):
+def test_ids_that_are_not_those_of_this_world_are_refused(
+    maker: Maker, sixteen: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All sixteen artifacts agree with one another, but not with this sample_submission.csv."""
     world = tmp_path / "world"
     shutil.copytree(str(maker.raw.root), str(world))
@@ -743,7 +769,9 @@ def test_ids_that_are_not_those_of_this_world_are_refused(maker, sixteen, tmp_pa
     assert not (sixteen.blend / "final_blend_v10.parquet").exists()
 
 
-def test_a_blend_made_for_another_sample_submission_is_not_taken_for_done(maker, sixteen, tmp_path):
+def test_a_blend_made_for_another_sample_submission_is_not_taken_for_done(
+    maker: Maker, sixteen: Results, tmp_path: Path
+) -> None:
     assert blend(maker, sixteen) == 0
     world = tmp_path / "world"
     shutil.copytree(str(maker.raw.root), str(world))
@@ -755,7 +783,9 @@ def test_a_blend_made_for_another_sample_submission_is_not_taken_for_done(maker,
         command.main(["run", "--raw-data", str(world), "--submission", str(sixteen.root)])
 
 
-def test_a_full_disk_leaves_no_blend(maker, sixteen, small_disk, capsys):
+def test_a_full_disk_leaves_no_blend(
+    maker: Maker, sixteen: Results, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sixteen.blend.symlink_to(small_disk)
     assert "the disk is full" in sentence(capsys, maker, sixteen)
     assert not list(small_disk.glob("*.parquet")) and not list(small_disk.glob(".partial-*"))
@@ -790,7 +820,9 @@ def _foreign(
     return path
 
 
-def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(maker, sixteen, capsys):
+def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = sixteen.parquet(V10[1])
     for file in (path, receipts.receipt_path(path)):
         file.unlink()
@@ -813,7 +845,7 @@ def test_a_parquet_from_elsewhere_is_admitted_with_a_receipt_and_blended(maker, 
     assert np.array_equal(final_table.column(0).to_numpy(), expected)
 
 
-def test_linear_columns_of_the_teams_csv_parser_are_admitted(maker, tmp_path):
+def test_linear_columns_of_the_teams_csv_parser_are_admitted(maker: Maker, tmp_path: Path) -> None:
     """The parser's decimals are wrong by up to 1e-13; 1e-9 would be damage."""
     results = Results(tmp_path)
     for factor, fits in ((1 + 3e-13, True), (1 + 1e-9, False)):
@@ -853,7 +885,9 @@ def test_a_damaged_parquet_from_elsewhere_gets_no_receipt(damage, maker, tmp_pat
     assert not receipts.receipt_path(results.parquet("a")).exists()
 
 
-def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
+def test_a_parquet_cut_anywhere_gets_no_receipt(
+    maker: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = Results(tmp_path)
     content = _foreign(maker, results.parquet("a")).read_bytes()
     for share in (0, 0.001, 0.3, 0.9, 0.9999):
@@ -863,8 +897,8 @@ def test_a_parquet_cut_anywhere_gets_no_receipt(maker, tmp_path, capsys):
 
 
 def test_a_parquet_under_another_name_of_its_artifact_is_refused_until_it_is_renamed(
-    maker, tmp_path, capsys
-):
+    maker: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = Results(tmp_path)
     artifact = "max_022_deeper_gf_cv7908_lbUnknown"
     for name in ("max_exp22", artifact + ".npy"):
@@ -881,7 +915,9 @@ def test_a_parquet_under_another_name_of_its_artifact_is_refused_until_it_is_ren
     assert receipts.receipt_path(results.parquet(artifact)).exists()
 
 
-def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
+def test_verify_goes_through_all_and_names_the_bad_ones(
+    maker: Maker, sixteen: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
     _edit(sixteen.parquet(V10[2]))
     with pytest.raises(KitError, match="1 of 16 parquets were refused"):
         blend(maker, sixteen, verb="verify")
@@ -890,7 +926,9 @@ def test_verify_goes_through_all_and_names_the_bad_ones(maker, sixteen, capsys):
     assert [V10[2] in line for line in output_lines if line.startswith("refused: ")] == [True]
 
 
-def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tmp_path, capsys):
+def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(
+    maker: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = Results(tmp_path)
     _foreign(maker, results.parquet("a"))
     (results.subs / ".partial-b.parquet").write_bytes(b"half")
@@ -898,7 +936,7 @@ def test_what_a_killed_run_left_under_a_temporary_name_is_not_verified(maker, tm
     assert "partial" not in capsys.readouterr().out
 
 
-def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
+def test_verify_with_nothing_to_verify_says_so(maker: Maker, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="there are no parquets to verify"):
         blend(maker, Results(tmp_path), verb="verify")
     with pytest.raises(KitError, match="refused"):
@@ -908,7 +946,7 @@ def test_verify_with_nothing_to_verify_says_so(maker, tmp_path):
 # ---- the plan ------------------------------------------------------------------------------------
 
 
-def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
+def test_the_plan_says_what_the_blend_would_do(maker: Maker, sixteen: Results) -> None:
     assert verdict_of("v10", maker, sixteen, [], V10).reason == "not made yet"
     assert (
         "2 of its parquets are about to be made"
@@ -925,7 +963,9 @@ def test_the_plan_says_what_the_blend_would_do(maker, sixteen):
 # ---- the baseline --------------------------------------------------------------------------------
 
 
-def test_the_ridge_is_the_solution_of_its_normal_equations(maker, monkeypatch):
+def test_the_ridge_is_the_solution_of_its_normal_equations(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Compare with numpy.linalg.solve on centred data, at the penalty that validates best."""
     x, y = (
         np.concatenate(chunks)

@@ -149,7 +149,7 @@ def archive(folder: Path, pickled_frame: bytes, **more: Any) -> Path:
 # ---- what is read --------------------------------------------------------------------------------
 
 
-def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published):
+def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published: Path) -> None:
     path = published / "blend" / "weight_df_dict_all_group_all_v10.pt"
     assert all(model.endswith(".npy") for model, _ in pickled.read_rows(path))
     team_table = tables.find(str(path))
@@ -157,7 +157,7 @@ def test_the_teams_own_file_is_the_shipped_table_bit_for_bit(published):
     assert team_table.sha256 == tables.find("v10").sha256 and team_table.name == path.stem
 
 
-def test_reading_it_imports_neither_pandas_nor_numpy_nor_torch(tmp_path):
+def test_reading_it_imports_neither_pandas_nor_numpy_nor_torch(tmp_path: Path) -> None:
     path = archive(tmp_path, frame(ROWS))
     code = (
         "import sys; from pathlib import Path; from blend import decide, tables; "
@@ -192,7 +192,7 @@ def test_weights_of_a_frame_are_read_to_the_last_bit_and_in_order(
     assert floats([weight for _, weight in rows_read]) == floats(weights)
 
 
-def test_arrays_of_numpy_2_and_row_numbers_of_an_older_pandas_are_read(tmp_path):
+def test_arrays_of_numpy_2_and_row_numbers_of_an_older_pandas_are_read(tmp_path: Path) -> None:
     models = names((1, 3), [model for model, _ in ROWS], core="numpy._core.multiarray")
     assert pickled.read_rows(archive(tmp_path, frame(ROWS, models=models))) == ROWS
     older = frame(ROWS).replace(
@@ -201,7 +201,9 @@ def test_arrays_of_numpy_2_and_row_numbers_of_an_older_pandas_are_read(tmp_path)
     assert older != frame(ROWS) and pickled.read_rows(archive(tmp_path, older)) == ROWS
 
 
-def test_frames_that_pandas_itself_pickles_are_read_or_refused_by_a_sentence(tmp_path):
+def test_frames_that_pandas_itself_pickles_are_read_or_refused_by_a_sentence(
+    tmp_path: Path,
+) -> None:
     """Frames of pandas 1.4 to 2.x are read; pandas 3 stores text otherwise and is refused."""
     pd = pytest.importorskip("pandas")
     data_frame = pd.DataFrame(ROWS, columns=["model", "weight"])
@@ -225,7 +227,7 @@ def test_frames_that_pandas_itself_pickles_are_read_or_refused_by_a_sentence(tmp
             assert pickled.read_rows(path) == list(zip(case["model"], case["weight"]))
 
 
-def test_what_torch_save_makes_of_a_frame_is_read(tmp_path):
+def test_what_torch_save_makes_of_a_frame_is_read(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     pd = pytest.importorskip("pandas")
     if int(pd.__version__.split(".")[0]) > 2:
@@ -381,7 +383,7 @@ def test_a_frame_that_is_no_weight_table_is_refused(defect, tmp_path):
     assert words in str(caught.value) and "table" in str(caught.value) and caught.value.remedy
 
 
-def test_a_table_cut_anywhere_is_one_sentence(tmp_path):
+def test_a_table_cut_anywhere_is_one_sentence(tmp_path: Path) -> None:
     content = archive(tmp_path, frame(ROWS)).read_bytes()
     path = tmp_path / "cut.pt"
     for length in range(0, len(content), 7):
@@ -390,7 +392,7 @@ def test_a_table_cut_anywhere_is_one_sentence(tmp_path):
             tables.read(path)
 
 
-def test_a_table_with_any_opcode_changed_is_read_or_refused(tmp_path):
+def test_a_table_with_any_opcode_changed_is_read_or_refused(tmp_path: Path) -> None:
     """Change every byte of the pickle in turn; no other exception may come out."""
     content = frame(ROWS[:1])
     for position in range(len(content)):
@@ -402,7 +404,9 @@ def test_a_table_with_any_opcode_changed_is_read_or_refused(tmp_path):
             assert "\n" not in str(error)
 
 
-def test_files_that_are_no_archive_of_one_table_are_refused(tmp_path, published):
+def test_files_that_are_no_archive_of_one_table_are_refused(
+    tmp_path: Path, published: Path
+) -> None:
     path = tmp_path / "table.pt"
     with refused(path, "missing"):
         tables.read(path)
@@ -439,7 +443,7 @@ def _aliases() -> List[Tuple[str, str]]:
     return [(alias, artifact) for alias, artifact in lines[1:]]
 
 
-def test_every_alias_leads_to_an_artifact_of_the_published_table_and_is_none_itself():
+def test_every_alias_leads_to_an_artifact_of_the_published_table_and_is_none_itself() -> None:
     artifacts = {artifact for artifact, _ in V10}
     aliases = _aliases()
     assert {artifact for _, artifact in aliases} == artifacts
@@ -457,7 +461,7 @@ def test_every_alias_leads_to_an_artifact_of_the_published_table_and_is_none_its
             assert tables.canonical(spelling) == artifact
 
 
-def test_an_unknown_name_loses_its_suffix_and_nothing_else():
+def test_an_unknown_name_loses_its_suffix_and_nothing_else() -> None:
     for unknown in ("mine", "mine.oof", "mine_cv0.79", "npy", "max_exp22x", ""):
         assert (
             tables.canonical(unknown) == unknown and tables.canonical(unknown + ".npy") == unknown
@@ -466,7 +470,7 @@ def test_an_unknown_name_loses_its_suffix_and_nothing_else():
     assert tables.other_names("mine") == []
 
 
-def test_names_of_the_readme_and_irregular_file_names_are_known(reference):
+def test_names_of_the_readme_and_irregular_file_names_are_known(reference: Path) -> None:
     page = (reference / "data_pipeline.md").read_text()
     rows = re.findall(r"^\| \d+ \| (\S+\.npy) \| \S+ \| (\w+) \|$", page, re.MULTILINE)
     assert len(rows) == 16
@@ -486,7 +490,7 @@ def test_names_of_the_readme_and_irregular_file_names_are_known(reference):
         assert tables.canonical(other) == artifact
 
 
-def test_a_table_of_other_names_is_the_same_table(tmp_path):
+def test_a_table_of_other_names_is_the_same_table(tmp_path: Path) -> None:
     first = {artifact: alias for alias, artifact in reversed(_aliases())}
     lines = [f"{first[artifact]}.npy,{weight!r}\n" for artifact, weight in V10]
     (tmp_path / "v10.csv").write_text("artifact,weight\n" + "".join(lines))
@@ -500,7 +504,7 @@ def test_a_table_of_other_names_is_the_same_table(tmp_path):
         tables.read(tmp_path / "t.csv")
 
 
-def test_the_list_of_aliases_is_not_offered_as_a_table():
+def test_the_list_of_aliases_is_not_offered_as_a_table() -> None:
     assert tables.shipped() == ["v10"]
     with pytest.raises(KitError, match="is missing"):
         tables.find("aliases")
@@ -509,7 +513,7 @@ def test_the_list_of_aliases_is_not_offered_as_a_table():
 # ---- the tables of a run -------------------------------------------------------------------------
 
 
-def test_which_names_are_searches():
+def test_which_names_are_searches() -> None:
     assert all(
         map(
             naming.parse_search,
@@ -546,7 +550,7 @@ def test_which_names_are_searches():
     )
 
 
-def test_a_search_has_one_name_however_it_is_asked_for():
+def test_a_search_has_one_name_however_it_is_asked_for() -> None:
     for form in naming.FORMS:
         for scope in naming.SCOPES:
             search = naming.Search("searched-zuiye", form, scope)
@@ -560,13 +564,13 @@ def test_a_search_has_one_name_however_it_is_asked_for():
         naming.parse_blends("searched,searched.climb")
 
 
-def test_a_file_under_the_name_of_a_search_is_refused(tmp_path):
+def test_a_file_under_the_name_of_a_search_is_refused(tmp_path: Path) -> None:
     (tmp_path / "searched.ridge.csv").write_text("artifact,weight\na,1\n")
     with refused(tmp_path / "searched.ridge.csv", "name of a search"):
         naming.parse_blends(str(tmp_path / "searched.ridge.csv"))
 
 
-def test_post_processing_options_are_known_and_in_one_order():
+def test_post_processing_options_are_known_and_in_one_order() -> None:
     assert naming.parse_options("") == () and naming.parse_options("fluxes, positivity") == (
         "positivity",
         "fluxes",
@@ -577,7 +581,7 @@ def test_post_processing_options_are_known_and_in_one_order():
         naming.parse_options("positivity,clip")
 
 
-def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
+def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path: Path) -> None:
     user_table = tmp_path / "mine.v2.csv"
     user_table.write_text("artifact,weight\na,1\n")
     sources = ["searched-zuiye", str(user_table), "v10", "searched"]
@@ -599,7 +603,7 @@ def test_a_list_of_tables_is_kept_in_order_and_each_has_its_own_files(tmp_path):
         naming.parse_blends("v10,v11")
 
 
-def test_a_blend_name_knows_the_files_of_its_blend(tmp_path):
+def test_a_blend_name_knows_the_files_of_its_blend(tmp_path: Path) -> None:
     results = Results(tmp_path)
     name = naming.BlendName.parse("searched-zuiye.ridge.target", ("positivity",))
     assert name.title == "searched-zuiye.ridge.target+positivity"
@@ -613,7 +617,7 @@ def test_a_blend_name_knows_the_files_of_its_blend(tmp_path):
     assert naming.BlendName.parse("v10").errors(results).name == "gram_v10.npz"
 
 
-def test_an_unknown_table_is_refused_by_its_name_alone(tmp_path):
+def test_an_unknown_table_is_refused_by_its_name_alone(tmp_path: Path) -> None:
     """The name is refused before anything is built; a file is read when it is blended."""
     (tmp_path / "mine.csv").write_text("not a table")
     assert naming.BlendName.parse(str(tmp_path / "mine.csv")).table == "mine"
@@ -621,7 +625,7 @@ def test_an_unknown_table_is_refused_by_its_name_alone(tmp_path):
         naming.BlendName.parse("nothing")
 
 
-def test_the_score_table_is_as_wide_as_its_longest_name():
+def test_the_score_table_is_as_wide_as_its_longest_name() -> None:
     row = {"all_columns": 0.5, "predicted": 0.25, "groups": [0.125] * len(GROUP_NAMES)}
     for longest in ("ridge regression", max((artifact for artifact, _ in V10), key=len), "x" * 70):
         lines = scores_text.score_table([dict(row, name="short"), dict(row, name=longest)]).split(
@@ -635,7 +639,9 @@ def test_the_score_table_is_as_wide_as_its_longest_name():
 
 
 @pytest.mark.parametrize("scope", ["group", "target"])
-def test_a_table_by_group_or_target_is_read_back_to_the_last_bit(scope, tmp_path):
+def test_a_table_by_group_or_target_is_read_back_to_the_last_bit(
+    scope: str, tmp_path: Path
+) -> None:
     columns = tables.FIELDS_OF_SCOPE[scope]
     weights = [0.1 * k - 1 / 3 for k in range(len(columns))]
     table = tables.WeightTable(
@@ -674,7 +680,7 @@ def test_a_damaged_table_by_group_is_one_clear_sentence(change, words, tmp_path)
         tables.read(tmp_path / "t.csv")
 
 
-def test_an_unknown_artifact_is_answered_with_the_one_that_it_resembles():
+def test_an_unknown_artifact_is_answered_with_the_one_that_it_resembles() -> None:
     assert (
         tables.resembling("max_022_deeper_gf_cv7908_lbUnknwon")
         == "max_022_deeper_gf_cv7908_lbUnknown"

@@ -107,7 +107,7 @@ def test_the_gram_matrices_give_the_published_score_of_any_weights(
     ).all()
 
 
-def test_folds_add_up_and_their_rest_is_what_is_left():
+def test_folds_add_up_and_their_rest_is_what_is_left() -> None:
     truth, predictions = rows_of(1, 3, 40)
     one_fold = gram_of(truth, predictions).whole
     four_folds = gram_of(truth, predictions, 4)
@@ -151,14 +151,14 @@ def test_saved_matrices_are_read_back_to_the_last_bit(tmp_path):
         gram.load(tmp_path / "g.npz")
 
 
-def test_a_nan_is_refused_with_its_target_and_file():
+def test_a_nan_is_refused_with_its_target_and_file() -> None:
     truth, predictions = rows_of(3, 2, 10)
     predictions[1][3, 7] = np.nan
     with pytest.raises(KitError, match=PREDICTED[7]):
         gram_of(truth, predictions)
 
 
-def test_a_degenerate_target_scores_as_raw_zero_and_moves_no_weight():
+def test_a_degenerate_target_scores_as_raw_zero_and_moves_no_weight() -> None:
     """In the stratosphere of one real month the truth hardly varies: an error is R2 -1e15."""
     truth, predictions = rows_of(4, 3, 50)
     k = int(np.flatnonzero(truth.std(axis=0) > 0)[0])
@@ -196,7 +196,7 @@ def test_folds_are_months_or_runs_of_consecutive_steps(months, expected):
     assert gram.time_folds(months) == expected
 
 
-def test_the_score_counts_the_formulas_as_exact():
+def test_the_score_counts_the_formulas_as_exact() -> None:
     score = gram.score(np.zeros(T))
     assert score.all_columns == pytest.approx(76 / 368) and score.predicted == 0.0
     assert gram.score(np.full(T, 0.5)).all_columns == pytest.approx((76 + 146) / 368)
@@ -236,7 +236,7 @@ def naive_climb(truth: np.ndarray, predictions: Sequence[np.ndarray], columns: n
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_climb_takes_the_same_path_as_naive_rescoring_for_every_part(seed):
+def test_the_climb_takes_the_same_path_as_naive_rescoring_for_every_part(seed: int) -> None:
     """Each of the two parts has twelve targets, of which one is constant and one at the floor."""
     truth, predictions = rows_of(seed, 4, 25)
     columns = np.random.RandomState(seed).permutation(T)[:24]
@@ -334,7 +334,7 @@ def test_an_artifact_that_is_exact_gets_all_and_two_that_are_the_same_share(find
     np.testing.assert_allclose(find(np.zeros((2, 2))).sum(), 1)
 
 
-def test_a_penalty_shrinks_towards_equal_weights():
+def test_a_penalty_shrinks_towards_equal_weights() -> None:
     s = errors_matrix(2, 5)
     distance = [
         np.abs(optimum.sum_one(s, penalty) - 0.2).max() for penalty in (0.0, 1e-2, 1.0, 1e4)
@@ -371,7 +371,7 @@ def test_the_exact_optimum_is_never_below_the_climb_nor_a_finer_scope_below_a_co
         assert (forms.fit(folded, form, scope) >= 0).all()
 
 
-def test_a_matrix_solver_finds_the_same_optimum_where_all_targets_count():
+def test_a_matrix_solver_finds_the_same_optimum_where_all_targets_count() -> None:
     """Compare with scipy's constrained minimiser, which uses no matrices of errors."""
     from scipy.optimize import minimize
 
@@ -413,12 +413,12 @@ def test_held_out_errors_are_those_of_weights_found_without_the_fold(form, scope
     np.testing.assert_allclose(fitted.in_sample, folded.whole.errors(fitted.by_target), rtol=1e-12)
 
 
-def test_with_one_fold_nothing_is_held_out():
+def test_with_one_fold_nothing_is_held_out() -> None:
     folded = gram_of(*rows_of(7, 3, 20))
     assert all(fitted.held_out is None for fitted in forms.Fits(folded).all_forms("searched"))
 
 
-def test_a_block_that_nobody_predicts_is_given_the_weights_of_all():
+def test_a_block_that_nobody_predicts_is_given_the_weights_of_all() -> None:
     truth, predictions = rows_of(8, 3, 30)
     group = [k for k, name in enumerate(PREDICTED) if name.startswith("ptend_u_")]
     for prediction in predictions:

@@ -40,7 +40,9 @@ def wait_for(condition, seconds=20.0):
 # --- order and failure ----------------------------------------------------------------------------
 
 
-def test_a_job_starts_when_those_it_comes_after_have_ended(tmp_path, capsys):
+def test_a_job_starts_when_those_it_comes_after_have_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = str(tmp_path / "log")
     jobs = [
         job("a/1", f"sleep 0.3; echo 1 >>{log}"),
@@ -52,7 +54,9 @@ def test_a_job_starts_when_those_it_comes_after_have_ended(tmp_path, capsys):
     assert (tmp_path / "log").read_text().split() == ["4", "1", "2", "3"]
 
 
-def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(tmp_path, capsys):
+def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     jobs = [
         job("a/ok", "exit 0"),
         job("a/parent", "echo words; exit 7"),
@@ -71,7 +75,7 @@ def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(tmp_pa
     assert "a/other ended with code 5; what the others made is kept" in output
 
 
-def test_a_job_after_one_that_is_not_there_starts(capsys):
+def test_a_job_after_one_that_is_not_there_starts(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([job("a/child", "echo started", ["a/parent"])]) == 0
     assert lines(capsys) == ["[a/child] started"]
 
@@ -94,7 +98,7 @@ def other_process(script, *arguments):
     )
 
 
-def test_two_processes_share_their_slots(tmp_path):
+def test_two_processes_share_their_slots(tmp_path: Path) -> None:
     # Each command notes that it began and that it ended: O_APPEND keeps the order of all of them.
     script = """
 command = ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]
@@ -112,7 +116,7 @@ sys.exit(run(jobs, JobSlots(Path(sys.argv[1]), 2)))
     assert busy == 0 and most_busy == 2
 
 
-def test_a_killed_holder_frees_its_slot(tmp_path):
+def test_a_killed_holder_frees_its_slot(tmp_path: Path) -> None:
     holder = other_process(
         """
 with JobSlots(Path(sys.argv[1]), 1).hold(threading.Event()):
@@ -136,7 +140,7 @@ with JobSlots(Path(sys.argv[1]), 1).hold(threading.Event()):
     assert is_free()
 
 
-def test_each_slot_has_its_gpu(tmp_path, capsys):
+def test_each_slot_has_its_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # Each waits until both have begun.
     script = (
         f"cd {tmp_path}; echo $CUDA_VISIBLE_DEVICES; touch $0; "
@@ -147,7 +151,7 @@ def test_each_slot_has_its_gpu(tmp_path, capsys):
     assert sorted(line.split()[1] for line in lines(capsys)) == ["3", "GPU-7"]
 
 
-def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_path):
+def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_path: Path) -> None:
     slots = JobSlots(tmp_path, 3, ["0", "1"])
     with slots.hold(threading.Event()) as a, slots.hold(threading.Event()) as b, slots.hold(
         threading.Event()
@@ -160,7 +164,7 @@ def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_pa
 # --- the end --------------------------------------------------------------------------------------
 
 
-def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path):
+def test_sigterm_ends_the_commands_and_starts_no_other(tmp_path: Path) -> None:
     process = other_process(
         """
 command = "echo $$ >$0/pid{}; exec sleep 60"
@@ -184,7 +188,9 @@ run_cli(lambda argv: run(jobs, JobSlots(Path(sys.argv[1]) / "slots", 2)), [])
             os.kill(pid, 0)
 
 
-def test_the_output_of_a_job_that_runs_jobs_keeps_their_names(capsys):
+def test_the_output_of_a_job_that_runs_jobs_keeps_their_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     words = json.dumps("[adam/195] line")
     assert run([job("adam", f"echo {words}; echo; echo own")]) == 0
     assert lines(capsys) == ["[adam/195] line", "[adam] own"]

@@ -86,7 +86,7 @@ def test_an_impossible_recipe_is_refused(wrong):
         replace(RECIPE, **wrong)
 
 
-def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest():
+def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest() -> None:
     recipe = replace(
         RECIPE,
         epochs=9,
@@ -113,7 +113,7 @@ def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest():
     assert (small.betas, small.clip, small.seed, small.smooth_l1_beta) == ((0.9, 0.95), 9, 7, 0.5)
 
 
-def test_fine_tuning_at_sample_size_stays_one_epoch_with_its_evaluations():
+def test_fine_tuning_at_sample_size_stays_one_epoch_with_its_evaluations() -> None:
     recipe = replace(
         RECIPE, schedule=CosineRestarts(1, 1, 1e-7), evaluations_per_epoch=8, skipped_evaluations=5
     )

@@ -60,7 +60,7 @@ def refusal(path: Path) -> str:
 # ---- what is kept --------------------------------------------------------------------------------
 
 
-def test_a_saved_network_reads_back_bit_for_bit_in_registered_order(tmp_path):
+def test_a_saved_network_reads_back_bit_for_bit_in_registered_order(tmp_path: Path) -> None:
     network = small_network()
     save(network, tmp_path / "n.pt")
     tensors = read_tensors(tmp_path / "n.pt")
@@ -71,7 +71,7 @@ def test_a_saved_network_reads_back_bit_for_bit_in_registered_order(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["n.pt"]
 
 
-def test_saving_twice_gives_the_same_bytes(tmp_path):
+def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     network = small_network()
     save(network, tmp_path / "n.pt")
     first = (tmp_path / "n.pt").read_bytes()
@@ -79,7 +79,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "n.pt").read_bytes() == first
 
 
-def test_loading_fills_every_parameter_and_buffer(tmp_path):
+def test_loading_fills_every_parameter_and_buffer(tmp_path: Path) -> None:
     source, target = small_network(), small_network()
     with torch.no_grad():
         source.table.add_(1)
@@ -91,7 +91,9 @@ def test_loading_fills_every_parameter_and_buffer(tmp_path):
     )
 
 
-def test_a_dataparallel_prefix_is_stripped_once_and_only_where_all_names_have_it(tmp_path):
+def test_a_dataparallel_prefix_is_stripped_once_and_only_where_all_names_have_it(
+    tmp_path: Path,
+) -> None:
     plain = OrderedDict(a=torch.ones(2), b=torch.zeros(3))
     for path, names in (
         ("one.pt", ("module.a", "module.b")),
@@ -104,7 +106,7 @@ def test_a_dataparallel_prefix_is_stripped_once_and_only_where_all_names_have_it
     assert list(read_tensors(tmp_path / "none.pt")) == ["module.a", "b"]
 
 
-def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path):
+def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path: Path) -> None:
     """LSTM weights that cuDNN flattened are views of one buffer; transposed ones have strides."""
     base = torch.arange(24, dtype=torch.float32)
     state = {
@@ -130,7 +132,7 @@ def test_views_of_one_storage_and_other_dtypes_read_back(tmp_path):
 
 
 @pytest.mark.skipif(not MODERN, reason="torch.load(weights_only=) came with torch 1.13")
-def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path):
+def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path: Path) -> None:
     network = small_network()
     save(network, tmp_path / "n.pt")
     loaded = torch.load(str(tmp_path / "n.pt"), weights_only=True)
@@ -140,7 +142,9 @@ def test_torchs_own_safe_loader_reads_what_is_saved(tmp_path):
 # What torch 1.10.0 and torch 2.13.0 wrote for
 # {"module.w": arange(6).reshape(2, 3) / 7, "module.b": float64 -1.5}.
 @pytest.mark.parametrize("version", ["1.10.0", "2.13.0"])
-def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp_path):
+def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(
+    version: str, tmp_path: Path
+) -> None:
     path = Path(__file__).parents[1] / "stored" / (f"saved_by_torch_{version}.bin")
     tensors = read_tensors(path)
     assert list(tensors) == ["w", "b"]
@@ -154,7 +158,7 @@ def test_files_of_the_oldest_and_of_todays_torch_are_read_by_either(version, tmp
     not os.environ.get("OTHER_PYTHON"),
     reason="OTHER_PYTHON names no interpreter with another torch",
 )
-def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
+def test_a_network_saved_by_the_other_stack_loads_here(tmp_path: Path) -> None:
     script = (
         "import torch; from leapkit.data.checkpoints import save; torch.manual_seed(5);"
         "n = torch.nn.LSTM(4, 3, 2, bidirectional=True);"
@@ -176,12 +180,12 @@ def test_a_network_saved_by_the_other_stack_loads_here(tmp_path):
 # ---- what is refused -----------------------------------------------------------------------------
 
 
-def test_the_old_format_is_refused_with_its_reason(tmp_path):
+def test_the_old_format_is_refused_with_its_reason(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2)}, str(tmp_path / "old.pt"), _use_new_zipfile_serialization=False)
     assert "not a checkpoint of tensors in PyTorch's zip format" in refusal(tmp_path / "old.pt")
 
 
-def test_missing_files_folders_and_empty_files_are_one_clear_error(tmp_path):
+def test_missing_files_folders_and_empty_files_are_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(KitError, match="the file is missing"):
         read_tensors(tmp_path / "none.pt")
     with pytest.raises(KitError):
@@ -206,7 +210,7 @@ def test_anything_but_a_state_dict_of_tensors_is_refused(value, reason, tmp_path
     assert reason in refusal(tmp_path / "n.pt")
 
 
-def test_a_whole_pickled_network_is_refused(tmp_path):
+def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), str(tmp_path / "n.pt"))
     assert "nothing was executed" in refusal(tmp_path / "n.pt")
 
@@ -325,7 +329,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_runs_nothing(attack, pro
     assert not marker.exists()
 
 
-def test_the_marker_proves_something(tmp_path):
+def test_the_marker_proves_something(tmp_path: Path) -> None:
     """The same bytes run in an ordinary unpickler, so the test above proves something."""
     import pickle
 
@@ -342,7 +346,7 @@ def test_a_name_that_is_on_no_list_is_refused_before_it_is_looked_up(module, att
         assert f"{module}.{attribute}" in refusal(path) or "nothing was executed" in refusal(path)
 
 
-def test_a_refused_file_imports_nothing(tmp_path):
+def test_a_refused_file_imports_nothing(tmp_path: Path) -> None:
     (tmp_path / "evil_module_of_a_stranger.py").write_text("raise SystemExit('imported')")
     path = craft.write(
         tmp_path / "n.pt", craft.program({"a": craft.name("evil_module_of_a_stranger", "x")})
@@ -356,7 +360,7 @@ def test_a_refused_file_imports_nothing(tmp_path):
     assert "evil_module_of_a_stranger" not in set(sys.modules) - before
 
 
-def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(tmp_path):
+def test_one_hostile_file_does_not_spoil_the_reading_of_the_next(tmp_path: Path) -> None:
     """BUILD may change what the closed list gave it, but only objects made for that file."""
     spoil = (
         craft.name("torch", "FloatStorage")
@@ -460,7 +464,7 @@ def test_an_impossible_tensor_or_a_bomb_is_refused_in_little_memory(impossible, 
     )
 
 
-def test_the_good_program_that_the_bad_ones_differ_from_is_accepted(tmp_path):
+def test_the_good_program_that_the_bad_ones_differ_from_is_accepted(tmp_path: Path) -> None:
     tensors = read_tensors(
         craft.write(tmp_path / "n.pt", craft.program({"a": craft.tensor()}, b"\x80\x04"))
     )
@@ -468,7 +472,7 @@ def test_the_good_program_that_the_bad_ones_differ_from_is_accepted(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["items", "values", "__len__"])
-def test_methods_that_a_pickle_writes_over_are_not_called(value, tmp_path):
+def test_methods_that_a_pickle_writes_over_are_not_called(value: str, tmp_path: Path) -> None:
     program = (
         craft.PROTOCOL
         + craft.name("collections", "OrderedDict")
@@ -484,7 +488,9 @@ def test_methods_that_a_pickle_writes_over_are_not_called(value, tmp_path):
     assert list(tensors) == ["a"]
 
 
-def test_one_storage_rebuilt_ten_thousand_times_takes_no_more_memory_than_once(tmp_path):
+def test_one_storage_rebuilt_ten_thousand_times_takes_no_more_memory_than_once(
+    tmp_path: Path,
+) -> None:
     megabyte = np.zeros(1 << 18, dtype="<f4").tobytes()
     tensor = craft.tensor(craft.storage(count=1 << 18), size=(1 << 18,), stride=(1,))
     path = craft.write(
@@ -498,7 +504,7 @@ def test_one_storage_rebuilt_ten_thousand_times_takes_no_more_memory_than_once(t
         tracemalloc.stop()
 
 
-def test_compressed_storages_are_refused(tmp_path):
+def test_compressed_storages_are_refused(tmp_path: Path) -> None:
     zeros = bytes(4 << 20)
     program = craft.program(
         {"a": craft.tensor(craft.storage(count=1 << 20), size=(1 << 20,), stride=(1,))}
@@ -506,7 +512,9 @@ def test_compressed_storages_are_refused(tmp_path):
     refusal(craft.write(tmp_path / "n.pt", program, {"0": zeros}, zipfile.ZIP_DEFLATED))
 
 
-def test_a_table_of_contents_that_is_huge_or_unpacks_to_something_huge_is_refused(tmp_path):
+def test_a_table_of_contents_that_is_huge_or_unpacks_to_something_huge_is_refused(
+    tmp_path: Path,
+) -> None:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         program = craft.program({"a": craft.tensor()})[:-1] + b"N0" * (10 << 20) + b"."
         assert "table of contents" in refusal(
@@ -514,7 +522,7 @@ def test_a_table_of_contents_that_is_huge_or_unpacks_to_something_huge_is_refuse
         )
 
 
-def test_a_byte_order_entry_that_unpacks_to_something_huge_is_refused(tmp_path):
+def test_a_byte_order_entry_that_unpacks_to_something_huge_is_refused(tmp_path: Path) -> None:
     path = craft.write(
         tmp_path / "n.pt",
         craft.program({"a": craft.tensor()}),
@@ -527,7 +535,7 @@ def test_a_byte_order_entry_that_unpacks_to_something_huge_is_refused(tmp_path):
     assert "big-endian" in refusal(path)
 
 
-def test_two_tables_of_contents_are_refused(tmp_path):
+def test_two_tables_of_contents_are_refused(tmp_path: Path) -> None:
     """Readers disagree on which one counts: what one checks, another would load."""
     good = craft.program({"a": craft.tensor()})
     assert "data.pkl" in refusal(
@@ -538,7 +546,7 @@ def test_two_tables_of_contents_are_refused(tmp_path):
     assert "data.pkl" in refusal(path)
 
 
-def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
+def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path: Path) -> None:
     """Each nested entry is all that follows its header, so a megabyte becomes two hundred."""
     count = 200
     tail = bytes(1 << 20)
@@ -589,7 +597,7 @@ def test_storages_that_share_the_bytes_of_the_archive_are_refused(tmp_path):
     refusal(path)
 
 
-def test_big_endian_files_are_refused(tmp_path):
+def test_big_endian_files_are_refused(tmp_path: Path) -> None:
     path = craft.write(
         tmp_path / "n.pt", craft.program({"a": craft.tensor()}), extra={"archive/byteorder": b"big"}
     )
@@ -739,7 +747,9 @@ def test_a_tensor_that_does_not_fit_is_named_and_nothing_is_loaded(damage, reaso
 
 
 @pytest.mark.parametrize("key", ["195", "197", "200"])
-def test_adams_networks_have_the_published_names_shapes_and_order(key, reference, monkeypatch):
+def test_adams_networks_have_the_published_names_shapes_and_order(
+    key: str, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import json
 
     monkeypatch.setattr(
@@ -763,8 +773,8 @@ def test_adams_networks_have_the_published_names_shapes_and_order(key, reference
 
 
 def test_a_file_as_published_loads_strictly_into_its_network_and_into_no_other(
-    reference, tmp_path, monkeypatch
-):
+    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is saved by torch.save with the wrapper's prefix, as the team's 195.pt is."""
     import json
 
@@ -804,6 +814,6 @@ def test_reading_a_checkpoint_needs_no_torch(small_checkpoint, tmp_path):
     assert int(done.stdout) == len(small_checkpoint[1])
 
 
-def test_every_attack_is_listed_once():
+def test_every_attack_is_listed_once() -> None:
     names = list(itertools.chain(_executing(Path("m")), _IMPOSSIBLE))
     assert len(names) == len(set(names))

@@ -8,17 +8,17 @@ from launch import choices, machine, settings
 from leapkit.core.errors import KitError
 
 
-def test_without_an_engine_the_venv_runtime_is_taken_and_the_reason_said():
+def test_without_an_engine_the_venv_runtime_is_taken_and_the_reason_said() -> None:
     chosen = settings.choose("reproduce", {}).choices["RUNTIME"]
     assert chosen.value == "venv" and "docker info" in chosen.reason
 
 
-def test_docker_without_an_engine_is_refused_with_the_commands_that_start_one():
+def test_docker_without_an_engine_is_refused_with_the_commands_that_start_one() -> None:
     with pytest.raises(KitError, match="run `containers/start-engine` and `make bases`"):
         choices.runtime("docker")
 
 
-def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch):
+def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "engine_problem", lambda: "")
     chosen = choices.runtime()
     assert chosen.value == "venv" and "no base image exists" in chosen.reason
@@ -27,13 +27,17 @@ def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch):
 
 
 @pytest.mark.parametrize("condition", ["has_image", "registry_answers"])
-def test_an_engine_with_local_bases_or_a_registry_is_taken(monkeypatch, condition):
+def test_an_engine_with_local_bases_or_a_registry_is_taken(
+    monkeypatch: pytest.MonkeyPatch, condition: str
+) -> None:
     monkeypatch.setattr(machine, "engine_problem", lambda: "")
     monkeypatch.setattr(machine, condition, lambda name: True)
     assert choices.runtime().value == "docker"
 
 
-def test_the_published_stack_is_taken_where_its_interpreter_is_and_modern_else(monkeypatch):
+def test_the_published_stack_is_taken_where_its_interpreter_is_and_modern_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert choices.stack(in_containers=False).value == "published"
     monkeypatch.setattr(
         machine, "interpreter", lambda version: None if version == "3.8" else "python"
@@ -56,7 +60,9 @@ def test_a_gpu_that_the_published_wheels_do_not_know_takes_the_modern_stack(
     assert choices.stack(in_containers=True).value == stack
 
 
-def test_a_gpu_that_the_engine_cannot_pass_on_is_not_reserved(monkeypatch):
+def test_a_gpu_that_the_engine_cannot_pass_on_is_not_reserved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(machine, "gpu_capability", lambda: (8, 0))
     assert choices.accelerator(in_containers=True).value == "cpu"
     assert choices.accelerator(in_containers=False).value == "cuda"

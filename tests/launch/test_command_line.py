@@ -40,7 +40,7 @@ def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.process
-def test_help_lists_every_command_with_what_it_does():
+def test_help_lists_every_command_with_what_it_does() -> None:
     done = launch("--help")
     assert done.returncode == 0
     for name, command in commands().items():
@@ -59,7 +59,7 @@ def test_every_command_has_help_with_its_options(capsys, name):
 
 
 @pytest.mark.process
-def test_an_unknown_command_ends_in_one_sentence():
+def test_an_unknown_command_ends_in_one_sentence() -> None:
     done = launch("fly")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "choose from" in done.stderr
 
@@ -86,7 +86,9 @@ def test_what_a_command_does_not_take_ends_in_one_sentence(arguments):
         command_line.parse(arguments)
 
 
-def test_an_option_is_the_variable_of_make_and_wins_over_it(monkeypatch):
+def test_an_option_is_the_variable_of_make_and_wins_over_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert command_line.parse(["blend"])[1].values == {}
     monkeypatch.setenv("TABLE", "v10")
     monkeypatch.setenv("RAW_DATA", " data ")
@@ -98,7 +100,9 @@ def test_an_option_is_the_variable_of_make_and_wins_over_it(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["RUNTIME", "STACK", "PROFILE", "DEVICE"])
-def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(monkeypatch, name):
+def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(name, "nonsense")
     with pytest.raises(KitError, match="choose "):
         command_line.parse(["reproduce"])
@@ -107,7 +111,7 @@ def test_a_choice_that_does_not_exist_is_refused_with_those_that_do(monkeypatch,
         command_line.parse(["reproduce", options.OPTIONS[name].flag, "nonsense"])
 
 
-def test_arguments_of_makers_and_of_pytest_are_passed_on_in_their_order():
+def test_arguments_of_makers_and_of_pytest_are_passed_on_in_their_order() -> None:
     words = ["--steps", "a", "--to=b", "--train", "0008-01"]
     request = command_line.parse(["split", *words, "--runtime", "venv"])[1]
     assert request.rest == words and request.values == {"RUNTIME": "venv"}
@@ -115,7 +119,7 @@ def test_arguments_of_makers_and_of_pytest_are_passed_on_in_their_order():
 
 
 @pytest.mark.process
-def test_make_alone_lists_every_target_and_every_variable():
+def test_make_alone_lists_every_target_and_every_variable() -> None:
     done = subprocess.run(
         ["make", f"PYTHON={sys.executable}"],
         cwd=str(REPOSITORY),
@@ -130,7 +134,7 @@ def test_make_alone_lists_every_target_and_every_variable():
 
 
 @pytest.mark.process
-def test_make_passes_its_variables_to_the_launcher(tmp_path):
+def test_make_passes_its_variables_to_the_launcher(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name not in options.OPTIONS}
     done = subprocess.run(
         ["make", "plan", f"PYTHON={sys.executable}", "TABLE=nothing", f"SUBMISSION={tmp_path}"],
@@ -182,13 +186,15 @@ def test_names_are_checked_before_anything_is_built_or_installed(
 
 
 @pytest.mark.parametrize("command, flag", [("split", "--statistics"), ("store", "--steps")])
-def test_the_folders_of_makers_are_checked_before_anything_is_built(monkeypatch, command, flag):
+def test_the_folders_of_makers_are_checked_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, command: str, flag: str
+) -> None:
     monkeypatch.setattr(environments, "ready", lambda *_: pytest.fail("installed"))
     with pytest.raises(KitError, match="/nothing/here: the folder does not exist"):
         main([command, "--to", "/nothing/there", flag, "/nothing/here"])
 
 
-def test_an_artifact_of_ones_own_may_be_named_by_its_file(tmp_path: Path):
+def test_an_artifact_of_ones_own_may_be_named_by_its_file(tmp_path: Path) -> None:
     chosen = settings.choose("reproduce", {"SUBMISSION": str(tmp_path)})
     parquet = chosen.results.parquet("mine")
     parquet.parent.mkdir()

@@ -54,7 +54,7 @@ def test_a_stop_ends_the_container_shows_its_last_lines_and_returns_its_code(tmp
     assert calls(tmp_path) == ["run", "stop me", "rm --force me"]
 
 
-def test_a_stop_before_the_container_exists_ends_compose_and_leaves_none(tmp_path):
+def test_a_stop_before_the_container_exists_ends_compose_and_leaves_none(tmp_path: Path) -> None:
     process = start(tmp_path, creation=30)
     while not (tmp_path / "calls").exists():
         time.sleep(0.02)
@@ -64,7 +64,7 @@ def test_a_stop_before_the_container_exists_ends_compose_and_leaves_none(tmp_pat
     assert calls(tmp_path) == ["run", "stop me", "rm --force me"]
 
 
-def test_a_container_that_ends_by_itself_is_left_to_the_engine(tmp_path):
+def test_a_container_that_ends_by_itself_is_left_to_the_engine(tmp_path: Path) -> None:
     process = start(tmp_path, creation=0)
     assert process.stdout.readline() == b"up\n"
     (tmp_path / "running").unlink()

@@ -21,7 +21,9 @@ def commands(lines: List[str], heading: str) -> List[str]:
     return [line.strip() for line in block[:end] if not line.startswith("   ")]
 
 
-def test_a_fresh_clone_can_reproduce_the_sample_world_and_lacks_nothing_that_it_makes(tmp_path):
+def test_a_fresh_clone_can_reproduce_the_sample_world_and_lacks_nothing_that_it_makes(
+    tmp_path: Path,
+) -> None:
     lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path), WEIGHTS=str(tmp_path))
     ready = commands(lines, "You can run now:")
     assert ready[0].startswith("make reproduce ") and len(ready) == 2
@@ -29,7 +31,7 @@ def test_a_fresh_clone_can_reproduce_the_sample_world_and_lacks_nothing_that_it_
     assert not [line for line in lines if "sample/" in line]
 
 
-def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path):
+def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path: Path) -> None:
     lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path), WEIGHTS=str(tmp_path))
     other_commands = commands(lines, "For the rest:")
     assert [line.split("  ")[0] for line in other_commands] == [
@@ -49,7 +51,9 @@ def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path
         assert remedy in text
 
 
-def test_with_data_and_checkpoints_the_published_networks_can_run(tmp_path, monkeypatch):
+def test_with_data_and_checkpoints_the_published_networks_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doctor, "published_checkpoints", lambda *_: [])
     for name in ("test", "sample_submission", "sample_submission_old"):
         path = tmp_path / "kaggle-data" / f"{name}.csv"
@@ -68,7 +72,9 @@ def test_with_data_and_checkpoints_the_published_networks_can_run(tmp_path, monk
     ]
 
 
-def test_without_any_runtime_nothing_can_run_and_both_say_what_they_lack(monkeypatch, tmp_path):
+def test_without_any_runtime_nothing_can_run_and_both_say_what_they_lack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(machine, "interpreter", lambda version: None)
     lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path))
     assert lines[0] == "You can run nothing yet: no runtime works."
@@ -76,7 +82,9 @@ def test_without_any_runtime_nothing_can_run_and_both_say_what_they_lack(monkeyp
     assert {"RUNTIME=docker", "RUNTIME=venv"} <= {line.split("  ")[0] for line in other_commands}
 
 
-def test_the_doctor_ends_in_its_verdict_and_changes_nothing(capsys, tmp_path: Path):
+def test_the_doctor_ends_in_its_verdict_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert doctor.run({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path / "results")}) == 0
     printed = capsys.readouterr().out
     assert printed.index("free disk") < printed.index("You can run now:")
@@ -84,7 +92,9 @@ def test_the_doctor_ends_in_its_verdict_and_changes_nothing(capsys, tmp_path: Pa
 
 
 @pytest.mark.parametrize("count, lacks", [(0, "16 of 16 parquets"), (16, "receipts")])
-def test_the_blend_alone_lacks_parquets_or_their_receipts(tmp_path, count, lacks):
+def test_the_blend_alone_lacks_parquets_or_their_receipts(
+    tmp_path: Path, count: int, lacks: str
+) -> None:
     from blend import tables
 
     (tmp_path / "subs").mkdir()

@@ -123,7 +123,7 @@ def experiment_plan(
     )
 
 
-def test_a_plan_says_in_one_line_what_is_the_same_for_sixty_experiments():
+def test_a_plan_says_in_one_line_what_is_the_same_for_sixty_experiments() -> None:
     reasons = {"train": "not made yet", "infer": "not made yet"}
     plans = [experiment_plan(f"adam/{number}", reasons) for number in range(58)]
     plans.insert(7, experiment_plan("zuiye/A", {"infer": "test.csv has changed"}))
@@ -138,7 +138,7 @@ def test_a_plan_says_in_one_line_what_is_the_same_for_sixty_experiments():
     assert all(len(line) <= 100 for line in lines)
 
 
-def test_steps_with_reasons_of_their_own_are_told_apart_and_so_is_what_cannot_run():
+def test_steps_with_reasons_of_their_own_are_told_apart_and_so_is_what_cannot_run() -> None:
     plans = [
         experiment_plan(f"adam/{number}", {"train": "not made yet", "infer": "later"})
         for number in range(3)

@@ -36,14 +36,14 @@ run_cli(lambda argv: process.run([sys.executable, "-c", argv[0], argv[1]], os.en
 """
 
 
-def test_the_exit_code_is_that_of_the_command():
+def test_the_exit_code_is_that_of_the_command() -> None:
     assert process.run([sys.executable, "-c", "raise SystemExit(7)"], os.environ) == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_of_the_launcher_reaches_the_command_once_and_its_clean_up_is_waited_for(
     tmp_path: Path, number: int
-):
+) -> None:
     done = tmp_path / "done"
     launcher = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, COMMAND, str(done)],

@@ -13,7 +13,7 @@ def names(experiments, only="", mode="reproduce", everything=True):
     return [experiment.name for experiment in registry.flat(chosen)]
 
 
-def test_experiments_are_chosen_by_any_of_their_names_and_unknown_ones_refused():
+def test_experiments_are_chosen_by_any_of_their_names_and_unknown_ones_refused() -> None:
     assert names("200, adam/195") == ["adam/195", "adam/200"]
     assert names("max_exp22", mode="infer-only") == ["max2020/022"]
     assert names("Jo_ex907_cv7855,014_group_finetune.npy") == [
@@ -25,7 +25,7 @@ def test_experiments_are_chosen_by_any_of_their_names_and_unknown_ones_refused()
         names("999")
 
 
-def test_without_experiments_a_run_is_about_the_blend_or_everything():
+def test_without_experiments_a_run_is_about_the_blend_or_everything() -> None:
     assert len(names("", mode="infer-only", everything=False)) == 16
     full = names("", everything=False)
     assert len(full) == 16 + 11
@@ -41,7 +41,7 @@ def test_without_experiments_a_run_is_about_the_blend_or_everything():
         names("", only="zuiye", mode="infer-only")
 
 
-def test_every_search_chooses_among_its_own():
+def test_every_search_chooses_among_its_own() -> None:
     searches = registry.searches(registry.chosen("", "", "reproduce", True))
     assert list(searches) == ["searched", "searched-zuiye"]
     assert len(searches["searched"]) == 16 and searches["searched-zuiye"] == ["zuiye_A", "zuiye_B"]

@@ -30,7 +30,7 @@ def test_profile_and_world_follow_from_what_lies_in_raw_data(tmp_path):
     assert not chosen.is_sample_world
 
 
-def test_post_processing_is_off_unless_requested_and_its_names_are_checked_at_once():
+def test_post_processing_is_off_unless_requested_and_its_names_are_checked_at_once() -> None:
     assert settings.choose("reproduce", {}).options == ()
     chosen = settings.choose("reproduce", {"POSTPROCESS": "fluxes,positivity"})
     assert chosen.options == ("positivity", "fluxes")

@@ -66,7 +66,7 @@ def test_members_get_the_same_arguments_in_both_runtimes(tmp_path, commands, nam
         assert command[command.index(member) :] == [member, *expected[member]]
 
 
-def test_the_arguments_of_a_member_are_those_that_its_command_line_takes(tmp_path):
+def test_the_arguments_of_a_member_are_those_that_its_command_line_takes(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from leapkit.run import member
 

@@ -27,7 +27,7 @@ SMALL = AdamNetwork((3, 4, 5), 8, 1, 2, "relu", "lstm+transformer+front", (6,))
 # ---- what is only there in training --------------------------------------------------------------
 
 
-def test_dropout_acts_in_training_and_only_there():
+def test_dropout_acts_in_training_and_only_there() -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 556)
     network = AdamNet(replace(SMALL, dropout=0.5))
@@ -36,12 +36,12 @@ def test_dropout_acts_in_training_and_only_there():
 
 
 @pytest.mark.parametrize("key, share", [("195", 0.1), ("197", 0.0), ("200", 0.0)])
-def test_only_195_drops_out(key, share):
+def test_only_195_drops_out(key: str, share: float) -> None:
     experiment = next(experiment for experiment in EXPERIMENTS if experiment.id == key)
     assert {experiment.network[profile].dropout for profile in experiment.network} == {share}
 
 
-def test_a_network_without_dropout_computes_the_same_in_training():
+def test_a_network_without_dropout_computes_the_same_in_training() -> None:
     torch.manual_seed(0)
     network = AdamNet(SMALL)
     x = torch.randn(4, 556)
@@ -52,7 +52,9 @@ def test_a_network_without_dropout_computes_the_same_in_training():
 
 
 @pytest.mark.parametrize("kernel, left, right", [(2, 0, 1), (4, 1, 2), (6, 2, 3), (3, 1, 1)])
-def test_an_even_kernel_pads_one_zero_more_at_the_bottom(kernel, left, right):
+def test_an_even_kernel_pads_one_zero_more_at_the_bottom(
+    kernel: int, left: int, right: int
+) -> None:
     convolution = LevelConvolution(1, 1, kernel)
     with torch.no_grad():
         convolution.weight.copy_(torch.arange(1.0, kernel + 1).reshape(1, 1, -1))
@@ -66,7 +68,7 @@ def test_an_even_kernel_pads_one_zero_more_at_the_bottom(kernel, left, right):
     assert convolved.shape == (60,) and convolved.tolist() == expected
 
 
-def test_the_position_table_holds_sines_and_cosines_of_26_columns():
+def test_the_position_table_holds_sines_and_cosines_of_26_columns() -> None:
     table = PositionTable().pe
     assert table.shape == (1, 60, 26) and table.dtype == torch.float32
     for level, pair in ((0, 0), (1, 0), (17, 3), (59, 12)):
@@ -75,7 +77,7 @@ def test_the_position_table_holds_sines_and_cosines_of_26_columns():
         assert float(table[0, level, 2 * pair + 1]) == pytest.approx(math.cos(angle), abs=1e-7)
 
 
-def test_the_position_table_of_a_checkpoint_is_the_one_that_counts():
+def test_the_position_table_of_a_checkpoint_is_the_one_that_counts() -> None:
     layer = PositionTable()
     layer.load_state_dict({"pe": torch.full((1, 60, 26), 2.0)})
     assert torch.equal(layer(torch.ones(1, 60, 25)), torch.full((1, 60, 25), 3.0))
@@ -92,7 +94,7 @@ def test_inputs_become_the_references_sequence(reference):
     )
 
 
-def test_a_channel_is_a_scalar_on_every_level_or_a_profile_along_levels():
+def test_a_channel_is_a_scalar_on_every_level_or_a_profile_along_levels() -> None:
     channels = to_sequence(torch.arange(556.0)[None])[0]
     for scalar in range(16):
         assert set(channels[:, scalar].tolist()) == {scalar}
@@ -108,7 +110,7 @@ def test_inputs_of_another_shape_are_refused(shape):
         AdamNet(SMALL)(torch.zeros(shape))
 
 
-def test_the_head_averages_eight_channels_and_lays_out_six_profiles():
+def test_the_head_averages_eight_channels_and_lays_out_six_profiles() -> None:
     y = torch.zeros(1, 60, 14)
     for channel in range(14):
         y[0, :, channel] = 1000 * channel + torch.arange(60.0)
@@ -168,5 +170,5 @@ def test_an_impossible_network_is_refused_when_it_is_described(wrong):
         replace(NETWORK_195, **wrong)
 
 
-def test_there_are_as_many_inputs_as_the_sequence_takes():
+def test_there_are_as_many_inputs_as_the_sequence_takes() -> None:
     assert len(INPUTS) == 16 + 9 * 60

@@ -120,7 +120,7 @@ def test_a_file_loads_with_and_without_dataparallels_prefix(member, prefix, tmp_
     )
 
 
-def test_zuiyes_designs_have_no_published_files_and_no_place_in_the_blend():
+def test_zuiyes_designs_have_no_published_files_and_no_place_in_the_blend() -> None:
     experiments = [
         experiment for experiment in EXPERIMENTS.values() if experiment.member == "zuiye"
     ]
@@ -193,7 +193,9 @@ def test_an_impossible_network_is_refused_when_it_is_described(network, wrong):
 @pytest.mark.parametrize(
     "number, forget", [("014", False), ("015", False), ("021", True), ("022", True)]
 )
-def test_only_021_and_022_start_with_open_forget_gates_and_empty_biases(number, forget):
+def test_only_021_and_022_start_with_open_forget_gates_and_empty_biases(
+    number: str, forget: bool
+) -> None:
     network = sample(EXPERIMENTS[f"max2020/{number}-stage1"])
     for name, value in network.state_dict().items():
         if "bias_ih" in name:
@@ -206,7 +208,7 @@ def test_only_021_and_022_start_with_open_forget_gates_and_empty_biases(number, 
             assert set(value.flatten().tolist()) == {1.0 if name.endswith("weight") else 0.0}
 
 
-def test_907s_head_is_kaiming_normal_by_fan_in():
+def test_907s_head_is_kaiming_normal_by_fan_in() -> None:
     head = build("joseph", replace(NETWORK_907, layers=1)).final_fc.weight.detach()
     assert float(head.std()) == pytest.approx(
         math.sqrt(2 / 512), rel=0.05
@@ -233,7 +235,7 @@ def test_912s_blocks_and_head_are_xavier_uniform_with_empty_biases_and_its_atten
 # ---- what each one computes ----------------------------------------------------------------------
 
 
-def test_912s_dropouts_act_in_training_and_only_there():
+def test_912s_dropouts_act_in_training_and_only_there() -> None:
     experiment = EXPERIMENTS["joseph/912"]
     x = inputs()
     network = sample(experiment)
@@ -248,7 +250,7 @@ def test_912s_dropouts_act_in_training_and_only_there():
     assert torch.allclose(network.train()(x), network.eval()(x), rtol=0, atol=1e-6)
 
 
-def test_912s_head_in_training_is_the_mean_over_its_dropouts():
+def test_912s_head_in_training_is_the_mean_over_its_dropouts() -> None:
     """One of four dropouts drops everything, so three quarters remain; the bias starts at 0."""
     config = replace(
         EXPERIMENTS["joseph/912"].network["sample"], dropout=0.0, dropouts=(0.0, 0.0, 0.0, 1 - 1e-9)
@@ -275,8 +277,8 @@ def test_in_907_each_lstm_adds_the_raw_output_of_the_one_before_and_the_last_raw
     "number, first, source", [("014", 2, 0), ("015", 3, 2), ("021", 1, 0), ("022", 1, 0)]
 )
 def test_a_stack_mixes_from_one_layer_on_and_starts_with_the_output_of_the_right_one(
-    number, first, source
-):
+    number: str, first: int, source: int
+) -> None:
     """In 014, layer 1 is neither mixed nor mixed in. In 015 the last saved layer counts."""
     network = sample(EXPERIMENTS[f"max2020/{number}-stage1"]).double().eval()
     x = inputs(dtype=torch.float64)
@@ -294,7 +296,7 @@ def test_a_stack_mixes_from_one_layer_on_and_starts_with_the_output_of_the_right
         )
 
 
-def test_007_alone_reads_the_scalars_from_the_lowest_level():
+def test_007_alone_reads_the_scalars_from_the_lowest_level() -> None:
     y = torch.randn(3, 60, 14, generator=torch.Generator().manual_seed(0))
     last = head_last(y)
     mean = head_mean(y)
@@ -334,7 +336,7 @@ def test_gradients_in_float32_are_those_in_float64(experiment):
             assert float((a - b).norm()) <= 1e-3 * (float(b.norm()) + 1e-3 * largest), parameter
 
 
-def test_gelu_passes_a_gradient_back_that_is_not_contiguous():
+def test_gelu_passes_a_gradient_back_that_is_not_contiguous() -> None:
     gradient = torch.randn(60, 7, 48)
     gradients = []
     for dtype in (torch.float32, torch.float64):

@@ -184,7 +184,7 @@ def test_files_that_another_experiments_network_loads_unnoticed_are_declared(ref
             )
 
 
-def test_the_same_weights_mean_something_else_in_reslstm_and_in_014():
+def test_the_same_weights_mean_something_else_in_reslstm_and_in_014() -> None:
     devices.make_repeatable(0)
     reslstm, other = (
         parity.build(experiment.member, experiment.network["sample"]).double().eval()

@@ -76,7 +76,7 @@ IDENTITIES = {
 }
 
 
-def test_the_tables_below_are_about_every_experiment():
+def test_the_tables_below_are_about_every_experiment() -> None:
     assert set(EXPERIMENTS) == set(IDENTITIES) == set(RECIPES) | {"zuiye/A", "zuiye/B"}
 
 
@@ -100,7 +100,7 @@ def test_an_experiment_is_that_of_the_team(name):
         assert same_network == (name != "forcewithme/40-stage2")
 
 
-def test_the_exceptions_among_the_fine_tuned_are_the_teams():
+def test_the_exceptions_among_the_fine_tuned_are_the_teams() -> None:
     assert {name for name, experiment in EXPERIMENTS.items() if experiment.reinitialised} == {
         "forcewithme/40-stage2"
     }
@@ -123,7 +123,7 @@ def test_the_exceptions_among_the_fine_tuned_are_the_teams():
     }
 
 
-def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files():
+def test_the_published_blend_counts_sixteen_artifacts_in_82_checkpoint_files() -> None:
     default = [
         experiment
         for member_experiments in members().values()
@@ -266,7 +266,7 @@ def test_a_recipe_is_the_teams(name):
     assert [recipe.evaluations_in(epoch) for epoch in range(recipe.epochs)] == facts.evaluations
 
 
-def test_what_only_some_recipes_have():
+def test_what_only_some_recipes_have() -> None:
     """Only Max has this loss, only Joseph thresholds and augmentation, only ADAM shares of rows."""
 
     def other_than(default: Any, attribute: str) -> Dict[str, Any]:
@@ -293,7 +293,7 @@ def test_what_only_some_recipes_have():
     }
 
 
-def test_912sep_is_evaluated_after_six_seven_and_eight_eighths_of_its_epoch():
+def test_912sep_is_evaluated_after_six_seven_and_eight_eighths_of_its_epoch() -> None:
     recipe = EXPERIMENTS["joseph/912sep"].recipe["full"]
     for steps, expected in (
         (24345, [6 * 3043, 7 * 3043, 24345]),
@@ -350,7 +350,7 @@ RESTARTS = {
 N = 24
 
 
-def test_the_learning_rates_below_are_of_every_distinct_schedule():
+def test_the_learning_rates_below_are_of_every_distinct_schedule() -> None:
     def kinds(rows: Any) -> Any:
         return {
             (experiment.recipe["full"].schedule, experiment.recipe["full"].epochs)
@@ -438,7 +438,7 @@ def test_the_rates_at_a_schedules_turning_points(name, time, expected):
     assert _rates(optimiser) == pytest.approx(expected, rel=1e-5)
 
 
-def test_007_ends_at_85_percent_of_its_base_rates():
+def test_007_ends_at_85_percent_of_its_base_rates() -> None:
     recipe = EXPERIMENTS["max2020/007"].recipe["full"]
     optimiser, schedule = _armed(recipe)
     schedule.after_update(11, 24344, 24345)
@@ -446,7 +446,7 @@ def test_007_ends_at_85_percent_of_its_base_rates():
         assert rate / base == pytest.approx(0.85, abs=0.005)
 
 
-def test_a_plateau_is_stepped_at_evaluations_only():
+def test_a_plateau_is_stepped_at_evaluations_only() -> None:
     optimiser, schedule = _armed(EXPERIMENTS["adam/197"].recipe["full"])
     for step in range(100):
         schedule.after_update(0, step, 100)
@@ -457,7 +457,7 @@ def test_a_plateau_is_stepped_at_evaluations_only():
 
 
 @pytest.mark.parametrize("name", ["joseph/907", "max2020/007", "forcewithme/40-stage2", "adam/195"])
-def test_a_schedule_goes_on_from_its_state_in_the_middle_of_a_cycle(name):
+def test_a_schedule_goes_on_from_its_state_in_the_middle_of_a_cycle(name: str) -> None:
     recipe = EXPERIMENTS[name].recipe["full"]
 
     def advance(armed: Any, updates: range) -> List[List[float]]:

@@ -80,7 +80,9 @@ def test_the_scan_and_its_gradients_are_the_formulas(sizes, cache):
 
 
 @pytest.mark.parametrize("levels", [1, 8, 11])
-def test_the_scans_gradients_are_those_of_finite_differences(levels, monkeypatch):
+def test_the_scans_gradients_are_those_of_finite_differences(
+    levels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mamba, "_CACHE", 1)
     assert torch.autograd.gradcheck(scan, problem(2, levels, 2, 3, 0))
 
@@ -99,7 +101,7 @@ def test_in_float32_the_scan_is_as_exact_as_the_formula(sizes):
     )
 
 
-def test_inputs_may_need_gradients_or_not():
+def test_inputs_may_need_gradients_or_not() -> None:
     u, delta, A, B, C, D = (tensor.detach() for tensor in problem(2, 9, 3, 4, 0))
     assert not scan(u, delta, A, B, C, D).requires_grad
     A.requires_grad_()
@@ -111,7 +113,7 @@ def test_inputs_may_need_gradients_or_not():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's address space")
-def test_training_never_holds_the_states_of_all_levels():
+def test_training_never_holds_the_states_of_all_levels() -> None:
     """In half the memory of all states the formula fails, but scan and backward do not."""
     script = f"""
 import resource, sys, torch
@@ -160,7 +162,7 @@ def test_no_level_sees_those_below_it(width, states, levels, data):
 
 
 @pytest.mark.parametrize("width, states", [(8, 4), (24, 8), (512, 16)])
-def test_it_starts_as_mamba_ssm_does(width, states):
+def test_it_starts_as_mamba_ssm_does(width: int, states: int) -> None:
     """Step sizes are log-uniform in [0.001, 0.1], decays 1 to S, skip 1, rank ceil(width / 16)."""
     network = layer(width, states)
     rank = -(-width // 16)
@@ -179,7 +181,7 @@ def test_it_starts_as_mamba_ssm_does(width, states):
         assert torch.equal(network.D, torch.ones(2 * width))
 
 
-def test_it_is_mambapys_block():
+def test_it_is_mambapys_block() -> None:
     """mambapy is independent; it computes in float32, hence 1e-6 of the largest value."""
     mambapy = pytest.importorskip("mambapy.mamba", reason="mambapy is not installed")
     network = layer(32, 16).double()
@@ -216,7 +218,7 @@ def _ask_again():
     kernel_lookup.cache_clear()
 
 
-def test_without_the_package_there_is_no_kernel(monkeypatch):
+def test_without_the_package_there_is_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mamba_ssm", None)
     assert mamba._cuda_kernel() is None
 
@@ -230,12 +232,16 @@ def test_without_the_package_there_is_no_kernel(monkeypatch):
         "selective_scan = None",
     ],
 )
-def test_a_package_that_does_not_import_counts_as_absent(line, tmp_path, monkeypatch):
+def test_a_package_that_does_not_import_counts_as_absent(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(tmp_path, monkeypatch, line)
     assert mamba._cuda_kernel() is None
 
 
-def test_a_package_that_imports_gives_the_kernel(tmp_path, monkeypatch):
+def test_a_package_that_imports_gives_the_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(tmp_path, monkeypatch, "def selective_scan_fn(*tensors): return 'ran'")
     assert mamba._cuda_kernel()() == "ran"
 
@@ -252,7 +258,7 @@ class SaysCuda(torch.Tensor):
     is_cuda = property(lambda self: True)
 
 
-def test_the_kernel_is_given_float32_with_the_levels_last(monkeypatch):
+def test_the_kernel_is_given_float32_with_the_levels_last(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
 
     def kernel(u, delta, A, B, C, D):
@@ -280,7 +286,7 @@ def test_the_kernel_is_given_float32_with_the_levels_last(monkeypatch):
     not torch.cuda.is_available() or mamba._cuda_kernel() is None,
     reason="mamba_ssm on a GPU is not here",
 )
-def test_the_kernel_computes_the_scan():
+def test_the_kernel_computes_the_scan() -> None:
     tensors = [
         tensor.detach().cuda().requires_grad_()
         for tensor in problem(3, 60, 64, 16, 0, torch.float32)

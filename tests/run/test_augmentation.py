@@ -82,7 +82,7 @@ def test_a_roll_is_by_one_to_five_levels_either_way_and_each_as_likely(augmented
     assert all(abs(shifts.count(shift) - len(shifts) / 10) < 28 for shift in SHIFTS)
 
 
-def test_the_draws_are_a_function_of_the_generator():
+def test_the_draws_are_a_function_of_the_generator() -> None:
     drawn, same_seed, other_seed = (
         augment(*world(200), PLAN, generator(seed)) for seed in (1, 1, 2)
     )
@@ -90,7 +90,7 @@ def test_the_draws_are_a_function_of_the_generator():
     assert not torch.equal(drawn[0], other_seed[0])
 
 
-def test_without_a_chance_nothing_moves_and_with_certainty_everything_does():
+def test_without_a_chance_nothing_moves_and_with_certainty_everything_does() -> None:
     x, y = world(50)
     for plan, expected in (
         (Augmentation(0.0, 0.0, 5), {0}),
@@ -102,7 +102,7 @@ def test_without_a_chance_nothing_moves_and_with_certainty_everything_does():
     assert torch.equal(augment(x, y, Augmentation(0.0, 0.0, 5), generator(5))[1], y)
 
 
-def test_the_given_rows_are_not_written_over():
+def test_the_given_rows_are_not_written_over() -> None:
     x, y = world(100)
     augment(x, y, Augmentation(0.5, 0.5, 5), generator(1))
     assert torch.equal(x, world(100)[0]) and torch.equal(y, world(100)[1])

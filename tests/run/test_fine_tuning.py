@@ -242,7 +242,7 @@ def test_parents_predictions_that_are_not_its_receipts_are_not_passed_on(
         small_run.run(tune(tiny_world, folder))
 
 
-def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path):
+def test_40s_second_stage_takes_its_parents_tensors_but_the_heads_weight(tmp_path: Path) -> None:
     table = by_id(fwm.EXPERIMENTS)
     child = table["40-stage2"]
     first = table["40-stage1"]

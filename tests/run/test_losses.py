@@ -82,14 +82,14 @@ def test_one_mean_over_six_profiles_is_a_sixth_of_their_sum(rows, beta, magnitud
     assert loss == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_shift_of_a_whole_profile_costs_nothing_in_its_differences():
+def test_a_shift_of_a_whole_profile_costs_nothing_in_its_differences() -> None:
     label = torch.randn(2, 368, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     shifted = label.clone()
     shifted[:, 68:128] += 3.0
     assert float(loss_all(shifted, label, 1.0)) == pytest.approx(60 / 368 * 2.5, rel=1e-12)
 
 
-def test_no_difference_is_taken_across_the_border_of_two_profiles():
+def test_no_difference_is_taken_across_the_border_of_two_profiles() -> None:
     label, prediction = (
         torch.zeros(1, 368, dtype=torch.float64),
         torch.zeros(1, 368, dtype=torch.float64),
@@ -98,13 +98,13 @@ def test_no_difference_is_taken_across_the_border_of_two_profiles():
     assert float(loss_all(prediction, label, 1.0)) == pytest.approx(60 / 368 * 1.5, rel=1e-12)
 
 
-def test_the_gradient_reaches_every_column():
+def test_the_gradient_reaches_every_column() -> None:
     prediction = torch.zeros(1, 368, dtype=torch.float64, requires_grad=True)
     loss_all(prediction, torch.ones(1, 368, dtype=torch.float64), 1.0).backward()
     assert bool((prediction.grad != 0).all())
 
 
-def test_the_scalars_group_has_no_part_for_differences():
+def test_the_scalars_group_has_no_part_for_differences() -> None:
     prediction, label = _golden_inputs()
     assert torch.equal(
         loss_group(prediction, label, 0), smooth_l1_loss(prediction[:, :8], label[:, :8])
@@ -112,7 +112,7 @@ def test_the_scalars_group_has_no_part_for_differences():
 
 
 @pytest.mark.parametrize("group", range(7))
-def test_a_groups_loss_reaches_its_own_columns_and_no_others(group):
+def test_a_groups_loss_reaches_its_own_columns_and_no_others(group: int) -> None:
     prediction, label = _golden_inputs()
     prediction.requires_grad_()
     loss_group(prediction, label, group).backward()

@@ -127,7 +127,7 @@ def handlers():
 # ---- what is made --------------------------------------------------------------------------------
 
 
-def test_the_real_command_line_predicts_with_a_checkpoint(tiny_world, tmp_path):
+def test_the_real_command_line_predicts_with_a_checkpoint(tiny_world: Path, tmp_path: Path) -> None:
     """Run python -m members.adam with the shipped experiment at sample width as a process."""
     experiment = next(experiment for experiment in EXPERIMENTS if experiment.id == "200")
     (tmp_path / "weights").mkdir()
@@ -568,7 +568,9 @@ def test_a_network_whose_output_is_not_finite_leaves_no_result(
     assert nothing_made(tmp_path / "s")
 
 
-def test_an_unknown_experiment_is_one_error_line(tiny_world, tmp_path, capsys):
+def test_an_unknown_experiment_is_one_error_line(
+    tiny_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     argv = small_run.arguments("infer-only", tiny_world, tmp_path)
     argv[argv.index("200")] = "999"
     assert "choose from adam/195, adam/200" in sentence(argv, capsys)
@@ -749,8 +751,8 @@ def test_a_killed_inference_does_not_predict_again_what_it_had(
     ],
 )
 def test_half_a_batch_of_predictions_is_done_again_as_a_whole_batch(
-    rows, extra, expected, tmp_path, monkeypatch
-):
+    rows: int, extra: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A network's rounding may depend on the size of its batch."""
     from leapkit.data.inference_set import InferenceSet
     from leapkit.run import inference
@@ -847,6 +849,8 @@ def test_a_receipt_that_lacks_its_inputs_runs_the_step_again(tiny_world, tmp_pat
     assert receipts.require_valid(tmp_path / "s" / "subs" / PARQUET, HashIndex(), "")
 
 
-def test_main_raises_for_a_caller_what_the_command_line_prints(tiny_world, tmp_path):
+def test_main_raises_for_a_caller_what_the_command_line_prints(
+    tiny_world: Path, tmp_path: Path
+) -> None:
     with pytest.raises(KitError, match="the checkpoint is missing"):
         small_run.run(infer_only(tiny_world, tmp_path / "s", tmp_path / "none"))

@@ -486,16 +486,18 @@ def _rates(metrics, schedule=None):
     return rates
 
 
-def test_the_rate_drops_at_the_third_evaluation_in_a_row_without_a_better_score():
+def test_the_rate_drops_at_the_third_evaluation_in_a_row_without_a_better_score() -> None:
     """Patience 2 forgives two evaluations; the third drops the rate and resets the count."""
     assert _rates([-0.5, -0.4, -0.4, -0.4, -0.4, -0.4, -0.4]) == [1e-3] * 3 + [1e-4] * 3 + [1e-5]
 
 
-def test_the_rate_never_falls_below_its_floor():
+def test_the_rate_never_falls_below_its_floor() -> None:
     assert set(_rates([-0.5] + [-0.4] * 20)[7:]) == {1e-5}
 
 
-def test_a_slightly_worse_negative_score_still_counts_as_better_and_becomes_the_new_reference():
+def test_a_slightly_worse_negative_score_still_counts_as_better_and_becomes_the_new_reference() -> (
+    None
+):
     """Below zero the relative threshold loosens, so a slow decline never drops the rate.
 
     Source: docs/reference/models.md, "Schedules".
@@ -506,11 +508,11 @@ def test_a_slightly_worse_negative_score_still_counts_as_better_and_becomes_the_
     assert _rates([-0.5 * (1 - 1.1e-4) ** k for k in range(6)]) == [1e-3] * 3 + [1e-4] * 3
 
 
-def test_a_positive_metric_must_be_better_by_the_threshold():
+def test_a_positive_metric_must_be_better_by_the_threshold() -> None:
     assert _rates([0.5, 0.49999, 0.49998, 0.49997]) == [1e-3] * 3 + [1e-4]
 
 
-def test_the_rate_turns_where_the_teams_log_says_it_did():
+def test_the_rate_turns_where_the_teams_log_says_it_did() -> None:
     """197's scores rise for seven epochs, then level off; three evaluations later it drops."""
     rise = [-0.70 - 0.003 * k for k in range(28)]
     assert _rates(rise + [rise[-1] + 0.001] * 3) == [1e-3] * 30 + [1e-4]
@@ -545,7 +547,7 @@ def test_the_state_file_gives_back_what_it_was_given(value):
         assert training_state.load(Path(folder) / "s") == {"value": value}
 
 
-def test_the_state_file_keeps_tensors_infinities_and_the_type_of_keys(tmp_path):
+def test_the_state_file_keeps_tensors_infinities_and_the_type_of_keys(tmp_path: Path) -> None:
     value = {
         "tensors": [
             torch.arange(3),

@@ -130,7 +130,7 @@ def test_layout_is_that_of_a_real_file(written, kind):
     assert written_path.read_bytes()[:header] == real[0].read_bytes()[:header]
 
 
-def test_a_fraction_of_the_grid_is_spread_over_it(tmp_path):
+def test_a_fraction_of_the_grid_is_spread_over_it(tmp_path: Path) -> None:
     path = write_steps(tmp_path, TIMES[:1], SEED, columns=48)[0]
     with netCDF4.Dataset(str(path)) as file:
         assert file["state_t"].shape == (60, 48)
@@ -141,7 +141,7 @@ def test_a_fraction_of_the_grid_is_spread_over_it(tmp_path):
             cubed_sphere(wrong)
 
 
-def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = sys.modules[write_steps.__module__]
 
     def fail(*_):
@@ -159,7 +159,7 @@ def test_times_outside_the_calendar_are_refused(wrong):
         StepTime(*wrong)
 
 
-def test_grid_covers_the_sphere_and_levels_fill_the_column():
+def test_grid_covers_the_sphere_and_levels_fill_the_column() -> None:
     grid = cubed_sphere()
     assert grid.area.sum() == pytest.approx(4.0 * np.pi, rel=1e-12)
     assert np.unique(np.round(grid.xyz, 9), axis=1).shape[1] == 384
@@ -209,7 +209,7 @@ def test_every_active_target_varies(steps):
         assert share.max() < 0.5 * share.sum(), i
 
 
-def test_seasons_and_days():
+def test_seasons_and_days() -> None:
     grid = cubed_sphere()
     january, july = (make_state(StepTime(1, m, 16, 0), grid, LEVELS, SEED) for m in (1, 7))
     north = grid.lat > 40.0

@@ -14,6 +14,7 @@ OPTIMISERS = ("adam", "adamw")
 # Rows of a pool at sample size: fewer than the sample world has, so that it is read in several
 # pools, as the real data is.
 SAMPLE_POOL = 1 << 13
+TUNING_FRACTION = 1 / 32  # of the sample world's training rows, for each group of targets
 _MONTH = re.compile(r"^\d{4}-\d{2}$")
 
 
@@ -180,33 +181,27 @@ class Recipe:
         return counts[epoch]
 
 
-def at_sample_size(
-    recipe: Recipe,
-    epochs: int = 0,
-    batch: int = 64,
-    faster: float = 10.0,
-    tuning_rows: float = 0.125,
-) -> Recipe:
-    """Return the same recipe for narrow networks on a small world.
+def at_sample_size(recipe: Recipe, faster: float = 10.0, batch: int = 64) -> Recipe:
+    """Return the same recipe for narrow networks on a small world, for a first run of minutes.
 
-    epochs       0 for a fifth of the recipe's; one epoch of fine-tuning stays one epoch
-    batch        rows per update
-    faster       factor of all learning rates
-    tuning_rows  fraction of the rows that one epoch of fine-tuning sees
+    It is one epoch with one evaluation at its end: over all rows, or over TUNING_FRACTION of them
+    where the recipe fine-tunes, as a recipe of one epoch does.
+
+    faster  factor of all learning rates
+    batch   rows per update
     """
-    tunes = recipe.epochs == 1
-    epochs = 1 if tunes else epochs or round(recipe.epochs / 5)
+    fraction = TUNING_FRACTION if recipe.epochs == 1 else 1.0
     schedule = recipe.schedule
     if isinstance(schedule, CosineRestarts):
-        schedule = replace(schedule, first=min(schedule.first, epochs))
-    fraction = tuning_rows if tunes else 1.0
+        schedule = replace(schedule, first=1)
     return replace(
         recipe,
         lr={prefix: faster * rate for prefix, rate in recipe.rates.items()},
         schedule=schedule,
-        epochs=epochs,
+        epochs=1,
         batch=batch,
         validation_batch=512,
-        evaluations_per_epoch=recipe.evaluations_per_epoch if tunes else 1,
+        evaluations_per_epoch=1,
+        skipped_evaluations=0,
         rows=replace(recipe.rows, fraction=fraction, index="", pool=SAMPLE_POOL),
     )

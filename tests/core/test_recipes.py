@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from leapkit.core.recipes import (
+    TRAINING_FRACTION,
     Augmentation,
     CosineRestarts,
     PlateauSchedule,
@@ -104,7 +105,7 @@ def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest():
     assert (small.evaluations_per_epoch, small.skipped_evaluations) == (1, 0)
     assert (
         small.rates == {"a": pytest.approx(1e-3), "b": pytest.approx(2e-3)}
-        and small.rows.fraction == 1
+        and small.rows.fraction == TRAINING_FRACTION
     )
     assert small.batch < recipe.batch
     assert (small.betas, small.clip, small.seed, small.smooth_l1_beta) == ((0.9, 0.95), 9, 7, 0.5)

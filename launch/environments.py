@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, Sequence
 
@@ -78,6 +79,21 @@ def member_python(member: str, stack: str, accelerator: str) -> Path:
         stacks.python_of(member, stack),
         [stacks.lock_of(member, stack, accelerator)],
     )
+
+
+def member_pythons(members: Sequence[str], stack: str, accelerator: str) -> Dict[str, Path]:
+    """Return {member: python}. Environments that do not exist are made side by side.
+
+    pip waits for the network about as long as it computes.
+    """
+    names = {member: member_environment(member, stack, accelerator) for member in members}
+    one_of = {name: member for member, name in names.items()}
+    with ThreadPoolExecutor() as threads:
+        making = {
+            name: threads.submit(member_python, member, stack, accelerator)
+            for name, member in one_of.items()
+        }
+    return {member: making[name].result() for member, name in names.items()}
 
 
 def member_environment(member: str, stack: str, accelerator: str) -> str:

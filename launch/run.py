@@ -81,11 +81,13 @@ def _in_containers(settings: Settings, arguments: Mapping[str, Sequence[str]]) -
 
 def _in_environments(settings: Settings, arguments: Mapping[str, Sequence[str]]) -> int:
     env = environments.environment({"LEAP_STACK": settings["STACK"], "LEAP_CODE": code_version()})
+    pythons = environments.member_pythons(
+        list(arguments), settings["STACK"], settings["ACCELERATOR"]
+    )
     commands = {}
     for member, options in arguments.items():
-        python = environments.member_python(member, settings["STACK"], settings["ACCELERATOR"])
         folders = step_arguments.host_folders(settings, member)
-        commands[member] = [str(python), "-m", f"members.{member}", *options, *folders]
+        commands[member] = [str(pythons[member]), "-m", f"members.{member}", *options, *folders]
     if len(commands) > 1:
         return job_runner.run(
             [job_runner.Job(member, command, env=env) for member, command in commands.items()]

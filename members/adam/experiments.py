@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Tuple
 
 from leapkit.core.experiments import Experiment, PublishedCheckpoints
-from leapkit.core.recipes import PlateauSchedule, Recipe, RowSelection
+from leapkit.core.recipes import PlateauSchedule, Recipe, RowSelection, at_sample_size
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,6 @@ def _sample_network(network: AdamNetwork) -> AdamNetwork:
     )
 
 
-def _sample_recipe(recipe: Recipe) -> Recipe:
-    """Return the same recipe for few rows: small batches, few epochs, every training row."""
-    return replace(
-        recipe, batch=48, validation_batch=512, epochs=3, rows=replace(recipe.rows, fraction=1.0)
-    )
-
-
 def _experiment(number: str, artifact: str, network: AdamNetwork, recipe: Recipe) -> Experiment:
     return Experiment(
         "adam",
@@ -103,7 +96,7 @@ def _experiment(number: str, artifact: str, network: AdamNetwork, recipe: Recipe
         artifact,
         "adam",
         network={"full": network, "sample": _sample_network(network)},
-        recipe={"full": recipe, "sample": _sample_recipe(recipe)},
+        recipe={"full": recipe, "sample": at_sample_size(recipe, faster=5, batch=48, fraction=1.0)},
         batch=4096,
         published=PublishedCheckpoints((number,), "module."),
         blended=True,

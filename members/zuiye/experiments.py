@@ -67,7 +67,7 @@ def _experiment(number: str, network: LstmAttention, recipe: Recipe) -> Experime
         "zuiye_" + number,
         "fdzm",
         network={"full": network, "sample": narrow},
-        recipe={"full": recipe, "sample": at_sample_size(recipe, epochs=3, faster=20)},
+        recipe={"full": recipe, "sample": at_sample_size(recipe, faster=20)},
         batch=4096,
     )
 

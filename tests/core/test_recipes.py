@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from leapkit.core.recipes import (
+    TRAINING_FRACTION,
     Augmentation,
     CosineRestarts,
     PlateauSchedule,
@@ -99,24 +100,22 @@ def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest() 
         seed=7,
         smooth_l1_beta=0.5,
     )
-    small = at_sample_size(recipe, epochs=2, faster=10)
-    assert (small.epochs, small.schedule, small.evaluations_per_epoch) == (
-        2,
-        CosineRestarts(2, 2, 1e-5),
-        1,
-    )
+    small = at_sample_size(recipe)
+    assert (small.epochs, small.schedule) == (1, CosineRestarts(1, 2, 1e-5))
+    assert (small.evaluations_per_epoch, small.skipped_evaluations) == (1, 0)
     assert (
         small.rates == {"a": pytest.approx(1e-3), "b": pytest.approx(2e-3)}
-        and small.rows.fraction == 1
+        and small.rows.fraction == TRAINING_FRACTION
     )
-    assert small.batch < recipe.batch and at_sample_size(recipe).epochs < recipe.epochs
+    assert small.batch < recipe.batch
     assert (small.betas, small.clip, small.seed, small.smooth_l1_beta) == ((0.9, 0.95), 9, 7, 0.5)
 
 
-def test_fine_tuning_at_sample_size_stays_one_epoch_with_its_evaluations() -> None:
+def test_fine_tuning_at_sample_size_is_one_epoch_over_few_rows() -> None:
     recipe = replace(
         RECIPE, schedule=CosineRestarts(1, 1, 1e-7), evaluations_per_epoch=8, skipped_evaluations=5
     )
     small = at_sample_size(recipe)
-    assert (small.epochs, small.schedule, small.rows.fraction) == (1, recipe.schedule, 0.125)
-    assert (small.evaluations_per_epoch, small.skipped_evaluations) == (8, 5)
+    assert (small.epochs, small.schedule) == (1, recipe.schedule)
+    assert 0 < small.rows.fraction < 0.1
+    assert (small.evaluations_per_epoch, small.skipped_evaluations) == (1, 0)

@@ -1,7 +1,8 @@
 """What receipts record of an experiment decides whether an old result still counts.
 
 A renamed field or class changes these hashes, and every published checkpoint or finished run of a
-user would be made again. The values were taken from commit 16cb3cc, before the rooms of leapkit.
+user would be made again. The values of the full profile were taken from commit 16cb3cc, before the
+rooms of leapkit; those of the sample profile are newer, from the shorter first run.
 """
 
 from __future__ import annotations

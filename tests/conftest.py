@@ -37,7 +37,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     start = time.process_time()
     outcome = yield
     seconds = time.process_time() - start
-    if item.get_closest_marker("unit") and seconds > UNIT_CPU_SECONDS and not outcome.excinfo:
+    # `make check` is a loop of the modern stack; an old NumPy or PyArrow may take longer.
+    is_too_long = sys.version_info >= (3, 11) and seconds > UNIT_CPU_SECONDS
+    if item.get_closest_marker("unit") and is_too_long and not outcome.excinfo:
         outcome.force_exception(
             pytest.fail.Exception(f"a unit test took {seconds:.1f} s of CPU: mark it `process`")
         )

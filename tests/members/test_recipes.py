@@ -18,8 +18,14 @@ torch = pytest.importorskip("torch")
 from blend import tables  # noqa: E402
 from launch.registry import members  # noqa: E402
 from leapkit.core.layout import RunFiles  # noqa: E402
-from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, RowSelection  # noqa: E402
-from leapkit.core.registry import choose_experiments  # noqa: E402  # noqa: E402
+from leapkit.core.recipes import (  # noqa: E402
+    TUNING_FRACTION,
+    Augmentation,
+    CosineRestarts,
+    PlateauSchedule,
+    RowSelection,
+)
+from leapkit.core.registry import choose_experiments  # noqa: E402
 from leapkit.run import training  # noqa: E402
 from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
@@ -90,9 +96,11 @@ def test_an_experiment_is_that_of_the_team(name):
     )
     assert experiment.batch == facts.batch or facts.batch is None
     assert experiment.family == ("adam" if experiment.member == "adam" else "fdzm")
-    assert (experiment.recipe["sample"].epochs == 1) == (experiment.groups is not None), (
-        "fine-tuning is one epoch in both profiles"
-    )
+    is_tuned = experiment.groups is not None
+    assert (experiment.recipe["full"].epochs == 1) == is_tuned, "fine-tuning is one epoch"
+    sample = experiment.recipe["sample"]
+    assert sample.epochs == 1
+    assert (sample.rows.fraction == TUNING_FRACTION) == is_tuned, "and at sample size of few rows"
     if experiment.parent:  # the same network, but for the head of 40's second stage
         same_network = (
             EXPERIMENTS[f"{experiment.member}/{experiment.parent}"].network == experiment.network

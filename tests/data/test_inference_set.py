@@ -16,8 +16,6 @@ from leapkit.data import csv_stream, inference_set, kaggle_csv
 from leapkit.data.scaling import Scaling, load_scaling
 from tests.helpers.refusals import refused
 
-pytestmark = pytest.mark.stack
-
 
 def read_csv(path: Path, columns: Tuple[str, ...]) -> Tuple[List[str], np.ndarray]:
     blocks = list(kaggle_csv.stream(path, columns))

@@ -23,8 +23,6 @@ from leapkit.data.kaggle_csv import CsvWriter, read_ids, read_old_weights, strea
 from leapkit.data.scaling import ABLATED
 from tests.helpers.refusals import refused
 
-pytestmark = pytest.mark.stack
-
 NAMES = ["a", "b", "c"]
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -17,8 +17,6 @@ from leapkit.core.errors import KitError
 from leapkit.data import loader
 from leapkit.data.loader import Batch, Batches, Loader
 
-pytestmark = pytest.mark.stack
-
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
 ROW = 4 * (556 + 368)  # bytes
 X = np.arange(556, dtype=np.float32) / 1024

@@ -33,8 +33,6 @@ from leapkit.data.step_reader import StepReader, grid_columns
 from tests.helpers.refusals import refused
 from tests.helpers.step_names import make_names, mli_name
 
-pytestmark = pytest.mark.stack
-
 netCDF4 = pytest.importorskip("netCDF4")
 FUZZ = dict(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -431,6 +431,19 @@ def test_damaged_bytes_never_end_in_a_traceback(tmp_path: Path, data: st.DataObj
         assert str(path) in str(error) and "\n" not in str(error)
 
 
+def test_an_id_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    example = Example(5)
+    path = tmp_path / "x.parquet"
+    write(path, example.ids, [example.values])
+    pq.write_table(pq.read_table(path), path, compression="none", use_dictionary=False)
+    content = path.read_bytes()
+    name = example.ids[2].encode()
+    assert name in content
+    path.write_bytes(content.replace(name, b"\x80" * len(name)))
+    with refused(path, "is damaged"):
+        verify(path, example.ids, example.q)
+
+
 def test_a_temporary_file_is_spoken_of_by_its_final_name(
     tmp_path: Path, path: Path, example: Example
 ) -> None:

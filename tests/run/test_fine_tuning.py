@@ -22,7 +22,7 @@ from leapkit.core import experiments, plan, receipts  # noqa: E402
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
 from leapkit.core.files import sha256  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
-from leapkit.core.input_hashes import InputHashes  # noqa: E402  # noqa: E402
+from leapkit.core.input_hashes import InputHashes  # noqa: E402
 from leapkit.core.layout import Layout, RawData, Results, RunFiles  # noqa: E402
 from leapkit.core.registry import by_id  # noqa: E402
 from leapkit.data import checkpoints, inference_set, scaling  # noqa: E402

@@ -34,7 +34,7 @@ from leapkit.worlds.train_moments import TrainMoments
 from leapkit.worlds.train_statistics import SCRATCH, main
 from tests.helpers.refusals import refused
 
-pytestmark = [pytest.mark.process, pytest.mark.stack]
+pytestmark = pytest.mark.process
 
 COLUMNS = INPUTS + TARGETS
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -141,7 +141,6 @@ def column_blocks(
         else:
             yield from _regrouped(source, path, columns, threads)
     except (pa.ArrowException, ValueError, OSError) as error:
-        # ValueError: an id or a name that is not UTF-8.
         reason = str(error).split("\n")[0][:120]
         raise KitError(f"is damaged ({reason})", path, REMEDY) from error
 
@@ -174,6 +173,7 @@ def _decoded(table: pa.Table, path: Path) -> Tuple[pa.Array, List[np.ndarray]]:
             raise KitError(f"the column {name} holds a missing value", path, REMEDY)
         columns.append(column.to_numpy())
     ids = table.column(0)
+    ids.validate(full=True)  # raises if an id is not UTF-8: nothing before this looks at its bytes
     return ids.chunk(0) if ids.num_chunks == 1 else pa.concat_arrays(ids.chunks), columns
 
 

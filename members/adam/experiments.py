@@ -96,7 +96,10 @@ def _experiment(number: str, artifact: str, network: AdamNetwork, recipe: Recipe
         artifact,
         "adam",
         network={"full": network, "sample": _sample_network(network)},
-        recipe={"full": recipe, "sample": at_sample_size(recipe, faster=5, batch=48, fraction=1.0)},
+        recipe={
+            "full": recipe,
+            "sample": at_sample_size(recipe, faster=5, batch=48, epochs=2, fraction=1.0),
+        },
         batch=4096,
         published=PublishedCheckpoints((number,), "module."),
         blended=True,

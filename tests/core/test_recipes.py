@@ -108,6 +108,9 @@ def test_a_recipe_at_sample_size_keeps_what_is_the_teams_and_shrinks_the_rest() 
         and small.rows.fraction == TRAINING_FRACTION
     )
     assert small.batch < recipe.batch
+    longer = at_sample_size(recipe, epochs=2, fraction=1.0)
+    assert (longer.epochs, longer.rows.fraction) == (2, 1.0)
+    assert longer.schedule == CosineRestarts(2, 2, 1e-5)
     assert (small.betas, small.clip, small.seed, small.smooth_l1_beta) == ((0.9, 0.95), 9, 7, 0.5)
 
 
@@ -115,7 +118,7 @@ def test_fine_tuning_at_sample_size_is_one_epoch_over_few_rows() -> None:
     recipe = replace(
         RECIPE, schedule=CosineRestarts(1, 1, 1e-7), evaluations_per_epoch=8, skipped_evaluations=5
     )
-    small = at_sample_size(recipe)
+    small = at_sample_size(recipe, epochs=2)
     assert (small.epochs, small.schedule) == (1, recipe.schedule)
     assert 0 < small.rows.fraction < 0.1
     assert (small.evaluations_per_epoch, small.skipped_evaluations) == (1, 0)

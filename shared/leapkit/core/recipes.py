@@ -185,27 +185,32 @@ class Recipe:
 
 
 def at_sample_size(
-    recipe: Recipe, faster: float = 10.0, batch: int = 64, fraction: float = TRAINING_FRACTION
+    recipe: Recipe,
+    faster: float = 10.0,
+    batch: int = 64,
+    epochs: int = 1,
+    fraction: float = TRAINING_FRACTION,
 ) -> Recipe:
     """Return the same recipe for narrow networks on a small world, for a first run of minutes.
 
-    It is one epoch with one evaluation at its end. A recipe that fine-tunes, which is one of one
-    epoch, learns from TUNING_FRACTION of the rows.
+    Each epoch has one evaluation, at its end. A recipe that fine-tunes, which is one of one epoch,
+    stays that and learns from TUNING_FRACTION of the rows.
 
-    faster    factor of all learning rates
-    batch     rows per update
-    fraction  of the rows that a recipe of several epochs learns from
+    faster            factor of all learning rates
+    batch             rows per update
+    epochs, fraction  of a recipe of several epochs: how many, and of which part of the rows
     """
     if recipe.epochs == 1:
         fraction = TUNING_FRACTION
+        epochs = 1
     schedule = recipe.schedule
     if isinstance(schedule, CosineRestarts):
-        schedule = replace(schedule, first=1)
+        schedule = replace(schedule, first=min(schedule.first, epochs))
     return replace(
         recipe,
         lr={prefix: faster * rate for prefix, rate in recipe.rates.items()},
         schedule=schedule,
-        epochs=1,
+        epochs=epochs,
         batch=batch,
         validation_batch=512,
         evaluations_per_epoch=1,

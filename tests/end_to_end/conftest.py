@@ -40,7 +40,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a world of 384 columns with training steps for about ten seconds."""
+    """Return a world of 384 columns with training steps for about half a minute."""
     from leapkit.core.splits import Split
     from leapkit.sampleworld.steptime import StepTime
     from leapkit.sampleworld.write import write_steps
@@ -48,7 +48,7 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("small") / "raw_data"
     steps = tmp_path_factory.mktemp("small-steps")
-    plan = {"0008-01": 6, "0008-04": 6, "0008-07": 1, "0009-02": 1}
+    plan = {"0008-01": 14, "0008-04": 14, "0008-07": 1, "0009-02": 1}
     times = [
         StepTime(int(m[:4]), int(m[5:]), 3 + 2 * k, (k * 17 % 72) * 1200)
         for m, n in plan.items()

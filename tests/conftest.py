@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -83,11 +82,11 @@ def tiny_world() -> Path:
     It has 48 columns, 12 training, 2 validation and 3 test steps. Tests read it and never write.
     """
     pytest.importorskip("netCDF4")
+    from leapkit.core import file_lock
+
     cache = REPOSITORY / ".pytest_cache" / "tiny_world"
-    cache.mkdir(parents=True, exist_ok=True)
     root = cache / _code_digest()
-    with open(cache / "lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # several processes of one run want it at once
+    with file_lock.hold(cache / "lock"):  # several processes of one run want it at once
         if not root.exists():
             partial = cache / "partial"
             shutil.rmtree(partial, ignore_errors=True)

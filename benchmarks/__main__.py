@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from benchmarks import measure, source
 from benchmarks.case import Case, SideError, UnequalError
+from leapkit.core import allotment
 from leapkit.core.errors import KitError, run_cli
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -84,7 +85,7 @@ def measure_step(name: str, case: Case) -> Dict[str, Any]:
         "title": step.title,
         "size": size,
         "goal": step.goal,
-        "cores": step.cores or len(os.sched_getaffinity(0)),
+        "cores": step.cores or allotment.cores(),
         "equal": note,
         "sides": sides,
     }
@@ -151,7 +152,7 @@ def environment() -> Dict[str, Any]:
         "python": platform.python_version(),
         "packages": versions,
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": allotment.cores(),
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(),
     }
 

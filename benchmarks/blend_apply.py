@@ -24,10 +24,9 @@ _BYTES_A_ROW = 56_000  # of the published way: 16 frames, a base, the sum and te
 
 def _fitting(case: Case) -> int:
     """Return the number of rows that the published way can take in 3/4 of this machine's memory."""
-    import os
+    from leapkit.core import allotment
 
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min(case.rows, int(memory * 0.75 / _BYTES_A_ROW))
+    return min(case.rows, int(allotment.memory() * 0.75 / _BYTES_A_ROW))
 
 
 def _table() -> WeightTable:

@@ -59,10 +59,10 @@ def published(case: Case) -> int:
     __getitem__ makes one (60, 25) sample with tile, permute and concatenate; worker processes
     collate them (docs/reference/models.md, "Training loop").
     """
-    import os
-
     import numpy as np
     import torch
+
+    from leapkit.core import allotment
 
     x, y = (np.load(path) for path in _arrays(case))
 
@@ -78,7 +78,7 @@ def published(case: Case) -> int:
             return sample, torch.from_numpy(y[k])
 
     loader = torch.utils.data.DataLoader(
-        Samples(), BATCH, shuffle=True, num_workers=len(os.sched_getaffinity(0))
+        Samples(), BATCH, shuffle=True, num_workers=allotment.cores()
     )
     return sum(len(batch) for batch, _ in loader)
 

@@ -26,7 +26,7 @@ def peak_mb() -> float:
 def _run(step: Step, name: str, case: Case) -> Dict[str, Any]:
     """Run one side several times; return its seconds, memory and evidence."""
     side = step.sides[name]
-    if step.cores == 1:
+    if step.cores == 1 and hasattr(os, "sched_setaffinity"):  # not on macOS
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for package in side.packages:
         importlib.import_module(package)

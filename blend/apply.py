@@ -5,7 +5,6 @@ Memory does not grow with the rows.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from blend.parquets import remedy
 from blend.postprocess import PostProcessing
 from blend.tables import WeightTable
+from leapkit.core import allotment
 from leapkit.core.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
 from leapkit.core.errors import KitError
 from leapkit.core.layout import Results
@@ -86,7 +86,7 @@ def blended(
     for artifact in table.artifacts:
         path = results.parquet(artifact)
         sources.append(_Source(artifact, path, submission.open_checked(path)))
-    cores = len(os.sched_getaffinity(0))
+    cores = allotment.cores()
     workers = [
         _Worker(list(map(int, share)), sources, weights)
         for share in np.array_split(np.arange(len(TARGETS)), cores)

@@ -6,7 +6,6 @@ all errors are brought to the standardised unit of the first artifact.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 
@@ -15,6 +14,7 @@ import numpy as np
 from blend import gram
 from blend.gram import PREDICTED_POSITIONS, FoldedGram, Gram
 from blend.validation import ValidationPredictions, rows_of_steps
+from leapkit.core import allotment
 from leapkit.core.columns import GROUPS, NETWORK_TARGETS, PREDICTED, TARGETS
 from leapkit.core.step_files import StepPair
 from leapkit.data.progress import progress
@@ -59,7 +59,7 @@ def validation_gram(
         for start in range(0, len(of_fold), _STEPS_AT_ONCE):
             work.append((fold, of_fold[start : start + _STEPS_AT_ONCE]))
 
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(allotment.cores())
     try:
         with progress(
             total=len(steps), desc=f"errors of {len(members)} artifacts on validation", unit="step"

@@ -14,6 +14,7 @@ from typing import Dict, List, Sequence
 
 from launch import machine, stacks
 from launch.registry import REPOSITORY
+from leapkit.core import allotment
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256, write_text
 from leapkit.core.stacks import ACCELERATORS, MODERN, Stack
@@ -151,6 +152,7 @@ def environment(extra: Dict[str, str]) -> Dict[str, str]:
         PYTHONPATH=os.pathsep.join([str(REPOSITORY / "shared"), str(REPOSITORY)]),
         PYTHONNOUSERSITE="1",
         PYTHONUNBUFFERED="1",
+        **allotment.thread_variables(),
         **extra,
     )
     return variables

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 from launch import environments, machine, process
-from leapkit.core import job_runner
+from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 
@@ -28,7 +28,7 @@ def check(arguments: List[str]) -> int:
     """Run the linters and the unit tests: a minute on two cores when the environment exists."""
     python = modern_python()
     # Side by side with the tests, whose workers leave gaps while they import.
-    parallel = ["-m", "unit", "-n", str(cores()), "--dist", "worksteal", "-q"]
+    parallel = ["-m", "unit", "-n", str(allotment.cores()), "--dist", "worksteal", "-q"]
     return run([*linters(python), pytest_job("unit tests", python, [*parallel, *arguments])])
 
 
@@ -90,14 +90,10 @@ def modern_python() -> Path:
     return environments.tests_python(MODERN)
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def run(jobs: List[job_runner.Job]) -> int:
     """Run the jobs, as many at a time as there are cores."""
     with tempfile.TemporaryDirectory() as folder:
-        return job_runner.run(jobs, job_runner.JobSlots(Path(folder), cores()))
+        return job_runner.run(jobs, job_runner.JobSlots(Path(folder), allotment.cores()))
 
 
 def linters(python: Path) -> List[job_runner.Job]:

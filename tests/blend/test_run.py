@@ -311,7 +311,7 @@ def test_the_pass_gives_the_same_bits_with_any_number_of_workers(
     pairs = maker.raw.validation_pairs()
     monkeypatch.setattr(validation_errors, "_STEPS_AT_ONCE", 1)
     expected = validation_errors.validation_gram(pairs, members)
-    monkeypatch.setattr(validation_errors.os, "sched_getaffinity", lambda _: set(range(workers)))
+    monkeypatch.setattr(validation_errors.allotment, "cores", lambda: workers)
     validation_gram = validation_errors.validation_gram(pairs, members)
     for a, b in zip(expected.grams, validation_gram.grams):
         assert (

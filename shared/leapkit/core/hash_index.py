@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterable, NamedTuple, Optional, Sequence
 
+from leapkit.core import allotment
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
 
@@ -88,7 +89,7 @@ class HashIndex:
         stamps = list(names)
         hashes: Dict[_Stamp, str] = {}
         progress = _Progress(root, sum(stamp.size for stamp in stamps))
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor(min(32, allotment.cores() + 4)) as threads:
             for start in range(0, len(stamps), _FILES_AT_ONCE):
                 chunk = stamps[start : start + _FILES_AT_ONCE]
                 digests = threads.map(lambda stamp: self._hash(names[stamp], stamp), chunk)

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from leapkit.core import allotment
 from leapkit.core.columns import SAMPLE_ID
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.data.csv_checks import LONGEST_LINE, REMEDY, require_whole
@@ -204,9 +205,7 @@ def _commas_to_newlines(text: np.ndarray, commas: np.ndarray) -> np.ndarray:
 
 def threads() -> int:
     """Return the number of threads that parse: one for each core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-    return min(os.cpu_count() or 1, _MOST_THREADS)
+    return min(allotment.cores(), _MOST_THREADS)
 
 
 def stream(path: Path, columns: Sequence[str]) -> Iterator[Tuple[List[str], np.ndarray]]:

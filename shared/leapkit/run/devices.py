@@ -10,6 +10,7 @@ from typing import Any, Dict, List
 import numpy as np
 import torch
 
+from leapkit.core import allotment
 from leapkit.core.errors import KitError
 
 
@@ -127,4 +128,4 @@ def peak_memory() -> Dict[str, float]:
 def describe(device: torch.device) -> Dict[str, Any]:
     """Return what computed, for a receipt."""
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-    return {"device": name, "threads": torch.get_num_threads(), "cores": os.cpu_count()}
+    return {"device": name, "threads": torch.get_num_threads(), "cores": allotment.cores()}

@@ -7,12 +7,11 @@ member.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import List, Sequence
 
-from leapkit.core import job_runner, plan
+from leapkit.core import allotment, job_runner, plan
 from leapkit.core.errors import explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
@@ -113,6 +112,6 @@ def _slots(folder: Path, options: argparse.Namespace) -> job_runner.JobSlots:
     # side by side, and one more than there are cores, so that none idles while the last experiment
     # ends.
     if options.profile == "sample":
-        return job_runner.JobSlots(folder, options.jobs or (os.cpu_count() or 1) + 1)
+        return job_runner.JobSlots(folder, options.jobs or allotment.cores() + 1)
     gpus = devices.gpus() if devices.choose_device(options.device).type == "cuda" else []
     return job_runner.JobSlots(folder, options.jobs or max(1, len(gpus)), gpus)

@@ -33,7 +33,7 @@ class RunOptions:
 
     @property
     def cpu_threads(self) -> int:
-        """The threads that torch is given; 0 leaves torch's own choice, all cores.
+        """The threads that torch is given; 0 takes all cores that it may use.
 
         At sample size it is one, which makes results independent of the number of cores.
         """

@@ -15,14 +15,13 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
-import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from leapkit.core import receipts
+from leapkit.core import allotment, receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, run_cli
 from leapkit.core.files import atomic, require_free
@@ -154,7 +153,7 @@ def main(argv: List[str]) -> int:
     work = (
         functools.partial(on_cluster, address=options.scheduler)
         if options.scheduler
-        else functools.partial(locally, jobs=options.jobs or os.cpu_count() or 1)
+        else functools.partial(locally, jobs=options.jobs or allotment.cores())
     )
     failed: List[KitError] = []
     for name, future in progress(

@@ -8,6 +8,6 @@ import sys
 # An older Python, also 2.7, reads no further: all that follows would be a SyntaxError to it.
 if sys.version_info < (3, 8):  # noqa: UP036
     sys.stderr.write(
-        "error: the blend needs Python 3.8 or newer, and this is an older one; write `make PYTHON=python3.11 blend`.\n"
+        "error: the blend needs Python 3.8 or newer; write `make PYTHON=python3.11 blend`.\n"
     )
     sys.exit(2)

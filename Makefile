@@ -8,6 +8,8 @@ STORE ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
 LAUNCH := @$(PYTHON) -m launch
+# The variables of the command line, by name: the launcher says which others the shell exports.
+export LEAP_TYPED := $(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),$(name)))
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)

@@ -10,10 +10,20 @@ from typing import List
 
 def main(argv: List[str]) -> int:
     """Run one command and return its exit code."""
-    from launch import command_line
+    from launch import command_line, options
+    from leapkit.core.errors import KitError
 
     command, request = command_line.parse(argv)
-    return command.run(request)
+    for line in options.inherited(request.values):
+        print(line, flush=True)
+    try:
+        return command.run(request)
+    except BrokenPipeError:  # `make plan | head`: below
+        raise
+    except OSError as error:  # as a folder that may not be looked into
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        where = error.filename or f"make {argv[0]}"
+        raise KitError(reason, where, "check the path, its owner and its mode") from error
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Mapping, Sequence
 
 from launch import containers, environments, process, step_arguments
 from launch.code_version import code_version
+from launch.folders import require_writable
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 
@@ -45,6 +46,7 @@ def in_world_container(
 def make_world(settings: Settings) -> None:
     """Make the sample world. Raises KitError if its maker fails."""
     world = sample_world()
+    require_writable(world, "copy the kit to a folder that you may write to, or name your RAW_DATA")
     world.parent.mkdir(parents=True, exist_ok=True)
     module = ["-m", "leapkit.sampleworld"]
     if settings.in_containers:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
-from launch import machine, stacks
+from launch import gpus, machine, stacks
+from launch.gpus import Gpu
 from leapkit.core.errors import KitError
 
 AS_REQUESTED = "as requested"
@@ -12,10 +14,14 @@ AS_REQUESTED = "as requested"
 
 @dataclass(frozen=True)
 class Choice:
-    """A value and why it was taken."""
+    """A value and why it was taken.
+
+    doubt  what makes it a bad one for weeks of training, and what to do about it; None if nothing
+    """
 
     value: str
     reason: str
+    doubt: Optional[KitError] = None
 
 
 def runtime(requested: str = "") -> Choice:
@@ -37,12 +43,12 @@ def runtime(requested: str = "") -> Choice:
     return Choice("venv", problem) if problem else Choice("docker", "a container engine answers")
 
 
-def stack(in_containers: bool, requested: str = "") -> Choice:
+def stack(in_containers: bool, gpu: Gpu, requested: str = "") -> Choice:
     """Choose published if its Python can be had and its torch knows the GPU, if any; else modern.
 
     Raises KitError if published is requested and cannot run.
     """
-    problem = _problem_of_published(in_containers)
+    problem = _problem_of_published(in_containers, gpu)
     if requested == "published" and problem:
         remedy = "use STACK=modern, or install it (PYTHON_3_8=path names one)"
         raise KitError(problem, "STACK=published", remedy)
@@ -53,23 +59,31 @@ def stack(in_containers: bool, requested: str = "") -> Choice:
     return Choice("published", "the team's own versions can be had here")
 
 
-def _problem_of_published(in_containers: bool) -> str:
+def _problem_of_published(in_containers: bool, gpu: Gpu) -> str:
     """Return why the published stack cannot run here, "" if it can."""
-    capability = machine.gpu_capability()
-    if capability and capability[0] > machine.PUBLISHED_NEWEST_GPU:
-        major, minor = capability
+    if gpu.capability and gpu.capability[0] > gpus.PUBLISHED_NEWEST:
+        major, minor = gpu.capability
         return f"its CUDA 11.3 wheels do not know a GPU of compute capability {major}.{minor}"
     versions = [] if in_containers else sorted(stacks.pythons_of("published"))
     absent = [version for version in versions if not machine.interpreter(version)]
     return f"python{absent[0]} is not installed" if absent else ""
 
 
-def accelerator(in_containers: bool, device: str = "") -> Choice:
-    """Choose which build of torch is installed: cuda if a GPU can be reached, else cpu."""
-    if machine.gpu_capability() is None:
-        return Choice("cpu", "nvidia-smi names no GPU")
+def accelerator(in_containers: bool, gpu: Gpu, device: str = "") -> Choice:
+    """Choose which build of torch is installed: cuda if a GPU can be reached, else cpu.
+
+    Raises KitError if DEVICE=cuda and there is no GPU, or no way to it.
+    """
     if device == "cpu":
         return Choice("cpu", "as requested with DEVICE=cpu")
-    if in_containers and not machine.engine_has_gpu():
-        return Choice("cpu", "the container engine has no NVIDIA runtime")
-    return Choice("cuda", "nvidia-smi names a GPU")
+    problem = "" if gpu.state == gpus.FOUND else gpu.how
+    remedy = "repair the driver until `nvidia-smi` names the GPU, or use DEVICE=cpu"
+    if gpu.state != gpus.NONE and in_containers and not machine.engine_has_gpu():
+        problem = "the container engine has no NVIDIA runtime"
+        remedy = "use RUNTIME=venv, install the NVIDIA Container Toolkit, or use DEVICE=cpu"
+    if not problem:
+        return Choice("cuda", gpu.how)
+    if device == "cuda":
+        raise KitError(problem, "DEVICE=cuda", remedy)
+    doubt = None if gpu.state == gpus.NONE else KitError(problem, "DEVICE=auto", remedy)
+    return Choice("cpu", problem, doubt)

@@ -57,5 +57,6 @@ def parse(argv: Sequence[str]) -> Tuple[Command, Request]:
     command = table[namespace.command]
     if rest and not command.passes_to:
         top.error(f"unknown arguments of {namespace.command}: {' '.join(rest)}")
+    options.require_taken(namespace.command, command.options)
     values = {variable: getattr(namespace, variable) for variable in command.options}
     return command, Request(options.requested(values), rest)

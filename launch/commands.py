@@ -7,6 +7,7 @@ from typing import Callable, Dict, List, Tuple
 
 from launch import doctor, names, options, planning, registry, run, testing, tools
 from launch.blend_tools import make_world
+from launch.folders import expanded_words, require_writable
 from launch.settings import Settings, choose
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
@@ -49,6 +50,9 @@ def _settings(request: Request, mode: str, needs_runtime: bool = True) -> Settin
     """Return all choices of a run. Raises KitError for a name that does not exist."""
     settings = choose(mode, request.values, needs_runtime)
     names.require_known(settings, request.values)
+    if needs_runtime:
+        remedy = "name a folder that you may write to with SUBMISSION=folder"
+        require_writable(settings.results.root, remedy)
     return settings
 
 
@@ -108,17 +112,19 @@ def _statistics(request: Request) -> int:
 
 def _split(request: Request) -> int:
     flags = ("--steps", "--to", "--train", "--validation", "--test")
-    tools.step_folders(request.rest)
-    names.require_arguments("SPLIT", request.rest, flags)
-    return tools.split(_settings(request, "reproduce"), request.rest)
+    arguments = expanded_words(request.rest, "SPLIT")
+    tools.step_folders(arguments)
+    names.require_arguments("SPLIT", arguments, flags)
+    return tools.split(_settings(request, "reproduce"), arguments)
 
 
 def _store(request: Request) -> int:
-    tools.step_folders(request.rest)
-    names.require_arguments("STORE", request.rest, ("--to",))
-    on_a_cluster = tools.names_a_scheduler(request.rest)
+    arguments = expanded_words(request.rest, "STORE")
+    tools.step_folders(arguments)
+    names.require_arguments("STORE", arguments, ("--to",))
+    on_a_cluster = tools.names_a_scheduler(arguments)
     settings = _settings(request, "reproduce", needs_runtime=not on_a_cluster)
-    return tools.store(settings, request.rest)
+    return tools.store(settings, arguments)
 
 
 def _variables(request: Request) -> int:

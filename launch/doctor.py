@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import platform
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
-from launch import choices, machine, registry, stacks
+from launch import choices, folders, gpus, machine, registry, stacks, venv
+from launch.gpus import Gpu
 from launch.settings import Settings, choose
+from leapkit.core import allotment
+from leapkit.core.allotment import ROOT
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import FAMILY_NAMES
 from leapkit.core.hash_index import HashIndex
@@ -36,17 +40,23 @@ class Way:
 
 def run(requested: Mapping[str, str]) -> int:
     """Print what the machine has and the verdict. Change nothing."""
-    for name, value in machine_facts():
+    gpu = gpus.probe()
+    settings = choose("reproduce", requested, needs_runtime=False)
+    places = {"SUBMISSION": settings.results.root, "LEAP_VENVS": venv.folder()}
+    for name, value in machine_facts(gpu, places):
         print(f"{name:<20} {value}")
     print()
-    for line in verdict(runtimes(), ways(requested)):
+    for line in verdict(runtimes(gpu), ways(requested)):
         print(line)
     return 0
 
 
-def machine_facts() -> List[Tuple[str, str]]:
-    """Return (name, value) of the interpreters, the engine, the GPU, the disk and the memory."""
-    facts = []
+def machine_facts(gpu: Gpu, places: Mapping[str, Path]) -> List[Tuple[str, str]]:
+    """Return (name, value) of the interpreters, the engine, the GPU, the allotment, the disks.
+
+    places  {variable: the folder that it names}
+    """
+    facts = [("this Python", f"{platform.python_version()} ({sys.executable})")]
     for version in stacks.pythons():
         facts.append(("python" + version, machine.interpreter(version) or "not installed"))
     problem = machine.engine_problem()
@@ -54,25 +64,34 @@ def machine_facts() -> List[Tuple[str, str]]:
     for version in [] if problem else stacks.pythons():
         image = stacks.base_image(version, probe=True)
         facts.append(("base image " + version, image or "none, and no image registry answers"))
-    capability = machine.gpu_capability()
-    gpu = f"compute capability {capability[0]}.{capability[1]}" if capability else ""
-    facts.append(("GPU", gpu or "nvidia-smi names none"))
-    facts.append(("cores", str(os.cpu_count())))
-    free = shutil.disk_usage(str(registry.REPOSITORY)).free / 1e9
-    facts.append(("free disk", f"{free:.0f} GB"))
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    facts.append(("memory", f"{memory:.0f} GB"))
+    facts.append(("GPU", f"{gpu.state}: {gpu.how}"))
+    cores, memory = allotment.core_limit(ROOT), allotment.memory_limit(ROOT)
+    facts.append(("cores", f"{cores.amount} ({cores.source})"))
+    facts.append(("memory", f"{memory.amount / 1e9:.0f} GB ({memory.source})"))
+    for variable, path in places.items():
+        facts.append((variable, f"{path}: {_of_folder(path)}"))
     return facts
 
 
-def runtimes() -> List[Way]:
+def _of_folder(folder: Path) -> str:
+    """Return whether a folder can be written to and locked, and how much is free there."""
+    problem = folders.write_problem(folder)
+    if problem:
+        return f"cannot be written to ({problem})"
+    problem = folders.lock_problem(folder)
+    locks = f"no file locks ({problem}): let one command at a time work there" if problem else ""
+    free = shutil.disk_usage(str(folders.existing(folder))).free
+    return ", ".join(filter(None, [f"{free / 1e9:.0f} GB free", locks]))
+
+
+def runtimes(gpu: Gpu) -> List[Way]:
     """Return the two runtimes and what they lack."""
     docker: Dict[str, str] = {}
     try:
         choices.runtime("docker")
     except KitError as error:
         docker[error.what] = MAKE_DOCKER
-    stack = choices.stack(in_containers=False)
+    stack = choices.stack(in_containers=False, gpu=gpu)
     missing = [] if machine.interpreter(stacks.BLEND_PYTHON) else [stacks.BLEND_PYTHON]
     venv = {f"python{version}": "install it, or PYTHON_3_11=path" for version in missing}
     return [

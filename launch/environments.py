@@ -6,76 +6,21 @@ Members whose Python and lock are the same share one.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, Sequence
 
-from launch import machine, stacks
+from launch import machine, pip, stacks, venv
 from launch.registry import REPOSITORY
 from leapkit.core import allotment
-from leapkit.core.errors import KitError
-from leapkit.core.files import sha256, write_text
+from leapkit.core.files import sha256
 from leapkit.core.stacks import ACCELERATORS, MODERN, Stack
-
-MARKER = ".complete"
-# --no-deps: the lock is complete, and two locks on top of each other must not argue.
-PIP_INSTALL = (
-    *("-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-    *("--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"),
-)
-
-
-def folder() -> Path:
-    """Return the folder of all environments: LEAP_VENVS, else .venvs in the repository."""
-    return Path(os.environ.get("LEAP_VENVS") or REPOSITORY / ".venvs")
-
-
-def ready(name: str, version: str, locks: Sequence[Path]) -> Path:
-    """Return the python of the environment `name` with everything in `locks`.
-
-    Make the environment where it does not exist, and again where a lock or the version has changed.
-    Raises KitError if the interpreter is missing or pip fails.
-    """
-    home = folder() / name
-    content = "\n".join([version] + [sha256(lock) for lock in locks]) + "\n"
-    marker = home / MARKER
-    python = home / "bin" / "python"
-    if marker.exists() and marker.read_text() == content:
-        return python
-    interpreter = machine.interpreter(version)
-    if not interpreter:
-        variable = "PYTHON_" + version.replace(".", "_")
-        raise KitError(
-            f"python{version} is not installed",
-            name,
-            f"install it, name one with {variable}=path, or use RUNTIME=docker",
-        )
-    contents = " and ".join(str(lock.relative_to(REPOSITORY)) for lock in locks)
-    print(f"{name}: installing {contents}", flush=True)
-    shutil.rmtree(str(home), ignore_errors=True)
-    home.parent.mkdir(parents=True, exist_ok=True)
-    _run([interpreter, "-m", "venv", str(home)], name)
-    for lock in locks:
-        _run([str(python), *PIP_INSTALL, str(lock)], name)
-    write_text(marker, content)
-    return python
-
-
-def _run(command: List[str], name: str) -> None:
-    if subprocess.call(command, stdin=subprocess.DEVNULL):
-        raise KitError(
-            "could not be installed (the lines above say why)",
-            folder() / name,
-            "check the network and pip's settings; a wheel from elsewhere goes into PIP_FIND_LINKS",
-        )
 
 
 def member_python(member: str, stack: str, accelerator: str) -> Path:
     """Return the python of a member's environment, which is made where it does not exist."""
     accelerator = reachable(stacks.stacks_of(member)[stack], accelerator)
-    return ready(
+    return venv.ready(
         member_environment(member, stack, accelerator),
         stacks.python_of(member, stack),
         [stacks.lock_of(member, stack, accelerator)],
@@ -115,15 +60,16 @@ def reachable(stack: Stack, accelerator: str) -> str:
         return accelerator
     for built in ACCELERATORS:
         # An existing environment has answered before: the network is not asked again.
-        for pattern in (f"*-modern-{built}-*", f"tests-{stack.name}-{built}"):
-            if any(folder().glob(f"{pattern}/{MARKER}")):
+        for pattern in (f"*-modern-{built}-*", f"tests-{stack.name}-{built}*"):
+            if any(venv.folder().glob(f"{pattern}/{venv.MARKER}")):
                 return built
     lines = stacks.lock(f"{stack.name}-cpu").read_text().splitlines()
     torch = next(line.split()[0] for line in lines if line.startswith("torch=="))
     python = machine.interpreter(stack.python)
     versions = None
     if python:
-        versions = machine.output_of([python, "-m", "pip", "index", "versions", "torch"], 60)
+        command = [python, "-m", "pip", "index", "versions", "torch"]
+        versions = machine.output_of(command, 60, pip.variables(python))
     if torch.split("==")[1] in (versions or ""):
         return "cpu"
     print("pip reaches no CPU build of torch: PyPI's larger CUDA build is installed", flush=True)
@@ -133,7 +79,7 @@ def reachable(stack: Stack, accelerator: str) -> str:
 def tests_python(stack: Stack) -> Path:
     """Return the python of a stack's tests: the stack's lock and what the tests need beside it."""
     accelerator = reachable(stack, "cpu")
-    return ready(
+    return venv.ready(
         f"tests-{stack.name}-{accelerator}",
         stack.python,
         [stacks.lock(f"{stack.name}-{accelerator}"), stacks.lock(f"tests-{stack.name}")],
@@ -142,12 +88,17 @@ def tests_python(stack: Stack) -> Path:
 
 def blend_python() -> Path:
     """Return the python of the blend and of the tools around it."""
-    return ready("blend", stacks.BLEND_PYTHON, [stacks.lock("blend")])
+    return venv.ready("blend", stacks.BLEND_PYTHON, [stacks.lock("blend")])
+
+
+def fetch_python() -> Path:
+    """Return the python of `make fetch`."""
+    return venv.ready("fetch", stacks.BLEND_PYTHON, [stacks.lock("fetch")])
 
 
 def environment(extra: Dict[str, str]) -> Dict[str, str]:
     """Return a room's process environment: the repository's code, no user's site-packages."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    variables = machine.plain_environment()
     variables.update(
         PYTHONPATH=os.pathsep.join([str(REPOSITORY / "shared"), str(REPOSITORY)]),
         PYTHONNOUSERSITE="1",

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from launch import stacks
+from launch.folders import expanded
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES
 from leapkit.core.plan import MODES
+
+LONGEST = 4096  # characters of a value: the longest path that Linux takes
+LONGEST_NAME = 255  # bytes of one file's or folder's name
+# Where the Makefile says which variables were typed on its command line.
+TYPED = "LEAP_TYPED"
+PASSED_ON = ("SPLIT", "STORE", "ARGS", "BENCH")  # arguments of what a command starts
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,36 @@ class Option:
     @property
     def flag(self) -> str:
         return "--" + self.variable.lower().replace("_", "-")
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a `~` stands for the home folder."""
+        return self.form == "FOLDER" or self.variable == "TABLE"
+
+    def checked(self, value: str) -> str:
+        """Return a value, with the home folder written out.
+
+        Raises KitError for one that is not allowed, endless or cannot be printed.
+        """
+        where = self.variable
+        if is_inherited(self.variable, value):
+            where += " (exported by your shell)"
+        if len(value) > LONGEST:
+            remedy = f"give at most {LONGEST}"
+            raise KitError(f"has {len(value):,} characters", where, remedy)
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in re.split("[/,]", value)):
+            remedy = f"give names of at most {LONGEST_NAME} bytes"
+            raise KitError("holds a name that no file can have", where, remedy)
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+            what = "holds a line end or another character that cannot be printed"
+            raise KitError(what, where, "write it without")
+        if self.allowed and value not in self.allowed:
+            what = f"{value[:80]!r} is not allowed"
+            raise KitError(what, where, "choose " + " or ".join(self.allowed))
+        if not self.names_files:
+            return value
+        words = value.split(",") if self.variable == "TABLE" else [value]
+        return ",".join(expanded(word.strip(), self.variable) for word in words)
 
 
 def _closed(variable: str, allowed: Sequence[str], text: str) -> Option:
@@ -77,11 +117,38 @@ def requested(values: Mapping[str, str]) -> Dict[str, str]:
     Raises KitError for a value that its option does not allow.
     """
     given = {variable: value.strip() for variable, value in values.items() if value.strip()}
-    for variable, value in given.items():
-        allowed = OPTIONS[variable].allowed
-        if allowed and value not in allowed:
-            raise KitError(f"{value!r} is not allowed", variable, "choose " + " or ".join(allowed))
-    return given
+    return {variable: OPTIONS[variable].checked(value) for variable, value in given.items()}
+
+
+def is_inherited(variable: str, value: str) -> bool:
+    """Return whether a value comes from the environment, and was not typed for this command."""
+    typed = os.environ.get(TYPED, "").split()
+    return os.environ.get(variable, "").strip() == value and variable not in typed
+
+
+def inherited(values: Mapping[str, str]) -> List[str]:
+    """Return a line on the options that the shell exports, as a name such as DEVICE has other uses.
+
+    values  {variable: value} of the options that count for the command
+    """
+    found = [f"{name}={value}" for name, value in values.items() if is_inherited(name, value)]
+    return [f"exported by your shell, and counts: {' '.join(found)}"] if found else []
+
+
+def require_taken(command: str, taken: Sequence[str]) -> None:
+    """Check the variables of make's command line.
+
+    command  the sub-command, which takes the options `taken`
+    Raises KitError for an option of another command, and for a misspelt name.
+    """
+    for name in os.environ.get(TYPED, "").split():
+        if name in OPTIONS and name not in taken:
+            remedy = "leave it out; it takes " + (", ".join(taken) or "none")
+            raise KitError(f"has no option {name}", f"make {command}", remedy)
+        if name not in (*OPTIONS, *PASSED_ON) and not name.startswith(("LEAP_", "PYTHON")):
+            near = difflib.get_close_matches(name, [*OPTIONS, *PASSED_ON], 1, 0.8)
+            if near:
+                raise KitError(f"has no option {name}", f"make {command}", f"write {near[0]}=")
 
 
 def table() -> List[str]:

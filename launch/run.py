@@ -36,6 +36,8 @@ def run(settings: Settings, only: str = "") -> int:
     if plan.blocked:
         first = plan.blocked[0]
         raise KitError(first.blocked, first.experiment.name, first.remedy)
+    if settings["PROFILE"] == "full" and any(step.train for step in plan.experiments):
+        require_gpu(settings)
     return _run_steps(settings, experiments, plan)
 
 
@@ -54,6 +56,19 @@ def _run_steps(settings: Settings, experiments: registry.Registry, plan: plannin
     if not code and plan.blend_problem:
         print(f"the blend did not run: {plan.blend_problem}", flush=True)
     return code
+
+
+def require_gpu(settings: Settings) -> None:
+    """Say that training at full size has no GPU, unless DEVICE=cpu asks for that.
+
+    Raises KitError if there may be a GPU, which does not answer or cannot be reached.
+    """
+    choice = settings.choices["ACCELERATOR"]
+    if choice.value == "cuda" or settings["DEVICE"] == "cpu":
+        return
+    if choice.doubt:
+        raise choice.doubt
+    show(["", f"WARNING: training at full size takes weeks on a CPU. {choice.reason}.", ""])
 
 
 def run_members(settings: Settings, experiments: registry.Registry) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from blend.naming import BlendName, parse_blends, parse_options
-from launch import registry
+from launch import gpus, registry
 from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
 from leapkit.core.layout import RawData, Results
@@ -109,8 +109,9 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     if needs_runtime:
         choices["RUNTIME"] = runtime(requested.get("RUNTIME", ""))
         in_containers = choices["RUNTIME"].value == "docker"
-        choices["STACK"] = stack(in_containers, requested.get("STACK", ""))
-        choices["ACCELERATOR"] = accelerator(in_containers, requested.get("DEVICE", ""))
+        gpu = gpus.probe()
+        choices["STACK"] = stack(in_containers, gpu, requested.get("STACK", ""))
+        choices["ACCELERATOR"] = accelerator(in_containers, gpu, requested.get("DEVICE", ""))
     default = Choice("auto", "a GPU if torch sees one that it was built for")
     choices["DEVICE"] = _requested(requested, "DEVICE") or default
     return Settings(mode, choices)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-from launch import environments, machine, process
+from launch import environments, machine, process, venv
 from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
@@ -116,7 +116,7 @@ def variables(other_python: str = "") -> Dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
-        "LEAP_VENVS": str(environments.folder()),
+        "LEAP_VENVS": str(venv.folder()),
         "LEAP_ONE_OF_SEVERAL": "1",  # tests/conftest.py: to have none of the tests is no failure
         "OTHER_PYTHON": other_python,  # of another stack, for files that one writes and one reads
     }

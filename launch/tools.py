@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Mapping, Sequence
 
-from launch import environments, process, stacks, step_arguments
+from launch import environments, process, step_arguments
 from launch.blend_tools import WORLD, in_environment, in_world_container, on_results
 from launch.settings import Settings
 from leapkit.core.errors import KitError
@@ -22,8 +22,7 @@ def verify(settings: Settings, artifacts: str) -> int:
 def fetch(settings: Settings, requested: Mapping[str, str]) -> int:
     """Fetch the data that WHAT names, on the host, as containers have no network."""
     arguments = step_arguments.fetch_arguments(settings, requested)
-    python = environments.ready("fetch", stacks.BLEND_PYTHON, [stacks.lock("fetch")])
-    return process.run([str(python), *arguments], environments.environment({}))
+    return process.run([str(environments.fetch_python()), *arguments], environments.environment({}))
 
 
 def train_statistics(settings: Settings) -> int:

@@ -41,10 +41,10 @@ def internet(certificate: Path) -> Iterator[Internet]:
 @pytest.fixture(scope="session")
 def fetch_python() -> Path:
     """Return the Python of fetch's environment, made from its lock."""
-    from launch import environments, stacks
+    from launch import environments
 
     try:
-        return environments.ready("fetch", stacks.BLEND_PYTHON, [stacks.lock("fetch")])
+        return environments.fetch_python()
     except KitError as error:
         pytest.skip(f"the fetch environment cannot be made here: {error}")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from launch import machine
+from launch import gpus, machine
+from launch.gpus import NONE, Gpu
 from launch.options import OPTIONS
 
 
@@ -15,7 +16,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
     problem = "no container engine answers `docker info`"
     monkeypatch.setattr(machine, "engine_problem", lambda: problem)
-    monkeypatch.setattr(machine, "gpu_capability", lambda: None)
+    monkeypatch.setattr(gpus, "probe", lambda: Gpu(NONE, "no NVIDIA GPU"))
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
     monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)
     monkeypatch.setattr(machine, "has_image", lambda name: False)

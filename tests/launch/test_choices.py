@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from launch import choices, machine, settings
+from launch import choices, gpus, machine, settings
+from launch.gpus import Gpu
 from leapkit.core.errors import KitError
+
+NO_GPU = Gpu(gpus.NONE, "no NVIDIA GPU")
 
 
 def test_without_an_engine_the_venv_runtime_is_taken_and_the_reason_said() -> None:
@@ -38,33 +41,31 @@ def test_an_engine_with_local_bases_or_a_registry_is_taken(
 def test_the_published_stack_is_taken_where_its_interpreter_is_and_modern_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert choices.stack(in_containers=False).value == "published"
+    assert choices.stack(False, NO_GPU).value == "published"
     monkeypatch.setattr(
         machine, "interpreter", lambda version: None if version == "3.8" else "python"
     )
-    chosen = choices.stack(in_containers=False)
+    chosen = choices.stack(False, NO_GPU)
     assert chosen.value == "modern" and "python3.8 is not installed" in chosen.reason
     # its image brings the interpreter
-    assert choices.stack(in_containers=True).value == "published"
+    assert choices.stack(True, NO_GPU).value == "published"
     with pytest.raises(KitError, match="PYTHON_3_8"):
-        choices.stack(in_containers=False, requested="published")
+        choices.stack(False, NO_GPU, requested="published")
 
 
 @pytest.mark.parametrize(
     "capability, stack", [((8, 9), "published"), ((9, 0), "modern"), ((12, 0), "modern")]
 )
-def test_a_gpu_that_the_published_wheels_do_not_know_takes_the_modern_stack(
-    monkeypatch, capability, stack
-):
-    monkeypatch.setattr(machine, "gpu_capability", lambda: capability)
-    assert choices.stack(in_containers=True).value == stack
+def test_a_gpu_that_the_published_wheels_do_not_know_takes_the_modern_stack(capability, stack):
+    gpu = Gpu(gpus.FOUND, "nvidia-smi names a GPU", capability)
+    assert choices.stack(True, gpu).value == stack
 
 
 def test_a_gpu_that_the_engine_cannot_pass_on_is_not_reserved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine, "gpu_capability", lambda: (8, 0))
-    assert choices.accelerator(in_containers=True).value == "cpu"
-    assert choices.accelerator(in_containers=False).value == "cuda"
+    gpu = Gpu(gpus.FOUND, "nvidia-smi names a GPU", (8, 0))
+    assert choices.accelerator(True, gpu).value == "cpu"
+    assert choices.accelerator(False, gpu).value == "cuda"
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: True)
-    assert choices.accelerator(in_containers=True).value == "cuda"
+    assert choices.accelerator(True, gpu).value == "cuda"

@@ -14,12 +14,12 @@ import pytest
 from launch import (
     command_line,
     containers,
-    environments,
     machine,
     names,
     options,
     process,
     settings,
+    venv,
 )
 from launch.__main__ import main
 from launch.commands import commands
@@ -172,7 +172,7 @@ def test_names_are_checked_before_anything_is_built_or_installed(
     monkeypatch.setattr(machine, "has_image", lambda name: True)
     for module, function in (
         (containers, "build"),
-        (environments, "ready"),
+        (venv, "ready"),
         (process, "run"),
     ):
         monkeypatch.setattr(module, function, never)
@@ -189,7 +189,7 @@ def test_names_are_checked_before_anything_is_built_or_installed(
 def test_the_folders_of_makers_are_checked_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch, command: str, flag: str
 ) -> None:
-    monkeypatch.setattr(environments, "ready", lambda *_: pytest.fail("installed"))
+    monkeypatch.setattr(venv, "ready", lambda *_: pytest.fail("installed"))
     with pytest.raises(KitError, match="/nothing/here: the folder does not exist"):
         main([command, "--to", "/nothing/there", flag, "/nothing/here"])
 
@@ -216,7 +216,7 @@ WITHOUT_DATA = {
 
 @pytest.mark.parametrize("command", list(WITHOUT_DATA))
 def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path, command):
-    monkeypatch.setattr(environments, "ready", lambda *_: pytest.fail("installed"))
+    monkeypatch.setattr(venv, "ready", lambda *_: pytest.fail("installed"))
     monkeypatch.setattr(machine, "engine_problem", lambda: "docker is not installed")
     monkeypatch.setattr(settings, "sample_world", lambda: tmp_path / "mine")
     if command not in ("statistics", "split") and not command.startswith("store"):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import List
 
 import pytest
 
-from launch import doctor, machine
+from launch import doctor, folders, gpus, machine
+from launch.gpus import Gpu
+
+NO_GPU = Gpu(gpus.NONE, "no NVIDIA GPU")
 
 
 def verdict(**requested: str) -> List[str]:
-    return doctor.verdict(doctor.runtimes(), doctor.ways(requested))
+    return doctor.verdict(doctor.runtimes(NO_GPU), doctor.ways(requested))
 
 
 def commands(lines: List[str], heading: str) -> List[str]:
@@ -87,7 +91,7 @@ def test_the_doctor_ends_in_its_verdict_and_changes_nothing(
 ) -> None:
     assert doctor.run({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path / "results")}) == 0
     printed = capsys.readouterr().out
-    assert printed.index("free disk") < printed.index("You can run now:")
+    assert printed.index("GB free") < printed.index("You can run now:")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,3 +106,24 @@ def test_the_blend_alone_lacks_parquets_or_their_receipts(
         (tmp_path / "subs" / f"{name}.parquet").touch()
     blend = doctor.ways({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path)})[-1]
     assert any(lacks in reason for reason in blend.lacks)
+
+
+def test_the_doctor_says_what_is_allotted_and_what_limits_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "2000")
+    monkeypatch.setattr(folders, "lock_problem", lambda _: "function not implemented")
+    gpu = Gpu(gpus.UNCLEAR, "the driver is loaded, but nvidia-smi does not answer")
+    facts = dict(doctor.machine_facts(gpu, {"SUBMISSION": tmp_path / "results" / "of mine"}))
+    if not facts["cores"].startswith("1 (the processors"):
+        assert facts["cores"] == "1 (SLURM_CPUS_PER_TASK)"
+    assert facts["memory"] == "2 GB (SLURM_MEM_PER_NODE)"
+    assert facts["GPU"] == "unclear: the driver is loaded, but nvidia-smi does not answer"
+    assert "no file locks (function not implemented)" in facts["SUBMISSION"]
+    assert sys.executable in facts["this Python"]
+
+
+def test_the_doctor_names_a_folder_that_cannot_be_written_to() -> None:
+    facts = dict(doctor.machine_facts(NO_GPU, {"LEAP_VENVS": Path("/proc/nothing")}))
+    assert "cannot be written to" in facts["LEAP_VENVS"]

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 
-from launch import environments, machine, registry, stacks
+from launch import environments, machine, registry, stacks, venv
 from leapkit.core.errors import KitError
 from leapkit.core.stacks import ACCELERATORS, MODERN, TORCH_1_10
 from tests.conftest import REPOSITORY
@@ -155,7 +155,7 @@ def test_an_existing_environment_says_which_build_of_torch_can_be_had(
 ) -> None:
     monkeypatch.setenv("LEAP_VENVS", str(tmp_path))
     (tmp_path / name).mkdir()
-    (tmp_path / name / environments.MARKER).touch()
+    (tmp_path / name / venv.MARKER).touch()
     assert environments.reachable(MODERN, "cpu") == "cuda"
 
 
@@ -164,7 +164,7 @@ def test_without_an_environment_pip_says_which_build_of_torch_can_be_had(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, versions: Optional[str], build: str
 ) -> None:
     monkeypatch.setenv("LEAP_VENVS", str(tmp_path))
-    monkeypatch.setattr(machine, "output_of", lambda command, seconds: versions)
+    monkeypatch.setattr(machine, "output_of", lambda *_: versions)
     assert environments.reachable(MODERN, "cpu") == build
     assert environments.reachable(TORCH_1_10, "cpu") == "cpu"
 

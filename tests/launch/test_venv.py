@@ -89,9 +89,7 @@ def hostile_settings(tmp_path: Path) -> Dict[str, str]:
         "PIP_REQUIRE_VIRTUALENV": "1",
         "VIRTUAL_ENV": "/nowhere",
         # pip would find the package there and install nothing
-        "PYTHONPATH": os.pathsep.join(
-            [str(REPOSITORY / "shared"), str(REPOSITORY), str(installed)]
-        ),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
     }
 
 

@@ -78,12 +78,14 @@ def accelerator(in_containers: bool, gpu: Gpu, device: str = "") -> Choice:
         return Choice("cpu", "as requested with DEVICE=cpu")
     problem = "" if gpu.state == gpus.FOUND else gpu.how
     remedy = "repair the driver until `nvidia-smi` names the GPU, or use DEVICE=cpu"
-    if gpu.state != gpus.NONE and in_containers and not machine.engine_has_gpu():
+    if gpu.state == gpus.HIDDEN:
+        remedy = "unset it, or use DEVICE=cpu"
+    if gpu.state in (gpus.FOUND, gpus.UNCLEAR) and in_containers and not machine.engine_has_gpu():
         problem = "the container engine has no NVIDIA runtime"
         remedy = "use RUNTIME=venv, install the NVIDIA Container Toolkit, or use DEVICE=cpu"
     if not problem:
         return Choice("cuda", gpu.how)
     if device == "cuda":
         raise KitError(problem, "DEVICE=cuda", remedy)
-    doubt = None if gpu.state == gpus.NONE else KitError(problem, "DEVICE=auto", remedy)
-    return Choice("cpu", problem, doubt)
+    may_exist = gpu.state in (gpus.FOUND, gpus.UNCLEAR)
+    return Choice("cpu", problem, KitError(problem, "DEVICE=auto", remedy) if may_exist else None)

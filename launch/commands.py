@@ -50,23 +50,28 @@ def _settings(request: Request, mode: str, needs_runtime: bool = True) -> Settin
     """Return all choices of a run. Raises KitError for a name that does not exist."""
     settings = choose(mode, request.values, needs_runtime)
     names.require_known(settings, request.values)
-    if needs_runtime:
-        remedy = "name a folder that you may write to with SUBMISSION=folder"
-        require_writable(settings.results.root, remedy)
+    return settings
+
+
+def _with_results(request: Request, mode: str) -> Settings:
+    """Return all choices of a command that writes results, whose folder is checked too."""
+    settings = _settings(request, mode)
+    remedy = "name a folder that you may write to with SUBMISSION=folder"
+    require_writable(settings.results.root, remedy)
     return settings
 
 
 def _reproduce(request: Request) -> int:
-    return run.run(_settings(request, "reproduce"))
+    return run.run(_with_results(request, "reproduce"))
 
 
 def _infer_only(request: Request) -> int:
-    return run.run(_settings(request, "infer-only"))
+    return run.run(_with_results(request, "infer-only"))
 
 
 def _member(member: str) -> Command:
     def run_member(request: Request) -> int:
-        return run.run(_settings(request, request.mode), member)
+        return run.run(_with_results(request, request.mode), member)
 
     return Command(f"{member} alone: train and predict", run_member, (*RUN_OPTIONS, "MODE"))
 
@@ -79,14 +84,14 @@ def _plan(request: Request) -> int:
 
 
 def _blend(request: Request) -> int:
-    settings = _settings(request, request.mode)
+    settings = _with_results(request, request.mode)
     names.require_data(settings)
     run.show(settings.lines())
     return run.run_blend(settings, settings.experiments())
 
 
 def _verify(request: Request) -> int:
-    settings = _settings(request, request.mode)
+    settings = _with_results(request, request.mode)
     names.require_parquets(settings)
     names.require_data(settings)
     run.show(settings.lines())

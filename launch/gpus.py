@@ -6,23 +6,21 @@ answers nothing; a GPU without a driver is only on the PCI bus.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 from launch import machine
+from leapkit.core import nvidia
 
 # The newest GPU generation that the published CUDA 11.3 wheels run on: sm_86 code runs on 8.x, not
 # on 9.0 (H100).
 PUBLISHED_NEWEST = 8
 
-NVIDIA = "0x10de"  # vendor on the PCI bus
-DISPLAY = "0x03"  # class of a graphics or compute card; a GPU's audio or USB part has another
-
 FOUND = "found"
 NONE = "none"
+HIDDEN = "hidden"  # by the user
 UNCLEAR = "unclear"
 
 
@@ -30,7 +28,7 @@ UNCLEAR = "unclear"
 class Gpu:
     """What is known of the machine's GPUs.
 
-    state       FOUND, NONE or UNCLEAR
+    state       FOUND, NONE, HIDDEN or UNCLEAR
     how         who says so: a sentence without a full stop
     capability  (major, minor) of the newest one, None if nothing tells it
     """
@@ -46,9 +44,8 @@ def probe(root: Path = Path("/"), seconds: float = 20.0) -> Gpu:
     root     the folder that stands for /, with proc, dev and sys
     seconds  for each of nvidia-smi's answers
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles"):
-        return Gpu(NONE, f"CUDA_VISIBLE_DEVICES={visible} hides all GPUs")
+    if nvidia.hidden_by():
+        return Gpu(HIDDEN, f"{nvidia.hidden_by()} hides all GPUs")
     query = machine.ask(["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"], seconds)
     numbers = re.findall(r"^\s*(\d+)\.(\d+)\s*$", query.output, flags=re.M)
     if query.code == 0 and numbers:
@@ -69,36 +66,11 @@ def _of_the_kernel(root: Path, listed: machine.Answer) -> Gpu:
     complaint = f"nvidia-smi: {listed.complaint or 'it names no GPU'}"
     if not is_installed:
         complaint = "nvidia-smi is not installed"
-    if _driver(root):
-        return Gpu(UNCLEAR, f"{_driver(root)[0]} exists, but {complaint}")
-    cards = _cards(root)
+    if nvidia.driver(root):
+        return Gpu(UNCLEAR, f"{nvidia.driver(root)} exists, but {complaint}")
+    cards = nvidia.cards(root)
     if cards:
         return Gpu(UNCLEAR, f"an NVIDIA GPU is on the PCI bus ({cards[0]}), but {complaint}")
     if is_installed and cards is None:
         return Gpu(UNCLEAR, complaint)
     return Gpu(NONE, f"no NVIDIA GPU: {complaint}, and the kernel knows none")
-
-
-def _driver(root: Path) -> List[str]:
-    """Return what shows that a driver of NVIDIA is loaded."""
-    paths = [root / "proc/driver/nvidia/version", *sorted((root / "dev").glob("nvidia[0-9]*"))]
-    return ["/" + str(path.relative_to(root)) for path in paths if path.exists()]
-
-
-def _cards(root: Path) -> Optional[List[str]]:
-    """Return the addresses of NVIDIA's cards on the PCI bus, None if the bus cannot be seen."""
-    devices = sorted((root / "sys/bus/pci/devices").glob("*"))
-    if not devices or (root / "dev/dxg").exists():  # WSL passes a GPU on in another way
-        return None
-    return [
-        device.name
-        for device in devices
-        if _read(device / "vendor") == NVIDIA and _read(device / "class").startswith(DISPLAY)
-    ]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

@@ -124,12 +124,14 @@ def _pyenv_interpreters(version: str) -> List[str]:
     """Return the interpreters of a version that pyenv installed, the newest first."""
     # expanduser, as Path.home() raises where a user without HOME is not known.
     root = Path(os.path.expanduser(os.environ.get("PYENV_ROOT") or "~/.pyenv"))
-    installed = sorted(
-        (root / "versions").glob(f"{version}.*/bin/python{version}"),
-        key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.parts[-3])],
-        reverse=True,
-    )
-    return [str(path) for path in installed]
+    with contextlib.suppress(OSError):  # another user's, as of root before `su`
+        installed = sorted(
+            (root / "versions").glob(f"{version}.*/bin/python{version}"),
+            key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.parts[-3])],
+            reverse=True,
+        )
+        return [str(path) for path in installed]
+    return []
 
 
 def engine_problem() -> str:

@@ -141,7 +141,7 @@ def require_taken(command: str, taken: Sequence[str]) -> None:
     command  the sub-command, which takes the options `taken`
     Raises KitError for an option of another command, and for a misspelt name.
     """
-    for name in os.environ.get(TYPED, "").split():
+    for name in filter(os.environ.get, os.environ.get(TYPED, "").split()):
         if name in OPTIONS and name not in taken:
             remedy = "leave it out; it takes " + (", ".join(taken) or "none")
             raise KitError(f"has no option {name}", f"make {command}", remedy)

@@ -106,13 +106,15 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, requested)
     choices["POSTPROCESS"] = _requested(requested, "POSTPROCESS") or Choice("", "")
     parse_options(choices["POSTPROCESS"].value)
+    default = Choice("auto", "a GPU if torch sees one that it was built for")
     if needs_runtime:
         choices["RUNTIME"] = runtime(requested.get("RUNTIME", ""))
         in_containers = choices["RUNTIME"].value == "docker"
         gpu = gpus.probe()
         choices["STACK"] = stack(in_containers, gpu, requested.get("STACK", ""))
         choices["ACCELERATOR"] = accelerator(in_containers, gpu, requested.get("DEVICE", ""))
-    default = Choice("auto", "a GPU if torch sees one that it was built for")
+        if gpu.state == gpus.HIDDEN:
+            default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default
     return Settings(mode, choices)
 

@@ -12,7 +12,7 @@ import pytest
 
 from launch import choices, gpus, machine, run, settings
 from launch.choices import Choice
-from launch.gpus import FOUND, NONE, UNCLEAR, Gpu
+from launch.gpus import FOUND, HIDDEN, NONE, UNCLEAR, Gpu
 from leapkit.core.errors import KitError
 
 Smi = Callable[[str], None]
@@ -137,7 +137,7 @@ def test_a_user_may_hide_all_gpus(
     smi("echo 8.0")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     gpu = probe(root)
-    assert gpu.state == NONE and "CUDA_VISIBLE_DEVICES" in gpu.how
+    assert gpu == Gpu(HIDDEN, f"CUDA_VISIBLE_DEVICES={hidden} hides all GPUs")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8a4f3f4c,1")
     assert probe(root).state == FOUND
 
@@ -170,6 +170,8 @@ def test_a_gpu_that_is_requested_and_does_not_answer_is_refused_before_anything_
 ) -> None:
     with pytest.raises(KitError, match="DEVICE=cuda: why; repair the driver"):
         chosen(Gpu(state, "why"), "cuda")
+    with pytest.raises(KitError, match="hides all GPUs; unset it"):
+        chosen(Gpu(HIDDEN, "CUDA_VISIBLE_DEVICES=-1 hides all GPUs"), "cuda")
     with pytest.raises(KitError, match="no NVIDIA runtime; use RUNTIME=venv"):
         chosen(Gpu(FOUND, "how"), "cuda", in_containers=True)
 
@@ -193,6 +195,15 @@ def test_training_at_full_size_never_falls_back_to_a_cpu_in_silence(
     assert capsys.readouterr().out == ""
     run.require_gpu(at_full_size(monkeypatch, Gpu(NONE, "no NVIDIA GPU")))
     assert "WARNING: training at full size takes weeks on a CPU" in capsys.readouterr().out
+
+
+def test_gpus_that_the_user_hides_mean_a_cpu_in_both_runtimes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hidden = Gpu(HIDDEN, "CUDA_VISIBLE_DEVICES=-1 hides all GPUs")
+    assert chosen(hidden).doubt is None and chosen(hidden, in_containers=True).doubt is None
+    choice = at_full_size(monkeypatch, hidden).choices["DEVICE"]
+    assert choice == Choice("cpu", hidden.how)
 
 
 def test_a_gpu_that_containers_cannot_reach_is_not_left_in_silence(

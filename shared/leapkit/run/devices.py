@@ -5,39 +5,47 @@ from __future__ import annotations
 import os
 import random
 import resource
+import warnings
 from typing import Any, Dict, List
 
 import numpy as np
 import torch
 
-from leapkit.core import allotment
+from leapkit.core import allotment, nvidia
 from leapkit.core.errors import KitError
 
 
-def choose_device(requested: str) -> torch.device:
+def choose_device(requested: str, for_weeks: bool = False) -> torch.device:
     """Return the device for "auto", "cpu" or "cuda".
 
-    "auto" takes the GPU if this torch was built for it. Raises KitError if "cuda" is requested and
-    cannot be used.
+    "auto" takes the GPU if this torch can use it; if there is one that it cannot use, that is said.
+    for_weeks  the work is not left to a CPU beside such a GPU: only DEVICE=cpu does that
+    Raises KitError if "cuda" is requested, or needed for weeks, and cannot be used.
     """
-    if not torch.cuda.is_available():
-        if requested == "cuda":
-            raise KitError(
-                "torch sees no GPU",
-                "DEVICE",
-                "use DEVICE=cpu, or start the container with compose.gpu.yaml",
-            )
+    if requested == "cpu":
         return torch.device("cpu")
-    obstacle = _obstacle_to_gpu()
-    if obstacle and requested == "cuda":
-        raise KitError(obstacle, "DEVICE", "use STACK=modern, or DEVICE=cpu")
-    if obstacle:
-        print(f"device: cpu, because {obstacle} (STACK=modern may)", flush=True)
-    return torch.device("cpu" if obstacle or requested == "cpu" else "cuda")
+    obstacle = obstacle_to_gpu()
+    if not obstacle:
+        return torch.device("cuda")
+    is_there = bool(nvidia.driver()) and not nvidia.hidden_by()
+    if requested == "cuda" or (is_there and for_weeks):
+        remedy = "use DEVICE=cpu, or repair that: STACK=modern, a newer driver, compose.gpu.yaml"
+        raise KitError(obstacle, f"DEVICE={requested}", remedy)
+    if is_there:
+        print(f"device: cpu, because {obstacle}", flush=True)
+    return torch.device("cpu")
 
 
-def _obstacle_to_gpu() -> str:
-    """Return why this torch cannot use the GPU that it sees, "" if it can."""
+def obstacle_to_gpu() -> str:
+    """Return why this torch cannot use a GPU, "" if it can."""
+    if nvidia.hidden_by():
+        return f"{nvidia.hidden_by()} hides all GPUs"
+    if torch.version.cuda is None:
+        return f"this torch {torch.__version__} was built without CUDA"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the reason is in the sentence
+        if not torch.cuda.is_available():
+            return _reason_of_cuda()
     major, minor = torch.cuda.get_device_capability()
     # A wheel runs on its own architectures and on later minor versions of the same generation, no
     # further.
@@ -49,6 +57,15 @@ def _obstacle_to_gpu() -> str:
     if any(int(name[:-1]) == major and int(name[-1]) <= minor for name in architectures):
         return ""
     return f"this torch {torch.__version__} knows no GPU of compute capability {major}.{minor}"
+
+
+def _reason_of_cuda() -> str:
+    """Return what CUDA says if it is asked to begin: an old driver, no driver, a broken GPU."""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (AssertionError, RuntimeError) as error:
+        return " ".join(str(error).split()).split(". ")[0].rstrip(".")[:200]
+    return "torch sees no GPU"
 
 
 def tune_libraries() -> None:
@@ -75,6 +92,14 @@ def tune_libraries() -> None:
         ("MALLOC_TOP_PAD_", 1 << 26),
     ):
         os.environ.setdefault(name, str(value))
+
+
+def threads(requested: int) -> int:
+    """Return the number of threads for torch; 0 takes its own choice, as far as is allotted.
+
+    Its own choice, all processors that this process sees, knows no quota.
+    """
+    return requested or min(torch.get_num_threads(), allotment.cores())
 
 
 def make_repeatable(seed: int) -> None:

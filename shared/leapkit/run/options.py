@@ -32,6 +32,11 @@ class RunOptions:
     threads: int = 0
 
     @property
+    def trains_for_weeks(self) -> bool:
+        """Whether a CPU is no device to fall back to."""
+        return self.mode == "reproduce" and self.profile == "full"
+
+    @property
     def cpu_threads(self) -> int:
         """The threads that torch is given; 0 takes all cores that it may use.
 

@@ -6,7 +6,7 @@ from typing import Sequence
 
 import torch
 
-from leapkit.core import allotment, file_lock, plan
+from leapkit.core import file_lock, plan
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
@@ -45,10 +45,8 @@ def _run(
     experiment_plan: plan.ExperimentPlan, family: Sequence[Experiment], options: RunOptions
 ) -> None:
     experiment = experiment_plan.experiment
-    # torch's own choice, all processors that this process sees, knows no quota.
-    threads = options.cpu_threads or min(torch.get_num_threads(), allotment.cores())
-    torch.set_num_threads(threads)
-    device = devices.choose_device(options.device)
+    torch.set_num_threads(devices.threads(options.cpu_threads))
+    device = devices.choose_device(options.device, options.trains_for_weeks)
     raw = options.layout.raw
     scaling = load_scaling(raw.statistics(experiment.family), experiment.family, raw.old_weights)
     if experiment_plan.train:

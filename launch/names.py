@@ -82,6 +82,8 @@ def require_tables(settings: Settings) -> None:
     """Raises KitError if TABLE names no table, or a search of a member that does not exist."""
     searches = registry.searches(registry.members())
     for blend in settings.blends:
+        if blend.is_own_file and Path(blend.source).is_dir():
+            raise KitError("is a folder, not a table", f"TABLE={blend.source}", "name a file in it")
         if blend.search and blend.search.among not in searches:
             raise KitError(
                 "there is nothing to search among",

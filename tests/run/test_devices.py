@@ -14,7 +14,7 @@ import torch
 
 from leapkit.core import nvidia
 from leapkit.core.errors import KitError
-from leapkit.run import devices
+from leapkit.run import devices, member
 
 pytestmark = pytest.mark.stack
 
@@ -114,6 +114,17 @@ def test_a_driver_is_shown_by_the_kernels_files(tmp_path: Path) -> None:
     assert nvidia.driver(tmp_path) == ""
     (tmp_path / "dev" / "nvidia3").touch()
     assert nvidia.driver(tmp_path) == "/dev/nvidia3"
+
+
+def test_in_an_allotment_of_two_of_64_cores_three_small_networks_start_and_not_65(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "2")
+    options = member.arguments("adam", ["reproduce", "--profile=sample"])
+    assert member._slots(tmp_path, options).count == 3  # one more than cores: docs/running.md
+    options = member.arguments("adam", ["reproduce", "--profile=sample", "--jobs=7"])
+    assert member._slots(tmp_path, options).count == 7
 
 
 def test_torch_is_given_no_more_threads_than_are_allotted(

@@ -113,5 +113,7 @@ def _slots(folder: Path, options: argparse.Namespace) -> job_runner.JobSlots:
     # ends.
     if options.profile == "sample":
         return job_runner.JobSlots(folder, options.jobs or allotment.cores() + 1)
-    gpus = devices.gpus() if devices.choose_device(options.device).type == "cuda" else []
+    # Refused here, once, and not by each experiment.
+    device = devices.choose_device(options.device, for_weeks=options.command == "reproduce")
+    gpus = devices.gpus() if device.type == "cuda" else []
     return job_runner.JobSlots(folder, options.jobs or max(1, len(gpus)), gpus)

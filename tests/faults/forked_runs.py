@@ -90,6 +90,7 @@ class Runner:
 PROGRAMS: Dict[str, Callable[[List[str]], Optional[int]]] = {
     "member": tiny.member,
     "blend": tiny.blend,
+    "search": tiny.blend,
 }
 
 
@@ -97,9 +98,8 @@ def _import_all() -> None:
     """Import what a command would, also what it imports late."""
     import torch
 
-    import blend.__main__
-    import blend.run
-    import leapkit.run.member
+    import blend.__main__  # noqa: F401
+    import leapkit.run.member  # noqa: F401
     import members.adam.networks  # noqa: F401
 
     torch.set_num_threads(1)

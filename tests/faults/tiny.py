@@ -52,17 +52,28 @@ def reproduces(world: Path, submission: Path, experiment: Experiment) -> List[st
 
 
 def blends(world: Path, submission: Path) -> List[str]:
+    """Return the arguments of a blend of two artifacts, under weights of a file of the world."""
+    return _blends(world, submission, "--table", str(world / "mine.csv"))
+
+
+def searches(world: Path, submission: Path) -> List[str]:
     """Return the arguments of a blend of two artifacts, under weights that it searches."""
-    table = ["--table", "searched", "--artifacts", "searched=" + ",".join(TWO)]
+    artifacts = "searched=" + ",".join(TWO)
+    return _blends(world, submission, "--table", "searched", "--artifacts", artifacts)
+
+
+def _blends(world: Path, submission: Path, *table: str) -> List[str]:
     return ["run", "--raw-data", str(world), "--submission", str(submission), *table]
 
 
-def without_truth(world: Path, folder: Path) -> Path:
-    """Return a world without the truth of its test rows, so that a blend is not scored."""
+def world_to_blend(world: Path, folder: Path) -> Path:
+    """Return a world with a table of weights, and without the truth: a blend is not scored."""
     folder.mkdir()
     for path in world.iterdir():
         if path not in RawData(world).truth.parents:
             (folder / path.name).symlink_to(path)
+    rows = "".join(f"{artifact},0.5\n" for artifact in TWO)
+    (folder / "mine.csv").write_text("artifact,weight\n" + rows)
     return folder
 
 

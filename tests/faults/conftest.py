@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable, Dict, Iterator, List
 
 import pytest
 
 from tests.faults.forked_runs import Runner
+from tests.faults.scenarios import Scenario, make_all
 
 _SUMMARY: List[str] = []
 
@@ -38,8 +39,15 @@ def runner(shim: Path) -> Iterator[Runner]:
     runner.end()
 
 
+@pytest.fixture(scope="session")
+def scenarios(
+    tiny_world: Path, runner: Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Dict[str, Scenario]:
+    return make_all(tiny_world, runner, tmp_path_factory.mktemp("scenarios"))
+
+
 @pytest.fixture
-def state(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+def state() -> Callable[[str], None]:
     """Return what prints a line at the end of the session."""
     return _SUMMARY.append
 

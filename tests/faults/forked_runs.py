@@ -36,7 +36,8 @@ class Run:
 
     program  a name of PROGRAMS
     watched  folder whose system calls are counted and may fail; "" for none
-    fault    (kind, number, errno) of the call that fails; errno 0 kills the process instead
+    fault    (kind, number, errno) of the call that fails: number 0 for all calls of the kind,
+             errno 0 to kill the process instead
     seconds  after which the process is killed; 0 for never
     clock    nanoseconds by which the wall clock goes back at every look
     """
@@ -90,7 +91,6 @@ class Runner:
 PROGRAMS: Dict[str, Callable[[List[str]], Optional[int]]] = {
     "member": tiny.member,
     "blend": tiny.blend,
-    "search": tiny.blend,
 }
 
 

@@ -1,8 +1,8 @@
 /* System calls that fail on request, for LD_PRELOAD.
  *
- * Calls on paths below one folder are counted by kind. The armed one fails with an errno, or kills
- * the process (errno 0). The wall clock can be made to go back at every look. Python arms both
- * through ctypes; an unarmed process is not touched.
+ * Calls on paths below one folder are counted by kind. The armed one (all of a kind: number 0)
+ * fails with an errno, or kills the process (errno 0). The wall clock can be made to go back at
+ * every look. Python arms both through ctypes; an unarmed process is not touched.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -56,7 +56,8 @@ void fault_clock(long long step) { clock_step = step; }
 
 static int fails(int kind, const char *path) {
     if (!folder_length || !path || strncmp(path, folder, folder_length)) return 0;
-    if (++counts[kind] != armed_number || kind != armed_kind) return 0;
+    long number = ++counts[kind];
+    if (kind != armed_kind || (armed_number && number != armed_number)) return 0;
     if (!armed_errno) raise(SIGKILL);
     errno = armed_errno;
     return 1;

@@ -8,15 +8,14 @@ import random
 import shutil
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Tuple
+from typing import Callable, Dict, List, Tuple
 
 import pytest
 
 from leapkit.core.errors import EXIT_REFUSED
-from leapkit.core.layout import Results
 from tests.faults import tiny
 from tests.faults.forked_runs import Ended, Run, Runner
-from tests.helpers.small_blend import Maker
+from tests.faults.scenarios import Scenario
 
 pytestmark = pytest.mark.process
 
@@ -36,53 +35,15 @@ ANSWERS: Dict[str, Tuple[str, ...]] = {
 }
 # {program: {kind: most calls that fail}}: of other kinds, all.
 MOST = {
-    "member": {"read": 6, "write": 10, "mkdir": 6, "unlink": 6},
+    "training": {"read": 6, "write": 10, "mkdir": 6, "unlink": 6},
     "blend": {"read": 3, "write": 6, "mkdir": 3, "unlink": 3},
-    "search": {kind: 3 for kind in ANSWERS},
+    "search": {kind: 2 for kind in ANSWERS},
 }
 
 
-class Scenario(NamedTuple):
-    """A command, the folder that it starts from, and how it ends undisturbed."""
-
-    program: str
-    start: Path
-    arguments: Callable[[Path], List[str]]
-    clean: Ended
-    results: Dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def scenarios(
-    tiny_world: Path, runner: Runner, tmp_path_factory: pytest.TempPathFactory
-) -> Dict[str, Scenario]:
-    """Return each command after a counting run of it."""
-    folder = tmp_path_factory.mktemp("clean")
-    raw = tiny.world_to_blend(tiny_world, folder / "raw_data")
-    (folder / "member-start").mkdir()
-    maker = Maker(tiny_world)
-    maker.all(Results(folder / "blend-start"), tiny.TWO)
-    maker.all(Results(folder / "search-start"), tiny.TWO, tiny.TWO)
-    commands = {
-        "member": lambda submission: tiny.reproduces(tiny_world, submission, tiny.TRAINED),
-        "blend": lambda submission: tiny.blends(raw, submission),
-        "search": lambda submission: tiny.searches(raw, submission),
-    }
-    scenarios = {}
-    for program, arguments in commands.items():
-        start = folder / f"{program}-start"
-        submission = folder / program
-        shutil.copytree(str(start), str(submission))
-        clean = runner(Run(program, arguments(submission), str(submission)))
-        assert clean.code == 0, clean.output
-        made = tiny.results(submission)
-        scenarios[program] = Scenario(program, start, arguments, clean, made)
-    return scenarios
-
-
-def chosen(program: str, kind: str, count: int) -> List[int]:
+def chosen(name: str, kind: str, count: int) -> List[int]:
     """Return the numbers of the calls that fail: all, or the first, the last and a sample."""
-    most = MOST[program].get(kind, count)
+    most = MOST[name].get(kind, count)
     if count <= most:
         return list(range(1, count + 1))
     sample = random.Random(f"{kind} 12").sample(range(2, count), most - 2)
@@ -98,20 +59,20 @@ def refusal(ended: Ended) -> str:
     return errors[0]
 
 
-@pytest.mark.parametrize("program", MOST)
+@pytest.mark.parametrize("name", MOST)
 def test_a_call_that_fails_is_one_sentence_and_the_next_run_ends_in_the_same_bytes(
-    program: str,
+    name: str,
     scenarios: Dict[str, Scenario],
     runner: Runner,
     tmp_path: Path,
     state: Callable[[str], None],
 ) -> None:
-    scenario = scenarios[program]
+    scenario = scenarios[name]
     failed: Dict[str, int] = collections.Counter()
     outcomes: Dict[str, int] = collections.Counter()
     started = time.monotonic()
     for kind, answers in ANSWERS.items():
-        for number in chosen(program, kind, scenario.clean.counts[kind]):
+        for number in chosen(name, kind, scenario.clean.counts[kind]):
             outcome = outcome_of(scenario, runner, tmp_path, kind, number, answers)
             outcomes[outcome] += 1
             failed[kind] += 1
@@ -121,7 +82,7 @@ def test_a_call_that_fails_is_one_sentence_and_the_next_run_ends_in_the_same_byt
         if count
     )
     state(
-        f"{program}: {sum(failed.values())} calls failed once ({calls}): "
+        f"{name}: {sum(failed.values())} calls failed once ({calls}): "
         f"{outcomes['refused']} refused in a sentence, {outcomes['harmless']} harmless,"
         f" all the same bytes afterwards; {time.monotonic() - started:.0f} s"
     )
@@ -137,10 +98,9 @@ def outcome_of(
 ) -> str:
     """Let one call fail, then run again; return "refused" or "harmless"."""
     answer = answers[number % len(answers)]
-    where = f"{scenario.program}: {kind} {number} answers {answer}\n"
+    where = f"{scenario.name}: {kind} {number} answers {answer}\n"
     submission = folder / "submission"
-    shutil.copytree(str(scenario.start), str(submission))
-    arguments = scenario.arguments(submission)
+    arguments = scenario.begin(submission)
     fault = (kind, number, getattr(errno, answer))
     faulty = runner(Run(scenario.program, arguments, str(submission), fault))
     if faulty.code == 0:
@@ -149,9 +109,6 @@ def outcome_of(
     else:
         assert faulty.code == EXIT_REFUSED, where + faulty.output
         assert refusal(faulty), where
-    again = runner(Run(scenario.program, arguments))
-    assert again.code == 0, where + again.output
-    assert tiny.results(submission) == scenario.results, where + faulty.output
-    assert tiny.leftovers(submission) == [], where + faulty.output
+    scenario.require_same_end(runner, submission, where + faulty.output)
     shutil.rmtree(str(submission))
     return "refused" if faulty.code else "harmless"

@@ -76,7 +76,7 @@ def _layout(options: argparse.Namespace) -> FetchLayout:
     for item in options.weights:
         member, _, folder = item.partition("=")
         weights[member] = Path(folder)
-    drop = Path(options.drop or options.raw_data / "drop").expanduser().absolute()
+    drop = Path(os.path.expanduser(options.drop or options.raw_data / "drop")).absolute()
     return FetchLayout(RawData(options.raw_data), weights, drop)
 
 
@@ -137,6 +137,10 @@ def _exclusive(layout: FetchLayout) -> Iterator[None]:
         "another `make fetch` is running there", layout.raw.root, "wait for it to end"
     )
     with file_lock.hold(layout.staging, refusal):
+        if (
+            os.path.expanduser("~") == "~"
+        ):  # nobody's home: the clients would make a folder `~` here
+            os.environ["HOME"] = str(layout.staging)
         yield
         for folder, _, _ in os.walk(str(layout.staging), topdown=False):
             with contextlib.suppress(OSError):  # it holds unfinished files

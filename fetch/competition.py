@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import io
 import re
-import sys
 import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any, Sequence
 
+from fetch import credentials
 from fetch.checks import Damaged, require_csv
 from fetch.layout import KAGGLE_COLUMNS, KAGGLE_SIZES, FetchLayout
 from fetch.network import (
@@ -29,13 +27,9 @@ from leapkit.core.files import require_free
 COMPETITION = "leap-atmospheric-physics-ai-climsim"
 PAGE = "https://www.kaggle.com/competitions/" + COMPETITION
 BY_HAND = f"download it from {PAGE}/data into the drop folder"
-_CREDENTIALS = (
-    "make a token on https://www.kaggle.com/settings (API) and save it as ~/.kaggle/kaggle.json, "
-    "or set KAGGLE_USERNAME and KAGGLE_KEY, or " + BY_HAND
-)
 STALL_SECONDS = 120.0  # without a byte, after which the request is repeated
 ANSWERS = {
-    401: ("Kaggle does not accept these credentials", _CREDENTIALS),
+    401: ("Kaggle does not accept these credentials", f"{credentials.HOW}, or {BY_HAND}"),
     403: (
         "Kaggle refuses, probably because this account has not accepted the competition's rules",
         f"accept them on {PAGE}/rules and run the same command again",
@@ -66,7 +60,8 @@ def fetch(layout: FetchLayout, names: Sequence[str], outcome: Outcome) -> None:
     if not missing:
         return
     with outcome.attempt():
-        api = _client()
+        with explain_network_errors("Kaggle", BY_HAND, ANSWERS):
+            api = credentials.sign_in(BY_HAND)
         for name in missing:
             try:
                 _fetch_file(api, name, layout)
@@ -74,23 +69,6 @@ def fetch(layout: FetchLayout, names: Sequence[str], outcome: Outcome) -> None:
                 if is_fatal_for_server(error):
                     raise
                 outcome.refuse(error)
-
-
-def _client() -> Any:
-    """Return Kaggle's client with the user's credentials. Raises KitError if there are none."""
-    printed = io.StringIO()
-    with explain_network_errors("Kaggle", BY_HAND, ANSWERS), contextlib.redirect_stdout(printed):
-        try:
-            # The import signs in, and prints pages of help if it cannot.
-            from kaggle import api
-
-            api.authenticate()
-        except SystemExit as error:
-            raise KitError("there are no credentials", "Kaggle", _CREDENTIALS) from error
-    for line in printed.getvalue().splitlines():
-        if line.startswith("Warning"):  # about a key file that other users can read
-            print(line, file=sys.stderr, flush=True)
-    return api
 
 
 def _fetch_file(api: Any, name: str, layout: FetchLayout) -> None:

@@ -15,7 +15,7 @@ from fetch.outcome import Outcome, log
 from fetch.publishing import unzip
 from fetch.recognise import Claim, Recogniser
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import TEMPORARY, publish_copy, require_free, sha256
+from leapkit.core.files import TEMPORARY, existing_folder, publish_copy, require_free, sha256
 from leapkit.core.hash_index import HashIndex
 
 _CONFLICT = "move one of the two away: an existing file is never overwritten"
@@ -163,7 +163,4 @@ def place_file(dropped: DroppedFile, claim: Claim, index: HashIndex) -> bool:
 
 def _can_link(source: Path, target: Path) -> bool:
     """Return whether a second name (hard link) costs no space: both are on one file system."""
-    folder = target.parent
-    while not folder.exists():
-        folder = folder.parent
-    return os.stat(str(source)).st_dev == os.stat(str(folder)).st_dev
+    return os.stat(str(source)).st_dev == os.stat(str(existing_folder(target.parent))).st_dev

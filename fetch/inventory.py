@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +21,7 @@ from fetch.layout import (
 from fetch.outcome import size_text
 from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey
 from leapkit.core.errors import KitError
+from leapkit.core.files import free_bytes
 from leapkit.core.splits import PUBLISHED, read_split
 from leapkit.core.step_files import list_months, steps_of
 
@@ -226,13 +226,12 @@ def listing(layout: FetchLayout, months: Sequence[str]) -> Iterator[str]:
     table = entries(layout, months)
     for entry in table:
         yield from entry.lines()
-    folder = layout.raw.root
-    while not folder.exists():
-        folder = folder.parent
     inference = size_text(sum(entry.size for entry in table if entry.missing and entry.needed))
     steps = size_text(sum(entry.size for entry in table if entry.what == "steps"))
-    free = size_text(shutil.disk_usage(str(folder)).free)
-    yield f"missing: {inference} for inference, {steps} of step files for training; {free} are free"
+    free = free_bytes(layout.raw.root)
+    yield f"missing: {inference} for inference, {steps} of step files for training" + (
+        "" if free is None else f"; {size_text(free)} are free"
+    )
     yield (
         "DRIVE: the README of the team's repository, ChunhanLi/2nd-kaggle-LEAP, names the address "
         "of its checkpoints"

@@ -14,7 +14,7 @@ from typing import Callable
 
 from fetch.checks import Damaged
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import TEMPORARY, atomic, sync_directory
+from leapkit.core.files import TEMPORARY, atomic, sync, sync_directory
 
 Check = Callable[[Path], None]
 
@@ -46,7 +46,7 @@ def publish(finished: Path, target: Path) -> None:
     with explain_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(finished, "rb") as handle:
-            os.fsync(handle.fileno())
+            sync(handle.fileno())
         require_free_name(target)
         os.replace(str(finished), str(target))
         sync_directory(target.parent)

@@ -7,12 +7,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
+from leapkit.core import file_lock
 from leapkit.core.errors import KitError
 from leapkit.core.file_lock import hold, try_hold
 from tests.helpers.refusals import refused
@@ -30,16 +32,19 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / ("new/.lock" if "new" in request.param else ".lock")
 
 
-def holder(path: Path, seconds: float) -> subprocess.Popen:
+def holder(path: Path, seconds: float, without_locks: str = "") -> subprocess.Popen:
     """Start another process that holds the lock when this returns."""
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom leapkit.core.file_lock import hold\n"
+        "import errno, fcntl, sys, time\nfrom pathlib import Path\n"
+        "from leapkit.core.file_lock import hold\n"
+        "def refuse(*_): raise OSError(errno.ENOSYS, 'none')\n"
+        "if sys.argv[3]: fcntl.flock = refuse\n"
         "with hold(Path(sys.argv[1])):\n"
         "    print('has it', flush=True)\n"
         "    time.sleep(float(sys.argv[2]))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(path), str(seconds)],
+        [sys.executable, "-c", script, str(path), str(seconds), without_locks],
         env=dict(os.environ, PYTHONPATH=str(ROOT / "shared")),
         stdout=subprocess.PIPE,
         universal_newlines=True,
@@ -98,17 +103,55 @@ def test_a_lock_that_cannot_be_created_is_one_sentence(tmp_path: Path) -> None:
         raise AssertionError("a lock below a file")
 
 
-def test_only_who_does_not_require_a_lock_continues_on_a_file_system_without_locks(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
+@pytest.fixture(params=["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL", "EBADF"])
+def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let flock answer as on a file system that has no locks; return its words."""
+    number = getattr(errno, request.param)
+    monkeypatch.setattr(fcntl, "flock", refusing(number))
+    file_lock._say_what_is_lost.cache_clear()
+    return os.strerror(number)
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+
+def refusing(number: int) -> Callable[..., None]:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def test_without_locks_the_work_is_done_and_one_note_says_what_is_lost(
+    path: Path, without_locks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for refusal in (None, BUSY):
-        with refused(path, os.strerror(errno.ENOLCK)), hold(path, refusal):
-            raise AssertionError("nothing was locked")
-        with hold(path, refusal, required=False):
+        with hold(path, refusal):
             pass
-    with refused(path, os.strerror(errno.ENOLCK)), try_hold(path):
+    with try_hold(path) as is_held:
+        assert is_held
+    (note,) = capsys.readouterr().err.splitlines()
+    assert f"has no locks ({without_locks})" in note and "start no two runs in one folder" in note
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names in the kernel")
+@pytest.mark.parametrize("without_locks", ["ENOSYS"], indirect=True)
+def test_without_locks_runs_of_one_machine_still_exclude_each_other(
+    path: Path, without_locks: str
+) -> None:
+    process = holder(path, 60, without_locks)
+    with try_hold(path) as is_held:
+        assert not is_held
+    with refused("the folder", "another run is at work here"), hold(path, BUSY):
+        raise AssertionError("two processes hold one lock")
+    waiting = threading.Timer(0.3, process.kill)
+    waiting.start()
+    with hold(path):
+        assert not waiting.is_alive()
+    process.communicate()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_lock_that_the_disk_refuses_is_an_error(
+    path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(number))
+    with refused(path), hold(path):
         raise AssertionError("nothing was locked")

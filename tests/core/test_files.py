@@ -6,10 +6,11 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 import pytest
 from hypothesis import given, settings
@@ -128,6 +129,54 @@ def test_a_hard_link_that_a_killed_run_left_is_not_written_through(tmp_path: Pat
     assert source.read_text() == "the user's data"
 
 
+CANNOT_SYNC = ["EINVAL", "ENOSYS", "EOPNOTSUPP", "EBADF", "EISDIR", "EACCES"]
+
+
+def answer(call: Callable, number: int, applies: Callable[..., bool]) -> Callable:
+    """Return a system call that fails with an errno where `applies` says so."""
+
+    def answering(*arguments: Any, **options: Any) -> Any:
+        if applies(*arguments):
+            raise OSError(number, os.strerror(number))
+        return call(*arguments, **options)
+
+    return answering
+
+
+def is_folder(handle: int) -> bool:
+    return stat.S_ISDIR(os.fstat(handle).st_mode)
+
+
+@pytest.mark.parametrize("name", CANNOT_SYNC)
+@pytest.mark.parametrize("call", ["fsync", "open"])
+def test_a_file_is_made_where_folders_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, name: str
+) -> None:
+    applies = is_folder if call == "fsync" else lambda path, flags: os.path.isdir(path)
+    monkeypatch.setattr(os, call, answer(getattr(os, call), getattr(errno, name), applies))
+    write_text(tmp_path / "x.txt", "whole")
+    assert (tmp_path / "x.txt").read_text() == "whole" and names(tmp_path) == ["x.txt"]
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "ENOSYS", "EOPNOTSUPP"])
+def test_a_file_is_made_where_nothing_can_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(os, "fsync", answer(os.fsync, getattr(errno, name), lambda handle: True))
+    write_text(tmp_path / "x.txt", "whole")
+    assert names(tmp_path) == ["x.txt"]
+
+
+@pytest.mark.parametrize("name, words", [("EIO", "error"), ("ENOSPC", "the disk is full")])
+def test_a_file_whose_content_does_not_reach_the_disk_gets_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.setattr(os, "fsync", answer(os.fsync, getattr(errno, name), lambda handle: True))
+    with refused(tmp_path / "x.txt", words):
+        write_text(tmp_path / "x.txt", "whole")
+    assert names(tmp_path) == []
+
+
 # --- JSON and hashes ------------------------------------------------------------------------------
 
 
@@ -204,13 +253,11 @@ def test_a_published_copy_costs_no_second_copy_on_the_same_disk(tmp_path: Path) 
     assert names(target.parent) == ["b"]
 
 
+@pytest.mark.parametrize("name", ["EXDEV", "EPERM", "EOPNOTSUPP", "EMLINK", "ENOSPC"])
 def test_a_published_copy_is_a_real_one_where_links_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EXDEV, "another device")
-
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "link", answer(os.link, getattr(errno, name), lambda *_: True))
     source = tmp_path / "a"
     target = tmp_path / "b"
     source.write_bytes(b"content")
@@ -296,3 +343,29 @@ def test_the_small_disk_has_room_for_small_things_only(small_disk: Path) -> None
     require_free(small_disk / "x", 60_000, "x")
     with refused(small_disk):
         require_free(small_disk / "x", 70_000, "x")
+
+
+@pytest.mark.parametrize("name", ["ENOSYS", "EACCES"])
+def test_a_disk_that_cannot_tell_its_free_space_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(os, "statvfs", answer(os.statvfs, getattr(errno, name), lambda path: True))
+    require_free(tmp_path / "x", 1 << 60, "x")
+    assert files.free_bytes(tmp_path) is None
+
+
+def test_a_network_drive_that_says_it_has_no_blocks_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = os.statvfs_result([4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255])
+    monkeypatch.setattr(os, "statvfs", lambda path: nothing)
+    require_free(tmp_path / "x", 1 << 60, "x")
+
+
+def test_a_full_disk_is_no_disk_without_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.statvfs_result([4096, 4096, 1000, 0, 0, 0, 0, 0, 0, 255])
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    with refused(tmp_path, "0.00 GB free"):
+        require_free(tmp_path / "x", 1, "x")

@@ -98,13 +98,24 @@ def other_process(script, *arguments):
     )
 
 
-def test_two_processes_share_their_slots(tmp_path: Path) -> None:
+WITHOUT_LOCKS = """
+import errno, fcntl
+def refuse(*_): raise OSError(errno.ENOSYS, "Function not implemented")
+fcntl.flock = refuse
+"""
+
+
+@pytest.mark.parametrize("file_system", ["", WITHOUT_LOCKS], ids=["with locks", "without locks"])
+def test_two_processes_share_their_slots(tmp_path: Path, file_system: str) -> None:
     # Each command notes that it began and that it ended: O_APPEND keeps the order of all of them.
-    script = """
+    script = (
+        file_system
+        + """
 command = ["sh", "-c", "echo +1 >>$0; sleep 0.15; echo -1 >>$0", sys.argv[2]]
 jobs = [Job(f"j{k}", command) for k in range(4)]
 sys.exit(run(jobs, JobSlots(Path(sys.argv[1]), 2)))
 """
+    )
     processes = [other_process(script, tmp_path / "slots", tmp_path / "log") for _ in range(2)]
     for process in processes:
         process.communicate(timeout=60)

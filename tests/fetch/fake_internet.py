@@ -35,6 +35,7 @@ HOSTS = (
 )
 USER = "somebody"
 KEY = "kaggle-key-1f2e"
+TOKEN = "KGAT_0123456789abcdef"
 HF_TOKEN = "hf_secretsecret"
 SIGNATURE = "X-Goog-Signature=c0ffee"
 
@@ -232,10 +233,13 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
 
     def _kaggle(self, request: Request) -> None:
+        if request.path == "/v1/security.OAuthService/IntrospectToken":
+            is_known = json.loads(self.body)["token"] == TOKEN
+            return self._send(200, json.dumps({"active": is_known, "username": USER}).encode())
         if request.path != "/v1/competitions.CompetitionApiService/DownloadDataFile":
             return self._send(404, b"{}")
         expected = base64.b64encode((f"{USER}:{KEY}").encode()).decode()
-        if request.headers.get("authorization") != "Basic " + expected:
+        if request.headers.get("authorization") not in ("Basic " + expected, "Bearer " + TOKEN):
             return self._send(401, b'{"code": 401, "message": "Unauthenticated"}')
         payload = json.loads(self.body)
         assert payload["competitionName"] == "leap-atmospheric-physics-ai-climsim", payload

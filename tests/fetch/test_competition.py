@@ -15,7 +15,7 @@ import pytest
 from leapkit.core.columns import INPUTS, TARGETS
 from tests.conftest import REPOSITORY
 from tests.fetch.disks import enough_disk
-from tests.fetch.fake_internet import KEY, USER
+from tests.fetch.fake_internet import KEY, TOKEN, USER
 from tests.fetch.offers import OLD, SUBMISSION, TEST, csv, offer_competition, zipped
 from tests.fetch.user import MEMBERS, User, final_files, wait_until
 
@@ -203,7 +203,7 @@ def test_a_damaged_download_is_removed_and_never_named_a_csv(
     [
         (
             401,
-            "Kaggle does not accept these credentials (HTTP 401); make a token on https://www.kaggle.com/settings",
+            "Kaggle does not accept these credentials (HTTP 401); make a token on https://www.kaggle.com/settings/api",
         ),
         (
             403,
@@ -233,6 +233,51 @@ def test_a_key_file_is_read_as_kaggles_client_does(user: User) -> None:
     (user.home / ".kaggle" / "kaggle.json").chmod(0o600)
     user.fetch("--what", "kaggle", KAGGLE_USERNAME="", KAGGLE_KEY="")
     assert len(final_files(user.raw)) == 3
+
+
+NO_KEY = {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["KAGGLE_API_TOKEN", "access_token", "access_token.txt", "KAGGLE_KEY", "kaggle.json", "key"],
+)
+def test_kaggles_new_token_is_taken_wherever_the_user_puts_it(user: User, place: str) -> None:
+    enough_disk(user.home, 7.5e9)
+    offer_competition(user.internet)
+    environment = dict(NO_KEY)
+    if place.isupper():
+        environment[place] = TOKEN
+    else:
+        (user.home / ".kaggle").mkdir()
+        file = user.home / ".kaggle" / ("kaggle.json" if place == "key" else place)
+        key = json.dumps({"username": USER, "key": TOKEN})
+        file.write_text(key if place == "key" else TOKEN + "\n")
+        file.chmod(0o600)
+    user.fetch("--what", "kaggle", **environment)
+    assert len(final_files(user.raw)) == 3
+    used = {request.headers.get("authorization", "") for request in user.internet.requests}
+    assert "Bearer " + TOKEN in used
+
+
+@pytest.mark.parametrize("place", ["KAGGLE_API_TOKEN", "access_token"])
+def test_a_token_that_kaggle_does_not_know_is_named_and_no_other_credential_is_tried(
+    user: User, place: str
+) -> None:
+    offer_competition(user.internet)
+    if place == "access_token":
+        (user.home / ".kaggle").mkdir()
+        (user.home / ".kaggle" / place).write_text(TOKEN[:-1])
+    text = user.refuses("--what", "kaggle", KAGGLE_API_TOKEN=TOKEN[:-1] if place.isupper() else "")
+    assert f"{place} is not accepted: it is cut off, was revoked or has expired" in text
+    assert "save it as the file ~/.kaggle/access_token" in text and TOKEN[:-1] not in text
+
+
+def test_a_key_file_without_a_key_is_named(user: User) -> None:
+    (user.home / ".kaggle").mkdir()
+    (user.home / ".kaggle" / "kaggle.json").write_text("{}")
+    text = user.refuses("--what", "kaggle", **NO_KEY)
+    assert f"{user.home}/.kaggle/kaggle.json holds no username and key; make a token" in text
 
 
 def test_a_missing_old_weights_file_names_the_teams_own(user: User) -> None:

@@ -16,7 +16,7 @@ from typing import Callable, Dict, Optional
 
 from launch import registry
 from tests.conftest import REPOSITORY
-from tests.fetch.fake_internet import HF_TOKEN, KEY, SIGNATURE, USER, Internet
+from tests.fetch.fake_internet import HF_TOKEN, KEY, SIGNATURE, TOKEN, USER, Internet
 
 MEMBERS = tuple(registry.members())
 
@@ -81,7 +81,7 @@ class User:
             process.kill()
         assert process.returncode == code, text
         assert "Traceback" not in text and "Error(" not in text, text
-        for secret in (KEY, HF_TOKEN, SIGNATURE, "Signature="):
+        for secret in (KEY, TOKEN, HF_TOKEN, SIGNATURE, "Signature="):
             assert secret not in text, text
         return text
 

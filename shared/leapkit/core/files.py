@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional, Sequence
 
 from leapkit.core.errors import KitError, explain_os_errors
 
 # Prefix of every unfinished file. Nothing reads a file with this prefix as a result.
 TEMPORARY = ".partial-"
 _BLOCK = 1 << 20
+# What a file system answers that cannot sync a folder, or nothing at all (CIFS, some FUSE). A
+# folder that may be written to and not read cannot even be opened.
+_CANNOT_SYNC = (
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.EBADF,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+)
 
 
 @contextlib.contextmanager
@@ -42,18 +54,38 @@ def atomic(path: Path) -> Iterator[Path]:
 def rename_whole(temporary: Path, path: Path) -> None:
     """Give a finished file its final name, after its content is on disk."""
     with open(temporary, "rb") as handle:
-        os.fsync(handle.fileno())
+        sync(handle.fileno())
     os.replace(str(temporary), str(path))
     sync_directory(path.parent)
 
 
-def sync_directory(path: Path) -> None:
-    """Wait until the names in a folder are on disk."""
-    handle = os.open(str(path), os.O_RDONLY)
-    try:
+def sync(handle: int) -> None:
+    """Wait until the content of an open file or folder is on disk, if the file system can say so.
+
+    If it cannot, a crash of the machine may cut the file, and the hash in its receipt shows that.
+    """
+    with _suppress(_CANNOT_SYNC):
         os.fsync(handle)
-    finally:
-        os.close(handle)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a folder are on disk, if the file system can say so."""
+    with _suppress(_CANNOT_SYNC):
+        handle = os.open(str(path), os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _suppress(numbers: Sequence[int]) -> Iterator[None]:
+    """Suppress OSErrors of these numbers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,13 +138,24 @@ def sha256_json(value: Any) -> str:
 
 def require_free(path: Path, size: int, purpose: str) -> None:
     """Raise KitError if fewer than `size` bytes are free on the disk where `path` will lie."""
-    folder = Path(path)
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(str(folder)).free
-    if free < size:
+    free = free_bytes(path)
+    if free is not None and free < size:
         raise KitError(
             f"the disk has {free / 1e9:.2f} GB free and {purpose} needs {size / 1e9:.2f} GB",
-            folder,
+            existing_folder(path),
             "free some space and run the same command again",
         )
+
+
+def free_bytes(path: Path) -> Optional[int]:
+    """Return what is free on the disk where `path` will lie; None if its file system cannot say."""
+    try:
+        usage = shutil.disk_usage(str(existing_folder(path)))
+    except OSError:
+        return None
+    return usage.free if usage.total else None  # some network drives say that they have no blocks
+
+
+def existing_folder(path: Path) -> Path:
+    """Return `path`, or the first of its parents that exists."""
+    return next(folder for folder in (path, *path.parents) if os.path.exists(str(folder)))

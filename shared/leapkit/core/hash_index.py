@@ -8,33 +8,47 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterable, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 from leapkit.core import allotment
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
 
 # An edit within one tick of the file system's clock leaves all times as they were: a tick is 2 s on
-# FAT, 4 ms on older kernels.
-_SETTLED_NS = 2 * 10**9
+# FAT, 4 ms on older kernels. A server's clock may differ from this machine's by seconds too.
+_SETTLED_NS = 10 * 10**9
+_COARSE_NS = 10**6  # times that are multiples of this come from a clock of few ticks
+_CHECK = "sha256"  # in the stored index, beside the inodes
 _PROGRESS_SECONDS = 15.0  # between two lines about hashing
 _FILES_AT_ONCE = 512  # files whose hashes are waited for together
 
 
 class _Stamp(NamedTuple):
-    """What the file system says of a file; a container sees the same numbers under another path."""
+    """What the file system says of a file; a container sees the same numbers under another path.
+
+    name  of a file whose times are coarse, "" of others. Step files have one size, several are made
+          in a second, and FUSE numbers inodes anew after each mount: only the name tells them apart
+    """
 
     size: int
     mtime_ns: int
     ctime_ns: int
     inode: int
+    name: str = ""
 
     @classmethod
     def of(cls, path: str) -> _Stamp:
         """Raises KitError if the file is missing."""
         with explain_os_errors(path):
             status = os.stat(path)
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        is_coarse = status.st_ctime_ns % _COARSE_NS == 0
+        name = os.path.basename(path) if is_coarse else ""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, name)
+
+    @property
+    def key(self) -> str:
+        """The key of the file in the index."""
+        return f"{self.inode} {self.name}" if self.name else str(self.inode)
 
 
 class HashIndex:
@@ -49,12 +63,8 @@ class HashIndex:
 
     def __init__(self, path: Optional[Path] = None) -> None:
         self._path = path
-        self._entries: Dict[str, Any] = {}  # inode -> [size, mtime, ctime, inode, sha256]
+        self._entries = _load(path) if path is not None else {}
         self._dirty = False
-        if path is not None and path.exists():
-            with contextlib.suppress(KitError):
-                stored = read_json(path)
-                self._entries = stored if isinstance(stored, dict) else {}
 
     def of(self, path: Path) -> str:
         """Return the sha256 of a file. Raises KitError if it cannot be read."""
@@ -81,7 +91,8 @@ class HashIndex:
         """Write the index where it has a path; one that cannot be written costs time, not truth."""
         if self._path is not None and self._dirty:
             with contextlib.suppress(KitError):
-                write_json(self._path, dict(self._entries))
+                entries = dict(self._entries)
+                write_json(self._path, {**entries, _CHECK: _check(entries)})
             self._dirty = False
 
     def _read(self, names: Dict[_Stamp, str], root: Path) -> Dict[_Stamp, str]:
@@ -106,16 +117,31 @@ class HashIndex:
         started = time.time_ns()
         digest = sha256(Path(path))
         if started - stamp.ctime_ns > _SETTLED_NS:
-            self._entries[str(stamp.inode)] = [*stamp, digest]
+            self._entries[stamp.key] = [*stamp[:4], digest]
             self._dirty = True
         return digest
 
     def _stored(self, stamp: _Stamp) -> str:
         """The hash that the index has for this stamp, "" where it has none."""
-        entry = self._entries.get(str(stamp.inode))
-        if not isinstance(entry, list) or len(entry) != 5:
-            return ""
-        return str(entry[4]) if entry[:4] == list(stamp) else ""
+        *stored, digest = self._entries.get(stamp.key, [""])
+        return digest if stored == list(stamp[:4]) else ""
+
+
+def _load(path: Path) -> Dict[str, List[Any]]:
+    """Return {key: [size, mtime, ctime, inode, sha256]}; {} of a damaged index."""
+    with contextlib.suppress(KitError, AttributeError, TypeError, ValueError):
+        entries = read_json(path)
+        check = entries.pop(_CHECK, None)  # an index of an older kit has none
+        for _size, _mtime, _ctime, _inode, digest in entries.values():
+            int(digest, 16)
+        if check in (None, _check(entries)):
+            return dict(entries)
+    return {}
+
+
+def _check(entries: Mapping[str, List[Any]]) -> str:
+    """Return a hash of all hashes: a flipped bit in one of them would be believed."""
+    return sha256_json([entries[key][4] for key in sorted(entries)])
 
 
 class _Progress:

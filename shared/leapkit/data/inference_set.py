@@ -10,7 +10,6 @@ the hash of the content that it was made from.
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import TEMPORARY, require_free, sync_directory
+from leapkit.core.files import TEMPORARY, require_free, sync, sync_directory
 from leapkit.core.layout import RawData
 from leapkit.data import kaggle_csv
 from leapkit.data.id_checker import IdChecker
@@ -106,7 +105,7 @@ def _build(raw: RawData, folder: Path, ids: List[str]) -> None:
                     rows.write(np.ascontiguousarray(x).data)
                     bar.update(len(chunk_ids))
             rows.flush()  # on disk before the folder has its name
-            os.fsync(rows.fileno())
+            sync(rows.fileno())
         checker.finish()
         partial.rename(folder)
         sync_directory(folder.parent)

@@ -7,7 +7,6 @@ leapkit.run.prediction writes its receipt.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence, Union
@@ -18,7 +17,7 @@ from torch import nn
 
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import atomic, require_free
+from leapkit.core.files import atomic, require_free, sync
 from leapkit.data import checkpoints, submission
 from leapkit.data.inference_set import InferenceSet, LazyRows
 from leapkit.data.progress import progress
@@ -129,7 +128,7 @@ def predictions(
                     )
                 handle.write(chunk.tobytes())
                 handle.flush()
-                os.fsync(handle.fileno())
+                sync(handle.fileno())
                 bar.update(len(chunk))
     return np.memmap(str(scratch), dtype=np.float32, mode="r").reshape(-1, len(TARGETS))
 

@@ -268,7 +268,7 @@ def exclusive(folder: Path) -> ContextManager[None]:
     with explain_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     refusal = KitError("this command is already running here", folder, "wait for it to end")
-    return file_lock.hold(folder, refusal, required=False)
+    return file_lock.hold(folder, refusal)
 
 
 def run(raw: RawData, jobs: int) -> None:

@@ -23,7 +23,7 @@ from fetch.network import (
 )
 from fetch.outcome import Outcome, log, progress_of, size_text
 from fetch.publishing import file_size, publish, unzip
-from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import require_free
 
 COMPETITION = "leap-atmospheric-physics-ai-climsim"
@@ -89,7 +89,7 @@ def _client() -> Any:
             raise KitError("there are no credentials", "Kaggle", _CREDENTIALS) from error
     for line in printed.getvalue().splitlines():
         if line.startswith("Warning"):  # about a key file that other users can read
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
     return api
 
 

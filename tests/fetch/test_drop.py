@@ -179,3 +179,21 @@ def test_damaged_files_of_the_drop_folder_are_refused_by_name(
         not [name for name in final_files(user.raw) if not name.startswith("drop/")]
         and not user.weights.exists()
     )
+
+
+def test_names_of_archive_members_forge_no_line_and_reach_no_terminal_unescaped(
+    user: User,
+) -> None:
+    drop = user.raw / "drop"
+    drop.mkdir(parents=True)
+    names = ("a\x1b[2Jb", "a\nerror: all is well", "\u202etxt.exe", "n" * 60_000, "donn\u00e9es")
+    hostile_folder = "x\x1b]0;y\x07\n/test.csv"
+    content = zipped(**{name: b"?" for name in names}, **{hostile_folder: TEST[:-2]})
+    (drop / "a.zip").write_bytes(content)
+    text = user.refuses("--what", "drop")
+    lines = text.splitlines()
+    assert all(line.isprintable() and len(line) < 1000 for line in lines), lines
+    assert not any(line.startswith("error: all is well") for line in lines)
+    assert len([line for line in lines if line.startswith("not recognised: ")]) == len(names)
+    assert any("donn\u00e9es in " in line for line in lines)
+    assert any(line.startswith(r"error: x\x1b]0;y\x07\n/test.csv in ") for line in lines), lines

@@ -17,6 +17,7 @@ from leapkit.core.files import read_json, sha256, sha256_json, write_json
 # FAT, 4 ms on older kernels.
 _SETTLED_NS = 2 * 10**9
 _PROGRESS_SECONDS = 15.0  # between two lines about hashing
+_LONGEST = 1 << 29  # bytes of the stored index: 420,000 step files take 72 million
 _FILES_AT_ONCE = 512  # files whose hashes are waited for together
 
 
@@ -52,7 +53,7 @@ class HashIndex:
         self._dirty = False
         if path is not None and path.exists():
             with contextlib.suppress(KitError):
-                stored = read_json(path)
+                stored = read_json(path, most_bytes=_LONGEST)
                 self._entries = stored if isinstance(stored, dict) else {}
 
     def of(self, path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import signal
 import sys
@@ -48,6 +49,12 @@ def _shortened(text: str, most: int) -> str:
     omission = f" ... {len(text)} characters ... "
     kept = max(0, most - len(omission))
     return text[: kept - kept // 2] + omission + text[len(text) - kept // 2 :]
+
+
+@functools.lru_cache(maxsize=None)
+def say_once(text: str) -> None:
+    """Print a note on stderr, once in this process."""
+    print(f"note: {printable(text, LONGEST_LINE)}", file=sys.stderr, flush=True)
 
 
 class KitError(Exception):

@@ -11,14 +11,18 @@ import struct
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from leapkit.core import safe_pickle
-from leapkit.core.safe_pickle import Archive, Kind, Refused, encoded_bytes, require_call
+from leapkit.core import pickle_limits, safe_pickle
+from leapkit.core.pickle_limits import Kind, Refused
+from leapkit.core.safe_pickle import encoded_bytes, require_call
+from leapkit.core.torch_archive import Archive
 
 REMEDY = (
     "use the team's own file (a frame of model and weight, as pandas 1.4 to 2 saves it), or a text "
     "file with one artifact,weight line per parquet under that header"
 )
-_TABLE = Kind("a weight table", safe_pickle.WEIGHT_TABLE, safe_pickle.OPCODES | {"NEWOBJ"}, REMEDY)
+_TABLE = Kind(
+    "a weight table", pickle_limits.WEIGHT_TABLE, pickle_limits.OPCODES | {"NEWOBJ"}, REMEDY
+)
 _NAMES = (
     ("pandas.core.frame", "DataFrame"),
     ("pandas.core.internals.managers", "BlockManager"),

@@ -13,7 +13,7 @@ from blend.context import BlendContext
 from blend.naming import Search
 from blend.postprocess import Effect, PostProcessing
 from leapkit.core import receipts
-from leapkit.core.errors import KitError
+from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.files import atomic, read_json, sha256_json, write_json, write_text
 from leapkit.core.receipts import Verdict
 from leapkit.data import kaggle_csv, submission
@@ -203,4 +203,5 @@ def write_report(context: BlendContext) -> None:
 
 
 def _announce(step: str, verdict: Verdict) -> None:
-    print(f"{step:<12} {'is skipped' if verdict.done else 'runs'}: {verdict.reason}", flush=True)
+    text = f"{step:<12} {'is skipped' if verdict.done else 'runs'}: {verdict.reason}"
+    print(printable(text, LONGEST_LINE), flush=True)

@@ -6,14 +6,13 @@ Each check raises Damaged, a KitError, with the reason.
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Iterator, Sequence
 
 from fetch.layout import Checkpoint
 from leapkit.core.columns import INPUTS, TARGETS
-from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import sha256
+from leapkit.core.errors import KitError
+from leapkit.core.files import read_json, sha256
 from leapkit.data.checkpoints import read_state
 from leapkit.data.csv_checks import require_whole
 from leapkit.data.row_index import read_index
@@ -42,11 +41,8 @@ def require_csv(path: Path, columns: Sequence[str]) -> None:
 
 def require_statistics(path: Path) -> None:
     """Raise Damaged unless the JSON file has a number for each of the 924 variables."""
-    try:
-        with explain_os_errors(path):
-            values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Damaged("is not a JSON file", path, REMEDY) from error
+    with _damage():
+        values = read_json(path, REMEDY)
     if (
         not isinstance(values, dict)
         or set(values) != set(INPUTS + TARGETS)

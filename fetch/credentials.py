@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, printable
 
 _TOKEN = re.compile(r"\bKGAT_[\w-]+")
 HOW = (
@@ -63,7 +63,7 @@ def _authenticated() -> Optional[Any]:
             return None
     for line in printed.getvalue().splitlines():
         if line.startswith("Warning"):  # about a key file that other users can read
-            print(line, file=sys.stderr, flush=True)
+            print(printable(line), file=sys.stderr, flush=True)
     return api
 
 

@@ -18,7 +18,7 @@ from fetch.network import explain_network_errors, is_fatal_for_server
 from fetch.outcome import Outcome, log, progress_of, size_text
 from fetch.publishing import file_size
 from fetch.recognise import Claim, Recogniser
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, printable
 from leapkit.core.files import require_free
 from leapkit.core.hash_index import HashIndex
 
@@ -85,7 +85,7 @@ def _fetch_folder(folder: Path, address: str, layout: FetchLayout, outcome: Outc
                 drop.place_folder(download.parent, layout, outcome)
                 shutil.rmtree(str(download.parent))
     for name in unknown:
-        log(f"not recognised on the drive: {name}")
+        log(f"not recognised on the drive: {printable(name)}")
 
 
 def _list_folder(address: str) -> Iterator[Tuple[str, str]]:

@@ -14,7 +14,7 @@ from fetch.layout import FetchLayout
 from fetch.outcome import Outcome, log
 from fetch.publishing import unzip
 from fetch.recognise import Claim, Recogniser
-from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import TEMPORARY, existing_folder, publish_copy, require_free, sha256
 from leapkit.core.hash_index import HashIndex
 
@@ -36,7 +36,9 @@ class DroppedFile:
 
     @property
     def name(self) -> str:
-        return f"{self.member.filename} in {self.path}" if self.member else str(self.path)
+        return (
+            f"{printable(self.member.filename)} in {self.path}" if self.member else str(self.path)
+        )
 
     @property
     def size(self) -> int:
@@ -106,7 +108,7 @@ def place_folder(root: Path, layout: FetchLayout, outcome: Outcome) -> None:
     index.save()
     log(f"{root}: {placed} files placed, {already_placed} already in place")
     for name in unknown:
-        log(f"not recognised: {name}")
+        log(f"not recognised: {printable(name)}")
 
 
 def _files(root: Path, outcome: Outcome) -> Iterator[DroppedFile]:

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Callable, Iterator, List, Optional
 
-from leapkit.core.errors import KitError
+from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.data.progress import progress
 
 
@@ -35,8 +35,8 @@ class Outcome:
 
 
 def log(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)
+    """Print a line at once, whatever names of files and of archive members are in it."""
+    print(printable(text, LONGEST_LINE), flush=True)
 
 
 @contextlib.contextmanager
@@ -52,7 +52,7 @@ def progress_of(name: str, total: Optional[int], bytes_so_far: Callable[[], int]
 
     def update_every_second() -> None:
         with progress(
-            total=total, initial=bytes_so_far(), desc=name, unit="B", unit_scale=True
+            total=total, initial=bytes_so_far(), desc=printable(name, 60), unit="B", unit_scale=True
         ) as bar:
             ended = False
             while not ended:

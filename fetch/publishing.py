@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable
 
 from fetch.checks import Damaged
-from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import TEMPORARY, atomic, sync, sync_directory
 
 Check = Callable[[Path], None]
@@ -69,6 +69,7 @@ def unzip(archive: Path, member: zipfile.ZipInfo, target: Path, check: Check) ->
     Nothing is left then.
     """
     remedy = "fetch this archive again"
+    name = printable(member.filename)
     require_free_name(target)
     with atomic(target) as temporary:
         try:
@@ -77,15 +78,15 @@ def unzip(archive: Path, member: zipfile.ZipInfo, target: Path, check: Check) ->
             ) as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise Damaged(f"its member {member.filename} is damaged", archive, remedy) from error
+            raise Damaged(f"its member {name} is damaged", archive, remedy) from error
         except (RuntimeError, NotImplementedError) as error:
             # It needs a password, or a method that Python does not know.
             raise KitError(
-                f"its member {member.filename} cannot be unpacked here",
+                f"its member {name} cannot be unpacked here",
                 archive,
                 "unpack it by hand into the drop folder",
             ) from error
         try:
             check(temporary)
         except Damaged as error:  # named as the user knows it, not by its temporary name
-            raise Damaged(error.what, f"{member.filename} in {archive}", error.remedy) from error
+            raise Damaged(error.what, f"{name} in {archive}", error.remedy) from error

@@ -27,6 +27,7 @@ from fetch.publishing import Check
 from fetch.steps import month_of_step, require_step
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
+from leapkit.core.experiments import CHECKPOINT_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Recogniser:
     def __init__(self, layout: FetchLayout) -> None:
         self._layout = layout
         self._checkpoints: Dict[str, Checkpoint] = {
-            stem + ".pt": checkpoint for checkpoint in checkpoints() for stem in checkpoint.stems
+            stem + suffix: checkpoint
+            for checkpoint in checkpoints()
+            for stem in checkpoint.stems
+            for suffix in CHECKPOINT_SUFFIXES
         }
         self._digests = {digest: key for key, (_, digest) in STATISTICS.items()}
 

@@ -11,7 +11,7 @@ from launch.blend_tools import make_world, on_results
 from launch.code_version import code_version
 from launch.settings import Settings
 from leapkit.core import job_runner
-from leapkit.core.errors import KitError
+from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.files import read_json
 
 
@@ -127,7 +127,7 @@ def run_blend(settings: Settings, experiments: registry.Registry) -> int:
 def show(lines: Sequence[str]) -> None:
     """Print lines at once."""
     for line in lines:
-        print(line, flush=True)
+        print(printable(line, LONGEST_LINE), flush=True)
 
 
 def show_scores(settings: Settings) -> None:

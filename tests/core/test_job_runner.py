@@ -205,3 +205,14 @@ def test_the_output_of_a_job_that_runs_jobs_keeps_their_names(
     words = json.dumps("[adam/195] line")
     assert run([job("adam", f"echo {words}; echo; echo own")]) == 0
     assert lines(capsys) == ["[adam/195] line", "[adam] own"]
+
+
+def test_what_a_job_prints_does_not_move_the_cursor_or_fill_the_screen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = "printf 'a\\033[2Jb\\302\\233c\\n'"
+    script += "; head -c 1000000 /dev/zero | tr '\\0' x; echo; echo e\u00e9"
+    assert run([job("a/1", script)]) == 0
+    first, second, third = lines(capsys)
+    assert first == r"[a/1] a\x1b[2Jb\x9bc" and third == "[a/1] e\u00e9"
+    assert len(second) < 5000 and " 1000006 characters " in second

@@ -97,6 +97,17 @@ def test_the_files_lie_as_the_team_published_them(
     assert files_of(ALL[name], tmp_path) == files
 
 
+def test_a_safetensors_file_is_found_where_a_checkpoint_may_lie(tmp_path: Path) -> None:
+    for folder, name in (("", "195"), ("907", "ex907")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / (name + ".safetensors")).write_bytes(name.encode())
+    assert files_of(ALL["adam/195"], tmp_path) == ["195.safetensors"]
+    assert files_of(ALL["joseph/907"], tmp_path) == ["907/ex907.safetensors"]
+    put(tmp_path, ALL["adam/195"], "195", b"another")
+    with refused(tmp_path / "195.safetensors", "another file than 195.pt"):
+        files_of(ALL["adam/195"], tmp_path)
+
+
 def test_two_different_files_under_two_names_are_refused_and_two_copies_are_not(
     tmp_path: Path,
 ) -> None:

@@ -180,11 +180,6 @@ def test_a_network_saved_by_the_other_stack_loads_here(tmp_path: Path) -> None:
 # ---- what is refused -----------------------------------------------------------------------------
 
 
-def test_the_old_format_is_refused_with_its_reason(tmp_path: Path) -> None:
-    torch.save({"a": torch.ones(2)}, str(tmp_path / "old.pt"), _use_new_zipfile_serialization=False)
-    assert "not a checkpoint of tensors in PyTorch's zip format" in refusal(tmp_path / "old.pt")
-
-
 def test_missing_files_folders_and_empty_files_are_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(KitError, match="the file is missing"):
         read_tensors(tmp_path / "none.pt")

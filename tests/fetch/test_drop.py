@@ -10,6 +10,7 @@ from typing import Dict, Tuple
 import pytest
 
 from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.data.checkpoints import read_tensors
 from tests.fetch.disks import enough_disk
 from tests.fetch.offers import SUBMISSION, TEST, checkpoint, csv, offer_competition, zipped
 from tests.fetch.user import User, final_files
@@ -179,3 +180,36 @@ def test_damaged_files_of_the_drop_folder_are_refused_by_name(
         not [name for name in final_files(user.raw) if not name.startswith("drop/")]
         and not user.weights.exists()
     )
+
+
+def test_a_safetensors_file_gets_the_checkpoints_place_and_is_read_there(user: User) -> None:
+    drop = user.raw / "drop"
+    drop.mkdir(parents=True)
+    header = b'{"module.a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    content = len(header).to_bytes(8, "little") + header + b"\0\0\x80?"
+    (drop / "195.safetensors").write_bytes(content)
+    (drop / "014_g0.safetensors").write_bytes(content)  # the team's has no prefix
+    text = user.refuses("--what", "drop")
+    assert final_files(user.weights) == {"195.pt": content}
+    [error] = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert "014_g0.safetensors" in error and "begin with `module.`" in error
+    (tensor,) = read_tensors(user.weights / "195.pt").values()
+    assert tensor.tolist() == [1.0]
+
+
+def test_names_of_archive_members_forge_no_line_and_reach_no_terminal_unescaped(
+    user: User,
+) -> None:
+    drop = user.raw / "drop"
+    drop.mkdir(parents=True)
+    names = ("a\x1b[2Jb", "a\nerror: all is well", "\u202etxt.exe", "n" * 60_000, "donn\u00e9es")
+    hostile_folder = "x\x1b]0;y\x07\n/test.csv"
+    content = zipped(**{name: b"?" for name in names}, **{hostile_folder: TEST[:-2]})
+    (drop / "a.zip").write_bytes(content)
+    text = user.refuses("--what", "drop")
+    lines = text.splitlines()
+    assert all(line.isprintable() and len(line) < 1000 for line in lines), lines
+    assert not any(line.startswith("error: all is well") for line in lines)
+    assert len([line for line in lines if line.startswith("not recognised: ")]) == len(names)
+    assert any("donn\u00e9es in " in line for line in lines)
+    assert any(line.startswith(r"error: x\x1b]0;y\x07\n/test.csv in ") for line in lines), lines

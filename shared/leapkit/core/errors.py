@@ -1,12 +1,14 @@
-"""The one error that a user should ever see, and how it reaches the terminal."""
+"""The one error that a user should ever see, and how text of strangers reaches the terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import signal
 import sys
+import unicodedata
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 # Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to continue".
@@ -14,8 +16,49 @@ EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 3
 
 
+# Control characters, direction marks, lone surrogates, line and paragraph separators: they move
+# the cursor, forge lines, reverse the text after them or cannot be written at all.
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # Cf, but part of the spelling of Persian, of Indic scripts and of emoji
+LONGEST_NAME = 200  # characters of a name that a message quotes from a file
+LONGEST_LINE = 4096  # of a printed line, and of each part of an error: a path may be that long
+
+
+def printable(text: object, most: int = LONGEST_NAME) -> str:
+    """Return text of a stranger as one line that a terminal shows as it is, of `most` characters.
+
+    What a terminal would obey is escaped as Python spells it (\\x1b, \\u202e); letters of all
+    scripts stay. The middle of a longer text is left out. Printable text comes back unchanged.
+    """
+    # Cut before the escapes, too: a name of a gigabyte is not walked through.
+    shown = _shortened(str(text), most)
+    if not shown.isprintable():
+        shown = _shortened("".join(map(_escaped, shown)), most)
+    return shown
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _UNPRINTABLE or character in _JOINERS:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _shortened(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    omission = f" ... {len(text)} characters ... "
+    kept = max(0, most - len(omission))
+    return text[: kept - kept // 2] + omission + text[len(text) - kept // 2 :]
+
+
+@functools.lru_cache(maxsize=None)
+def say_once(text: str) -> None:
+    """Print a note on stderr, once in this process."""
+    print(f"note: {printable(text, LONGEST_LINE)}", file=sys.stderr, flush=True)
+
+
 class KitError(Exception):
-    """One clear sentence: what is wrong, where, and the remedy.
+    """One clear sentence: what is wrong, where, and the remedy. All of it is printable.
 
     what    the reason, without a full stop
     where   the file, column or option that it is about
@@ -23,11 +66,11 @@ class KitError(Exception):
     """
 
     def __init__(self, what: str, where: object = "", remedy: str = "") -> None:
-        self.what = what
-        self.where = str(where)
-        self.remedy = remedy
-        head = f"{where}: {what}" if self.where else what
-        super().__init__(head + ("; " + remedy if remedy else "") + ".")
+        self.what, self.where, self.remedy = (
+            printable(part, LONGEST_LINE) for part in (what, where, remedy)
+        )
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        super().__init__(head + ("; " + self.remedy if self.remedy else "") + ".")
 
     def __reduce__(self) -> Tuple[Any, ...]:
         """Pickle the three parts, so that an error from another process arrives as itself."""

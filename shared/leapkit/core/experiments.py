@@ -17,6 +17,8 @@ from leapkit.core.recipes import Recipe, require
 # other four members share (the team's folder `fdzm_part`).
 FAMILY_NAMES = ("adam", "fdzm")
 PROFILES = ("sample", "full")
+# The usual one first. Readers go by the content, not by the suffix.
+CHECKPOINT_SUFFIXES = (".pt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ class Experiment:
         It has any of its names, directly in `weights` or in a folder of any of its names. The
         first path is where `make fetch` puts it: seven checkpoints have a folder of their own.
         """
-        files = [group_stem(name, group) + ".pt" for name in self.checkpoint_names]
+        stems = [group_stem(name, group) for name in self.checkpoint_names]
+        files = [stem + suffix for suffix in CHECKPOINT_SUFFIXES for stem in stems]
         flat = [weights / file for file in files]
         nested = [weights / folder / file for folder in self.checkpoint_names for file in files]
         return flat + nested if group is None else nested + flat

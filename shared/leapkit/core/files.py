@@ -11,7 +11,9 @@ import shutil
 from pathlib import Path
 from typing import Any, Iterator, Optional, Sequence
 
+from leapkit.core import strict_json
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.lfs_pointer import refuse_pointer
 
 # Prefix of every unfinished file. Nothing reads a file with this prefix as a result.
 TEMPORARY = ".partial-"
@@ -27,6 +29,7 @@ _CANNOT_SYNC = (
     errno.EACCES,
     errno.EPERM,
 )
+LONGEST_JSON = 1 << 24  # bytes; empty lists take 21 times that in memory
 
 
 @contextlib.contextmanager
@@ -99,11 +102,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, remedy: str = "make the file again") -> Any:
-    """Return what a JSON file holds. Raises KitError if it is missing or not JSON."""
+def read_json(
+    path: Path, remedy: str = "make the file again", most_bytes: int = LONGEST_JSON
+) -> Any:
+    """Return what a JSON file of at most `most_bytes` holds.
+
+    Raises KitError if it is missing, longer, a git-lfs pointer, or not JSON as strict_json has it.
+    """
+    refuse_pointer(path)
+    with explain_os_errors(path, remedy), open(path, "rb") as handle:
+        content = handle.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise KitError(f"is longer than {most_bytes} bytes", path, remedy)
     try:
-        with explain_os_errors(path, remedy):
-            return json.loads(Path(path).read_text(encoding="utf-8"))
+        return strict_json.parse(content)
     except ValueError as error:  # not JSON, or not UTF-8
         raise KitError(f"is not valid JSON ({error})", path, remedy) from error
 

@@ -20,6 +20,7 @@ _SETTLED_NS = 10 * 10**9
 _COARSE_NS = 10**6  # times that are multiples of this come from a clock of few ticks
 _CHECK = "sha256"  # in the stored index, beside the inodes
 _PROGRESS_SECONDS = 15.0  # between two lines about hashing
+_LONGEST = 1 << 29  # bytes of the stored index: 420,000 step files take 72 million
 _FILES_AT_ONCE = 512  # files whose hashes are waited for together
 
 
@@ -130,7 +131,7 @@ class HashIndex:
 def _load(path: Path) -> Dict[str, List[Any]]:
     """Return {key: [size, mtime, ctime, inode, sha256]}; {} of a damaged index."""
     with contextlib.suppress(KitError, AttributeError, TypeError, ValueError):
-        entries = read_json(path)
+        entries = read_json(path, most_bytes=_LONGEST)
         check = entries.pop(_CHECK, None)  # an index of an older kit has none
         for _size, _mtime, _ctime, _inode, digest in entries.values():
             int(digest, 16)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from leapkit.core.errors import EXIT_INTERRUPTED
+from leapkit.core.errors import EXIT_INTERRUPTED, LONGEST_LINE, printable
 from leapkit.core.file_lock import try_hold
 
 _POLL_SECONDS = 0.2  # between two tries to get a slot
@@ -160,5 +160,5 @@ class JobRunner:
 
     def _print(self, line: str) -> None:
         with self._printing:
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(printable(line, LONGEST_LINE) + "\n")
             sys.stdout.flush()

@@ -1,150 +1,95 @@
 """Read and write PyTorch checkpoints without executing them, on torch 1.10 as on today's.
 
 torch.load unpickles, and unpickling runs code of the file's author (torch's own safe mode came with
-1.13). Here `core.safe_pickle` reads the file, and this module adds the tensors: a persistent id
-that is not a plain storage and a shape that does not fit its storage are refused. No file makes the
-reader take much more memory than the file is long. Reading needs numpy only, so that the launcher
-can check weights without torch.
+1.13). A checkpoint may be in the zip format of torch.save (data.torch_pickles), in its old format
+(data.legacy_checkpoints) or in safetensors' (data.safetensors): its content decides, and a closed
+list of names is all that is known. Reading needs numpy only, so that the launcher can check weights
+without torch.
 """
 
 from __future__ import annotations
 
 import io
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, List, Mapping, Tuple
 
 import numpy as np
 
-from leapkit.core import safe_pickle
+from leapkit.core import pickle_limits, safe_pickle
 from leapkit.core.errors import KitError
 from leapkit.core.files import atomic
-from leapkit.core.safe_pickle import Archive, Kind, Names, Refused
+from leapkit.core.pickle_limits import Kind, Refused
+from leapkit.data import legacy_checkpoints, safetensors
+from leapkit.data.torch_pickles import OPCODES, read_object
 
 if TYPE_CHECKING:
     import torch
 
 REMEDY = "download the checkpoint again (`make fetch WHAT=weights`) or train it again"
-OPCODES = safe_pickle.OPCODES | {"BINPERSID", "LONG1", "BINFLOAT"}
-_CHECKPOINT = Kind("a checkpoint of tensors", safe_pickle.CHECKPOINT, OPCODES, REMEDY)
-_DTYPES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
-}
-
-
-@dataclass(frozen=True)
-class _StorageType:
-    __slots__ = ("dtype",)  # no __dict__ that a BUILD opcode could write another dtype into
-    dtype: str
-
-
-def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> np.ndarray:
-    """Return a tensor as a read-only strided view of its storage, with every bound checked.
-
-    No copy is made: a small file can rebuild one storage ten thousand times.
-    """
-    if (
-        not isinstance(storage, np.ndarray)
-        or not all(type(v) is int and v >= 0 for v in (offset,) + tuple(size) + tuple(stride))
-        or len(size) != len(stride)
-    ):
-        raise Refused("a tensor with impossible shape, stride or storage")
-    if len(size) > 8 or (
-        0 not in size and offset + sum((n - 1) * s for n, s in zip(size, stride)) >= storage.size
-    ):
-        raise Refused("a tensor that reaches beyond its storage")
-    # A stride of 0 would let a small file ask for all memory.
-    if np.prod([float(n) for n in size] or [1.0]) > storage.size:
-        raise Refused("a tensor larger than its storage")
-    strides = tuple(s * storage.itemsize for s in stride)
-    return np.lib.stride_tricks.as_strided(storage[offset:], tuple(size), strides, writeable=False)
-
-
-def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
-    if not isinstance(data, np.ndarray):
-        raise Refused("a parameter that is not a tensor")
-    return data
-
-
-def _tensor_names() -> Dict[safe_pickle.Name, Any]:
-    """Return what the names that tensors are made of stand for.
-
-    The objects are new: a hostile BUILD opcode can spoil only what is thrown away after the file.
-    """
-    names: Dict[safe_pickle.Name, Any] = {
-        ("collections", "OrderedDict"): OrderedDict,  # a C type, which refuses new attributes
-        ("torch._utils", "_rebuild_tensor_v2"): lambda *arguments: _rebuild_tensor(*arguments),
-        ("torch._utils", "_rebuild_parameter"): lambda *arguments: _rebuild_parameter(*arguments),
-    }
-    for name, dtype in _DTYPES.items():
-        names[("torch", name)] = _StorageType(dtype)
-    return names
-
-
-class _Storages:
-    """The storages of one archive as arrays, each read once."""
-
-    def __init__(self) -> None:
-        self._arrays: Dict[str, np.ndarray] = {}
-
-    def __call__(self, pid: Any, archive: Archive) -> np.ndarray:
-        """pid = ("storage", type, key, device, number of items) -> (items,) array."""
-        if not (
-            isinstance(pid, tuple)
-            and len(pid) == 5
-            and pid[0] == "storage"
-            and isinstance(pid[1], _StorageType)
-            and isinstance(pid[2], str)
-        ):
-            raise Refused("a reference that is not a tensor's storage")
-        _, kind, key, _, count = pid
-        if key not in self._arrays:
-            dtype = np.dtype(kind.dtype)
-            content = archive.storage(key, count * dtype.itemsize)
-            self._arrays[key] = np.frombuffer(content, dtype=dtype)
-        return self._arrays[key]
+_CONVERT = (
+    f"{REMEDY}; of a whole network or a trainer's state, save the tensors alone where its code is: "
+    "torch.save(network.state_dict(), path)"
+)
+_CHECKPOINT = Kind("a checkpoint of tensors", pickle_limits.CHECKPOINT, OPCODES, _CONVERT)
+# Where scripts put the state_dict beside the optimiser's, and what wrappers put before its names:
+# nn.DataParallel, which the published files are told apart by, and torch.compile.
+_WRAPPERS = ("model", "state_dict", "model_state_dict")
+_PARALLEL, _COMPILED = "module.", "_orig_mod."
 
 
 def read_tensors(path: Path) -> OrderedDict[str, np.ndarray]:
-    """Return {bare name: array} of a state_dict that torch.save wrote, without the prefix."""
+    """Return {bare name: array} of a checkpoint, without the prefix."""
     return read_state(path)[1]
 
 
 def read_state(path: Path) -> Tuple[str, OrderedDict[str, np.ndarray]]:
-    """Return (prefix, {bare name: array}) of a state_dict that torch.save wrote (torch >= 1.6).
+    """Return (prefix, {bare name: array}) of a checkpoint, whichever of the forms it has.
 
-    The order is that of the file. The prefix is the leading `module.` of nn.DataParallel if all
-    names have it, else "". Raises KitError for what read_object refuses, and for anything but a
-    state_dict of tensors.
+    The order is that of the file; float16 and bfloat16 are read as the same numbers in float32.
+    The prefix is the leading `module.` of nn.DataParallel if all names have it, else "";
+    torch.compile's `_orig_mod.` before or after it is dropped. Raises KitError for a missing,
+    damaged or hostile file, and for anything but a state_dict of tensors, alone or in a dict under
+    a usual name.
     """
-    state = read_object(path)
-    # dict.items and not state.items, which the pickle may have written over.
-    items = list(dict.items(state)) if isinstance(state, dict) else []
-    if not items or not all(isinstance(k, str) and isinstance(v, np.ndarray) for k, v in items):
-        raise KitError("does not hold a state_dict of tensors", path, REMEDY)
-    prefix = "module." if all(name.startswith("module.") for name, _ in items) else ""
-    return prefix, OrderedDict((name[len(prefix) :], value) for name, value in items)
+    with safe_pickle.explained(path, _CHECKPOINT):
+        items = _state_dict(_read_any_form(path))
+    prefix = ""
+    for wrapper in (_COMPILED, _PARALLEL, _COMPILED):
+        if all(name.startswith(wrapper) for name, _ in items):
+            items = [(name[len(wrapper) :], value) for name, value in items]
+            prefix = wrapper if wrapper == _PARALLEL else prefix
+    return prefix, OrderedDict(items)
 
 
-def read_object(path: Path, kind: Kind = _CHECKPOINT, names: Optional[Names] = None) -> Any:
-    """Return what torch.save was given: dicts, lists, numbers, text, tensors as arrays.
+def _read_any_form(path: Path) -> Any:
+    with open(path, "rb") as file:
+        head = file.read(len(legacy_checkpoints.MAGIC))
+    if head == legacy_checkpoints.MAGIC:
+        return legacy_checkpoints.read_object(path, _CHECKPOINT)
+    if safetensors.is_safetensors(path, head):
+        return safetensors.read(path, _CHECKPOINT)
+    return read_object(path, _CHECKPOINT)
 
-    names  (module, attribute) -> what stands for it, beside what tensors are made of
 
-    Raises KitError for a missing or damaged file, the old format without a zip archive, and
-    anything that is not on the closed lists. Nothing of the file is executed in any case.
-    """
-    with safe_pickle.explained(path, kind):
-        return safe_pickle.read(path, kind, {**_tensor_names(), **(names or {})}, _Storages())
+def _state_dict(value: Any) -> List[Tuple[str, np.ndarray]]:
+    """Return the items of the one state_dict in a file. Raises Refused if it has none, or two."""
+    # dict.items and not value.items, which the pickle may have written over.
+    items = list(dict.items(value)) if isinstance(value, dict) else []
+    if _are_tensors(items):
+        return items
+    wrapped = [list(dict.items(v)) for k, v in items if k in _WRAPPERS and isinstance(v, dict)]
+    states = [state for state in wrapped if _are_tensors(state)]
+    if len(states) != 1:
+        number = "several state_dicts" if states else "something else than a state_dict"
+        raise Refused(f"{number} of tensors")
+    return states[0]
+
+
+def _are_tensors(items: List[Tuple[Any, Any]]) -> bool:
+    return bool(items) and all(
+        isinstance(name, str) and isinstance(value, np.ndarray) for name, value in items
+    )
 
 
 def load_into(network: torch.nn.Module, tensors: Mapping[str, np.ndarray], source: object) -> None:

@@ -14,12 +14,13 @@ from typing import Any, Dict
 
 import numpy as np
 
-from leapkit.core import safe_pickle
-from leapkit.core.safe_pickle import Kind, Refused, encoded_bytes, is_call, require_call
-from leapkit.data.checkpoints import OPCODES, read_object
+from leapkit.core import pickle_limits, safe_pickle
+from leapkit.core.pickle_limits import Kind, Refused
+from leapkit.core.safe_pickle import encoded_bytes, is_call, require_call
+from leapkit.data.torch_pickles import OPCODES, read_object
 
 REMEDY = "use the team's own file, or remove it: a seeded index of the same size is then drawn"
-_INDEX = Kind("an index of rows by month", safe_pickle.ROW_INDEX, OPCODES, REMEDY)
+_INDEX = Kind("an index of rows by month", pickle_limits.ROW_INDEX, OPCODES, REMEDY)
 _KEY = re.compile(r"([0-9]{2})_(0[1-9]|1[0-2])")
 _CODES = ("i2", "i4", "i8", "u2", "u4", "u8")
 # What numpy pickles an array of whole numbers with.
@@ -43,7 +44,14 @@ def read_index(path: Path) -> Dict[str, np.ndarray]:
         if not isinstance(index, dict):
             raise Refused("something else than a dict")
         # dict.items and not index.items, which the pickle may have written over.
-        months = {_month(key): _numbers(value, _month(key)) for key, value in dict.items(index)}
+        months: Dict[str, np.ndarray] = {}
+        rows_left = path.stat().st_size  # a row takes bytes, unless months share them
+        for key, value in dict.items(index):
+            month = _month(key)
+            months[month] = _numbers(value, month)
+            rows_left -= len(months[month])
+            if rows_left < 0:
+                raise Refused("more rows than bytes")
         if not months or len(months) != len(index):
             raise Refused("no month, or one twice")
     return months
@@ -69,7 +77,8 @@ def _numbers(value: Any, month: str) -> np.ndarray:
     if len(value) and not 0 <= int(value.min()) <= int(value.max()) < 2**31:
         raise Refused(f"impossible row numbers for {month}")
     numbers = value.astype(np.int32)
-    if len(np.unique(numbers)) != len(numbers):
+    in_order = np.sort(numbers)  # ten times as fast as np.unique of numpy 2.3
+    if (in_order[1:] == in_order[:-1]).any():
         raise Refused(f"a row twice for {month}")
     return numbers
 

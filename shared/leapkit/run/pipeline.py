@@ -7,7 +7,7 @@ from typing import Sequence
 import torch
 
 from leapkit.core import file_lock, plan
-from leapkit.core.errors import KitError
+from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.input_hashes import InputHashes
@@ -34,7 +34,7 @@ def run_experiment(
     with file_lock.hold(folder / ".lock", refusal):
         experiment_plan = decide(family, options)
         for line in experiment_plan.lines():
-            print(line, flush=True)
+            print(printable(line, LONGEST_LINE), flush=True)
         if experiment_plan.blocked:
             raise KitError(experiment_plan.blocked, experiment.name, experiment_plan.remedy)
         if experiment_plan.runs:

@@ -31,7 +31,7 @@ def load(path: Path) -> Any:
     tensors = read_tensors(path)
     try:
         return _put_tensors(json.loads(tensors.pop(_JSON).tobytes().decode("utf-8")), tensors)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise KitError(
             f"is not a training state ({error})", path, "remove it and run again"
         ) from error

@@ -245,7 +245,7 @@ def test_a_report_is_made_again_when_what_it_shows_has_changed(
     capsys.readouterr()
     assert blend(maker, sixteen, *SEARCH) == 0
     assert (
-        "report       runs: its figures are missing" in capsys.readouterr().out
+        "report       runs: report_searched.json is missing" in capsys.readouterr().out
         and page.with_suffix(".json").exists()
     )
     monkeypatch.setattr(report, "version", lambda: "0" * 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ from leapkit.core.files import read_json, sha256, sha256_json, write_json
 # An edit within one tick of the file system's clock leaves all times as they were: a tick is 2 s on
 # FAT, 4 ms on older kernels.
 _SETTLED_NS = 2 * 10**9
+_BLOCK = 1 << 20
 _PROGRESS_SECONDS = 15.0  # between two lines about hashing
 _FILES_AT_ONCE = 512  # files whose hashes are waited for together
 
@@ -32,7 +34,10 @@ class _Stamp(NamedTuple):
     def of(cls, path: str) -> _Stamp:
         """Raises KitError if the file is missing."""
         with explain_os_errors(path):
-            status = os.stat(path)
+            return cls.of_status(os.stat(path))
+
+    @classmethod
+    def of_status(cls, status: os.stat_result) -> _Stamp:
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
@@ -58,6 +63,15 @@ class HashIndex:
     def of(self, path: Path) -> str:
         """Return the sha256 of a file. Raises KitError if it cannot be read."""
         return self._hash(str(path), _Stamp.of(str(path)))
+
+    def of_open(self, handle: int) -> str:
+        """Return the sha256 of an open file, whatever its name stands for by now."""
+        stamp = _Stamp.of_status(os.fstat(handle))
+        stored = self._stored(stamp)
+        if stored:
+            return stored
+        started = time.time_ns()
+        return self._remembered(stamp, started, _sha256_of_open(handle))
 
     def of_many(self, paths: Iterable[Path], root: Path) -> str:
         """Return one hash for a set of files: their names below `root` and their contents.
@@ -103,7 +117,10 @@ class HashIndex:
         if stored:
             return stored
         started = time.time_ns()
-        digest = sha256(Path(path))
+        return self._remembered(stamp, started, sha256(Path(path)))
+
+    def _remembered(self, stamp: _Stamp, started: int, digest: str) -> str:
+        """Return the digest; store it if the file had been at rest when its reading began."""
         if started - stamp.ctime_ns > _SETTLED_NS:
             self._entries[str(stamp.inode)] = [*stamp, digest]
             self._dirty = True
@@ -115,6 +132,15 @@ class HashIndex:
         if not isinstance(entry, list) or len(entry) != 5:
             return ""
         return str(entry[4]) if entry[:4] == list(stamp) else ""
+
+
+def _sha256_of_open(handle: int) -> str:
+    """Return the sha256 of an open file; its position, which others may use, stays as it is."""
+    digest = hashlib.sha256()
+    size = os.fstat(handle).st_size
+    for position in range(0, size, _BLOCK):
+        digest.update(os.pread(handle, _BLOCK, position))
+    return digest.hexdigest()
 
 
 class _Progress:

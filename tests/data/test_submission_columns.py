@@ -42,12 +42,11 @@ def columns(q: np.ndarray) -> Columns:
 
 def written(folder: Path, columns: Columns) -> Path:
     path = folder / "mine.parquet"
-    pq.write_table(pa.table(columns), str(path), row_group_size=7)
+    try:
+        pq.write_table(pa.table(columns), str(path), row_group_size=7)
+    except pa.ArrowNotImplementedError:
+        pytest.skip("this pyarrow cannot write the type")
     return path
-
-
-def cast(columns: Columns, names: List[str], kind: pa.DataType) -> Columns:
-    return {**columns, **{name: columns[name].cast(kind, safe=False) for name in names}}
 
 
 def ids_as(kind: str) -> pa.Array:
@@ -58,7 +57,7 @@ def ids_as(kind: str) -> pa.Array:
         return ids.cast(pa.large_string()).dictionary_encode()
     if not hasattr(pa, kind):
         pytest.skip(f"this pyarrow has no {kind}")
-    return ids.cast(getattr(pa, kind)())
+    return pa.array(IDS, getattr(pa, kind)())
 
 
 @pytest.mark.parametrize(
@@ -162,11 +161,10 @@ def test_values_that_are_not_float64_are_refused_by_what_is_lost(
     columns: Columns,
     q: np.ndarray,
 ) -> None:
+    narrow = {name: columns[name].cast(kind, safe=False) for name in names if kind != pa.float16()}
     if kind == pa.float16():
-        halves = columns[names[0]].to_numpy().astype(np.float16)
-        path = written(tmp_path, {**columns, names[0]: pa.array(halves)})
-    else:
-        path = written(tmp_path, cast(columns, names, kind))
+        narrow = {name: pa.array(columns[name].to_numpy().astype(np.float16)) for name in names}
+    path = written(tmp_path, {**columns, **narrow})
     with refused(path, words):
         verify(path, IDS, q)
 

@@ -79,12 +79,17 @@ def published(case: Case) -> None:
 
 
 def _blend(case: Case, rows: int, side: str) -> None:
-    from blend.apply import blended
+    from blend.apply import Source, blended
     from leapkit.data import submission
 
     path = _path(case, side)
     ids = source.ids(rows)
-    submission.write(path, ids, blended(_table(), _results_of(case, rows), ids))
+    results = _results_of(case, rows)
+    sources = [
+        Source(artifact, submission.OpenedParquet(results.parquet(artifact)))
+        for artifact in _table().artifacts
+    ]
+    submission.write(path, ids, blended(_table(), sources, ids))
     submission.verify(path, ids, None)
 
 

@@ -12,7 +12,6 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from blend.parquets import remedy
 from blend.postprocess import PostProcessing
@@ -20,10 +19,10 @@ from blend.tables import WeightTable
 from leapkit.core import allotment
 from leapkit.core.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
 from leapkit.core.errors import KitError
-from leapkit.core.layout import Results
 from leapkit.data import submission
 from leapkit.data.id_checker import require_ids
 from leapkit.data.progress import progress
+from leapkit.data.submission import OpenedParquet
 
 # Files from elsewhere may hold the linear targets to 1e-12 (see submission.verify), so two of them
 # differ by twice that.
@@ -33,19 +32,22 @@ _LINEAR = set(kaggle_positions(LINEAR))
 
 
 @dataclass(frozen=True)
-class _Source:
-    """An artifact's parquet, opened and checked."""
+class Source:
+    """An artifact's parquet, opened once: what is checked is what is blended."""
 
     artifact: str
-    path: Path
-    opened: pq.ParquetFile
+    opened: OpenedParquet
+
+    @property
+    def path(self) -> Path:
+        return self.opened.path
 
 
 @dataclass(frozen=True)
 class _Stream:
     """A worker's targets of one source, block by block, and their weights (368,)."""
 
-    source: _Source
+    source: Source
     blocks: Iterator[Tuple[pa.Array, List[np.ndarray]]]
     weights: np.ndarray
 
@@ -64,7 +66,7 @@ def weights_of(table: WeightTable) -> np.ndarray:
 
 def blended(
     table: WeightTable,
-    results: Results,
+    sources: Sequence[Source],
     ids: Sequence[str],
     post_processing: Optional[PostProcessing] = None,
 ) -> Iterator[np.ndarray]:
@@ -82,10 +84,6 @@ def blended(
     Raises KitError for a parquet that differs from the contract, and for a sum that is not finite.
     """
     weights = weights_of(table)
-    sources = []
-    for artifact in table.artifacts:
-        path = results.parquet(artifact)
-        sources.append(_Source(artifact, path, submission.open_checked(path)))
     cores = allotment.cores()
     workers = [
         _Worker(list(map(int, share)), sources, weights)
@@ -120,7 +118,7 @@ def blended(
 class _Worker:
     """A worker's share of the targets of all parquets."""
 
-    def __init__(self, targets: List[int], sources: Sequence[_Source], weights: np.ndarray) -> None:
+    def __init__(self, targets: List[int], sources: Sequence[Source], weights: np.ndarray) -> None:
         self._targets = targets
         with np.errstate(over="ignore"):
             self._formulas_kept = {
@@ -128,7 +126,7 @@ class _Worker:
             }
         names = [TARGETS[k] for k in targets]
         self._streams = [
-            _Stream(source, _blocks_of(source, names), source_weights)
+            _Stream(source, source.opened.column_blocks(names, threads=False), source_weights)
             for source, source_weights in zip(sources, weights)
         ]
 
@@ -143,7 +141,7 @@ class _Worker:
         for stream in self._streams:
             source = stream.source
             ids, values = next(stream.blocks, (pa.array([], pa.string()), []))
-            if not ids.cast(pa.string()).equals(expected):
+            if not ids.equals(expected):
                 require_ids(
                     ids.to_pylist(),
                     expected.to_pylist(),
@@ -166,7 +164,7 @@ class _Worker:
             total[k] = formulas[k]
 
     def _require_formula(
-        self, target: int, value: np.ndarray, formula: np.ndarray, source: _Source
+        self, target: int, value: np.ndarray, formula: np.ndarray, source: Source
     ) -> None:
         if (np.abs(value - formula) > _LINEAR_RTOL * np.abs(formula)).any():
             raise KitError(
@@ -188,21 +186,10 @@ class _Worker:
                 )
 
 
-def _blocks_of(
-    source: _Source, names: Sequence[str]
-) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
-    """Read some targets with a reader of their own: two threads must not share one.
-
-    The metadata are shared.
-    """
-    reader = pq.ParquetFile(str(source.path), metadata=source.opened.metadata, pre_buffer=False)
-    return submission.column_blocks(reader, source.path, names, threads=False)
-
-
-def _refuse_non_finite(sources: Sequence[_Source], table: WeightTable) -> None:
+def _refuse_non_finite(sources: Sequence[Source], table: WeightTable) -> None:
     """Raise KitError for the first cell that is not finite, else for the weights."""
     for source in sources:
-        for ids, values in submission.blocks(source.path):
+        for ids, values in source.opened.blocks():
             if not np.isfinite(values).all():
                 row, k = np.argwhere(~np.isfinite(values))[0]
                 raise KitError(

@@ -14,8 +14,11 @@ from blend.naming import BlendName
 from blend.tables import WeightTable
 from blend.validation import ValidationPredictions
 from leapkit.core import receipts
+from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
+from leapkit.core.receipts import Verdict
+from leapkit.data.submission import OpenedParquet
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,51 @@ class BlendContext:
         """Artifacts that members make beside those of the shipped tables."""
         return [artifact for artifacts in self.choices.values() for artifact in artifacts]
 
+    @functools.cached_property
+    def _opened(self) -> Dict[Path, OpenedParquet]:
+        return {}
+
+    def opened(self, path: Path) -> OpenedParquet:
+        """Return a parquet opened once, so that all steps read the same file, whatever its name
+        stands for by then.
+        """
+        if path not in self._opened:
+            self._opened[path] = OpenedParquet(path)
+        return self._opened[path]
+
+    def parquet(self, artifact: str) -> OpenedParquet:
+        """Return the opened parquet of an artifact."""
+        return self.opened(self.results.parquet(artifact))
+
+    def is_done(
+        self, step: str, target: Path, inputs: Mapping[str, str], beside: Optional[Path] = None
+    ) -> bool:
+        """Say whether a step is skipped, and why: its receipt decides, and a file beside it."""
+        verdict = receipts.judge(target, inputs, self.index)
+        if verdict.done and beside and not beside.exists():
+            verdict = Verdict(False, f"{beside.name} is missing")
+        does = "is skipped" if verdict.done else "runs"
+        print(printable(f"{step:<12} {does}: {verdict.reason}", LONGEST_LINE), flush=True)
+        return verdict.done
+
+    def require_unchanged(self, digests: Mapping[Path, str]) -> None:
+        """Raise KitError unless files that were read still are those that were hashed before.
+
+        digests  {path: sha256}
+        """
+        for path, digest in digests.items():
+            if path in self._opened:
+                self._opened[path].require(digest, self.index)
+            elif self.index.of(path) != digest:
+                raise KitError(
+                    "was changed or replaced while it was read", path, "run the same command again"
+                )
+
     @property
-    def parquets(self) -> List[Path]:
-        return [self.results.parquet(artifact) for artifact in self.artifacts]
+    def parquet_digests(self) -> Dict[Path, str]:
+        """{path: sha256} of the opened parquets of the artifacts."""
+        opened = [self.parquet(artifact) for artifact in self.artifacts]
+        return {parquet.path: parquet.digest(self.index) for parquet in opened}
 
     @functools.cached_property
     def have_predictions(self) -> bool:
@@ -70,6 +115,15 @@ class BlendContext:
         """{role: sha256} of the predictions and the validation steps."""
         return validation.search_inputs(self.raw, self.predictions, self.index)
 
+    def require_unchanged_validation(self) -> None:
+        """Raise KitError unless what `validation_inputs` names still is what it was."""
+        now = validation.search_inputs(self.raw, self.predictions, self.index)
+        changed = [role for role, digest in self.validation_inputs.items() if now[role] != digest]
+        if changed:
+            raise KitError(
+                "changed or replaced while they were read", changed[0], "run the same command again"
+            )
+
     @functools.cached_property
     def fits(self) -> Fits:
         """The forms of weights on the validation errors.
@@ -81,7 +135,9 @@ class BlendContext:
         if not receipts.judge(path, self.validation_inputs, self.index).done:
             started = receipts.now()
             pairs = self.raw.validation_pairs()
-            validation_errors.validation_gram(pairs, self.predictions).save(path)
+            errors = validation_errors.validation_gram(pairs, self.predictions)
+            self.require_unchanged_validation()
+            errors.save(path)
             receipts.write(path, "errors", self.validation_inputs, started)
         stored = gram.load(path)
         # A table may name the same artifacts in another order.
@@ -92,4 +148,5 @@ class BlendContext:
         """The errors on the test rows; None if their truth is not known."""
         if not self.raw.truth.exists():
             return None
-        return scores.holdout_gram(self.parquets, self.raw.truth)
+        artifacts = [self.parquet(artifact) for artifact in self.artifacts]
+        return scores.holdout_gram(artifacts, self.opened(self.raw.truth))

@@ -27,7 +27,8 @@ def judge_blend(
     coming    artifacts that this run is about to make
     makeable  artifacts that the members of this kit can make
 
-    Raises KitError if a parquet of the table is missing and no member is about to make it.
+    Raises KitError if a parquet of the table is missing and no member is about to make it, or if it
+    is not what its receipt says.
     """
     if name.search and (coming or not name.weights(results).exists()):
         return Verdict(False, "its weights are searched after the members have run")
@@ -42,10 +43,7 @@ def judge_blend(
         )
     if coming:
         return Verdict(False, f"{len(coming)} of its parquets are about to be made")
-    hashes = {
-        results.parquet(artifact).name: index.of(results.parquet(artifact))
-        for artifact in table.artifacts
-    }
+    hashes = parquets.require_parquets(table, results, raw, index, makeable)
     inputs = parquets.final_inputs(table, hashes, name.options, raw, index)
     return judge(name.final(results), inputs, index)
 

@@ -17,7 +17,8 @@ from blend.climb import ClimbStep
 from blend.gram import FoldedGram, Gram
 from blend.naming import FORMS, SCOPES, Search
 from blend.scopes import GROUP_OF, STARTS, by_target
-from blend.tables import FIELDS_OF_SCOPE, WeightTable
+from blend.table_text import FIELDS_OF_SCOPE
+from blend.tables import WeightTable
 from leapkit.core.columns import GROUP_NAMES, PREDICTED, TARGETS
 
 # Shrinkage of `ridge` in units of the mean squared error of an artifact: the best on held-out folds

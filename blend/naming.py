@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from blend import tables
+from blend import names, tables
+from blend.table_text import FIELDS_OF_SCOPE
 from blend.tables import WeightTable
 from leapkit.core.errors import KitError
 from leapkit.core.layout import Results
@@ -18,7 +19,7 @@ from leapkit.core.layout import Results
 # The hill climb of the field, then the exact optima: with the sum one, without negative weights and
 # the sum one, without negative weights and any sum, and shrunk towards equal weights.
 FORMS = ("climb", "sum-one", "simplex", "non-negative", "ridge")
-SCOPES = tuple(tables.FIELDS_OF_SCOPE)
+SCOPES = tuple(FIELDS_OF_SCOPE)
 # Post-processing beside the published one (blend.postprocess): off unless it is asked for.
 OPTIONS = ("positivity", "fluxes")
 _SEARCH = re.compile(rf"(searched(?:-\w+)?)(?:\.({'|'.join(FORMS)}))?(?:\.({'|'.join(SCOPES)}))?")
@@ -90,6 +91,9 @@ class BlendName:
         """
         search = parse_search(source)
         if search:
+            if names.problem_of(search.name):
+                what = f"its name {names.problem_of(search.name)}"
+                raise KitError(what, f"the table {names.shown(source)}", "choose a search")
             return cls(source, search.name, search, tuple(options))
         path = tables.locate(source)
         if parse_search(path.stem):
@@ -153,13 +157,13 @@ def parse_blends(table_list: str, options: Sequence[str] = ()) -> List[BlendName
     Raises KitError if it is empty, if an entry is unknown, or if two entries would write the same
     files.
     """
-    names = [
+    blends = [
         BlendName.parse(entry.strip(), options) for entry in table_list.split(",") if entry.strip()
     ]
-    if not names or len({name.table for name in names}) != len(names):
+    if not blends or len({name.table for name in blends}) != len(blends):
         raise KitError(
-            "two tables have the same name" if names else "names no table",
+            "two tables have the same name" if blends else "names no table",
             f"the tables {table_list!r}",
             "give each table once, and files of different names",
         )
-    return names
+    return blends

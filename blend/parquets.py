@@ -5,7 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 from blend import tables
 from blend.tables import WeightTable
@@ -40,9 +40,9 @@ def require_parquets(
 
     makeable  artifacts beside those of the shipped tables that members make
 
-    Raises KitError unless each parquet has a valid receipt for this test set.
+    Raises KitError unless each parquet has a valid receipt for this test set, and bytes of its own.
     """
-    hashes = {}
+    of_artifact = {}
     for artifact in table.artifacts:
         path = results.parquet(artifact)
         if not path.exists():
@@ -55,8 +55,41 @@ def require_parquets(
                     path,
                     remedy(artifact),
                 )
-        hashes[path.name] = receipt["sha256"]
-    return hashes
+        of_artifact[artifact] = receipt
+    require_distinct(of_artifact, results)
+    return {
+        results.parquet(artifact).name: receipt["sha256"]
+        for artifact, receipt in of_artifact.items()
+    }
+
+
+def require_distinct(of_artifact: Mapping[str, Mapping[str, Any]], results: Results) -> None:
+    """Raise KitError if two artifacts are the same bytes: one of them is a copy of the other.
+
+    of_artifact  {artifact: the receipt of its parquet}
+
+    Fine-tuning may leave the parent's weights in all groups. The receipt says so, and the bytes
+    are then rightly those of the parent.
+    """
+    first: Dict[str, str] = {}  # {sha256: artifact}
+    for artifact, receipt in of_artifact.items():
+        other = first.setdefault(receipt["sha256"], artifact)
+        if other != artifact and not any(
+            keeps_weights_of_parent(of_artifact[name]) for name in (artifact, other)
+        ):
+            raise KitError(
+                f"has the same bytes as {results.parquet(other).name}: one of them is a copy",
+                results.parquet(artifact),
+                f"remove the copy and its receipt, then {remedy(artifact)}",
+            )
+
+
+def keeps_weights_of_parent(receipt: Mapping[str, Any]) -> bool:
+    """Return whether each checkpoint of a parquet has its parent's weights."""
+    parents = receipt.get("details", {}).get("parents")
+    checkpoints = receipt.get("details", {}).get("checkpoints")
+    both_lists = isinstance(parents, dict) and isinstance(checkpoints, list)
+    return both_lists and 0 < len(parents) == len(checkpoints)
 
 
 def _refuse_missing(
@@ -115,5 +148,5 @@ def remedy(artifact: str) -> str:
     return (
         f"run `make infer-only EXPERIMENTS={artifact}` (published checkpoint) or "
         f"`make reproduce EXPERIMENTS={artifact}` (training); "
-        "`make verify` admits a file of your own"
+        "`make verify` admits a file of your own that has no receipt"
     )

@@ -19,12 +19,13 @@ from leapkit.data import kaggle_csv, submission
 from leapkit.data.id_checker import require_ids
 from leapkit.data.scaling import load_scaling
 from leapkit.data.score import R2, Score, submission_score
+from leapkit.data.submission import OpenedParquet
 
 # Targets of all artifacts that are in memory together: 60 MB for 16 artifacts.
 _TARGETS_AT_ONCE = 24
 
 
-def of_parquet(path: Path, truth: Path) -> Score:
+def of_parquet(parquet: OpenedParquet, truth: OpenedParquet) -> Score:
     """Score a submission against the withheld truth, streamed, row by row in the same order.
 
     Raises KitError if their ids differ.
@@ -33,28 +34,28 @@ def of_parquet(path: Path, truth: Path) -> Score:
     row = 0
     nothing: Tuple[List[str], np.ndarray] = ([], np.empty((0, 0)))
     for (ids, values), (true_ids, expected) in zip_longest(
-        submission.blocks(path), submission.blocks(truth), fillvalue=nothing
+        parquet.blocks(), truth.blocks(), fillvalue=nothing
     ):
-        _require_true_ids(ids, true_ids, row, path)
+        _require_true_ids(ids, true_ids, row, parquet.path)
         sums.add(expected, values)
         row += len(ids)
     return submission_score(sums)
 
 
-def of_ridge(raw: RawData, family: str) -> Score:
+def of_ridge(raw: RawData, true_values: OpenedParquet, family: str) -> Score:
     """Fit the ridge on the training steps and score it on test.csv against the truth."""
     scaling = load_scaling(raw.statistics(family), family, raw.old_weights)
     ridge = baseline.fit(raw, scaling)
     linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
     sums = R2()
-    truth = Reblocked(raw.truth, submission.blocks(raw.truth))
+    truth = Reblocked(true_values.path, true_values.blocks())
     for ids, x in kaggle_csv.read_test_csv(raw.test_csv):
         z = ridge.predict(scaling.scaled_test_inputs(x).astype(np.float64))
         sums.add(truth.take(ids), scaling.raw(z, x[:, linear]))
     return submission_score(sums)
 
 
-def holdout_gram(parquets: Sequence[Path], truth: Path) -> Gram:
+def holdout_gram(parquets: Sequence[OpenedParquet], truth: OpenedParquet) -> Gram:
     """Multiply the errors of parquets on the test rows.
 
     The products give the score of any blend of them without reading a row again.
@@ -62,15 +63,15 @@ def holdout_gram(parquets: Sequence[Path], truth: Path) -> Gram:
     Some targets of all files at a time, so that memory does not grow with their number. Raises
     KitError if ids differ.
     """
-    sources = [(path, submission.open_checked(path)) for path in [*parquets, truth]]
+    paths = [parquet.path for parquet in parquets]
 
     def of_targets(names: Sequence[str]) -> Gram:
         total = None
         row = 0
-        streams = [submission.column_blocks(opened, path, names) for path, opened in sources]
+        streams = [opened.column_blocks(names) for opened in [*parquets, truth]]
         for blocks in zip_longest(*streams):
             ids, true_values = blocks[-1] or (pa.array([], pa.string()), [])
-            for block, path in zip(blocks[:-1], parquets):
+            for block, path in zip(blocks[:-1], paths):
                 if block is None or not block[0].equals(ids):
                     present = block[0].to_pylist() if block else []
                     _require_true_ids(present, ids.to_pylist(), row, path)
@@ -79,7 +80,7 @@ def holdout_gram(parquets: Sequence[Path], truth: Path) -> Gram:
             for m, (_, predicted) in enumerate(blocks[:-1]):
                 for k, values in enumerate(predicted):
                     np.subtract(values, expected[k], out=errors[k, m])
-            block_gram = gram.of_rows(expected, errors, parquets, names)
+            block_gram = gram.of_rows(expected, errors, paths, names)
             total = block_gram if total is None else total + block_gram
             row += len(ids)
         assert total is not None

@@ -7,34 +7,23 @@ README and files. Standard library only.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import difflib
 import functools
-import io
 import math
+import operator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, List, Mapping, Set, Tuple
 
-from blend import pickled
-from leapkit.core.columns import GROUP_NAMES, TARGETS
+from blend import names, pickled, table_text
+from blend.table_text import FIELDS_OF_SCOPE, Claim, TableText
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256_json, write_text
 
 SHIPPED = Path(__file__).resolve().parent / "tables"
 ALIASES = SHIPPED / "aliases.csv"
-ARTIFACT = "artifact"
-# {scope: the fields of its weights}: one weight for all targets, for each group, for each target.
-FIELDS_OF_SCOPE: Dict[str, Tuple[str, ...]] = {
-    "all": ("weight",),
-    "group": GROUP_NAMES,
-    "target": TARGETS,
-}
-_FORMAT = (
-    "its header is `artifact,weight`, or artifact and the seven groups, "
-    "or artifact and the 368 targets, and every line has as many values"
-)
+_LONGEST_PATH = 4096  # bytes that Linux takes
 
 
 @dataclass(frozen=True)
@@ -65,9 +54,14 @@ class WeightTable:
         """Return what is wrong with the weights, "" if nothing is."""
         if not self.rows:
             return "holds no weights"
-        for position, artifact in enumerate(self.artifacts):
-            if artifact in self.artifacts[:position]:
+        known: Set[str] = set()
+        for artifact in self.artifacts:
+            if names.problem_of(artifact):
+                problem = names.problem_of(artifact)
+                return f"the name of the artifact {names.shown(artifact)} {problem}"
+            if artifact in known:
                 return f"names the artifact {artifact} twice"
+            known.add(artifact)
         for artifact, *weights in self.rows:
             if not all(math.isfinite(weight) for weight in weights):
                 return f"the weight of {artifact} is not finite"
@@ -96,13 +90,21 @@ class WeightTable:
         rows = self._texts()
         return sha256_json(rows if len(self.fields) == 1 else [list(self.fields), *rows])
 
+    @property
+    def sums(self) -> Tuple[float, ...]:
+        """The sum of the weights of each field, added in the table's order."""
+        columns = list(zip(*(row[1:] for row in self.rows)))
+        return tuple(functools.reduce(operator.add, column, 0.0) for column in columns)
+
+    @property
+    def claim(self) -> Claim:
+        """What the first line of the table's file says."""
+        total = functools.reduce(operator.add, self.sums, 0.0)
+        return Claim(str(len(self.rows)), repr(total), self.sha256)
+
     def write(self, path: Path) -> None:
         """Write the table as CSV text."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([ARTIFACT, *self.fields])
-        writer.writerows(self._texts())
-        write_text(path, out.getvalue())
+        write_text(path, table_text.write(self.fields, self._texts(), self.claim))
 
     def _texts(self) -> List[List[str]]:
         return [[artifact, *map(repr, weights)] for artifact, *weights in self.rows]
@@ -119,6 +121,10 @@ def locate(name: str) -> Path:
     Raises KitError if it does not exist.
     """
     path = SHIPPED / f"{name}.csv" if name in shipped() else Path(name)
+    problem = names.problem_of(path.name)
+    if problem or "\0" in name or len(name) > _LONGEST_PATH:
+        what = f"the name of the file {problem or 'is no path'}"
+        raise KitError(what, f"the table {names.shown(name)}", _tables_to_choose())
     with explain_os_errors(path, _tables_to_choose()):
         path.stat()
     return path
@@ -136,32 +142,19 @@ def read(path: Path) -> WeightTable:
     weight that is not a number.
     """
     if path.suffix == ".pt":
-        fields: Tuple[str, ...] = FIELDS_OF_SCOPE["all"]
-        rows: List[Tuple[Any, ...]] = list(pickled.read_rows(path))
+        text = TableText(FIELDS_OF_SCOPE["all"], list(pickled.read_rows(path)), None)
     else:
-        fields, rows = _read_text(path)
-    named = tuple((canonical(name), *weights) for name, *weights in rows)
-    return WeightTable(path.stem, named, fields, str(path))
-
-
-def _read_text(path: Path) -> Tuple[Tuple[str, ...], List[Tuple[Any, ...]]]:
-    """Return (fields, rows)."""
-    lines: List[List[str]] = []
-    with explain_os_errors(path, _tables_to_choose()):
-        # A file that is not text has no lines either.
-        with contextlib.suppress(UnicodeDecodeError, csv.Error):
-            text = path.read_text(encoding="utf-8")
-            lines = [line for line in csv.reader(io.StringIO(text)) if line]
-    header = lines[0] if lines else []
-    fields = next((names for names in FIELDS_OF_SCOPE.values() if header == [ARTIFACT, *names]), ())
-    if not fields or any(len(line) != len(header) for line in lines):
-        raise KitError("is not a weight table", path, _FORMAT)
-    try:
-        return fields, [(line[0], *map(float, line[1:])) for line in lines[1:]]
-    except ValueError as error:
+        text = table_text.read(path, _tables_to_choose())
+    named = tuple((canonical(name), *weights) for name, *weights in text.rows)
+    table = WeightTable(path.stem, named, text.fields, str(path))
+    problem = text.claim.problem(table.claim) if text.claim else ""
+    if problem:
         raise KitError(
-            f"holds a weight that is not a number ({error})", path, "fix the weight"
-        ) from error
+            f"was cut or changed: {problem}",
+            path,
+            "get the file again, or remove its first line if you changed it on purpose",
+        )
+    return table
 
 
 def _tables_to_choose() -> str:
@@ -196,9 +189,9 @@ def other_names(artifact: str) -> List[str]:
 def resembling(name: str) -> str:
     """Return the artifact whose name or alias in the shipped tables is closest, else ""."""
     artifacts = {artifact for table in shipped() for artifact in find(table).artifacts}
-    names = {**{artifact: artifact for artifact in artifacts}, **_aliases()}
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return names[close[0]] if close else ""
+    known = {**{artifact: artifact for artifact in artifacts}, **_aliases()}
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return known[close[0]] if close else ""
 
 
 def is_known(artifact: str) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from blend.parquets import remedy
+from blend.parquets import remedy, require_distinct
 from leapkit.core import receipts
 from leapkit.core.columns import TARGETS
-from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import read_json
+from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.core.step_files import StepPair
@@ -27,40 +26,24 @@ class ValidationPredictions:
     Raises KitError if the file is not such an array.
     """
 
-    def __init__(
-        self, artifact: str, path: Path, scaling_: scaling.Scaling, sha256: str = ""
-    ) -> None:
+    def __init__(self, artifact: str, path: Path, scaling_: scaling.Scaling) -> None:
         self.artifact = artifact
         self.path = path
         self.scaling = scaling_
-        self.sha256 = sha256
-        z = validation_predictions.read(path)
-        if (
-            z.ndim != 2
-            or z.shape[1] != len(TARGETS)
-            or z.dtype != np.float32
-            or not z.flags.c_contiguous
-        ):
+        self._opened = validation_predictions.OpenedPredictions(path, _AGAIN)
+        if self._opened.shape[1] != len(TARGETS):
             raise KitError("is not a (rows, 368) array of float32", path, _AGAIN)
-        self._count = len(z)
-        self._offset = int(getattr(z, "offset", 0))
 
     def __len__(self) -> int:
-        return self._count
+        return self._opened.shape[0]
+
+    def digest(self, index: HashIndex) -> str:
+        """Return the sha256 of what `z` reads."""
+        return self._opened.digest(index)
 
     def z(self, rows: slice, out: Optional[np.ndarray] = None) -> np.ndarray:
-        """Read (n, 368) float32, standardised, network order.
-
-        The file is not mapped: the pages of a map would count as memory.
-        """
-        count = rows.stop - rows.start
-        width = len(TARGETS)
-        block = np.empty((count, width), np.float32) if out is None else out
-        with explain_os_errors(self.path), open(self.path, "rb", buffering=0) as handle:
-            handle.seek(self._offset + 4 * width * rows.start)
-            if handle.readinto(memoryview(block).cast("B")) != block.nbytes:  # type: ignore[arg-type]
-                raise KitError("was cut off while it was read", self.path, _AGAIN)
-        return block
+        """Read (n, 368) float32, standardised, network order."""
+        return self._opened.read(rows, out)
 
     def weighted(self, rows: slice) -> np.ndarray:
         """Read (n, 368) float64 y * weight, Kaggle order."""
@@ -74,8 +57,8 @@ def have_predictions(results: Results, raw: RawData, artifacts: Sequence[str]) -
     """
     if not raw.steps.is_dir():
         return False
-    paths = [receipts.receipt_path(results.parquet(artifact)) for artifact in artifacts]
-    return all(path.exists() and read_json(path).get("details", {}).get("oof") for path in paths)
+    parquets = [results.parquet(artifact) for artifact in artifacts]
+    return all(receipts.read(parquet).get("details", {}).get("oof") for parquet in parquets)
 
 
 def load_predictions(
@@ -85,29 +68,41 @@ def load_predictions(
 
     Raises KitError if an artifact has none, or others than its receipt names.
     """
-    members = []
-    for artifact in artifacts:
-        parquet = results.parquet(artifact)
-        path = results.validation_predictions(artifact)
-        receipt = receipts.require_valid(parquet, index, remedy(artifact))
-        recorded = receipt.get("details", {}).get("oof")
-        if not recorded:
-            raise KitError(
-                "was made from a published checkpoint, which comes without validation predictions",
-                parquet,
-                f"train it (`make reproduce EXPERIMENTS={artifact}`), "
-                "or blend with a table (TABLE=)",
-            )
-        if not path.exists() or index.of(path) != recorded["sha256"]:
-            raise KitError(
-                "is missing or not what its receipt names",
-                path,
-                f"run `make reproduce EXPERIMENTS={artifact}` again",
-            )
-        family = recorded["family"]
-        scaling_ = scaling.load_scaling(raw.statistics(family), family, raw.old_weights)
-        members.append(ValidationPredictions(artifact, path, scaling_, recorded["sha256"]))
-    return members
+    of_artifact = {
+        artifact: receipts.require_valid(results.parquet(artifact), index, remedy(artifact))
+        for artifact in artifacts
+    }
+    require_distinct(of_artifact, results)
+    return [
+        _load(artifact, receipt["details"].get("oof"), results, raw, index)
+        for artifact, receipt in of_artifact.items()
+    ]
+
+
+def _load(
+    artifact: str, recorded: Any, results: Results, raw: RawData, index: HashIndex
+) -> ValidationPredictions:
+    """Open the predictions of an artifact that its parquet's receipt records."""
+    again = f"run `make reproduce EXPERIMENTS={artifact}` again"
+    if not recorded:
+        raise KitError(
+            "was made from a published checkpoint, which comes without validation predictions",
+            results.parquet(artifact),
+            f"train it (`make reproduce EXPERIMENTS={artifact}`), or blend with a table (TABLE=)",
+        )
+    try:
+        digest, family = recorded["sha256"], scaling.FAMILIES[recorded["family"]].name
+    except (TypeError, KeyError) as error:
+        receipt_file = receipts.receipt_path(results.parquet(artifact))
+        raise KitError("names no validation predictions", receipt_file, again) from error
+    path = results.validation_predictions(artifact)
+    if not path.exists():
+        raise KitError("is missing", path, again)
+    scaling_ = scaling.load_scaling(raw.statistics(family), family, raw.old_weights)
+    predictions = ValidationPredictions(artifact, path, scaling_)
+    if predictions.digest(index) != digest:
+        raise KitError("is not what its receipt names", path, again)
+    return predictions
 
 
 def rows_of_steps(
@@ -130,8 +125,8 @@ def rows_of_steps(
 def search_inputs(
     raw: RawData, members: Sequence[ValidationPredictions], index: HashIndex
 ) -> Dict[str, str]:
-    """Return {role: sha256} of what searched weights depend on."""
-    inputs = {f"{member.artifact}.npy": member.sha256 for member in members}
+    """Return {role: sha256} of what searched weights depend on, as it is now."""
+    inputs = {f"{member.artifact}.npy": member.digest(index) for member in members}
     step_files = [file for pair in raw.validation_pairs() for file in (pair.mli, pair.mlo)]
     inputs["validation steps"] = index.of_many(step_files, raw.steps)
     return inputs

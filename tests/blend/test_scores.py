@@ -12,14 +12,15 @@ import pytest
 from blend import scores
 from leapkit.core.columns import SAMPLE_ID
 from leapkit.core.layout import RawData
+from leapkit.data.submission import OpenedParquet
 from tests.helpers.refusals import refused
 
 SCORERS = [
     scores.of_parquet,
-    lambda path, truth: scores.holdout_gram([path], truth),
+    lambda parquet, truth: scores.holdout_gram([parquet], truth),
 ]
 scorers = pytest.mark.parametrize("score", SCORERS, ids=["streamed", "as products"])
-Scorer = Callable[[Path, Path], object]
+Scorer = Callable[[OpenedParquet, OpenedParquet], object]
 
 
 def other_ids(table: pa.Table) -> pa.Table:
@@ -51,4 +52,4 @@ def test_rows_that_are_not_the_truths_are_refused(
     copy = tmp_path / "truth.parquet"
     pq.write_table(pq.read_table(truth), copy, row_group_size=72)
     with refused(path, words):
-        score(path, copy)
+        score(OpenedParquet(path), OpenedParquet(copy))

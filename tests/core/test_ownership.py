@@ -178,6 +178,24 @@ def test_a_receipt_of_something_else_proves_no_network(
         assert not proves_training(path, experiment, "sample", HashIndex())
 
 
+def test_a_group_s_checkpoint_under_another_group_s_name_is_refused(tmp_path: Path) -> None:
+    """Both are of the same network, so nothing but the receipt tells them apart."""
+    experiment = ALL["max2020/014"]
+    inputs = {"network": sha256_json(experiment.network_record("sample"))}
+    paths = [tmp_path / f"014_g{group}.pt" for group in (0, 3)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+        receipts.write(path, "training", inputs, receipts.now())
+        assert proves_training(path, experiment, "sample", HashIndex())
+    published_name = tmp_path / "014_group_finetune_g0.pt"  # as `make infer-only` may find it
+    for path, other in ((paths[0], published_name), (paths[1], paths[0])):
+        path.rename(other)
+        receipts.receipt_path(path).rename(receipts.receipt_path(other))
+    assert proves_training(published_name, experiment, "sample", HashIndex())
+    with refused(paths[0], "its receipt is that of 014_g3.pt"):
+        proves_training(paths[0], experiment, "sample", HashIndex())
+
+
 # --- what is never overwritten --------------------------------------------------------------------
 
 
@@ -209,3 +227,14 @@ def test_the_sample_profile_never_overwrites_a_full_size_result(tmp_path: Path) 
     require_replaceable(parquet, tmp_path / "none", "full")
     with refused(parquet, "was made at full size", "SUBMISSION="):
         require_replaceable(parquet, tmp_path / "none", "sample")
+
+
+def test_a_parquet_with_another_s_receipt_is_not_replaced(tmp_path: Path) -> None:
+    parquet = tmp_path / "x.parquet"
+    parquet.write_bytes(b"mine")
+    receipts.write(parquet, "submission", {}, receipts.now(), {"profile": "sample"})
+    other = tmp_path / "y.parquet"
+    parquet.rename(other)
+    receipts.receipt_path(parquet).rename(receipts.receipt_path(other))
+    with refused(other, "its receipt is that of x.parquet", "remove both"):
+        require_replaceable(other, tmp_path / "none", "full")

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 import pytest
 from hypothesis import given
@@ -245,5 +245,68 @@ def test_a_receipt_of_another_file_is_refused(product: Path) -> None:
     other = product.with_name("other.parquet")
     other.write_bytes(b"another product")
     receipt_path(product).rename(receipt_path(other))
-    with refused(other, "not those of its receipt", REMEDY):
+    with refused(other, f"its receipt is that of {product.name}", REMEDY):
         require_valid(other, HashIndex(), REMEDY)
+
+
+# --- whose receipt it is --------------------------------------------------------------------------
+
+
+def exchanged(product: Path) -> Path:
+    """Exchange the product and its receipt with those of another one, and return the product."""
+    other = product.with_name("max_021_moredim_gf_cv7904_lbUnknown.parquet")
+    other.write_bytes(b"another product")
+    receipts.write(other, "submission", INPUTS, receipts.now(), artifact=other.stem)
+    for path, other_path in ((product, other), (receipt_path(product), receipt_path(other))):
+        content = path.read_bytes()
+        path.write_bytes(other_path.read_bytes())
+        other_path.write_bytes(content)
+    return product
+
+
+def renamed(product: Path) -> Path:
+    """Rename a product and its receipt, and the name that the receipt has of the product."""
+    other = product.with_name("other.parquet")
+    content = {**receipts.read(product), "product": other.name, "artifact": product.stem}
+    receipt_path(product).write_text(json.dumps(content))
+    receipt_path(product).rename(receipt_path(other))
+    product.rename(other)
+    return other
+
+
+@pytest.mark.parametrize(
+    "change, other",
+    [
+        (exchanged, "max_021_moredim_gf_cv7904_lbUnknown.parquet"),
+        (renamed, "the artifact adam_195_78569.oof"),
+    ],
+)
+def test_a_whole_product_with_the_receipt_of_another_name_counts_nowhere(
+    change: Callable[[Path], Path], other: str, product: Path
+) -> None:
+    path = change(product)
+    verdict = judge(path, INPUTS, HashIndex())
+    assert not verdict.done and verdict.reason == f"its receipt is that of {other}"
+    with refused(path, f"its receipt is that of {other}", "exchanged", REMEDY):
+        require_valid(path, HashIndex(), REMEDY)
+
+
+def test_a_receipt_names_the_artifact_of_a_parquet(product: Path) -> None:
+    receipts.write(product, "submission", INPUTS, receipts.now(), artifact=product.stem)
+    assert receipts.read(product)["artifact"] == "adam_195_78569.oof"
+    assert judge(product, INPUTS, HashIndex()).done
+    require_valid(product, HashIndex(), REMEDY)
+
+
+def test_a_receipt_of_an_earlier_version_that_names_no_artifact_still_holds(product: Path) -> None:
+    assert "artifact" not in receipts.read(product)
+    assert judge(product, INPUTS, HashIndex()).done
+
+
+def test_a_receipt_names_the_bytes_that_were_checked_not_those_that_replaced_them(
+    product: Path,
+) -> None:
+    checked = sha256(product)
+    product.write_bytes(b"a stranger's")
+    receipts.write(product, "submission", INPUTS, receipts.now(), digest=checked)
+    assert judge(product, INPUTS, HashIndex()).reason == "its bytes are not those of its receipt"

@@ -206,20 +206,6 @@ def test_the_team_s_int64_zero_columns_and_snappy_are_accepted(
     assert (read_back(path)[1] == example.values).all()
 
 
-def test_polars_large_strings_are_accepted(path: Path, example: Example) -> None:
-    table = example.table().set_column(0, "sample_id", pa.array(example.ids, pa.large_string()))
-    pq.write_table(table, str(path))
-    verify(path, example.ids, example.q)
-
-
-def test_a_pandas_index_column_is_refused(path: Path, example: Example) -> None:
-    frame = pd.DataFrame(example.values, columns=list(TARGETS), index=np.arange(ROWS)[::-1])
-    frame.insert(0, "sample_id", example.ids)
-    frame.to_parquet(path)
-    with refused(path, "__index_level_0__"):
-        verify(path, example.ids, example.q)
-
-
 # --- what breaks the contract ---------------------------------------------------------------------
 
 

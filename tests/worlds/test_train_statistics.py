@@ -194,6 +194,19 @@ def test_a_family_of_the_first_rows_does_not_hear_the_others(raw: RawData) -> No
         )
 
 
+def test_one_family_s_files_and_receipts_in_the_folder_of_the_other_are_no_proof(
+    raw: RawData,
+) -> None:
+    """Their names and inputs are the same."""
+    run(raw)
+    expected = results(raw)
+    for path in raw.statistics("adam").iterdir():
+        shutil.copyfile(str(path), str(raw.statistics("fdzm") / path.name))
+    assert results(raw) != expected
+    run(raw)
+    assert results(raw) == expected
+
+
 @pytest.mark.parametrize("rows", [1, 6, 7, 8, 34, 35, 36])
 def test_a_file_that_ends_early_is_taken_whole(raw: RawData, rows: int) -> None:
     write_train(raw.root / "kaggle-data" / "train.csv", values_of(61)[:rows])

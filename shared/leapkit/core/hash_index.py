@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ from leapkit.core.files import read_json, sha256, sha256_json, write_json
 _SETTLED_NS = 10 * 10**9
 _COARSE_NS = 10**6  # times that are multiples of this come from a clock of few ticks
 _CHECK = "sha256"  # in the stored index, beside the inodes
+_BLOCK = 1 << 20
 _PROGRESS_SECONDS = 15.0  # between two lines about hashing
 _LONGEST = 1 << 29  # bytes of the stored index: 420,000 step files take 72 million
 _FILES_AT_ONCE = 512  # files whose hashes are waited for together
@@ -41,7 +43,10 @@ class _Stamp(NamedTuple):
     def of(cls, path: str) -> _Stamp:
         """Raises KitError if the file is missing."""
         with explain_os_errors(path):
-            status = os.stat(path)
+            return cls.of_status(os.stat(path), path)
+
+    @classmethod
+    def of_status(cls, status: os.stat_result, path: str) -> _Stamp:
         is_coarse = status.st_ctime_ns % _COARSE_NS == 0
         name = os.path.basename(path) if is_coarse else ""
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, name)
@@ -70,6 +75,15 @@ class HashIndex:
     def of(self, path: Path) -> str:
         """Return the sha256 of a file. Raises KitError if it cannot be read."""
         return self._hash(str(path), _Stamp.of(str(path)))
+
+    def of_open(self, handle: int, path: Path) -> str:
+        """Return the sha256 of a file opened as `path`, whatever that name stands for by now."""
+        stamp = _Stamp.of_status(os.fstat(handle), str(path))
+        stored = self._stored(stamp)
+        if stored:
+            return stored
+        started = time.time_ns()
+        return self._remembered(stamp, started, _sha256_of_open(handle))
 
     def of_many(self, paths: Iterable[Path], root: Path) -> str:
         """Return one hash for a set of files: their names below `root` and their contents.
@@ -116,7 +130,10 @@ class HashIndex:
         if stored:
             return stored
         started = time.time_ns()
-        digest = sha256(Path(path))
+        return self._remembered(stamp, started, sha256(Path(path)))
+
+    def _remembered(self, stamp: _Stamp, started: int, digest: str) -> str:
+        """Return the digest; store it if the file had been at rest when its reading began."""
         if started - stamp.ctime_ns > _SETTLED_NS:
             self._entries[stamp.key] = [*stamp[:4], digest]
             self._dirty = True
@@ -143,6 +160,15 @@ def _load(path: Path) -> Dict[str, List[Any]]:
 def _check(entries: Mapping[str, List[Any]]) -> str:
     """Return a hash of all hashes: a flipped bit in one of them would be believed."""
     return sha256_json([entries[key][4] for key in sorted(entries)])
+
+
+def _sha256_of_open(handle: int) -> str:
+    """Return the sha256 of an open file; its position, which others may use, stays as it is."""
+    digest = hashlib.sha256()
+    size = os.fstat(handle).st_size
+    for position in range(0, size, _BLOCK):
+        digest.update(os.pread(handle, _BLOCK, position))
+    return digest.hexdigest()
 
 
 class _Progress:

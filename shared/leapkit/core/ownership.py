@@ -27,7 +27,7 @@ def is_admitted(parquet: Path, hashes: InputHashes) -> bool:
         raise KitError(
             f"is a file of your own, and {verdict.reason}",
             parquet,
-            "run `make verify` again without its receipt, or move it away",
+            "remove its receipt and run `make verify` again, or move it away",
         )
     return True
 
@@ -56,6 +56,7 @@ def require_replaceable(parquet: Path, scratch: Path, profile: str) -> None:
             parquet,
             "move both away, or remove the receipt and admit the parquet with `make verify`",
         )
+    receipts.require_own(parquet, receipt, "run the same command again")
     if profile == "sample" and receipt.get("details", {}).get("profile") == "full":
         raise KitError(
             "was made at full size, and the sample profile would overwrite it",
@@ -98,11 +99,13 @@ def proves_training(
 ) -> bool:
     """Return whether a receipt beside the checkpoint proves that this network was trained.
 
-    Raises KitError if it proves another network: equal names and shapes would let it load.
+    Raises KitError if it proves another network or group: equal names and shapes would let it load.
     """
     receipt = receipts.read(checkpoint)
     if receipt.get("kind") != "training" or receipt.get("sha256") != index.of(checkpoint):
         return False
+    if receipt["product"] not in _names_of_group(checkpoint, experiment):
+        receipts.require_own(checkpoint, receipt, "put this network's own checkpoint there")
     network = receipt.get("inputs", {}).get("network")
     if network != sha256_json(experiment.network_record(profile)):
         raise KitError(
@@ -112,3 +115,12 @@ def proves_training(
             "put this network's own checkpoint there",
         )
     return True
+
+
+def _names_of_group(checkpoint: Path, experiment: Experiment) -> List[str]:
+    """Return all names that a checkpoint of this network and of this group of targets may have."""
+    for group in experiment.checkpoint_groups:
+        names = [path.name for path in experiment.checkpoint_candidates(Path(), group)]
+        if checkpoint.name in names:
+            return names
+    return []

@@ -48,29 +48,35 @@ def judge(product: Path, inputs: Mapping[str, str], index: HashIndex) -> Verdict
     inputs  {role: sha256} that the step would use now
     Never raises KitError for a receipt that is missing or damaged: the step is then not done.
     """
-    receipt_file = receipt_path(product)
     if not product.exists():
         return Verdict(False, "not made yet")
-    if not receipt_file.exists():
+    if not receipt_path(product).exists():
         return Verdict(False, "it has no receipt")
-    try:
-        receipt = read_json(receipt_file)
-        recorded = dict(receipt["inputs"])
-        digest = receipt["sha256"]
-    except (KitError, KeyError, TypeError, ValueError):
+    receipt = read(product)
+    if not receipt:
         return Verdict(False, "its receipt cannot be read")
+    if other_name(product, receipt):
+        return Verdict(False, f"its receipt is that of {other_name(product, receipt)}")
     if receipt.get("numerics") != NUMERICS:
         return Verdict(False, "it was made by another version of the arithmetic")
-    for role in sorted(set(inputs) | set(recorded)):
-        if role not in recorded:
-            return Verdict(False, f"{role} is new")
-        if role not in inputs:
-            return Verdict(False, f"{role} is no longer used")
-        if recorded[role] != inputs[role]:
-            return Verdict(False, f"{role} has changed")
-    if index.of(product) != digest:
+    difference = _difference(receipt["inputs"], inputs)
+    if difference:
+        return Verdict(False, difference)
+    if index.of(product) != receipt["sha256"]:
         return Verdict(False, "its bytes are not those of its receipt")
     return Verdict(True, "its receipt proves it")
+
+
+def _difference(recorded: Mapping[str, str], inputs: Mapping[str, str]) -> str:
+    """Say which input is the first to differ, "" if none does."""
+    for role in sorted(set(inputs) | set(recorded)):
+        if role not in recorded:
+            return f"{role} is new"
+        if role not in inputs:
+            return f"{role} is no longer used"
+        if recorded[role] != inputs[role]:
+            return f"{role} has changed"
+    return ""
 
 
 def environment() -> Dict[str, Any]:
@@ -96,20 +102,25 @@ def write(
     inputs: Mapping[str, str],
     started: str,
     details: Optional[Mapping[str, Any]] = None,
+    artifact: str = "",
+    digest: str = "",
 ) -> Dict[str, Any]:
     """Write the receipt of a product that has its final name, and return it.
 
     The receipt is what makes the product count.
 
-    kind     of step
-    inputs   {role: sha256} of all that decides the product
-    started  a time by `now`
-    details  recorded, never decisive
+    kind      of step
+    inputs    {role: sha256} of all that decides the product
+    started   a time by `now`
+    details   recorded, never decisive
+    artifact  whose predictions the product holds, if it is a parquet that tables weigh
+    digest    sha256 of the bytes that were checked; "" reads what the product's name stands for now
     """
     receipt = {
         "kind": kind,
         "product": product.name,
-        "sha256": sha256(product),
+        **({"artifact": artifact} if artifact else {}),
+        "sha256": digest or sha256(product),
         "bytes": product.stat().st_size,
         "numerics": NUMERICS,
         "inputs": dict(inputs),
@@ -128,29 +139,62 @@ def read(product: Path) -> Dict[str, Any]:
         receipt = read_json(receipt_path(product))
     except KitError:
         return {}
-    if not isinstance(receipt, dict) or not all(
-        isinstance(receipt.get(part, {}), dict) for part in ("details", "inputs")
-    ):
-        return {}
-    return receipt
+    return receipt if _is_receipt(receipt) else {}
+
+
+def _is_receipt(content: Any) -> bool:
+    """Return whether JSON has the parts of a receipt, of the types that their readers take."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("product"), str)
+        and isinstance(content.get("artifact", ""), str)
+        and isinstance(content.get("sha256"), str)
+        and isinstance(content.get("inputs"), dict)
+        and all(isinstance(digest, str) for digest in content["inputs"].values())
+        and isinstance(content.get("details"), dict)
+    )
+
+
+def other_name(product: Path, receipt: Mapping[str, Any]) -> str:
+    """Return the file or the artifact that a receipt is of if it is not of `product`, else "".
+
+    The receipts of earlier versions name no artifact; the product's name says the same.
+    """
+    if receipt["product"] != product.name:
+        return str(receipt["product"])
+    artifact = receipt.get("artifact", product.stem)
+    return "" if artifact == product.stem else f"the artifact {artifact}"
+
+
+def require_own(product: Path, receipt: Mapping[str, Any], remedy: str) -> None:
+    """Raise KitError if a receipt is that of another file: one was copied, or two exchanged."""
+    other = other_name(product, receipt)
+    if other:
+        raise KitError(
+            f"its receipt is that of {other}: files were copied, renamed or exchanged",
+            product,
+            f"give each file its own name and receipt again, or remove both and {remedy}",
+        )
 
 
 def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any]:
     """Return the receipt of a product that has not changed since.
 
-    Raises KitError with `remedy` if the product or its receipt is missing, damaged or stale.
+    Raises KitError with `remedy` if the product or its receipt is missing, damaged, stale or that
+    of another file.
     """
     if not product.exists():
         raise KitError("is missing", product, remedy)
     receipt_file = receipt_path(product)
     if not receipt_file.exists():
         raise KitError("has no receipt, so nothing says what made it", product, remedy)
-    receipt = read_json(receipt_file, remedy)
-    if not isinstance(receipt, dict) or not isinstance(receipt.get("inputs"), dict):
+    receipt: Dict[str, Any] = read_json(receipt_file, remedy)
+    if not _is_receipt(receipt):
         raise KitError("is not a receipt", receipt_file, remedy)
+    require_own(product, receipt, remedy)
     if receipt.get("numerics") != NUMERICS:
         raise KitError("was made by another version of the arithmetic", product, remedy)
-    if receipt.get("sha256") != index.of(product):
+    if receipt["sha256"] != index.of(product):
         raise KitError(
             "its bytes are not those of its receipt: it was changed or cut off", product, remedy
         )

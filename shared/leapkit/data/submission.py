@@ -9,7 +9,7 @@ streams (2 % more bytes than zstd, half the time to write and to read).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from leapkit.core.columns import LINEAR, SAMPLE_ID, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.hash_index import HashIndex
+from leapkit.data import submission_columns
 from leapkit.data.id_checker import IdChecker
 from leapkit.data.scaling import linear_tendency
 
@@ -84,65 +86,78 @@ def write(path: Path, ids: Sequence[str], blocks: Iterable[np.ndarray]) -> None:
             raise KitError(f"holds {row} rows for {len(ids)} ids", path, REMEDY)
 
 
-def open_checked(path: Path) -> pq.ParquetFile:
-    """Open a parquet and check its columns. Raises KitError."""
-    with explain_os_errors(path, REMEDY):
+class OpenedParquet:
+    """A submission parquet, opened once and its columns checked.
+
+    Whatever its name stands for later, all readers read the file that was opened. Raises KitError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with explain_os_errors(path, REMEDY):
+            try:
+                self._file = pa.OSFile(str(path), "rb")
+                source = pq.ParquetFile(self._file, pre_buffer=False)
+            except (pa.ArrowException, ValueError) as error:
+                raise KitError("is truncated, or not a parquet file", path, REMEDY) from error
+        self._metadata = source.metadata
+        problem = submission_columns.problem(source.schema_arrow)
+        if problem:
+            raise KitError(problem, path, REMEDY)
+
+    def digest(self, index: HashIndex) -> str:
+        """Return the sha256 of the file that was opened."""
+        return index.of_open(self._file.fileno(), self.path)
+
+    def require(self, digest: str, index: HashIndex) -> None:
+        """Raise KitError unless the file that was opened has these bytes.
+
+        Called after the reading, it also notices what was written into the file meanwhile.
+        """
+        if self.digest(index) != digest:
+            raise KitError(
+                "was changed or replaced while it was read", self.path, "run the same command again"
+            )
+
+    def blocks(self) -> Iterator[Tuple[List[str], np.ndarray]]:
+        """Yield (ids, values (n, 368) float64), ROW_GROUP rows at a time.
+
+        The last block may be shorter. The values are stored by column, as parquet reads them.
+        """
+        for ids, columns in self.column_blocks(TARGETS):
+            values = np.empty((len(columns), len(ids)))
+            for k, column in enumerate(columns):
+                values[k] = column
+            yield ids.to_pylist(), values.T
+
+    def column_blocks(
+        self, names: Sequence[str], threads: bool = True
+    ) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
+        """Yield (ids, the named targets (n,) each, as the file holds them), rows as in `blocks`.
+
+        Nothing is copied. Each call has a reader of its own, as two threads must not share one.
+        Raises KitError for a damaged file and for missing values.
+        """
+        columns = [SAMPLE_ID, *names]
+        # Reading ahead would take the whole file into memory.
+        source = pq.ParquetFile(self._file, metadata=self._metadata, pre_buffer=False)
+        groups = [source.metadata.row_group(g).num_rows for g in range(source.num_row_groups)]
         try:
-            # Reading ahead would take the whole file into memory.
-            source = pq.ParquetFile(str(path), pre_buffer=False)
-        except (pa.ArrowException, ValueError) as error:
-            raise KitError("is truncated, or not a parquet file", path, REMEDY) from error
-    names = source.schema_arrow.names
-    if names != SCHEMA.names:
-        missing = [name for name in SCHEMA.names if name not in set(names)]
-        unknown = [name for name in names if name not in set(SCHEMA.names)]
-        what = "its columns are not in Kaggle order"
-        if missing or unknown:
-            what = f"the column {(missing + unknown)[0]} is missing or unknown"
-        raise KitError(what, path, REMEDY)
-    for field in source.schema_arrow:
-        if field.name == SAMPLE_ID:
-            fits = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-        else:  # the team's own files hold the all-zero columns as int64
-            fits = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
-        if not fits:
-            raise KitError(f"the column {field.name} has the type {field.type}", path, REMEDY)
-    return source
+            if all(n == ROW_GROUP for n in groups[:-1]) and all(n <= ROW_GROUP for n in groups):
+                for g in range(len(groups)):
+                    if groups[g]:
+                        group = source.read_row_group(g, columns=columns, use_threads=threads)
+                        yield _decoded(group.select(columns), self.path)
+            else:
+                yield from _regrouped(source, self.path, columns, threads)
+        except (pa.ArrowException, ValueError, OSError) as error:
+            reason = str(error).split("\n")[0][:120]
+            raise KitError(f"is damaged ({reason})", self.path, REMEDY) from error
 
 
 def blocks(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """Yield (ids, values (n, 368) float64) of a submission parquet, ROW_GROUP rows at a time.
-
-    The last block may be shorter. The values are stored by column, as parquet reads them.
-    """
-    for ids, columns in column_blocks(open_checked(path), path, TARGETS):
-        values = np.empty((len(columns), len(ids)))
-        for k, column in enumerate(columns):
-            values[k] = column
-        yield ids.to_pylist(), values.T
-
-
-def column_blocks(
-    source: pq.ParquetFile, path: Path, names: Sequence[str], threads: bool = True
-) -> Iterator[Tuple[pa.Array, List[np.ndarray]]]:
-    """Yield (ids, the named targets (n,) each, as the file holds them), the rows as in `blocks`.
-
-    Nothing is copied. Raises KitError for a damaged file and for missing values.
-    """
-    columns = [SAMPLE_ID, *names]
-    groups = [source.metadata.row_group(g).num_rows for g in range(source.num_row_groups)]
-    try:
-        if all(n == ROW_GROUP for n in groups[:-1]) and all(n <= ROW_GROUP for n in groups):
-            for g in range(len(groups)):
-                if groups[g]:
-                    yield _decoded(
-                        source.read_row_group(g, columns=columns, use_threads=threads), path
-                    )
-        else:
-            yield from _regrouped(source, path, columns, threads)
-    except (pa.ArrowException, ValueError, OSError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise KitError(f"is damaged ({reason})", path, REMEDY) from error
+    """Yield (ids, values (n, 368) float64) of a parquet (OpenedParquet.blocks)."""
+    return OpenedParquet(path).blocks()
 
 
 def _regrouped(
@@ -158,15 +173,15 @@ def _regrouped(
         rows += batch.num_rows
         while rows >= ROW_GROUP:
             joined = pa.Table.from_batches(pending)
-            yield _decoded(joined.slice(0, ROW_GROUP), path)
+            yield _decoded(joined.slice(0, ROW_GROUP).select(columns), path)
             pending = joined.slice(ROW_GROUP).to_batches()
             rows -= ROW_GROUP
     if rows:
-        yield _decoded(pa.Table.from_batches(pending), path)
+        yield _decoded(pa.Table.from_batches(pending).select(columns), path)
 
 
 def _decoded(table: pa.Table, path: Path) -> Tuple[pa.Array, List[np.ndarray]]:
-    """Return ids and targets of a table whose first column holds the ids."""
+    """Return ids, as strings, and targets of a table whose first column holds the ids."""
     columns = []
     for name, column in zip(table.column_names[1:], table.columns[1:]):
         if column.null_count:
@@ -174,17 +189,19 @@ def _decoded(table: pa.Table, path: Path) -> Tuple[pa.Array, List[np.ndarray]]:
         columns.append(column.to_numpy())
     ids = table.column(0)
     ids.validate(full=True)  # raises if an id is not UTF-8: nothing before this looks at its bytes
+    if not pa.types.is_string(ids.type):
+        ids = ids.cast(pa.string())
     return ids.chunk(0) if ids.num_chunks == 1 else pa.concat_arrays(ids.chunks), columns
 
 
 def verify(
-    path: Path,
+    source: Union[Path, OpenedParquet],
     ids: Sequence[str],
     state_q0002: Optional[Sliced],
     name: Optional[Path] = None,
     linear_rtol: float = 0.0,
 ) -> None:
-    """Raise KitError unless the file keeps the contract.
+    """Raise KitError unless a parquet keeps the contract.
 
     ids          of sample_submission.csv, in order
     state_q0002  raw levels 12..27 of test.csv (n, 16) float64; None: linear targets unchecked
@@ -193,11 +210,12 @@ def verify(
                  not round test.csv's decimals correctly, and for blends, whose weights sum to
                  1 + 4e-16
     """
-    shown = name or path
+    opened = source if isinstance(source, OpenedParquet) else OpenedParquet(source)
+    shown = name or opened.path
     checker = IdChecker(ids, shown, REMEDY)
     zero = kaggle_positions(ZERO)
     linear = kaggle_positions(LINEAR)
-    for block_ids, values in blocks(path):
+    for block_ids, values in opened.blocks():
         rows = checker.take(block_ids)
         if not np.isfinite(values).all():
             k, j = np.argwhere(~np.isfinite(values))[0]

@@ -64,6 +64,7 @@ def predict_experiment(
         "network": experiment.network_record(options.profile),
         "profile": options.profile,
         "checkpoints": [checkpoint.path.name for checkpoint in checkpoints],
+        "parents": _weights_of_parents(experiment_plan),
         "seconds": round(time.monotonic() - clock, 1),
         **devices.describe(device),
     }
@@ -71,7 +72,6 @@ def predict_experiment(
         details["oof"] = publish_validation_predictions(
             experiment, folder, results.validation_predictions(experiment.artifact)
         )
-        details["parents"] = _weights_of_parents(experiment_plan)
     parquet = results.parquet(experiment.artifact)
     inference.write_submission(parquet, z, test_set, scaling)
     # A quirk of the published scripts: they name a network's predictions exp195_new.parquet.
@@ -79,7 +79,14 @@ def predict_experiment(
     publish_copy(parquet, folder / f"exp{experiment.id}_new.parquet")
     details["peak memory"] = devices.peak_memory()
     # Last: a run that is stopped before this line repeats what comes after the predictions.
-    receipts.write(parquet, "submission", experiment_plan.inference_inputs, started, details)
+    receipts.write(
+        parquet,
+        "submission",
+        experiment_plan.inference_inputs,
+        started,
+        details,
+        artifact=experiment.artifact,
+    )
     scratch.unlink()
     seconds = time.monotonic() - clock
     rows = len(test_set.ids)

@@ -194,14 +194,15 @@ def products(raw: RawData) -> Iterator[Tuple[str, str, Path]]:
 
 def is_proved(raw: RawData, stamp: List[int], weights: str) -> bool:
     """Return whether receipts prove that all four files are of this train.csv and these weights."""
-    for _, _, path in products(raw):
-        try:
-            receipt = read_json(receipts.receipt_path(path))
-            inputs = {"train.csv": receipt["inputs"]["train.csv"], "old weights": weights}
-            if receipt["kind"] != KIND or receipt["details"]["stamp"] != stamp:
-                return False
-        except (KitError, KeyError, TypeError):
+    for family, _, path in products(raw):
+        receipt = receipts.read(path)
+        details = receipt.get("details", {})
+        # Both families' files have the same names and inputs.
+        if receipt.get("kind") != KIND or details.get("family") != family:
             return False
+        if details.get("stamp") != stamp:
+            return False
+        inputs = {"train.csv": receipt["inputs"].get("train.csv", ""), "old weights": weights}
         if not receipts.judge(path, inputs, HashIndex()).done:
             return False
     return True
@@ -214,10 +215,9 @@ def refuse_foreign(path: Path, content: Any = None) -> None:
     """
     if not path.exists():
         return
-    with contextlib.suppress(KitError, KeyError, TypeError):
-        receipt = read_json(receipts.receipt_path(path))
-        if receipt["kind"] == KIND and receipt["sha256"] == sha256(path):
-            return
+    receipt = receipts.read(path)
+    if receipt.get("kind") == KIND and receipt["sha256"] == sha256(path):
+        return
     with contextlib.suppress(KitError):
         # An earlier run may have been killed between the file and its receipt.
         if content is not None and read_json(path) == content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from leapkit.core.files import read_json, sha256, sha256_json, write_json
 _SETTLED_NS = 10 * 10**9
 _COARSE_NS = 10**6  # times that are multiples of this come from a clock of few ticks
 _CHECK = "sha256"  # in the stored index, beside the inodes
+_BLOCK = 1 << 20
 _PROGRESS_SECONDS = 15.0  # between two lines about hashing
 _FILES_AT_ONCE = 512  # files whose hashes are waited for together
 
@@ -39,15 +41,23 @@ class _Stamp(NamedTuple):
     def of(cls, path: str) -> _Stamp:
         """Raises KitError if the file is missing."""
         with explain_os_errors(path):
-            status = os.stat(path)
+            return cls.of_status(os.stat(path), os.path.basename(path))
+
+    @classmethod
+    def of_status(cls, status: os.stat_result, name: str = "") -> _Stamp:
+        times = (status.st_mtime_ns, status.st_ctime_ns)
         is_coarse = status.st_ctime_ns % _COARSE_NS == 0
-        name = os.path.basename(path) if is_coarse else ""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, name)
+        return cls(status.st_size, *times, status.st_ino, name if is_coarse else "")
 
     @property
     def key(self) -> str:
         """The key of the file in the index."""
         return f"{self.inode} {self.name}" if self.name else str(self.inode)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no other file can have this stamp."""
+        return bool(self.name) or self.ctime_ns % _COARSE_NS != 0
 
 
 class HashIndex:
@@ -68,6 +78,15 @@ class HashIndex:
     def of(self, path: Path) -> str:
         """Return the sha256 of a file. Raises KitError if it cannot be read."""
         return self._hash(str(path), _Stamp.of(str(path)))
+
+    def of_open(self, handle: int) -> str:
+        """Return the sha256 of an open file, whatever its name stands for by now."""
+        stamp = _Stamp.of_status(os.fstat(handle))
+        stored = self._stored(stamp)
+        if stored:
+            return stored
+        started = time.time_ns()
+        return self._remembered(stamp, started, _sha256_of_open(handle))
 
     def of_many(self, paths: Iterable[Path], root: Path) -> str:
         """Return one hash for a set of files: their names below `root` and their contents.
@@ -114,8 +133,11 @@ class HashIndex:
         if stored:
             return stored
         started = time.time_ns()
-        digest = sha256(Path(path))
-        if started - stamp.ctime_ns > _SETTLED_NS:
+        return self._remembered(stamp, started, sha256(Path(path)))
+
+    def _remembered(self, stamp: _Stamp, started: int, digest: str) -> str:
+        """Return the digest; store it if the file had been at rest when its reading began."""
+        if started - stamp.ctime_ns > _SETTLED_NS and stamp.is_unique:
             self._entries[stamp.key] = [*stamp[:4], digest]
             self._dirty = True
         return digest
@@ -123,7 +145,7 @@ class HashIndex:
     def _stored(self, stamp: _Stamp) -> str:
         """The hash that the index has for this stamp, "" where it has none."""
         *stored, digest = self._entries.get(stamp.key, [""])
-        return digest if stored == list(stamp[:4]) else ""
+        return digest if stored == list(stamp[:4]) and stamp.is_unique else ""
 
 
 def _load(path: Path) -> Dict[str, List[Any]]:
@@ -141,6 +163,15 @@ def _load(path: Path) -> Dict[str, List[Any]]:
 def _check(entries: Mapping[str, List[Any]]) -> str:
     """Return a hash of all hashes: a flipped bit in one of them would be believed."""
     return sha256_json([entries[key][4] for key in sorted(entries)])
+
+
+def _sha256_of_open(handle: int) -> str:
+    """Return the sha256 of an open file; its position, which others may use, stays as it is."""
+    digest = hashlib.sha256()
+    size = os.fstat(handle).st_size
+    for position in range(0, size, _BLOCK):
+        digest.update(os.pread(handle, _BLOCK, position))
+    return digest.hexdigest()
 
 
 class _Progress:

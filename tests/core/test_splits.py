@@ -116,6 +116,9 @@ def test_a_split_reads_back_and_a_damaged_one_is_refused(tmp_path: Path) -> None
         "{",
         '{"train": 7}',
         '{"train": [], "validation": [], "validation_stride": 1, "test": []}',
+        '{"train": ["0008-01"], "validation": ["0008-01"], "validation_stride": 1.5, "test": []}',
+        '{"train": ["0008-01"], "validation": ["0008-01"], "validation_stride": true, "test": []}',
+        '{"train": ["0008-01\\n"], "validation": ["0008-01"], "validation_stride": 1, "test": []}',
     ):
         (tmp_path / "split.json").write_text(content)
         with refused(tmp_path / "split.json", "make split"):

@@ -120,10 +120,13 @@ def read_split(path: Path) -> Split:
     remedy = "make it again with `make split`"
     value: Dict[str, Any] = read_json(path, remedy)
     try:
+        stride = value["validation_stride"]
+        if type(stride) is not int:
+            raise ValueError("its stride is not a whole number")
         return Split(
             tuple(value["train"]),
             tuple(value["validation"]),
-            int(value["validation_stride"]),
+            stride,
             tuple(value["test"]),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from leapkit.core.errors import KitError
 
-MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+MONTH = re.compile(r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")
 STEPS_PER_DAY = 72  # of 1200 s
 _NAME = re.compile(r"E3SM-MMF\.(ml[io])\.(([0-9]{4}-[0-9]{2})-([0-9]{2})-([0-9]{5}))\.nc")
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple
 
 from leapkit.core.errors import printable
 
-_DIGITS = 20  # of an integer: the longest is an inode number of 64 bits
+_DIGITS = 40  # of an integer: those of 128 bits have 39
 _FLOAT_LENGTH = 400  # of a number's text; Python writes at most 24 characters
 
 

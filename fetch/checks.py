@@ -6,16 +6,17 @@ Each check raises Damaged, a KitError, with the reason.
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Iterator, Sequence
 
 from fetch.layout import Checkpoint
-from leapkit.core.columns import INPUTS, TARGETS
-from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.columns import TARGETS
+from leapkit.core.errors import KitError
 from leapkit.core.files import sha256
+from leapkit.data import statistics_tables
 from leapkit.data.checkpoints import read_state
 from leapkit.data.csv_checks import require_whole
+from leapkit.data.old_weights import read_weights
 from leapkit.data.row_index import read_index
 
 REMEDY = "fetch it again"
@@ -40,23 +41,20 @@ def require_csv(path: Path, columns: Sequence[str]) -> None:
         require_whole(path, columns)
 
 
-def require_statistics(path: Path) -> None:
-    """Raise Damaged unless the JSON file has a number for each of the 924 variables."""
-    try:
-        with explain_os_errors(path):
-            values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Damaged("is not a JSON file", path, REMEDY) from error
-    if (
-        not isinstance(values, dict)
-        or set(values) != set(INPUTS + TARGETS)
-        or not all(isinstance(value, (int, float)) for value in values.values())
-    ):
-        raise Damaged(
-            f"does not hold a number for each of the {len(INPUTS + TARGETS)} variables",
-            path,
-            REMEDY,
-        )
+def require_old_weights(path: Path, columns: Sequence[str] = TARGETS) -> None:
+    """Raise Damaged unless the CSV holds weights that can be the old ones.
+
+    columns  of the file: the 368 targets, after a sample_id in Kaggle's file
+    """
+    require_csv(path, columns)
+    with _damage():
+        read_weights(path)
+
+
+def require_statistics(path: Path, family: str, name: str) -> None:
+    """Raise Damaged unless the JSON file can be the family's mean.json or std.json."""
+    with _damage():
+        statistics_tables.read_statistics(path, family, name)
 
 
 def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -93,14 +93,14 @@ def test_what_came_by_hand_is_recognised_and_placed(
         and final_files(user.weights) == weights
         and final_files(drop) == before
     )
-    assert "11 files placed, 0 already in place" in text
+    assert "12 files placed, 0 already in place" in text
     unknown = [line for line in text.splitlines() if line.startswith("not recognised: ")]
     assert len(unknown) == 3 and all(
         any(word in line for line in unknown)
         for word in ("why.txt in ", "holiday.jpg", "test.csv.crdownload")
     ), unknown
     assert not user.internet.requests
-    assert "0 files placed, 11 already in place" in user.fetch(
+    assert "0 files placed, 12 already in place" in user.fetch(
         "--what", "drop", "--drop", str(drop)
     )
     assert {name for name in final_files(user.raw) if not name.startswith(".")} == set(raw)

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Iterator, Sequence
 
 from fetch.layout import Checkpoint
-from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
-from leapkit.core.files import read_json, sha256
+from leapkit.core.files import sha256
+from leapkit.data import statistics_tables
 from leapkit.data.checkpoints import read_state
 from leapkit.data.csv_checks import require_whole
+from leapkit.data.old_weights import read_weights
 from leapkit.data.row_index import read_index
 
 REMEDY = "fetch it again"
@@ -39,20 +41,20 @@ def require_csv(path: Path, columns: Sequence[str]) -> None:
         require_whole(path, columns)
 
 
-def require_statistics(path: Path) -> None:
-    """Raise Damaged unless the JSON file has a number for each of the 924 variables."""
+def require_old_weights(path: Path, columns: Sequence[str] = TARGETS) -> None:
+    """Raise Damaged unless the CSV holds weights that can be the old ones.
+
+    columns  of the file: the 368 targets, after a sample_id in Kaggle's file
+    """
+    require_csv(path, columns)
     with _damage():
-        values = read_json(path, REMEDY)
-    if (
-        not isinstance(values, dict)
-        or set(values) != set(INPUTS + TARGETS)
-        or not all(isinstance(value, (int, float)) for value in values.values())
-    ):
-        raise Damaged(
-            f"does not hold a number for each of the {len(INPUTS + TARGETS)} variables",
-            path,
-            REMEDY,
-        )
+        read_weights(path)
+
+
+def require_statistics(path: Path, family: str, name: str) -> None:
+    """Raise Damaged unless the JSON file can be the family's mean.json or std.json."""
+    with _damage():
+        statistics_tables.read_statistics(path, family, name)
 
 
 def require_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from fetch import credentials
-from fetch.checks import Damaged, require_csv
-from fetch.layout import KAGGLE_COLUMNS, KAGGLE_SIZES, FetchLayout
+from fetch.checks import Damaged
+from fetch.layout import KAGGLE_SIZES, FetchLayout
 from fetch.network import (
     explain_network_errors,
     is_fatal_for_server,
@@ -20,7 +20,8 @@ from fetch.network import (
     stall_timeout,
 )
 from fetch.outcome import Outcome, log, progress_of, size_text
-from fetch.publishing import file_size, publish, unzip
+from fetch.publishing import Check, file_size, publish, unzip
+from fetch.recognise import kaggle_check
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free
 
@@ -53,7 +54,7 @@ def fetch(layout: FetchLayout, names: Sequence[str], outcome: Outcome) -> None:
         target = layout.kaggle(name)
         if target.exists():
             with outcome.attempt():
-                require_csv(target, KAGGLE_COLUMNS[name])
+                kaggle_check(name)(target)
                 log(f"{target} exists")
         else:
             missing.append(name)
@@ -83,7 +84,7 @@ def _fetch_file(api: Any, name: str, layout: FetchLayout) -> None:
         retry_while_progressing(
             partial(_download, api, name, download), lambda: file_size(download)
         )
-    _publish(download, target, KAGGLE_COLUMNS[name])
+    _publish(download, target, kaggle_check(name))
     log(f"{target}: fetched, {size_text(target.stat().st_size)}")
 
 
@@ -152,9 +153,8 @@ def _require_md5(download: Path, stated: str) -> None:
         )
 
 
-def _publish(download: Path, target: Path, columns: Sequence[str]) -> None:
+def _publish(download: Path, target: Path, check: Check) -> None:
     """Unpack the CSV if it is zipped and give it its final name. A damaged download is removed."""
-    check = partial(require_csv, columns=columns)
     with explain_os_errors(download), open(download, "rb") as handle:
         zipped = handle.read(2) == b"PK"
     try:

@@ -70,7 +70,7 @@ def _fetch_folder(folder: Path, address: str, layout: FetchLayout, outcome: Outc
     archives = []
     for identity, name in _list_folder(address):
         path_parts = tuple(part for part in name.split("/") if part not in ("", ".", ".."))
-        claim = recogniser.claim(path_parts, lambda: "")
+        claim = recogniser.claim(path_parts, lambda: b"")
         download = folder / identity / path_parts[-1]
         if name.lower().endswith(".zip"):
             archives.append((identity, download))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zipfile
 import zlib
@@ -15,11 +14,11 @@ from fetch.outcome import Outcome, log
 from fetch.publishing import unzip
 from fetch.recognise import Claim, Recogniser
 from leapkit.core.errors import KitError, explain_os_errors, printable
-from leapkit.core.files import TEMPORARY, existing_folder, publish_copy, require_free, sha256
+from leapkit.core.files import TEMPORARY, existing_folder, publish_copy, require_free
 from leapkit.core.hash_index import HashIndex
 
 _CONFLICT = "move one of the two away: an existing file is never overwritten"
-_MOST_TABLE_BYTES = 1 << 24  # of a member whose content is hashed to recognise it
+_MOST_TABLE_BYTES = 1 << 24  # of a file that is read to recognise it
 _JUNK = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -52,14 +51,14 @@ class DroppedFile:
             parts = parts[:-1] + tuple(part for part in inside if part)
         return parts
 
-    def digest(self) -> str:
-        """Return the sha256, "" for a member that is too large to be a table of numbers."""
-        if not self.member:
-            return sha256(self.path)
+    def table(self) -> bytes:
+        """Return the content, b"" of what is too large to be a table of numbers."""
         if self.size > _MOST_TABLE_BYTES:
-            return ""
+            return b""
+        if not self.member:
+            return self.path.read_bytes()
         with zipfile.ZipFile(str(self.path)) as archive:
-            return hashlib.sha256(archive.read(self.member)).hexdigest()
+            return archive.read(self.member)
 
     def is_same(self, other: Path, index: HashIndex) -> bool:
         """Return whether `other` holds the same bytes (for a member: the same size and CRC-32)."""
@@ -92,7 +91,7 @@ def place_folder(root: Path, layout: FetchLayout, outcome: Outcome) -> None:
     for dropped in _files(root, outcome):
         try:
             with explain_os_errors(dropped.path):
-                claim = recogniser.claim(dropped.path_parts(root), dropped.digest)
+                claim = recogniser.claim(dropped.path_parts(root), dropped.table)
                 if claim is None:
                     unknown.append(dropped.name)
                 elif place_file(dropped, claim, index):

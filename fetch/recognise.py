@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from fetch.checks import (
     Damaged,
     require_checkpoint,
     require_csv,
+    require_old_weights,
     require_row_index,
     require_statistics,
 )
@@ -18,16 +20,16 @@ from fetch.layout import (
     KAGGLE_COLUMNS,
     OLD_WEIGHTS,
     ROW_INDEX,
-    STATISTICS,
     Checkpoint,
     FetchLayout,
     checkpoints,
 )
 from fetch.publishing import Check
 from fetch.steps import month_of_step, require_step
-from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import CHECKPOINT_SUFFIXES
+from leapkit.data import statistics_tables
+from leapkit.data.families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,12 @@ class Recogniser:
             for stem in checkpoint.stems
             for suffix in CHECKPOINT_SUFFIXES
         }
-        self._digests = {digest: key for key, (_, digest) in STATISTICS.items()}
 
-    def claim(self, path_parts: Sequence[str], digest: Callable[[], str]) -> Optional[Claim]:
+    def claim(self, path_parts: Sequence[str], content: Callable[[], bytes]) -> Optional[Claim]:
         """Return the claim of a file, None for one that the kit does not use.
 
         path_parts  its folders and its name
-        digest      returns its sha256, called only if names are not enough
+        content     returns its bytes, called only if names are not enough
         """
         name = path_parts[-1]
         layout = self._layout
@@ -74,16 +75,17 @@ class Recogniser:
         if month:
             return _claim(layout.raw.steps / month / name, partial(_step, name=name))
         if name in KAGGLE_COLUMNS:
-            return _claim(layout.kaggle(name), partial(require_csv, columns=KAGGLE_COLUMNS[name]))
+            return _claim(layout.kaggle(name), kaggle_check(name))
         if name in self._checkpoints:
             return self.checkpoint(self._checkpoints[name])
         if name == ROW_INDEX:
             return _claim(layout.row_index, require_row_index)
         if name == OLD_WEIGHTS:
-            return _claim(layout.statistics("adam", name), partial(require_csv, columns=TARGETS))
+            return _claim(layout.statistics("adam", name), statistics_check("adam", name))
         if name in ("mean.json", "std.json"):
-            family = self._family(path_parts, digest)
-            return _claim(layout.statistics(family, name), require_statistics) if family else None
+            family = _family(path_parts, content)
+            if family:
+                return _claim(layout.statistics(family, name), statistics_check(family, name))
         return None
 
     def checkpoint(self, checkpoint: Checkpoint) -> Claim:
@@ -93,16 +95,33 @@ class Recogniser:
             candidates[0], tuple(candidates), partial(require_checkpoint, checkpoint=checkpoint)
         )
 
-    def _family(self, path_parts: Sequence[str], digest: Callable[[], str]) -> str:
-        """Return "adam" or "fdzm" by the published content, else by the nearest folder, else ""."""
-        published = self._digests.get(digest())
-        if published:
-            return published[0]
-        for folder in reversed(path_parts[:-1]):
-            for family in ("adam", "fdzm"):
-                if folder.lower().startswith(family):
-                    return family
-        return ""
+
+def kaggle_check(name: str) -> Check:
+    """Return the check of one of Kaggle's CSV files."""
+    check = require_old_weights if name == "sample_submission_old.csv" else require_csv
+    return partial(check, columns=KAGGLE_COLUMNS[name])
+
+
+def statistics_check(family: str, name: str) -> Check:
+    """Return the check of one of the team's statistics, or of the user's own in its place."""
+    if name == OLD_WEIGHTS:
+        return require_old_weights
+    return partial(require_statistics, family=family, name=name)
+
+
+def _family(path_parts: Sequence[str], content: Callable[[], bytes]) -> str:
+    """Return "adam" or "fdzm" by the numbers of the file, else by the nearest folder, else ""."""
+    with contextlib.suppress(KitError):  # what is wrong with it, its check says
+        numbers = statistics_tables.numbers_of(content(), path_parts[-1])
+        whose = statistics_tables.owner(numbers)
+        family = whose[0] if whose else statistics_tables.family_of(numbers)
+        if family:
+            return family
+    for folder in reversed(path_parts[:-1]):
+        for family in FAMILIES:
+            if folder.lower().startswith(family):
+                return family
+    return ""
 
 
 def _claim(target: Path, check: Check) -> Claim:

@@ -9,6 +9,7 @@ from fetch.layout import COMMIT, STATISTICS, FetchLayout
 from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
 from fetch.outcome import Outcome, log
 from fetch.publishing import file_size, partial_file, publish
+from fetch.recognise import statistics_check
 from leapkit.core.errors import KitError
 from leapkit.core.files import require_free, sha256
 
@@ -31,6 +32,7 @@ def fetch(layout: FetchLayout, outcome: Outcome) -> None:
                 is_published = sha256(target) == digest
                 note = "" if is_published else " and is not the published one: it stays unchanged"
                 log(f"{target} exists{note}")
+                statistics_check(family, name)(target)
             else:
                 _fetch_file(layout, family, name, path, digest)
         except KitError as error:

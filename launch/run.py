@@ -10,9 +10,10 @@ from launch import containers, environments, planning, process, registry, step_a
 from launch.blend_tools import make_world, on_results
 from launch.code_version import code_version
 from launch.settings import Settings
-from leapkit.core import job_runner
+from leapkit.core import job_runner, leftovers, receipts
 from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.files import read_json
+from leapkit.core.hash_index import HashIndex
 
 
 def run(settings: Settings, only: str = "") -> int:
@@ -30,6 +31,8 @@ def run(settings: Settings, only: str = "") -> int:
     show(plan.lines())
     if plan.is_done and not plan.blend_problem:
         print("nothing to do: every step is proven by its receipt", flush=True)
+        for experiment_plan in plan.experiments:
+            leftovers.remove_unless_at_work(experiment_plan, settings.results)
         if not only:
             show_scores(settings)
         return 0
@@ -44,7 +47,10 @@ def run(settings: Settings, only: str = "") -> int:
 def _run_steps(settings: Settings, experiments: registry.Registry, plan: planning.Plan) -> int:
     """Run what the plan names, say how long it took, and return the exit code."""
     started = time.monotonic()
-    code = run_members(settings, {member: experiments[member] for member in plan.members_to_run})
+    running = {member: experiments[member] for member in plan.members_to_run}
+    code = run_members(settings, running)
+    if not code:
+        require_results(settings, running)
     if plan.blends and code:
         print(
             "the blend was not started: it blends only what all members have finished", flush=True
@@ -69,6 +75,18 @@ def require_gpu(settings: Settings) -> None:
     if choice.doubt:
         raise choice.doubt
     show(["", f"WARNING: training at full size takes weeks on a CPU. {choice.reason}.", ""])
+
+
+def require_results(settings: Settings, experiments: registry.Registry) -> None:
+    """Raise KitError unless each experiment that ended well has a parquet that its receipt proves.
+
+    A member says so by its exit code, and an engine or a wrapper may swallow that.
+    """
+    index = HashIndex(settings.results.hashes)
+    for experiment in [one for chosen in experiments.values() for one in chosen]:
+        if experiment.artifact:
+            parquet = settings.results.parquet(experiment.artifact)
+            receipts.require_valid(parquet, index, "run the same command again")
 
 
 def run_members(settings: Settings, experiments: registry.Registry) -> int:

@@ -28,6 +28,7 @@ from leapkit.core.columns import (
 from leapkit.core.step_files import list_pairs
 from leapkit.data import scaling
 from leapkit.data.moments import Moments, moments_of
+from leapkit.data.old_weights import read_old_weights
 from leapkit.data.scaling import FAMILIES, Family, Scaling, linear_tendency, load_scaling
 from leapkit.data.step_reader import StepReader
 from tests.helpers.refusals import refused
@@ -286,17 +287,6 @@ def test_float32_statistics_of_inputs_are_fdzm_s_alone(published: Path) -> None:
     assert (fdzm.target_std.astype(np.float32).astype(np.float64) != fdzm.target_std).any()
 
 
-def test_one_family_s_files_give_other_numbers_under_the_other_s_name(
-    published: Path, rows: tuple
-) -> None:
-    weights = published / "adam" / "old_sample_weight.csv"
-    inputs, other_inputs = (
-        load_scaling(published / "fdzm", f, weights).scaled_inputs(rows[0])
-        for f in ("fdzm", "adam")
-    )
-    assert (bits(inputs) != bits(other_inputs)).any()
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -491,11 +481,13 @@ def test_a_zero_weight_where_a_network_predicts_is_refused(copied: Path) -> None
         load_scaling(copied, "fdzm", copied / "old.csv")
 
 
-def test_written_statistics_are_loaded_exactly(tmp_path: Path, copied: Path) -> None:
-    moments = moments_of((np.random.RandomState(k).randn(9, 924) for k in range(3)), 924)
-    weight = scaling.old_weights(moments_of_parts(np.random.RandomState(9).randn(9, 368), []))
+def test_written_statistics_are_loaded_exactly(tmp_path: Path, tiny_world: Path) -> None:
+    blocks = exact_csv(tiny_world / "kaggle-data" / "train.csv")[list(INPUTS + TARGETS)].to_numpy()
+    moments = moments_of((blocks[k::3] for k in range(3)), 924)
+    weights = tiny_world / "kaggle-data" / "sample_submission_old.csv"
+    weight = read_old_weights(weights)
     scaling.write_scaling(tmp_path / "new", "adam", moments, weight)
-    loaded: Scaling = load_scaling(tmp_path / "new", "adam", copied / "old.csv")
+    loaded: Scaling = load_scaling(tmp_path / "new", "adam", weights)
     assert loaded.family is FAMILIES["adam"]
     assert (bits(loaded.input_mean) == bits(moments.mean[:556])).all()
     assert (bits(loaded.target_std) == bits(np.maximum(moments.std()[556:] * weight, 1e-10))).all()

@@ -15,7 +15,7 @@ import pytest
 from leapkit.core.columns import INPUTS, TARGETS
 from tests.fetch.fake_internet import Internet
 from tests.fetch.user import User, wait_until
-from tests.helpers import crafted
+from tests.helpers import crafted, plausible
 
 MONTH = "0008-02"
 
@@ -120,7 +120,15 @@ def zipped(**files: bytes) -> bytes:
 
 TEST = csv(INPUTS)
 SUBMISSION = csv(TARGETS, 4)
-OLD = csv(TARGETS, 5)
+
+
+def old_weights(rows: int = 5) -> bytes:
+    row = ",".join(map(repr, plausible.weights().tolist()))
+    lines = ["sample_id," + ",".join(TARGETS)] + [f"test_{k},{row}" for k in range(rows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+OLD = old_weights()
 
 
 def offer_competition(internet: Internet, test: bytes = b"") -> None:

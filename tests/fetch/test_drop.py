@@ -14,6 +14,7 @@ from leapkit.data.checkpoints import read_tensors
 from tests.fetch.disks import enough_disk
 from tests.fetch.offers import SUBMISSION, TEST, checkpoint, csv, offer_competition, zipped
 from tests.fetch.user import User, final_files
+from tests.helpers import plausible
 
 pytestmark = pytest.mark.process
 
@@ -42,11 +43,15 @@ def fill_drop(
     )
     (drop / second).write_bytes(tiny_steps[second])
     (drop / "deep" / third).write_bytes(tiny_steps[third])
-    # Known by its sha256 alone.
+    # Known by its numbers alone.
     (drop / "mean.json").write_bytes((published / "fdzm" / "mean.json").read_bytes())
-    user_statistics = json.dumps({name: 0.5 for name in INPUTS + TARGETS}).encode()
+    user_tables = {
+        name: json.dumps(table).encode() for name, table in plausible.tables("adam").items()
+    }
+    (drop / "fdzm stats").mkdir()
+    (drop / "fdzm stats" / "std.json").write_bytes(user_tables["std.json"])  # known by its floor
     (drop / "adam stats").mkdir()
-    (drop / "adam stats" / "std.json").write_bytes(user_statistics)  # known by its folder alone
+    (drop / "adam stats" / "mean.json").write_bytes(user_tables["mean.json"])  # by its folder
     (drop / "v3_index.pt").write_bytes(
         zipped(**{"v3/data.pkl": pickle.dumps({"01_02": [1, 2]}, 2)})
     )
@@ -61,7 +66,8 @@ def fill_drop(
         "kaggle-data/sample_submission.csv": SUBMISSION,
         "statistics/fdzm/mean.json": (published / "fdzm" / "mean.json").read_bytes(),
         "statistics/fdzm/std.json": (published / "fdzm" / "std.json").read_bytes(),
-        "statistics/adam/std.json": user_statistics,
+        "statistics/adam/mean.json": user_tables["mean.json"],
+        "statistics/adam/std.json": user_tables["std.json"],
         "v3_index.pt": (drop / "v3_index.pt").read_bytes(),
     }
     raw.update(
@@ -88,14 +94,14 @@ def test_what_came_by_hand_is_recognised_and_placed(
         and final_files(user.weights) == weights
         and final_files(drop) == before
     )
-    assert "11 files placed, 0 already in place" in text
+    assert "12 files placed, 0 already in place" in text
     unknown = [line for line in text.splitlines() if line.startswith("not recognised: ")]
     assert len(unknown) == 3 and all(
         any(word in line for line in unknown)
         for word in ("why.txt in ", "holiday.jpg", "test.csv.crdownload")
     ), unknown
     assert not user.internet.requests
-    assert "0 files placed, 11 already in place" in user.fetch(
+    assert "0 files placed, 12 already in place" in user.fetch(
         "--what", "drop", "--drop", str(drop)
     )
     assert {name for name in final_files(user.raw) if not name.startswith(".")} == set(raw)
@@ -163,8 +169,14 @@ def test_damaged_files_of_the_drop_folder_are_refused_by_name(
     (drop / "v3_index.pt").write_bytes(zipped(a=b"b" * 99)[:-3])
     (drop / "adam").mkdir()
     (drop / "adam" / "mean.json").write_text('{"state_t_0": 1}')
+    (drop / "fdzm").mkdir()
+    infinite = json.dumps({name: float("inf") for name in INPUTS + TARGETS})
+    (drop / "fdzm" / "mean.json").write_text(infinite)
+    (drop / "fdzm" / "std.json").write_text(json.dumps({name: 0.5 for name in INPUTS + TARGETS}))
+    ones = "sample_id," + ",".join(TARGETS) + "\ntest_1" + ",1" * len(TARGETS) + "\n"
+    (drop / "sample_submission_old.csv").write_text(ones)
     text = user.refuses("--what", "drop")
-    assert text.count("error: ") == 8 and "0 files placed" in text
+    assert text.count("error: ") == 11 and "0 files placed" in text
     for word in (
         "is truncated: ",
         "holds the step 0008",
@@ -173,7 +185,10 @@ def test_damaged_files_of_the_drop_folder_are_refused_by_name(
         "sample_submission.csv is damaged",
         "195.pt: is truncated",
         "v3_index.pt: is truncated",
-        "does not hold a number for each of the 924 variables",
+        "lacks state_t_1 (923 are missing)",
+        "fdzm/mean.json: holds a NaN or an infinity",
+        "fdzm/std.json: is not of the family fdzm",
+        "sample_submission_old.csv: holds ones: it is Kaggle's current sample_submission.csv",
     ):
         assert word in text, (word, text)
     assert (

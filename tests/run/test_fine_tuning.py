@@ -140,7 +140,8 @@ def test_the_submission_is_seven_whole_predictions_with_a_groups_columns_of_each
 ):
     raw = RawData(tiny_world)
     adam_scaling = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
-    test = inference_set.prepare(raw, adam_scaling, tmp_path, "key")
+    inputs = {role: sha256(path) for role, path in raw.test_files().items()}
+    test = inference_set.prepare(raw, adam_scaling, tmp_path, inputs)
     devices.make_repeatable(0)
     z = np.empty((len(test.ids), 368), np.float32)
     for group in ALL:

@@ -25,7 +25,7 @@ from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.core.layout import RawData
-from leapkit.data import csv_stream, kaggle_csv, ordered_map, scaling
+from leapkit.data import csv_stream, families, kaggle_csv, ordered_map, scaling
 from leapkit.data.kaggle_csv import CsvWriter
 from leapkit.data.moments import Moments, moments_of
 from leapkit.data.scaling import ABLATED, FAMILIES, load_scaling
@@ -62,7 +62,7 @@ def values_of(rows: int, seed: int = 0) -> np.ndarray:
 
 
 def weights_of(seed: int = 0) -> np.ndarray:
-    weight = 10.0 ** np.random.RandomState(seed).randint(-3, 15, 368).astype(np.float64)
+    weight = 10.0 ** np.random.RandomState(seed).randint(3, 15, 368).astype(np.float64)
     weight[[TARGETS.index(name) for name in ABLATED]] = 0.0
     return weight
 
@@ -87,7 +87,7 @@ def raw(train_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 def small_chunks(
     monkeypatch: pytest.MonkeyPatch, chunk_rows: int = 7, first_rows: Optional[int] = 35
 ) -> None:
-    for module in (scaling, train_moments):
+    for module in (families, scaling, train_moments):
         monkeypatch.setattr(module, "CHUNK_ROWS", chunk_rows)
     monkeypatch.setitem(FAMILIES, "fdzm", replace(FAMILIES["fdzm"], first_rows=first_rows))
 
@@ -393,10 +393,12 @@ sys.path[:0] = [{shared!r}]
 from dataclasses import replace
 from leapkit.data import csv_stream
 from leapkit.data import kaggle_csv
+from leapkit.data import families
 from leapkit.data import scaling
 from leapkit.worlds import train_statistics
 from leapkit.core.errors import run_cli
 scaling.CHUNK_ROWS = 7
+families.CHUNK_ROWS = 7
 scaling.FAMILIES["fdzm"] = replace(scaling.FAMILIES["fdzm"], first_rows=35)
 train_statistics._SAVE_EVERY = 0.0
 parse = csv_stream.Parser.__call__

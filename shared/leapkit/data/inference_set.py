@@ -2,24 +2,36 @@
 
     rows.f64   (N, 556) float64, Kaggle order, physical units: 2.8 GB at full size, as much as the
                inputs of two families
+    rows.json  the sha256 of rows.f64, and of the files that it was made from
 
 Standardising a chunk of it for a network costs a fraction of what predicting it does, and nothing
 of the file depends on a member or on statistics. It is in the folder that all members share, under
-the hash of the content that it was made from.
+the hash of the content that it was made from. It is used only if it still has its hash, else made
+again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Union
+from typing import Callable, List, Mapping, Union
 
 import numpy as np
 
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import TEMPORARY, require_free, sync, sync_directory
+from leapkit.core.files import (
+    TEMPORARY,
+    read_json,
+    require_free,
+    sha256,
+    sha256_json,
+    sync,
+    sync_directory,
+    write_json,
+)
 from leapkit.core.layout import RawData
 from leapkit.data import kaggle_csv
 from leapkit.data.id_checker import IdChecker
@@ -27,6 +39,8 @@ from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 
 _ROW_BYTES = 8 * len(INPUTS)
+_ROWS = "rows.f64"
+_RECORD = "rows.json"
 
 
 class LazyRows:
@@ -58,55 +72,106 @@ class InferenceSet:
     q0002: Union[np.ndarray, LazyRows]
 
 
-def prepare(raw: RawData, scaling: Scaling, cache: Path, key: str) -> InferenceSet:
-    """Return the rows of test.csv, which is parsed into <cache>/test-<key> if that does not exist.
+def prepare(
+    raw: RawData,
+    scaling: Scaling,
+    cache: Path,
+    inputs: Mapping[str, str],
+    digest: Callable[[Path], str] = sha256,
+) -> InferenceSet:
+    """Return the rows of test.csv, which is parsed into `cache` if it is not kept there.
 
-    key  hash of all that the content depends on
+    inputs  {role: sha256} of test.csv and sample_submission.csv
+    digest  returns a file's sha256, without reading it again if that is known
 
-    Raises KitError if test.csv is damaged or its ids are not those of sample_submission.csv in the
-    same order.
+    Raises KitError if test.csv is damaged, if its ids are not those of sample_submission.csv in the
+    same order, or if one of them is no longer the file of `inputs`.
     """
     ids = kaggle_csv.read_ids(raw.sample_submission)
-    folder = cache / ("test-" + key[:16])
+    folder = cache / ("test-" + sha256_json(dict(inputs))[:16])
+    if folder.exists() and not _is_whole(folder, inputs, digest):
+        print(f"{folder}: is not what it was when it was kept; test.csv is read again", flush=True)
+        shutil.rmtree(str(folder))
     if not folder.exists():
-        _build(raw, folder, ids)
-    path = folder / "rows.f64"
+        _build(raw, folder, ids, inputs, digest)
+    _require_unchanged(raw, inputs, digest)
+    rows = KeptRows(folder / _ROWS)
     linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
-    if not path.exists() or path.stat().st_size != len(ids) * _ROW_BYTES:
-        what = f"does not hold the {len(ids)} rows that it should"
-        raise KitError(what, folder, "remove this folder and run the same command again")
-
-    def stored(start: int, stop: int) -> np.ndarray:
-        # Not a map of the file, whose pages would count as this process's memory.
-        return np.fromfile(
-            str(path), np.float64, (stop - start) * len(INPUTS), offset=start * _ROW_BYTES
-        ).reshape(-1, len(INPUTS))
-
     return InferenceSet(
         ids,
-        LazyRows(len(ids), lambda start, stop: scaling.scaled_test_inputs(stored(start, stop))),
-        LazyRows(len(ids), lambda start, stop: stored(start, stop)[:, linear]),
+        LazyRows(len(ids), lambda start, stop: scaling.scaled_test_inputs(rows.read(start, stop))),
+        LazyRows(len(ids), lambda start, stop: rows.read(start, stop)[:, linear]),
     )
 
 
-def _build(raw: RawData, folder: Path, ids: List[str]) -> None:
+class KeptRows:
+    """The file of rows, held open: another process that makes it again does not take it away.
+
+    Not a map of the file, whose pages would count as this process's memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with explain_os_errors(path):
+            self._file = open(path, "rb", buffering=0)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return (n, 556) float64, physical units. Raises KitError if the file ends before."""
+        rows = np.empty((stop - start, len(INPUTS)))
+        with explain_os_errors(self._path):
+            self._file.seek(start * _ROW_BYTES)
+            whole = self._file.readinto(rows.data.cast("B")) if rows.size else 0
+        if whole != rows.nbytes:
+            raise KitError("was cut off while it was read", self._path, "run the command again")
+        return rows
+
+
+def _is_whole(folder: Path, inputs: Mapping[str, str], digest: Callable[[Path], str]) -> bool:
+    """Return whether the kept rows are those that were made from these inputs."""
+    try:
+        record = read_json(folder / _RECORD)
+        return bool(record["inputs"] == dict(inputs) and record["sha256"] == digest(folder / _ROWS))
+    except (KitError, KeyError, TypeError):  # of an older version of the kit, or damaged
+        return False
+
+
+def _require_unchanged(
+    raw: RawData, inputs: Mapping[str, str], digest: Callable[[Path], str]
+) -> None:
+    for role, path in raw.test_files().items():
+        if digest(path) != inputs[role]:
+            raise KitError("has changed since this run began", path, "run the same command again")
+
+
+def _build(
+    raw: RawData,
+    folder: Path,
+    ids: List[str],
+    inputs: Mapping[str, str],
+    digest: Callable[[Path], str],
+) -> None:
     partial = folder.with_name(TEMPORARY + folder.name)
     for old in list(folder.parent.glob(TEMPORARY + "test-*")) + list(folder.parent.glob("test-*")):
         shutil.rmtree(str(old))  # half-made, or made from other inputs
     require_free(folder, len(ids) * _ROW_BYTES, "the test set")
     with explain_os_errors(folder):
         partial.mkdir(parents=True)
+    written = hashlib.sha256()
     try:
-        with explain_os_errors(folder), open(partial / "rows.f64", "wb") as rows:
+        with explain_os_errors(folder), open(partial / _ROWS, "wb") as rows:
             with progress(total=len(ids), desc="reading test.csv", unit="row") as bar:
                 checker = IdChecker(ids, raw.test_csv, kaggle_csv.REMEDY)
                 for chunk_ids, x in kaggle_csv.read_test_csv(raw.test_csv):
                     checker.take(chunk_ids)
-                    rows.write(np.ascontiguousarray(x).data)
+                    content = np.ascontiguousarray(x).data
+                    rows.write(content)
+                    written.update(content)
                     bar.update(len(chunk_ids))
             rows.flush()  # on disk before the folder has its name
             sync(rows.fileno())
         checker.finish()
+        _require_unchanged(raw, inputs, digest)
+        write_json(partial / _RECORD, {"inputs": dict(inputs), "sha256": written.hexdigest()})
         partial.rename(folder)
         sync_directory(folder.parent)
     finally:

@@ -7,7 +7,6 @@ float64 (docs/reference/data_pipeline.md, "Kaggle's CSVs").
 from __future__ import annotations
 
 import contextlib
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import Iterator, List, Sequence, Tuple
@@ -20,6 +19,7 @@ from leapkit.core.files import atomic
 from leapkit.data.csv_checks import REMEDY as REMEDY
 from leapkit.data.csv_checks import explained, require_header, require_last_line_whole
 from leapkit.data.csv_stream import stream
+from leapkit.data.old_weights import read_old_weights as read_old_weights
 
 
 def read_ids(path: Path) -> List[str]:
@@ -40,30 +40,6 @@ def read_ids(path: Path) -> List[str]:
     if not ids:
         raise KitError("holds no rows", path, REMEDY)
     return ids
-
-
-def read_old_weights(path: Path) -> np.ndarray:
-    """Return the 368 weights of the first row (all rows are equal), float64, Kaggle order.
-
-    Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id.
-    Raises KitError for another header and for anything but 368 finite weights >= 0.
-    """
-    require_last_line_whole(path)
-    with explained(path), open(path, encoding="utf-8", newline="") as handle:
-        rows = csv.reader(handle)
-        names, first = next(rows, []), next(rows, [])
-    if names[:1] == [SAMPLE_ID]:
-        names, first = names[1:], first[1:]
-    if names != list(TARGETS):
-        raise KitError("its header is not the 368 target columns in Kaggle order", path, REMEDY)
-    try:
-        weights = np.array([float(value) for value in first])
-    except ValueError as error:
-        what = f"its first row holds a value that is not a number ({error})"
-        raise KitError(what, path, REMEDY) from error
-    if weights.shape != (len(TARGETS),) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise KitError("its first row is not 368 finite weights >= 0", path, REMEDY)
-    return weights
 
 
 class CsvWriter:

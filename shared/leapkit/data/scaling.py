@@ -1,15 +1,14 @@
 """The two families' statistics and the exact arithmetic of standardising.
 
 Facts: docs/reference/data_pipeline.md, "Statistics" and "Standardising". Everything here is float64
-until the one cast to float32 that a network is given. The families are never mixed: their floors
-differ by a factor of 100 on dead variables.
+until the one cast to float32 that a network is given.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Dict, Sequence
 
 import numpy as np
 
@@ -23,54 +22,19 @@ from leapkit.core.columns import (
     ZERO,
     kaggle_positions,
 )
-from leapkit.core.errors import KitError
-from leapkit.core.files import read_json, write_json
-from leapkit.data.kaggle_csv import read_old_weights
+from leapkit.core.files import write_json
+from leapkit.data import statistics_tables
+from leapkit.data.families import ABLATED as ABLATED
+from leapkit.data.families import CHUNK_ROWS as CHUNK_ROWS
+from leapkit.data.families import FAMILIES as FAMILIES
+from leapkit.data.families import Family as Family
 from leapkit.data.moments import Moments
+from leapkit.data.old_weights import WEIGHT_CAP, read_weights
 
-
-@dataclass(frozen=True)
-class Family:
-    """How a family of members standardises.
-
-    std_floor     what a smaller standard deviation is replaced by
-    cast_inputs   dtype that mean and std of inputs are rounded to before use (then float64 again)
-    kept_float64  inputs that stay float64 when test.csv is rounded to float32: tiny cloud liquid
-    first_rows    rows of train.csv that its statistics are of, whole chunks; None for all
-    """
-
-    name: str
-    std_floor: float
-    cast_inputs: str
-    kept_float64: Tuple[str, ...]
-    first_rows: Optional[int] = None
-
-    def __post_init__(self) -> None:
-        unknown = set(self.kept_float64) - set(INPUTS)
-        if unknown or self.cast_inputs not in ("float32", "float64") or not self.std_floor > 0:
-            raise ValueError(f"family {self.name}: bad floor, cast or variables {sorted(unknown)}")
-        if self.first_rows is not None and (self.first_rows <= 0 or self.first_rows % CHUNK_ROWS):
-            raise ValueError(
-                f"family {self.name}: {self.first_rows} rows are not a whole number of chunks"
-            )
-
-
-# Rows of train.csv whose moments are taken together: a divisor of the team's chunks of 625,000, of
-# which fdzm used 15.
-CHUNK_ROWS = 250
-FAMILIES: Dict[str, Family] = {
-    "adam": Family("adam", 1e-10, "float64", tuple(f"state_q0002_{k}" for k in range(12, 29))),
-    "fdzm": Family(
-        "fdzm", 1e-8, "float32", tuple(f"state_q0002_{k}" for k in range(12, 28)), 15 * 625_000
-    ),
-}
-# Targets whose old weight is 0: the zero ones, and three levels that Kaggle ablated.
-ABLATED: Tuple[str, ...] = ZERO + tuple(f"ptend_q0002_{k}" for k in (12, 13, 14))
 # Lists, as numpy takes a tuple for one index per axis.
 _INPUTS = list(INPUTS_TO_NETWORK)
 _TARGETS = list(TARGETS_TO_NETWORK)
-_REMEDY = "run `make fetch WHAT=statistics`, or make them with `make statistics` or `make split`"
-WEIGHT_FLOOR = 1e-15  # a target's weight is 1 / max(std, WEIGHT_FLOOR)
+WEIGHT_FLOOR = 1 / WEIGHT_CAP  # a target's weight is 1 / max(std, WEIGHT_FLOOR)
 
 
 @dataclass(frozen=True)
@@ -163,21 +127,18 @@ def linear_tendency(state_q0002: np.ndarray) -> np.ndarray:
 def load_scaling(folder: Path, family: str, weights: Path) -> Scaling:
     """Return the scaling from <folder>/{mean,std}.json (924 keys) and the CSV of old weights.
 
-    Raises KitError for a missing or damaged file and for a weight that would divide by 0.
+    Raises KitError for a file that is missing, damaged, of another family, or of other data than
+    the others.
     """
     kind = FAMILIES[family]
     cast = np.dtype(kind.cast_inputs)
     cut = len(INPUTS)
-    mean = _read_table(folder / "mean.json")
-    std = _read_table(folder / "std.json")
-    if (std <= 0).any():
-        what = "holds a standard deviation that is not positive"
-        raise KitError(what, folder / "std.json", _REMEDY)
-    weight = read_old_weights(weights)
-    dead = [TARGETS[k] for k in np.flatnonzero(weight == 0) if TARGETS[k] not in set(ABLATED)]
-    if dead:
-        what = f"the weight of {dead[0]} is 0, so a prediction of it has no raw value"
-        raise KitError(what, weights, _REMEDY)
+    mean, std = (
+        statistics_tables.read_statistics(folder / name, family, name)
+        for name in ("mean.json", "std.json")
+    )
+    weight = read_weights(weights)
+    statistics_tables.require_one_origin(folder, mean, std, weights, weight)
     return Scaling(
         kind,
         mean[:cut].astype(cast).astype(np.float64),
@@ -186,22 +147,6 @@ def load_scaling(folder: Path, family: str, weights: Path) -> Scaling:
         std[cut:],
         weight,
     )
-
-
-def _read_table(path: Path) -> np.ndarray:
-    """Return the (924,) numbers of a JSON table of the inputs and targets. Raises KitError."""
-    table: Any = read_json(path, _REMEDY)
-    names: Sequence[str] = INPUTS + TARGETS
-    missing = [name for name in names if not isinstance(table, dict) or name not in table]
-    if missing:
-        raise KitError(f"lacks {missing[0]} ({len(missing)} are missing)", path, _REMEDY)
-    wrong = [name for name in names if not isinstance(table[name], (int, float))]
-    if wrong:
-        raise KitError(f"the value of {wrong[0]} is not a number", path, _REMEDY)
-    numbers = np.array([float(table[name]) for name in names])
-    if not np.isfinite(numbers).all():
-        raise KitError("holds a NaN or an infinity", path, _REMEDY)
-    return numbers
 
 
 def old_weights(targets: Moments) -> np.ndarray:

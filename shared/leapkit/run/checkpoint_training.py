@@ -130,6 +130,7 @@ class CheckpointTrainer:
             "validation months": self.validation_rows.used(),
             "epochs": trained.epochs,
             "seconds": round(trained.seconds, 1),
+            "environments": trained.environments,
             "validation": asdict(trained.score),
         }
         if self.parent and files.group is not None:

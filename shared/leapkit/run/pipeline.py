@@ -6,7 +6,7 @@ from typing import Sequence
 
 import torch
 
-from leapkit.core import file_lock, plan
+from leapkit.core import file_lock, leftovers, plan
 from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
@@ -35,15 +35,39 @@ def run_experiment(
         experiment_plan = decide(family, options)
         for line in experiment_plan.lines():
             print(printable(line, LONGEST_LINE), flush=True)
-        if experiment_plan.blocked:
-            raise KitError(experiment_plan.blocked, experiment.name, experiment_plan.remedy)
+        _require_possible(experiment_plan)
         if experiment_plan.runs:
             _run(experiment_plan, family, options)
+            experiment_plan = decide(family, options)
+            _require_possible(experiment_plan)
+            _require_finished(experiment_plan, experiment_plan.runs)
+        leftovers.remove(experiment_plan, options.layout.results)
+
+
+def _require_possible(experiment_plan: plan.ExperimentPlan) -> None:
+    if experiment_plan.blocked:
+        name = experiment_plan.experiment.name
+        raise KitError(experiment_plan.blocked, name, experiment_plan.remedy)
+
+
+def _require_finished(experiment_plan: plan.ExperimentPlan, unfinished: bool) -> None:
+    """Raise KitError if what was just done would be done again: what it depends on has changed."""
+    if unfinished:
+        reasons = "; ".join(experiment_plan.reasons.values())
+        raise KitError(
+            f"what it was made from did not stay the same meanwhile ({reasons})",
+            experiment_plan.experiment.name,
+            "run the same command again",
+        )
 
 
 def _run(
     experiment_plan: plan.ExperimentPlan, family: Sequence[Experiment], options: RunOptions
 ) -> None:
+    """Train and predict what the plan names.
+
+    Raises KitError also if, after training, nothing can be predicted any more.
+    """
     experiment = experiment_plan.experiment
     torch.set_num_threads(devices.threads(options.cpu_threads))
     device = devices.choose_device(options.device, options.trains_for_weeks)
@@ -55,6 +79,8 @@ def _run(
             if checkpoint.train:
                 trainer.make(checkpoint)
         experiment_plan = decide(family, options)
+        _require_possible(experiment_plan)
+        _require_finished(experiment_plan, experiment_plan.train)
     if experiment_plan.infer:
         predict_experiment(experiment_plan, options, scaling, device)
 

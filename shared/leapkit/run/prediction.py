@@ -17,14 +17,14 @@ from leapkit.core import file_lock, plan, receipts
 from leapkit.core.columns import GROUPS, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
-from leapkit.core.files import publish_copy, sha256, sha256_json
+from leapkit.core.files import publish_copy, sha256
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RunFiles, scratch_path
 from leapkit.core.ownership import proves_training
 from leapkit.data import validation_predictions
 from leapkit.data.inference_set import InferenceSet, prepare
 from leapkit.data.scaling import Scaling
-from leapkit.run import devices, inference
+from leapkit.run import devices, inference, provenance, unfinished_predictions
 from leapkit.run.inference import GroupCheckpoint
 from leapkit.run.options import RunOptions
 
@@ -53,7 +53,8 @@ def predict_experiment(
     test_set = _test_set(experiment_plan, options, scaling)
     folder = results.experiment(experiment.member, experiment.id)
     scratch = scratch_path(folder, experiment_plan.inference_inputs)
-    _remove_other_scratch_files(scratch)
+    unfinished_predictions.remove_others(scratch)
+    environments = unfinished_predictions.environments(scratch, provenance.environment(device))
     # Rows do not depend on each other: on a CPU smaller batches save gigabytes and stay in its
     # caches.
     batch = experiment.batch if device.type == "cuda" else min(experiment.batch, CPU_BATCH)
@@ -66,6 +67,7 @@ def predict_experiment(
         "checkpoints": [checkpoint.path.name for checkpoint in checkpoints],
         "parents": _weights_of_parents(experiment_plan),
         "seconds": round(time.monotonic() - clock, 1),
+        "environments": environments,
         **devices.describe(device),
     }
     if options.mode == "reproduce":  # a published checkpoint has no validation predictions
@@ -87,7 +89,7 @@ def predict_experiment(
         details,
         artifact=experiment.artifact,
     )
-    scratch.unlink()
+    unfinished_predictions.remove(scratch)
     seconds = time.monotonic() - clock
     rows = len(test_set.ids)
     print(f"{experiment.name}: {rows} rows in {seconds:.0f} s -> {parquet}", flush=True)
@@ -152,17 +154,18 @@ def _test_set(
 ) -> InferenceSet:
     """Return the test set. The first process parses test.csv, the others wait for it."""
     raw = options.layout.raw
-    cache = options.layout.results.cache
-    hashes = [experiment_plan.inference_inputs[role] for role in raw.test_files()]
-    with file_lock.hold(cache / "test" / ".lock"):
-        return prepare(raw, scaling, cache, sha256_json(hashes))
+    results = options.layout.results
+    inputs = {role: experiment_plan.inference_inputs[role] for role in raw.test_files()}
 
+    def digest(path: Path) -> str:
+        with file_lock.hold(results.cache / ".lock"):
+            index = HashIndex(results.hashes)
+            found = index.of(path)
+            index.save()
+        return found
 
-def _remove_other_scratch_files(scratch: Path) -> None:
-    """Remove unfinished predictions of other inputs."""
-    for file in scratch.parent.glob("predictions-*.f32"):
-        if file != scratch:
-            file.unlink()
+    with file_lock.hold(results.cache / "test" / ".lock"):
+        return prepare(raw, scaling, results.cache, inputs, digest)
 
 
 def _weights_of_parents(experiment_plan: plan.ExperimentPlan) -> Dict[str, str]:

@@ -23,7 +23,7 @@ from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
-from leapkit.run import devices, training_state
+from leapkit.run import devices, provenance, training_state
 from leapkit.run.augmentation import augment
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.losses import loss_all, loss_group
@@ -41,7 +41,7 @@ def train(
     """Train, or continue, one run; write checkpoint, predictions and log of its best evaluation.
 
     The state file stays until the caller has written a receipt. Raises KitError if the rows do not
-    fill a batch or the loss is not finite.
+    fill a batch, if the loss is not finite, or if the run was begun on another stack.
     """
     run = _start(build, task, rows, device)
     _continue_unfinished(run)
@@ -54,7 +54,7 @@ def train(
         while not run.is_finished:
             _epoch(run, rows, validation, scaling, bar)
     assert run.best is not None  # the first evaluation always counts
-    return Trained(run.best, run.epoch, run.seconds)
+    return Trained(run.best, run.epoch, run.seconds, run.environments)
 
 
 def _start(build: Callable[[], nn.Module], task: Task, rows: Loader, device: torch.device) -> Run:
@@ -80,7 +80,7 @@ def _continue_unfinished(run: Run) -> None:
     if not files.state.exists():
         return
     state = training_state.load(files.state)
-    if state["key"] != run.task.key:
+    if state["key"] != run.task.key or not provenance.same_arithmetic(state):
         message = f"starts anew, the unfinished run in {files.folder} had other inputs"
     else:
         run.restore(state)

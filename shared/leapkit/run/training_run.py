@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
+from leapkit.core.errors import KitError
 from leapkit.core.layout import RunFiles
 from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
-from leapkit.run import devices
+from leapkit.run import devices, provenance
 from leapkit.run.optimisation import Schedule, make_optimiser
 
 
@@ -54,11 +55,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome of a finished run: the best score, the epochs run, the seconds of training."""
+    """The outcome of a finished run.
+
+    score, epochs, seconds  the best score, the epochs run, the seconds of training
+    environments            what it was computed on, the last one last
+    """
 
     score: Score
     epochs: int
     seconds: float
+    environments: List[provenance.Environment]
 
 
 class Run:
@@ -67,6 +73,7 @@ class Run:
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
     losses       sum of the losses of the current epoch's updates
+    environments what the run has been computed on so far
     """
 
     def __init__(self, network: nn.Module, task: Task, steps: int, device: torch.device) -> None:
@@ -83,6 +90,7 @@ class Run:
         self.best_epoch = -1
         self.log: List[str] = []
         self.seconds = 0.0
+        self.environments = [provenance.environment(device)]
         self.start_clock()
 
     def start_clock(self) -> None:
@@ -117,10 +125,24 @@ class Run:
             "seconds": self.seconds,
             "losses": self.losses,
             "log": self.log,
+            "environments": self.environments,
         }
 
     def restore(self, state: Dict[str, Any]) -> None:
-        """Continue from what state() returned."""
+        """Continue from what state() returned.
+
+        Raises KitError if the run was begun where it would have given other bytes.
+        """
+        begun = provenance.environments_of(state)
+        [now] = self.environments
+        if not provenance.may_go_on(begun[-1], now):
+            raise KitError(
+                f"is of a training on {provenance.name(begun[-1])}, and ended here, on"
+                f" {provenance.name(now)}, it would give the bytes of neither",
+                self.task.files.state,
+                "go on with the stack and device that began it, or remove this file to train anew",
+            )
+        self.environments = provenance.joined(begun, now)
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])

@@ -27,8 +27,9 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, world_files, world_receipt
 from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
 from leapkit.core.step_files import StepPair, list_pairs
-from leapkit.data import kaggle_csv, scaling, submission
+from leapkit.data import kaggle_csv, scaling, statistics_tables, submission
 from leapkit.data.moments import Moments
+from leapkit.data.old_weights import read_weights
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader, grid_columns
 from leapkit.worlds.train_moments import TrainMoments, chunk_moments, iter_row_chunks
@@ -138,15 +139,12 @@ def write_scaling(
     targets.count = of_all_rows.count
     targets.mean = of_all_rows.mean[len(INPUTS) :]
     targets.m2 = of_all_rows.m2[len(INPUTS) :]
-    weight = (
-        kaggle_csv.read_old_weights(published.old_weights)
-        if published
-        else scaling.old_weights(targets)
-    )
+    weight = read_weights(published.old_weights) if published else scaling.old_weights(targets)
     write_constant_rows(raw.old_weights, ids, weight[None, :])
     for family in scaling.FAMILIES:
         if published and family in published.families:
             for name in ("mean.json", "std.json"):
+                statistics_tables.read_statistics(published.families[family] / name, family, name)
                 publish_copy(published.families[family] / name, raw.statistics(family) / name)
         else:
             scaling.write_scaling(raw.statistics(family), family, moments.families[family], weight)

@@ -25,8 +25,9 @@ from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
-from leapkit.data import csv_checks, csv_stream, kaggle_csv, ordered_map, scaling
+from leapkit.data import csv_checks, csv_stream, ordered_map, scaling
 from leapkit.data.moments import Moments
+from leapkit.data.old_weights import read_weights
 from leapkit.data.progress import progress
 from leapkit.worlds.train_moments import TrainMoments, chunk_moments
 
@@ -278,7 +279,7 @@ def run(raw: RawData, jobs: int) -> None:
     """
     started = receipts.now()
     path = raw.root / "kaggle-data" / "train.csv"
-    weight = kaggle_csv.read_old_weights(raw.old_weights)
+    weight = read_weights(raw.old_weights)
     stamp = stamp_of(path)
     # The hash of one row: the file repeats it 625,000 times.
     weights = sha256_json(weight.tolist())

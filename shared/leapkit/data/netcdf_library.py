@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, Tuple
 
 import numpy as np
 
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.data.netcdf_header import Header, Variable
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -24,6 +24,12 @@ _ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value")
 _LIBRARY = threading.Lock()
 
 ArrayOf = Callable[[str], np.ndarray]
+
+
+def is_its_form(path: Path) -> bool:
+    """Return whether a file begins as netCDF-4 does. Raises KitError if it cannot be read."""
+    with explain_os_errors(path), open(path, "rb") as handle:
+        return handle.read(len(MAGIC)) == MAGIC
 
 
 @contextlib.contextmanager

@@ -6,14 +6,16 @@ form the numbers are the same bit for bit (tests/data/test_step_forms.py).
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from leapkit.core.columns import LEVELS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.lfs_pointer import refuse_pointer
+from leapkit.core.step_files import PRECISIONS
 from leapkit.data import classic_netcdf, netcdf_library
 from leapkit.data.classic_header import CLASSIC
 from leapkit.data.classic_netcdf import REMEDY, ClassicReader
@@ -23,8 +25,25 @@ from leapkit.data.step_ranges import RANGES, RangeCheck
 from leapkit.data.step_time import require_stamp
 from leapkit.data.step_variables import STACKS
 
-PRECISIONS = ("float64", "float32")
 _MOST_COLUMNS = 1 << 17  # of a grid; ClimSim high-res has 21,600
+
+
+@contextlib.contextmanager
+def opened(path: Path, classic: Optional[ClassicReader] = None) -> Iterator[Tuple[Header, ArrayOf]]:
+    """Open a file of any form; give its header, and what reads a variable in its stored shape.
+
+    classic  reads the classic forms, with buffers that it uses again
+    Raises KitError for a file that is missing, damaged or of no form of netCDF.
+    """
+    with explain_os_errors(path, REMEDY), open(path, "rb", buffering=0) as handle:
+        is_classic = _is_classic(handle.read(len(netcdf_library.MAGIC)), path)
+        if is_classic:
+            header, view = (classic or ClassicReader()).read(handle, path)
+    if is_classic:
+        yield header, lambda name: classic_netcdf.array(header, view, name)
+    else:
+        with netcdf_library.opened(path) as contents:
+            yield contents
 
 
 class StepFileReader:
@@ -50,13 +69,7 @@ class StepFileReader:
         Raises KitError for a file that is damaged or lacks a variable, holds another step than
         `stamp`, or numbers that cannot be.
         """
-        with explain_os_errors(path, REMEDY), open(path, "rb", buffering=0) as handle:
-            if _is_classic(handle.read(8), path):
-                header, view = self._classic.read(handle, path)
-                return self._checked_values(
-                    header, lambda name: classic_netcdf.array(header, view, name), path, stamp
-                )
-        with netcdf_library.opened(path) as (header, array_of):
+        with opened(path, self._classic) as (header, array_of):
             return self._checked_values(header, array_of, path, stamp)
 
     def _checked_values(
@@ -72,7 +85,7 @@ class StepFileReader:
         row = 0
         for stack in self._stacks:
             for name in stack.names:
-                stored = arranged(header.variables[name], array_of(name), stack.axes)
+                stored = arranged(header.variables[name], array_of(name), stack.axes, path)
                 values[row : row + stack.levels] = stored  # to this machine's byte order
                 row += stack.levels
         self._range_check.require_plausible(values, path)
@@ -113,11 +126,16 @@ class StepFileReader:
                 raise KitError(
                     f"{name} is float32, which keeps 7 of 16 digits",
                     path,
-                    "accept that with STEP_PRECISION=float32 (--step-precision), which the receipts"
-                    " record, or download this file again",
+                    "accept that with STEP_PRECISION=float32 (in SPLIT and STORE: --step-precision"
+                    " float32), which the receipts record, or download this file again",
                 )
             self.precision = PRECISIONS[1]
         self._fills += [(name, fill) for fill in _plausible_fills(variable)]
+
+
+def lowest_precision(precisions: Iterable[str]) -> str:
+    """Return the lowest of some precisions; that of no file is float64."""
+    return PRECISIONS[max((PRECISIONS.index(precision) for precision in precisions), default=0)]
 
 
 def _is_classic(magic: bytes, path: Path) -> bool:
@@ -141,10 +159,17 @@ def _shape(variable: Variable, axes: Tuple[str, ...]) -> Tuple[int, ...]:
     return () if is_odd else tuple(lengths[name] for name in axes)
 
 
-def arranged(variable: Variable, stored: np.ndarray, axes: Tuple[str, ...]) -> np.ndarray:
-    """Return a variable with its axes in this order; others have length 1 and are dropped."""
+def arranged(
+    variable: Variable, stored: np.ndarray, axes: Tuple[str, ...], path: Path
+) -> np.ndarray:
+    """Return a variable with its axes in this order; others have length 1 and are dropped.
+
+    Raises KitError if an axis is missing, or another one longer.
+    """
     if variable.dimensions == axes:
         return stored
+    if not _shape(variable, axes):
+        raise KitError(f"{variable.name} has the axes {variable.dimensions}", path, REMEDY)
     order = [variable.dimensions.index(name) for name in axes]
     others = [k for k, name in enumerate(variable.dimensions) if name not in axes]
     turned = stored.transpose(others + order)
@@ -166,7 +191,7 @@ def _plausible_fills(variable: Variable) -> List[float]:
 def grid_columns(path: Path) -> int:
     """Return the number of columns of a file's grid (384 in ClimSim low-res). Raises KitError."""
     with explain_os_errors(path, REMEDY), open(path, "rb", buffering=0) as handle:
-        if _is_classic(handle.read(8), path):
+        if _is_classic(handle.read(len(netcdf_library.MAGIC)), path):
             return classic_netcdf.read_header(handle, path).dimensions.get("ncol", 0)
     with netcdf_library.opened(path) as (header, _):
         return header.dimensions.get("ncol", 0)

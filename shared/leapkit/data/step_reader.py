@@ -16,7 +16,7 @@ from leapkit.core.errors import KitError
 from leapkit.core.step_files import StepPair
 from leapkit.data import step_file
 from leapkit.data.classic_netcdf import REMEDY
-from leapkit.data.step_file import StepFileReader
+from leapkit.data.step_file import StepFileReader, lowest_precision
 from leapkit.data.step_ranges import require_tendency
 
 _STATES = LEVELS * len(STATE_PROFILES)
@@ -44,7 +44,7 @@ class StepReader:
     @property
     def precision(self) -> str:
         """What the files read so far hold: float32 if one of them does, else float64."""
-        return min(self._mli.precision, self._mlo.precision)
+        return lowest_precision([self._mli.precision, self._mlo.precision])
 
     def read(
         self,

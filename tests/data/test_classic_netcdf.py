@@ -75,7 +75,9 @@ def test_whatever_netcdf4_writes_is_read_with_equal_values(
     has_records = any(record in file_axes for file_axes in _axes(path).values())
     with step_file.opened(path) as (header, array_of):
         assert isinstance(header, ClassicHeader)
-        expected = {name: 0 if name == record and not has_records else s for name, s in sizes.items()}
+        expected = {
+            name: 0 if name == record and not has_records else s for name, s in sizes.items()
+        }
         assert header.dimensions == expected
         assert sorted(header.variables) == sorted(names)
         assert header.file_size == path.stat().st_size
@@ -116,7 +118,11 @@ def test_another_number_of_records_is_another_length(tmp_path: Path, change: tup
     "old, new, words",
     [
         (b"\0\0\0\x04ncol", b"\0\0\0\x04time", "names a dimension twice"),
-        (b"\0\0\0\x04ncol\0\0\0\x03", b"\0\0\0\x04ncol\0\0\0\0", "the record dimension in another place"),
+        (
+            b"\0\0\0\x04ncol\0\0\0\x03",
+            b"\0\0\0\x04ncol\0\0\0\0",
+            "the record dimension in another place",
+        ),
         (b"\0\0\0\x06", b"\0\0\0\x0c", "unknown type 12"),
         (b"\0\0\0\x0b", b"\0\0\0\x0d", "unexpected tag 13"),
     ],

@@ -50,7 +50,9 @@ def refuses(pair: StepPair, path: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mli", "mlo"])
-@pytest.mark.parametrize("number, words", [(ZERO, " 0"), (FILL, "9.96921e+36")], ids=["zeros", "fill"])
+@pytest.mark.parametrize(
+    "number, words", [(ZERO, " 0"), (FILL, "9.96921e+36")], ids=["zeros", "fill"]
+)
 @pytest.mark.parametrize("length", [1 << 12, 1 << 16, 1 << 19])
 def test_zeros_and_fill_values_in_the_middle_are_refused(
     globe: StepPair, tmp_path: Path, kind: str, number: bytes, words: str, length: int
@@ -90,7 +92,13 @@ def put(path: Path, name: str, index: Tuple[int, ...], value: float) -> None:
 @pytest.mark.parametrize(
     "kind, name, index, value, words",
     [
-        ("mli", "state_t", (17, 5), 0.0, "state_t at level 17 is 0 K in column 5, outside 100 to 400"),
+        (
+            "mli",
+            "state_t",
+            (17, 5),
+            0.0,
+            "state_t at level 17 is 0 K in column 5, outside 100 to 400",
+        ),
         ("mlo", "state_t", (59, 0), 401.0, "state_t at level 59 is 401 K in column 0"),
         ("mli", "state_q0001", (3, 1), 0.0, "state_q0001 at level 3 is 0 kg/kg"),
         ("mlo", "state_q0002", (40, 9), -1e-6, "state_q0002 at level 40 is -1e-06 kg/kg"),

@@ -79,7 +79,7 @@ LIBRARY_FORMS = {
     "netCDF-4 of records": Form("NETCDF4", unlimited="ncol"),
     "netCDF-4 of a time": Form("NETCDF4", front="time", unlimited="time"),
     "netCDF-4 turned": Form("NETCDF4", turned=True),
-    "netCDF-4 big-endian": Form("NETCDF4", kind=">f8", how={"fletcher32": True}),
+    "netCDF-4 big-endian": Form("NETCDF4", kind=">f8", how={"endian": "big"}),
 }
 FORMS = {**CLASSIC_FORMS, **LIBRARY_FORMS}
 

@@ -66,7 +66,11 @@ class _Width(NamedTuple):
     offset: str
 
 
-_FORMS = {b"CDF\x01": _Width(">I", ">I"), b"CDF\x02": _Width(">I", ">Q"), b"CDF\x05": _Width(">Q", ">Q")}
+_FORMS = {
+    b"CDF\x01": _Width(">I", ">I"),
+    b"CDF\x02": _Width(">I", ">Q"),
+    b"CDF\x05": _Width(">Q", ">Q"),
+}
 CLASSIC = tuple(_FORMS)
 
 

@@ -106,6 +106,4 @@ def _require_size(header: ClassicHeader, size: int, path: Path) -> None:
 def array(header: ClassicHeader, view: memoryview, name: str) -> np.ndarray:
     """Return a big-endian view of one variable in its stored shape: (lev, ncol), (ncol,) or ()."""
     variable = header.variables[name]
-    return np.ndarray(
-        variable.shape, variable.dtype, view, variable.begin, variable.strides
-    )
+    return np.ndarray(variable.shape, variable.dtype, view, variable.begin, variable.strides)

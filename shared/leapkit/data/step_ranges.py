@@ -121,7 +121,6 @@ class RangeCheck:
         level, column = np.argwhere(outside)[0]
         raise _implausible(name, values[rows], int(level), int(column), path)
 
-
     def _refuse_hole(self, values: np.ndarray, rows: slice, path: Path) -> None:
         """Raise KitError if neighbours among the values looked at are both exactly 0."""
         zero = values[rows].reshape(-1)[::_EVERY] == 0

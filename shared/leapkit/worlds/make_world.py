@@ -96,9 +96,7 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair], reader: StepReader) -
     return moments
 
 
-def write_test(
-    raw: RawData, pairs: Sequence[StepPair], seed: int, reader: StepReader
-) -> List[str]:
+def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int, reader: StepReader) -> List[str]:
     """Write test.csv, sample_submission.csv and the withheld truth.
 
     Returns the ids, a seeded permutation as on Kaggle.

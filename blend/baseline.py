@@ -72,7 +72,7 @@ def standardised_rows(
     pairs: List[StepPair], scaling: Scaling
 ) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     """Yield (x, y) of each step, float64: (columns, 556) and (columns, 368)."""
-    reader = StepReader()
+    reader = StepReader(accept_float32=True)  # accepted and recorded where members trained
     for pair in pairs:
         x, y = reader.read(pair)
         yield (

@@ -122,7 +122,7 @@ def effect_on_validation(
     """
     before = R2()
     after = R2()
-    reader = StepReader()
+    reader = StepReader(accept_float32=True)  # accepted and recorded where members trained
     for pair, rows in rows_of_steps(raw.validation_pairs(), members):
         x, y = reader.read(pair)
         values = np.zeros(y.shape)

@@ -82,7 +82,7 @@ def _gram_of_chunk(steps: Chunk, members: Sequence[ValidationPredictions]) -> Gr
 
     The predictions of the first member's family then need no scaling.
     """
-    reader = StepReader()
+    reader = StepReader(accept_float32=True)  # accepted and recorded where members trained
     first = members[0].scaling
     unit = first.target_std[PREDICTED_POSITIONS, None]  # (T, 1)
     length = steps[0][1].stop - steps[0][1].start

@@ -10,11 +10,14 @@ from typing import Dict, Iterator, List, Optional, Set, Tuple
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import TEMPORARY
 from leapkit.core.step_files import parse_name, steps_of
-from leapkit.data.cdf5 import read_header
+from leapkit.data import netcdf_library, step_file
+from leapkit.data.step_file import StepFileReader
+from leapkit.data.step_ranges import require_pressure
 from leapkit.data.step_time import require_stamp
 
 PAIR_BYTES = 1_897_632 + 1_131_804  # of the published mli and mlo files, 384 columns
 _REMEDY = "fetch this file again"
+_PRESSURE = "state_pmid"
 _OF_ITS_KIND = {"mli": "pbuf_SOLIN", "mlo": "cam_out_NETSW"}
 
 
@@ -33,20 +36,24 @@ def month_of_step(name: str) -> Optional[str]:
 
 
 def require_step(path: Path, name: str) -> None:
-    """Raise KitError unless the file is whole and holds the kind and instant of its name."""
+    """Raise KitError unless the file is whole and holds the kind and instant of its name.
+
+    Every number that training would read is looked at, and the pressure of the levels. Whether
+    float32 is enough, a training asks.
+    """
     parsed = parse_name(name)
     assert parsed is not None
     kind, stamp = parsed
-    header = read_header(path, _REMEDY)
-    if not {_OF_ITS_KIND[kind], "ymd", "tod"} <= set(header.variables):
-        raise KitError(f"is not an {kind} file of ClimSim", path, _REMEDY)
-    with explain_os_errors(path), open(path, "rb") as handle:
-
-        def read_at(begin: int) -> bytes:
-            handle.seek(begin)
-            return handle.read(4)
-
-        require_stamp(header, read_at, path, stamp, "give it the name of the step that it holds")
+    with step_file.opened(path) as (header, array_of):
+        if not {_OF_ITS_KIND[kind], "ymd", "tod"} <= set(header.variables):
+            raise KitError(f"is not an {kind} file of ClimSim", path, _REMEDY)
+        require_stamp(header, array_of, path, stamp, "give it the name of the step that it holds")
+        if _PRESSURE in header.variables:
+            pressure = step_file.arranged(
+                header.variables[_PRESSURE], array_of(_PRESSURE), ("lev", "ncol"), path
+            )
+            require_pressure(pressure, path)
+    StepFileReader(kind, accept_float32=True).read(path, stamp)
 
 
 @dataclass
@@ -89,11 +96,12 @@ class MonthSurvey:
 class StepSurvey:
     """Surveys months.
 
-    It reads one header per kind and size; of 400,000 files it only looks at the sizes.
+    It reads one file per kind and size; of 400,000 files it only looks at the sizes. In netCDF-4,
+    where each file may have a size of its own, it reads one per kind.
     """
 
     def __init__(self) -> None:
-        # (kind, size of a whole file by its header)
+        # (kind, size of a whole file by its header; 0 for netCDF-4)
         self._whole_sizes: Set[Tuple[str, int]] = set()
 
     def month(self, root: Path, month: str) -> MonthSurvey:
@@ -122,10 +130,13 @@ class StepSurvey:
     def _problem(self, path: Path, size: int) -> str:
         """Return what is wrong with a file, "" if it is whole."""
         kind = path.name[9:12]
-        if (kind, size) not in self._whole_sizes:
-            try:
+        if (kind, size) in self._whole_sizes:
+            return ""
+        try:
+            size = 0 if netcdf_library.is_its_form(path) else size
+            if (kind, size) not in self._whole_sizes:
                 require_step(path, path.name)
-            except KitError as error:
-                return error.what
-            self._whole_sizes.add((kind, size))
+        except KitError as error:
+            return error.what
+        self._whole_sizes.add((kind, size))
         return ""

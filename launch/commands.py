@@ -11,7 +11,10 @@ from launch.folders import expanded_words, require_writable
 from launch.settings import Settings, choose
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
-RUN_OPTIONS = ("RUNTIME", "STACK", "DEVICE", *WORLD_OPTIONS, "WEIGHTS", "EXPERIMENTS")
+RUN_OPTIONS = (
+    *("RUNTIME", "STACK", "DEVICE", *WORLD_OPTIONS, "WEIGHTS", "EXPERIMENTS"),
+    "STEP_PRECISION",
+)
 BLEND_OPTIONS = (*RUN_OPTIONS, "TABLE", "POSTPROCESS")
 
 

@@ -15,6 +15,7 @@ from launch.folders import expanded
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES
 from leapkit.core.plan import MODES
+from leapkit.core.step_files import PRECISIONS
 
 LONGEST = 4096  # characters of a value: the longest path that Linux takes
 LONGEST_NAME = 255  # bytes of one file's or folder's name
@@ -84,6 +85,7 @@ _ALL = (
     _closed("MODE", MODES, "train and predict, or predict with the published checkpoints"),
     _closed("DEVICE", ("auto", "cpu", "cuda"), "what networks run on"),
     Option("RAW_DATA", "FOLDER", "the data; raw_data, or the sample world in raw_data/sample"),
+    _closed("STEP_PRECISION", PRECISIONS, "float32 accepts step files in float32; float64"),
     Option("SUBMISSION", "FOLDER", "the results; submission"),
     Option("WEIGHTS", "FOLDER", "the published checkpoints; members/<name>/weights"),
     Option("EXPERIMENTS", "NAME,..", "networks by id, name or artifact, as 195,max2020/022"),

@@ -102,6 +102,7 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     default = Choice(str(REPOSITORY / "submission"), "the default")
     choices["SUBMISSION"] = _requested(requested, "SUBMISSION") or default
     choices["EXPERIMENTS"] = _requested(requested, "EXPERIMENTS") or Choice("", "")
+    choices["STEP_PRECISION"] = _requested(requested, "STEP_PRECISION") or Choice("", "")
     choices["WEIGHTS"] = _requested(requested, "WEIGHTS") or Choice("", "")
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, requested)
     choices["POSTPROCESS"] = _requested(requested, "POSTPROCESS") or Choice("", "")

@@ -18,7 +18,7 @@ from leapkit.core.errors import KitError
 from leapkit.core.recipes import RowSelection
 from leapkit.core.splits import PUBLISHED, months_between
 from leapkit.core.step_files import StepPair, list_pairs, steps_of
-from leapkit.data import cdf5, scaling, step_rows
+from leapkit.data import classic_netcdf, scaling, step_rows
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import FAMILIES, Scaling
 from leapkit.data.step_reader import StepReader
@@ -449,7 +449,7 @@ def test_a_damaged_file_among_the_rows_reaches_the_loaders_caller_as_its_sentenc
     shutil.copytree(str(pairs[0].folder), str(folder))
     copied_pairs = list_pairs(tmp_path)
     copied_pairs[3].mlo.write_bytes(copied_pairs[3].mlo.read_bytes()[:-8])
-    with refused(copied_pairs[3].mlo, "is truncated", cdf5.REMEDY):
+    with refused(copied_pairs[3].mlo, "is truncated", classic_netcdf.REMEDY):
         list(Loader(StepRows(copied_pairs, world_scaling), 100).shuffled(10, 0, 0))
 
 

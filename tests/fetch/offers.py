@@ -37,7 +37,7 @@ class StepMaker:
 
     def __init__(self, folder: Path, columns: int) -> None:
         pytest.importorskip("netCDF4")
-        from leapkit.data.cdf5 import parse_header
+        from leapkit.data.classic_header import parse_header
         from leapkit.sampleworld.steptime import StepTime
         from leapkit.sampleworld.write import write_steps
 

@@ -169,7 +169,7 @@ def test_a_damaged_file_that_is_there_is_named_and_never_written_over(
     damaged.write_bytes(b"not a step file")
     text = user.refuses("--what", "steps", "--months", MONTH)
     assert (
-        f"{damaged}: is not a CDF-5 file" in text
+        f"{damaged}: is not a netCDF file" in text
         and "remove it" in text
         and damaged.read_bytes() == b"not a step file"
     )

@@ -289,10 +289,10 @@ def _edit_csv(path: Path) -> None:
 
 
 def _edit_step(world):
-    from leapkit.data.cdf5 import Cdf5Reader
+    from leapkit.data.classic_header import parse_header
 
     first = sorted((world / "ClimSim_low-res" / "train" / "0008-01").glob("*mli*"))[0]
-    header, _ = Cdf5Reader().read(first)
+    header = parse_header(first.read_bytes())
     content = bytearray(first.read_bytes())
     content[header.variables["state_ps"].begin + 4] ^= 1  # a digit far behind the point
     first.write_bytes(content)

@@ -17,7 +17,7 @@ from leapkit.core.columns import INPUTS
 from leapkit.core.errors import KitError
 from leapkit.core.files import read_json, sha256
 from leapkit.core.step_files import list_months, list_pairs
-from leapkit.data.cdf5 import Cdf5Reader
+from leapkit.data.classic_header import parse_header
 from leapkit.data.step_reader import StepReader
 from leapkit.worlds import month_arrays
 from tests.helpers.refusals import refused
@@ -130,7 +130,7 @@ def test_a_step_that_changed_makes_its_month_anew(
 ) -> None:
     run(steps, tmp_path / "rows")
     first = list_pairs(steps, ["0008-04"])[0]
-    header, _ = Cdf5Reader().read(first.mli)
+    header = parse_header(first.mli.read_bytes())
     content = bytearray(first.mli.read_bytes())
     position = header.variables["cam_in_SNOWHICE"].begin  # read by nobody
     content[position : position + 1] = bytes([content[position] ^ 1])

@@ -29,6 +29,7 @@ from leapkit.data import csv_stream, families, kaggle_csv, ordered_map, scaling
 from leapkit.data.kaggle_csv import CsvWriter
 from leapkit.data.moments import Moments, moments_of
 from leapkit.data.scaling import ABLATED, FAMILIES, load_scaling
+from leapkit.data.step_reader import StepReader
 from leapkit.worlds import make_world, train_moments, train_statistics
 from leapkit.worlds.train_moments import TrainMoments
 from leapkit.worlds.train_statistics import SCRATCH, main
@@ -779,7 +780,7 @@ def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
 ) -> None:
     """The rows fill more than one chunk, so that another order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
-    world_moments = make_world.write_train_csv(tmp_path / "train.csv", pairs)
+    world_moments = make_world.write_train_csv(tmp_path / "train.csv", pairs, StepReader())
     assert world_moments.families["adam"].count == 288 > scaling.CHUNK_ROWS
     values = [values for _, values in kaggle_csv.read_train_csv(tmp_path / "train.csv")]
     assert bits(on_the_grid(values).families["adam"]) == bits(world_moments.families["adam"])

@@ -24,9 +24,13 @@ from leapkit.core.step_files import StepPair, list_months, list_pairs
 
 @dataclass(frozen=True)
 class RawData:
-    """The user's data, read only: Kaggle's CSVs, ClimSim's step files, the team's statistics."""
+    """The user's data, read only: Kaggle's CSVs, ClimSim's step files, the team's statistics.
+
+    float32_steps  whether the user accepts step files in float32
+    """
 
     root: Path
+    float32_steps: bool = False
 
     @property
     def test_csv(self) -> Path:

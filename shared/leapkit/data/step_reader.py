@@ -7,34 +7,24 @@ netCDF4 followed by numpy (tests/data/test_step_reader.py).
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
-from leapkit.core.columns import (
-    GAS_PROFILES,
-    INPUT_SCALARS,
-    INPUTS,
-    LEVELS,
-    OUTPUT_SCALARS,
-    STATE_PROFILES,
-    STEP_SECONDS,
-    TARGETS,
-)
+from leapkit.core.columns import INPUTS, LEVELS, STATE_PROFILES, STEP_SECONDS, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.step_files import StepPair
-from leapkit.data.cdf5 import REMEDY, Cdf5Reader, Header, array, read_header
-from leapkit.data.step_time import require_stamp
+from leapkit.data import step_file
+from leapkit.data.classic_netcdf import REMEDY
+from leapkit.data.step_file import StepFileReader, lowest_precision
+from leapkit.data.step_ranges import require_tendency
 
-# (profiles, scalars) of a file of each kind
-_MLI = ([name for name, _ in STATE_PROFILES + GAS_PROFILES], [name for name, _ in INPUT_SCALARS])
-_MLO = ([name for name, _ in STATE_PROFILES], [name for name, _ in OUTPUT_SCALARS])
+_STATES = LEVELS * len(STATE_PROFILES)
 
 
 def grid_columns(pair: StepPair) -> int:
     """Return the number of columns of a pair's grid (384 in ClimSim low-res). Raises KitError."""
-    return read_header(pair.mli).dimensions.get("ncol", 0)
+    return step_file.grid_columns(pair.mli)
 
 
 class StepReader:
@@ -43,14 +33,18 @@ class StepReader:
     A reader uses its buffers again. A file holds its arrays level by level, (lev, ncol): code that
     works on them in that order (`levels`) needs no transposition of 8-byte numbers, which costs as
     much as all the rest.
+
+    accept_float32  whether files in float32 are read too, which holds 7 of 16 digits
     """
 
-    def __init__(self) -> None:
-        self._mli = Cdf5Reader()
-        self._mlo = Cdf5Reader()
-        self._checked: List[Header] = []  # the last headers whose variables were checked
-        self._x = np.empty((len(INPUTS), 0))
-        self._y = np.empty((len(TARGETS), 0))
+    def __init__(self, accept_float32: bool = False) -> None:
+        self._mli = StepFileReader("mli", accept_float32)
+        self._mlo = StepFileReader("mlo", accept_float32)
+
+    @property
+    def precision(self) -> str:
+        """What the files read so far hold: float32 if one of them does, else float64."""
+        return lowest_precision([self._mli.precision, self._mlo.precision])
 
     def read(
         self,
@@ -77,68 +71,16 @@ class StepReader:
 
         Raises KitError for a file that is damaged or lacks a variable, or if C is not `expected`.
         """
-        header, view = self._mli.read(pair.mli)
-        self._require_variables(header, pair.mli, *_MLI)
-        require_stamp(header, _reading(view), pair.mli, pair.stamp)
-        columns = header.dimensions["ncol"]
-        if self._x.shape[1] != columns:
-            self._x = np.empty((len(INPUTS), columns))
-            self._y = np.empty((len(TARGETS), columns))
-        x, y = self._x, self._y
-        row = 0
-        for variables in (STATE_PROFILES, INPUT_SCALARS, GAS_PROFILES):
-            for name, _ in variables:
-                height = 1 if variables is INPUT_SCALARS else LEVELS
-                x[row : row + height] = array(header, view, name)  # to this machine's byte order
-                row += height
-
-        header, view = self._mlo.read(pair.mlo)
-        self._require_variables(header, pair.mlo, *_MLO)
-        require_stamp(header, _reading(view), pair.mlo, pair.stamp)
-        if header.dimensions["ncol"] != columns:
-            what = f"has {header.dimensions['ncol']} columns, its mli counterpart {columns}"
+        x = self._mli.read(pair.mli, pair.stamp)
+        y = self._mlo.read(pair.mlo, pair.stamp)
+        columns = x.shape[1]
+        if y.shape[1] != columns:
+            what = f"has {y.shape[1]} columns, its mli counterpart {columns}"
             raise KitError(what, pair.mlo, REMEDY)
-        states = LEVELS * len(STATE_PROFILES)
-        for k, (name, _) in enumerate(STATE_PROFILES):
-            y[k * LEVELS : (k + 1) * LEVELS] = array(header, view, name)
-        y[:states] -= x[:states]
-        y[:states] /= STEP_SECONDS
-        for k, (name, _) in enumerate(OUTPUT_SCALARS):
-            y[states + k] = array(header, view, name)
-        self._refuse_non_finite(x, pair.mli, INPUTS)
-        self._refuse_non_finite(y, pair.mlo, TARGETS)
         if expected is not None and columns != expected:
             what = f"has {columns} columns, the files before it have {expected}"
             raise KitError(what, pair.mli, REMEDY)
+        y[:_STATES] -= x[:_STATES]
+        y[:_STATES] /= STEP_SECONDS
+        require_tendency(y[:LEVELS], pair.mlo)
         return x, y
-
-    def _require_variables(
-        self, header: Header, path: Path, profiles: List[str], scalars: List[str]
-    ) -> None:
-        if any(header is checked for checked in self._checked):
-            return
-        columns = header.dimensions.get("ncol", 0)
-        for names, shape in ((profiles, (LEVELS, columns)), (scalars, (columns,))):
-            for name in names:
-                variable = header.variables.get(name)
-                if variable is None:
-                    raise KitError(f"the variable {name} is missing", path, REMEDY)
-                if variable.shape != shape or variable.dtype != ">f8":
-                    what = (
-                        f"{name} is {variable.dtype} {variable.shape} instead of float64 {shape} "
-                        f"(lev={LEVELS}, ncol={columns})"
-                    )
-                    raise KitError(what, path, REMEDY)
-        self._checked = (self._checked + [header])[-2:]
-
-    @staticmethod
-    def _refuse_non_finite(values: np.ndarray, path: Path, names: Sequence[str]) -> None:
-        # A sum is NaN or infinite when any term is: one pass instead of a mask over all values.
-        if not np.isfinite(values.sum()):
-            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-            if bad.size:
-                raise KitError(f"{names[int(bad[0])]} holds a NaN or an infinity", path, REMEDY)
-
-
-def _reading(view: memoryview) -> Callable[[int], bytes]:
-    return lambda begin: bytes(view[begin : begin + 4])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from leapkit.core.recipes import RowSelection
 from leapkit.core.step_files import StepPair, steps_of
 from leapkit.data.row_index import REMEDY
 from leapkit.data.scaling import Scaling
+from leapkit.data.step_file import lowest_precision
 from leapkit.data.step_reader import StepReader, grid_columns
 
 MonthIndex = Mapping[str, np.ndarray]  # month -> row numbers, 384 * step + column
@@ -35,6 +36,7 @@ class StepRows:
         scaling: Scaling,
         rows: Optional[RowSelection] = None,
         index: Optional[MonthIndex] = None,
+        accept_float32: bool = False,
     ) -> None:
         self.pairs = pairs
         self.scaling = scaling
@@ -47,6 +49,8 @@ class StepRows:
             if self._selected is None
             else self._selected.sum(axis=1)
         )
+        self._accept_float32 = accept_float32
+        self._readers: List[StepReader] = []  # one per thread
         self._thread = threading.local()
 
     def read(self, pair: int, inputs: np.ndarray, targets: np.ndarray) -> None:
@@ -55,11 +59,17 @@ class StepRows:
         float32, standardised, network order. Raises KitError for a damaged file.
         """
         if not hasattr(self._thread, "reader"):
-            self._thread.reader = StepReader()
+            self._thread.reader = StepReader(self._accept_float32)
+            self._readers.append(self._thread.reader)
         x, y = self._thread.reader.levels(self.pairs[pair], self._columns)
         if self._selected is not None:
             x, y = x[:, self._selected[pair]], y[:, self._selected[pair]]
         self.scaling.standardise_by_level(x, y, inputs, targets)
+
+    @property
+    def precision(self) -> str:
+        """What the files read so far hold: float32 if one of them does, else float64."""
+        return lowest_precision(reader.precision for reader in self._readers)
 
     def used(self) -> Dict[str, str]:
         """Return what of each month is used, for people and receipts.

@@ -17,6 +17,7 @@ from leapkit.core.plan import CheckpointPlan
 from leapkit.data.loader import Loader
 from leapkit.data.row_index import read_index
 from leapkit.data.scaling import Scaling
+from leapkit.data.step_file import lowest_precision
 from leapkit.data.step_rows import StepRows
 from leapkit.run import devices, training
 from leapkit.run.fine_tuning import Parent
@@ -39,7 +40,10 @@ class CheckpointTrainer:
         self.scaling = scaling
         self.device = device
         self.recipe = experiment.recipe[options.profile]
-        self.validation_rows = StepRows(options.layout.raw.validation_pairs(), scaling)
+        raw = options.layout.raw
+        self.validation_rows = StepRows(
+            raw.validation_pairs(), scaling, accept_float32=raw.float32_steps
+        )
         self.validation_loader = Loader(self.validation_rows, self.recipe.rows.pool)
         self.parent = Parent(experiment, options.layout) if experiment.parent else None
 
@@ -54,6 +58,7 @@ class CheckpointTrainer:
             self.scaling,
             selection,
             read_index(index) if index else None,
+            raw.float32_steps,
         )
 
     @cached_property
@@ -128,6 +133,9 @@ class CheckpointTrainer:
             "training rows": len(self.training_loader),
             "training months": self.training_rows.used(),
             "validation months": self.validation_rows.used(),
+            "step precision": lowest_precision(
+                [self.training_rows.precision, self.validation_rows.precision]
+            ),
             "epochs": trained.epochs,
             "seconds": round(trained.seconds, 1),
             "environments": trained.environments,

@@ -16,6 +16,7 @@ from leapkit.core.errors import explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
 from leapkit.core.registry import choose_experiments, select
+from leapkit.core.step_files import PRECISIONS
 from leapkit.run import devices
 from leapkit.run.options import Build, RunOptions
 from leapkit.run.pipeline import run_experiment
@@ -31,6 +32,12 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
         help="reproduce: train, then predict; infer-only: predict with published checkpoints",
     )
     parser.add_argument("--raw-data", type=Path, default=Path("raw_data"))
+    parser.add_argument(
+        "--step-precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="float32 accepts step files in float32 too, which receipts record",
+    )
     parser.add_argument("--submission", type=Path, default=Path("submission"))
     parser.add_argument("--weights", type=Path, default=Path("members") / member / "weights")
     parser.add_argument("--profile", choices=PROFILES, default="full")
@@ -69,7 +76,8 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
     chosen = _chosen(experiments, options)
     if len(chosen) > 1:
         return _run_in_processes(member, chosen, options, argv)
-    layout = Layout(RawData(options.raw_data), Results(options.submission), options.weights)
+    raw = RawData(options.raw_data, options.step_precision == "float32")
+    layout = Layout(raw, Results(options.submission), options.weights)
     run_experiment(
         chosen[0],
         experiments,

@@ -26,7 +26,7 @@ from leapkit.core.files import TEMPORARY, atomic, publish_copy, sha256_json, wri
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, world_files, world_receipt
 from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
-from leapkit.core.step_files import StepPair, list_pairs
+from leapkit.core.step_files import PRECISIONS, StepPair, list_pairs
 from leapkit.data import kaggle_csv, scaling, statistics_tables, submission
 from leapkit.data.moments import Moments
 from leapkit.data.old_weights import read_weights
@@ -68,14 +68,15 @@ class PublishedScaling:
         return PublishedScaling(families, old_weights[0])
 
 
-def rows_of(pairs: Sequence[StepPair], what: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+def rows_of(
+    pairs: Sequence[StepPair], what: str, reader: StepReader
+) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     """Yield (inputs (C, 556), targets (C, 368)) float64 of each pair, with progress."""
-    reader = StepReader()
     for pair in progress(pairs, desc=what, unit="step"):
         yield reader.read(pair)
 
 
-def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
+def write_train_csv(path: Path, pairs: Sequence[StepPair], reader: StepReader) -> TrainMoments:
     """Write train.csv of the pairs; return the moments of its 924 variables.
 
     They are those that train_statistics computes from the file, to the last bit.
@@ -83,7 +84,7 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
 
     def written() -> Iterator[np.ndarray]:
         count = 0
-        for x, y in rows_of(pairs, "writing train.csv"):
+        for x, y in rows_of(pairs, "writing train.csv", reader):
             both = np.concatenate([x, y], axis=1)
             out.write([f"train_{count + k}" for k in range(len(both))], both)
             count += len(both)
@@ -96,7 +97,7 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair]) -> TrainMoments:
     return moments
 
 
-def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
+def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int, reader: StepReader) -> List[str]:
     """Write test.csv, sample_submission.csv and the withheld truth.
 
     Returns the ids, a seeded permutation as on Kaggle.
@@ -105,7 +106,7 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
     ids = [f"test_{k}" for k in np.random.RandomState(seed).permutation(total)]
     with kaggle_csv.CsvWriter(raw.test_csv, INPUTS) as out:
         start = 0
-        for x, _ in rows_of(pairs, "writing test.csv"):
+        for x, _ in rows_of(pairs, "writing test.csv", reader):
             out.write(ids[start : start + len(x)], x)
             start += len(x)
     scored = np.ones((1, len(TARGETS)), dtype=np.int64)
@@ -114,7 +115,7 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int) -> List[str]:
     # The steps are read a second time, which is fast, so that memory does not grow with them.
     with atomic(raw.truth) as temporary:
         submission.write(
-            temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth"))
+            temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth", reader))
         )
     return ids
 
@@ -167,25 +168,29 @@ def make_world(
     published: Optional[PublishedScaling],
     seed: int,
     csv_stride: int,
-) -> None:
-    """Write the whole world below `to`.
+    accept_float32: bool = False,
+) -> str:
+    """Write the whole world below `to`; return the precision of its step files.
 
-    steps       root of the training and validation months
-    test_steps  root of the test months, may be `steps` itself
-    published   statistics to use, None to compute them from train.csv
-    seed        of the order of the test ids
-    csv_stride  train.csv holds each csv_stride-th training step
+    steps           root of the training and validation months
+    test_steps      root of the test months, may be `steps` itself
+    published       statistics to use, None to compute them from train.csv
+    seed            of the order of the test ids
+    csv_stride      train.csv holds each csv_stride-th training step
+    accept_float32  whether step files in float32 are read too
     """
     raw = RawData(to)
+    reader = StepReader(accept_float32)
     training, validation = training_pairs(steps, split), validation_pairs(steps, split)
     place_steps(raw, list_pairs(steps, sorted(set(split.train + split.validation))))
-    moments = write_train_csv(to / "kaggle-data" / "train.csv", training[::csv_stride])
-    ids = write_test(raw, list_pairs(test_steps, split.test), seed)
+    moments = write_train_csv(to / "kaggle-data" / "train.csv", training[::csv_stride], reader)
+    ids = write_test(raw, list_pairs(test_steps, split.test), seed, reader)
     write_scaling(raw, ids, moments, published)
     write_split(to / "split.json", split)
     columns = grid_columns(training[0])
     counts = f"{len(training) * columns} training, {len(validation) * columns} validation"
     print(f"{to}: {counts} and {len(ids)} test rows", flush=True)
+    return reader.precision
 
 
 def write_world_receipt(
@@ -229,7 +234,7 @@ def main(argv: List[str]) -> int:
     partial = options.to.with_name(TEMPORARY + options.to.name)
     shutil.rmtree(str(partial), ignore_errors=True)
     try:
-        make_world(
+        precision = make_world(
             options.steps,
             options.steps,
             partial,
@@ -237,12 +242,16 @@ def main(argv: List[str]) -> int:
             published,
             options.seed,
             options.csv_stride,
+            options.step_precision == "float32",
         )
         write_world_receipt(
             partial,
             {"arguments": sha256_json(asdict(split))},
             started,
-            {"statistics": "published" if published else "of train.csv"},
+            {
+                "statistics": "published" if published else "of train.csv",
+                "step precision": precision,
+            },
         )
         with explain_os_errors(options.to):
             if options.to.exists():
@@ -272,6 +281,12 @@ def _options(argv: List[str]) -> argparse.Namespace:
         "--statistics",
         type=Path,
         help="folder of published statistics (default: computed from train.csv)",
+    )
+    parser.add_argument(
+        "--step-precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="float32 accepts step files in float32 too, which the receipt records",
     )
     parser.add_argument("--csv-stride", type=int, default=CSV_STRIDE)
     parser.add_argument("--seed", type=int, default=0)

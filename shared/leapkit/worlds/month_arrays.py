@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence, Tuple
@@ -27,16 +26,19 @@ from leapkit.core.errors import KitError, run_cli
 from leapkit.core.files import atomic, require_free
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.splits import months_of
-from leapkit.core.step_files import list_months, read_month, require_pairs
+from leapkit.core.step_files import PRECISIONS, list_months, read_month, require_pairs
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader, grid_columns
+from leapkit.worlds import cluster
 
 WIDTH = len(INPUTS) + len(TARGETS)
+_MODULE = "leapkit.worlds.month_arrays"  # `__name__` is another one where this is the program
 
 
-def write_month(steps: Path, to: Path, name: str) -> str:
+def write_month(steps: Path, to: Path, name: str, accept_float32: bool = False) -> str:
     """Make one month unless its receipt proves it; return a line about it.
 
+    accept_float32  whether step files in float32 are read too
     Raises KitError if the month cannot be read or written, and leaves no part of it.
     """
     month = read_month(steps / name)
@@ -49,7 +51,7 @@ def write_month(steps: Path, to: Path, name: str) -> str:
     }
     verdict = receipts.judge(target, inputs, index)
     if not verdict.done:
-        reader = StepReader()
+        reader = StepReader(accept_float32)
         columns = grid_columns(pairs[0])
         rows = len(pairs) * columns
         require_free(target, 8 * WIDTH * rows, "the rows of " + name)
@@ -68,17 +70,26 @@ def write_month(steps: Path, to: Path, name: str) -> str:
             "rows",
             inputs,
             started,
-            {"month": month.line(), "rows": rows, "columns": columns},
+            {
+                "month": month.line(),
+                "rows": rows,
+                "columns": columns,
+                "step precision": reader.precision,
+            },
         )
     index.of(target)
     index.save()
     return f"{month.line()} ({verdict.reason if verdict.done else 'made'})"
 
 
-def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator[Tuple[str, Any]]:
+def locally(
+    steps: Path, to: Path, months: Sequence[str], accept_float32: bool, jobs: int
+) -> Iterator[Tuple[str, Any]]:
     """Yield (month, its future) as the processes of this machine finish."""
     with ProcessPoolExecutor(jobs) as pool:
-        futures = {pool.submit(write_month, steps, to, name): name for name in months}
+        futures = {
+            pool.submit(write_month, steps, to, name, accept_float32): name for name in months
+        }
         try:
             for future in as_completed(futures):
                 yield futures[future], future
@@ -88,33 +99,27 @@ def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator
 
 
 def on_cluster(
-    steps: Path, to: Path, months: Sequence[str], address: str
+    steps: Path, to: Path, months: Sequence[str], accept_float32: bool, address: str
 ) -> Iterator[Tuple[str, Any]]:
     """Yield (month, its future) as the workers of a Dask cluster finish.
 
-    The workers need the same folders and this package. Raises KitError if Dask is not installed or
-    the scheduler does not answer.
+    Raises KitError if Dask is not installed, or if the cluster cannot do the work
+    (`cluster.connected`).
     """
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError as error:
-        raise KitError(
-            "Dask is not installed in this Python", "--scheduler", "pip install distributed"
-        ) from error
-    try:
-        client = distributed.Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise KitError(
-            f"no Dask scheduler answers ({error})", address, "check the address"
-        ) from error
-    with client:
+    with cluster.connected(address, _MODULE) as client:
         futures = {
             client.submit(
-                write_month, steps, to, name, key=f"leap-rows-{name}-{to}", pure=False
+                write_month,
+                steps,
+                to,
+                name,
+                accept_float32,
+                key=f"leap-rows-{name}-{to}",
+                pure=False,
             ): name
             for name in months
         }
-        for future in distributed.as_completed(futures):
+        for future in cluster.as_completed(futures):
             yield futures[future], future
 
 
@@ -138,6 +143,12 @@ def main(argv: List[str]) -> int:
         default="",
         help="as 0008-01:0008-06 or a comma list (default: all that exist)",
     )
+    parser.add_argument(
+        "--step-precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="float32 accepts step files in float32 too, which the receipts record",
+    )
     parser.add_argument("--jobs", type=int, default=0, help="processes (default: one per core)")
     parser.add_argument(
         "--scheduler",
@@ -157,7 +168,10 @@ def main(argv: List[str]) -> int:
     )
     failed: List[KitError] = []
     for name, future in progress(
-        work(steps, to, months), total=len(months), desc="rows", unit="month"
+        work(steps, to, months, options.step_precision == "float32"),
+        total=len(months),
+        desc="rows",
+        unit="month",
     ):
         try:
             print(future.result(), flush=True)

@@ -7,7 +7,8 @@ SPLIT ?=
 STORE ?=
 ARGS ?=
 MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-LAUNCH := @$(PYTHON) -m launch
+# The launcher stops if this make is killed (shared/leapkit/core/stops.py).
+LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)

@@ -10,8 +10,9 @@ from typing import List
 
 def main(argv: List[str]) -> int:
     """Run one command and return its exit code."""
-    from launch import command_line
+    from launch import command_line, make_watch
 
+    make_watch.start()
     command, request = command_line.parse(argv)
     return command.run(request)
 

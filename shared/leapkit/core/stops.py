@@ -1,0 +1,112 @@
+"""Stops: Ctrl-C, SIGTERM, a terminal that closes, and the end of the process that started this one.
+
+A command stops what it started and waits for it, however it is stopped itself, so that no training
+goes on that nobody sees. A signal that is ignored from the start, as `nohup` does with SIGHUP, is
+no stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator, List, Mapping
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+PARENT = "LEAP_PARENT"  # the process whose end is a stop
+GRACE = 60.0  # seconds from a stop to SIGKILL; compose.yaml gives a container as many
+POLL = 0.05  # seconds
+SAME = 1.0  # seconds in which stops count as one
+_PR_SET_PDEATHSIG = 1
+
+
+def handle(handler: Callable[..., object]) -> None:
+    """Let every stop call a handler of signals."""
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def interrupt() -> None:
+    """Let every stop raise KeyboardInterrupt.
+
+    One stop may come several times at once: to the group and from make, or by Linux for each thread
+    of a parent that was killed. The clean-up is not disturbed by that.
+    """
+    last = float("-inf")
+
+    def handler(*_: object) -> None:
+        nonlocal last
+        previous, last = last, time.monotonic()
+        if last - previous > SAME:
+            raise KeyboardInterrupt
+
+    handle(handler)
+
+
+def ignore() -> None:
+    """Ignore every further stop: the first one has done its work and this process ends."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[List[int]]:
+    """Collect stops in a list instead of raising: an exception could come anywhere.
+
+    Between the start of a process and its record, or while another stop is being obeyed, it would
+    leave the process behind.
+    """
+    stops: List[int] = []
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    handle(lambda number, _: stops.append(number))
+    try:
+        yield stops
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def wait(process: subprocess.Popen[Any], stops: List[int]) -> int:
+    """Wait for a process and return its exit code; at the first stop tell it to end.
+
+    It is killed if it has not ended GRACE seconds later.
+    """
+    while process.poll() is None and not stops:
+        time.sleep(POLL)
+    if stops:
+        process.terminate()
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def of_a_child(env: Mapping[str, str]) -> Dict[str, str]:
+    """Return the environment of a process whose end must follow from that of this one."""
+    return {**env, PARENT: str(os.getpid())}
+
+
+def end_with_parent() -> None:
+    """Make the end of the process that LEAP_PARENT names a stop of this one, if it started it.
+
+    A launcher that is killed with SIGKILL can stop nothing. Linux does it instead; other systems
+    have no such call.
+    """
+    parent = os.environ.get(PARENT, "")
+    if not parent or sys.platform != "linux":
+        return
+    with contextlib.suppress(ImportError):  # a Python that was built without ctypes does without
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    try:
+        os.kill(int(parent), 0)
+    except ProcessLookupError:  # it ended before the call
+        raise KeyboardInterrupt from None
+    except PermissionError:  # it is another user's, and exists
+        pass

@@ -34,7 +34,7 @@ def of(marked: Dict[str, str]) -> Dict[int, str]:
 
 
 def left(marked: Dict[str, str], seconds: float) -> List[str]:
-    """Return the command lines of what still runs after so many seconds, [] as soon as none does."""
+    """Return what still runs after so many seconds, [] as soon as nothing does."""
     deadline = time.monotonic() + seconds
     while of(marked) and time.monotonic() < deadline:
         time.sleep(0.05)

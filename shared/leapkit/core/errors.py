@@ -63,7 +63,7 @@ def explain_os_errors(where: object, remedy: str = "") -> Iterator[None]:
 def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]] = None) -> None:
     """Run a command line and exit with its code; a KitError is printed without a traceback."""
     try:
-        # `docker stop` sends SIGTERM, which a container's first process ignores unless it handles it
+        # A container's first process ignores the SIGTERM of `docker stop` unless it handles it.
         stops.interrupt()
         stops.end_with_parent()
         code = main(sys.argv[1:] if argv is None else argv) or 0

@@ -8,12 +8,14 @@ no stop.
 from __future__ import annotations
 
 import contextlib
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List, Mapping
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Union
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 PARENT = "LEAP_PARENT"  # the process whose end is a stop
@@ -23,8 +25,8 @@ SAME = 1.0  # seconds in which stops count as one
 _PR_SET_PDEATHSIG = 1
 
 
-def handle(handler: Callable[..., object]) -> None:
-    """Let every stop call a handler of signals."""
+def handle(handler: Union[Callable[..., object], signal.Handlers]) -> None:
+    """Give every stop a handler, unless it is ignored from the start."""
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -49,8 +51,7 @@ def interrupt() -> None:
 
 def ignore() -> None:
     """Ignore every further stop: the first one has done its work and this process ends."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+    handle(signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -94,19 +95,38 @@ def of_a_child(env: Mapping[str, str]) -> Dict[str, str]:
 def end_with_parent() -> None:
     """Make the end of the process that LEAP_PARENT names a stop of this one, if it started it.
 
-    A launcher that is killed with SIGKILL can stop nothing. Linux does it instead; other systems
-    have no such call.
+    A launcher that is killed with SIGKILL can stop nothing itself. Linux does it instead; other
+    systems have no such call. Raises KeyboardInterrupt if that process has ended already.
     """
     parent = os.environ.get(PARENT, "")
-    if not parent or sys.platform != "linux":
-        return
+    if parent and not _end_with(int(parent)):
+        raise KeyboardInterrupt
+
+
+def worker(parent: int) -> None:
+    """Prepare a process of a pool, whose queue tells it nothing of its parent's end."""
+    handle(signal.SIG_IGN)  # a terminal's stop reaches the parent too, which ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if not _end_with(parent):
+        sys.exit()
+
+
+def end_workers() -> None:
+    """End the processes of this process's pools, whatever they are at."""
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+def _end_with(parent: int) -> bool:
+    """Let Linux send SIGTERM when the parent ends; return whether it exists still."""
+    if sys.platform != "linux":
+        return True
     with contextlib.suppress(ImportError):  # a Python that was built without ctypes does without
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
-        os.kill(int(parent), 0)
-    except ProcessLookupError:  # it ended before the call
-        raise KeyboardInterrupt from None
-    except PermissionError:  # it is another user's, and exists
-        pass
+        os.kill(parent, 0)
+    except OSError as error:
+        return error.errno != errno.ESRCH
+    return True

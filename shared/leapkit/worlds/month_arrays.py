@@ -22,7 +22,7 @@ from typing import Any, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from leapkit.core import receipts
+from leapkit.core import receipts, stops
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, run_cli
 from leapkit.core.files import atomic, require_free
@@ -78,11 +78,14 @@ def write_month(steps: Path, to: Path, name: str) -> str:
 
 def locally(steps: Path, to: Path, months: Sequence[str], jobs: int) -> Iterator[Tuple[str, Any]]:
     """Yield (month, its future) as the processes of this machine finish."""
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=stops.worker, initargs=(os.getpid(),)) as pool:
         futures = {pool.submit(write_month, steps, to, name): name for name in months}
         try:
             for future in as_completed(futures):
                 yield futures[future], future
+        except KeyboardInterrupt:
+            stops.end_workers()
+            raise
         finally:
             for future in futures:
                 future.cancel()

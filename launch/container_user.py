@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Iterable, NamedTuple
 
-from launch import machine
+from launch import engine
 from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError, explain_os_errors
 
@@ -31,7 +31,7 @@ def of(folder: Path) -> User:
     """Return who runs the containers that write below a folder, which need not exist yet."""
     if os.getuid():
         # In a rootless engine the caller is the container's root, who has no right beyond his own.
-        return User(0, 0) if machine.engine_is_rootless() else User(os.getuid(), os.getgid())
+        return User(0, 0) if engine.is_rootless() else User(os.getuid(), os.getgid())
     while not folder.exists():
         folder = folder.parent
     status = folder.stat()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from launch import container_user, machine, process, registry, stacks
+from launch import container_user, engine, machine, process, registry, stacks
 from launch.container_user import User
 from launch.registry import REPOSITORY
 from launch.settings import Settings
@@ -61,7 +61,7 @@ def variables(settings: Settings, code: str, user: User) -> Dict[str, str]:
     if "LEAP_WHEELS" not in os.environ and machine.has_image(WHEELS):
         env["LEAP_WHEELS"] = WHEELS
     if "LEAP_MEMORY" not in os.environ:
-        env["LEAP_MEMORY"] = str(int(machine.engine_memory() * MEMORY_SHARE))
+        env["LEAP_MEMORY"] = str(int(engine.memory() * MEMORY_SHARE))
     folder = tables_inside(settings)[1]
     if folder:
         env["LEAP_TABLES"] = folder

@@ -63,30 +63,6 @@ def _pyenv_interpreters(version: str) -> List[str]:
     return [str(path) for path in installed]
 
 
-def engine_problem() -> str:
-    """Return why no container engine with Compose v2 can be used, "" if one can."""
-    if not shutil.which("docker"):
-        return "docker is not installed"
-    if output_of(["docker", "info"]) is None:
-        return "no container engine answers `docker info`"
-    if output_of(["docker", "compose", "version"]) is None:
-        return "`docker compose` (Compose v2) is not installed"
-    return ""
-
-
-def engine_is_rootless() -> bool:
-    """Return whether the engine belongs to the caller: root in its containers is the caller."""
-    options = output_of(["docker", "info", "--format", "{{json .SecurityOptions}}"])
-    return "name=rootless" in (options or "")
-
-
-def engine_memory() -> int:
-    """Return the bytes of memory that the engine has and can limit, 0 if it can limit none."""
-    answer = output_of(["docker", "info", "--format", "{{.MemoryLimit}} {{.MemTotal}}"])
-    can_limit, _, total = (answer or "").strip().partition(" ")
-    return int(total) if can_limit == "true" and total.isdigit() else 0
-
-
 def has_image(name: str) -> bool:
     """Return whether the engine has an image."""
     return output_of(["docker", "image", "inspect", name]) is not None

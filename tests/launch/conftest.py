@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launch import machine
+from launch import engine, machine
 from launch.options import OPTIONS
 
 
@@ -13,8 +13,8 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the launcher a machine with all interpreters, without choices, engine or GPU."""
     for variable in OPTIONS:
         monkeypatch.delenv(variable, raising=False)
-    problem = "no container engine answers `docker info`"
-    monkeypatch.setattr(machine, "engine_problem", lambda: problem)
+    problem = engine.Problem("no container engine answers", engine.START)
+    monkeypatch.setattr(engine, "problem", lambda: problem)
     monkeypatch.setattr(machine, "gpu_capability", lambda: None)
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
     monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)

@@ -14,6 +14,7 @@ import pytest
 from launch import (
     command_line,
     containers,
+    engine,
     environments,
     machine,
     names,
@@ -168,7 +169,7 @@ def test_names_are_checked_before_anything_is_built_or_installed(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("something was built or installed")
 
-    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    monkeypatch.setattr(engine, "problem", lambda: None)
     monkeypatch.setattr(machine, "has_image", lambda name: True)
     for module, function in (
         (containers, "build"),
@@ -217,7 +218,9 @@ WITHOUT_DATA = {
 @pytest.mark.parametrize("command", list(WITHOUT_DATA))
 def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path, command):
     monkeypatch.setattr(environments, "ready", lambda *_: pytest.fail("installed"))
-    monkeypatch.setattr(machine, "engine_problem", lambda: "docker is not installed")
+    monkeypatch.setattr(
+        engine, "problem", lambda: engine.Problem("docker is not installed", engine.START)
+    )
     monkeypatch.setattr(settings, "sample_world", lambda: tmp_path / "mine")
     if command not in ("statistics", "split") and not command.startswith("store"):
         monkeypatch.setenv("SUBMISSION", str(tmp_path))

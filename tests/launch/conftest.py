@@ -11,7 +11,7 @@ from launch.options import OPTIONS
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the launcher a machine with all interpreters, without choices, engine or GPU."""
-    for variable in OPTIONS:
+    for variable in (*OPTIONS, "SPLIT", "STORE", "ARGS"):
         monkeypatch.delenv(variable, raising=False)
     problem = engine.Problem("no container engine answers", engine.START)
     monkeypatch.setattr(engine, "problem", lambda: problem)

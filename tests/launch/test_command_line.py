@@ -231,3 +231,13 @@ def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path
 def test_the_help_of_a_maker_needs_no_other_argument():
     names.require_arguments("SPLIT", ["--help"], ("--steps", "--to"))
     names.require_arguments("SPLIT", ["--steps=a", "--to", "b"], ("--steps", "--to"))
+
+
+def test_arguments_that_are_passed_on_may_stand_in_a_variable_which_no_shell_reads(monkeypatch):
+    monkeypatch.setenv("SPLIT", "--to 'a b' --steps $(touch x)")
+    words = ["--to", "a b", "--steps", "$(touch", "x)"]
+    assert command_line.parse(["split"])[1].rest == words
+    assert command_line.parse(["split", "--to=c"])[1].rest == ["--to=c"]
+    monkeypatch.setenv("SPLIT", "--to 'a")
+    with pytest.raises(KitError, match="SPLIT: no closing quotation"):
+        command_line.parse(["split"])

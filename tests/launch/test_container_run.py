@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 ENGINE = """#!/bin/sh
 echo "$@" >> calls
 case $1 in
-  run) sleep {creation} > /dev/null; touch running; echo up
+  run) sleep {creation} > /dev/null 2>&1; touch running; echo up
        while [ -e running ]; do sleep 0.05; done; echo last line; exit {code};;
   stop) [ -e running ] || exit 1; rm running;;
   events) cat events;;

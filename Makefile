@@ -2,14 +2,15 @@
 # on any Python >= 3.8. It reads variables such as RUNTIME=venv from its environment: make exports
 # those of the command line. launch/options.py is their list.
 PYTHON ?= python3
-# Arguments that are passed on: of the makers of worlds and of arrays, of pytest.
-SPLIT ?=
-STORE ?=
-ARGS ?=
-MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
-LAUNCH := @$(PYTHON) -m launch
 # The variables of the command line, by name: the launcher says which others the shell exports.
-export LEAP_TYPED := $(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),$(name)))
+export LEAP_TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+# What the command line gives is text: make expands no $ in it, and no recipe holds it. The launcher
+# finds it in its environment, also the arguments that are passed on (SPLIT, STORE, ARGS).
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experiments.py)))
+# The launcher stops if this make is killed (shared/leapkit/core/stops.py).
+LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
@@ -42,17 +43,17 @@ world: ## make the sample world alone
 statistics: ## mean and std of train.csv for both families, if you do not take the published ones
 	$(LAUNCH) statistics
 split: ## a data set of your own from step files, with its truth (SPLIT="--steps DIR --to DIR ..")
-	$(LAUNCH) split $(SPLIT)
+	$(LAUNCH) split
 store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
-	$(LAUNCH) store $(STORE)
+	$(LAUNCH) store
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")
-	$(LAUNCH) check $(ARGS)
+	$(LAUNCH) check
 test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")
-	$(LAUNCH) test $(ARGS)
+	$(LAUNCH) test
 test-end-to-end: ## whole commands as a user gives them, in containers and without
-	$(LAUNCH) test-end-to-end $(ARGS)
+	$(LAUNCH) test-end-to-end
 test-all: test test-end-to-end ## make test, then make test-end-to-end
 lint: ## ruff and mypy
 	$(LAUNCH) lint

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence
@@ -16,7 +15,7 @@ from typing import Dict, Iterator, List, Sequence
 from fetch import inventory
 from fetch.layout import KAGGLE_SIZES, TRAIN, FetchLayout
 from fetch.outcome import Outcome, log
-from leapkit.core import file_lock
+from leapkit.core import file_lock, stops
 from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
 from leapkit.core.layout import RawData
 from leapkit.core.splits import months_of
@@ -35,8 +34,7 @@ def _stop(*_: object) -> None:
 
 def main(argv: List[str]) -> int:
     """List what can be fetched, or fetch the words of --what; return the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    stops.handle(_stop)
     options = _options(argv)
     words = options.what.replace(",", " ").split()
     inventory.require_known(words, WHAT)

@@ -10,9 +10,10 @@ from typing import List
 
 def main(argv: List[str]) -> int:
     """Run one command and return its exit code."""
-    from launch import command_line, options
+    from launch import command_line, make_watch, options
     from leapkit.core.errors import KitError
 
+    make_watch.start()
     command, request = command_line.parse(argv)
     for line in options.inherited(request.values):
         print(line, flush=True)

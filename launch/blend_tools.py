@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Mapping, Sequence
 
-from launch import containers, environments, process, step_arguments
+from launch import container_user, containers, environments, process, step_arguments
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.settings import Settings, sample_world
@@ -18,8 +18,8 @@ def on_results(settings: Settings, service: str, arguments: Sequence[str]) -> in
     """Run the blend with `arguments` on the data and the results, in either runtime."""
     if not settings.in_containers:
         return in_environment(["-m", "blend", *arguments, *step_arguments.host_folders(settings)])
-    env = containers.variables(settings, code_version())
-    containers.make_folders(settings, [])
+    user = containers.make_folders(settings, [])
+    env = containers.variables(settings, code_version(), user)
     containers.build(settings, ["blend"], env)
     return containers.run(settings, service, arguments, env)
 
@@ -31,13 +31,18 @@ def in_environment(arguments: Sequence[str]) -> int:
 
 
 def in_world_container(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path]
+    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
 ) -> int:
     """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
 
     mounts  {variable of compose.yaml: folder}; the container sees LEAP_RAW_DATA_PARENT as /world
+    made    the folder in which files or folders are made
+    Raises KitError if the container's user may not write there, or not read what it is given.
     """
-    env = containers.variables(settings, code_version())
+    user = container_user.of(made)
+    container_user.prepare(made, user)
+    container_user.require_readable([settings.raw.root, *mounts.values()], user)
+    env = containers.variables(settings, code_version(), user)
     env.update((variable, str(folder)) for variable, folder in mounts.items())
     containers.build(settings, ["blend"], env)
     return containers.run(settings, "world", arguments, env)
@@ -51,7 +56,8 @@ def make_world(settings: Settings) -> None:
     module = ["-m", "leapkit.sampleworld"]
     if settings.in_containers:
         mounts = {"LEAP_RAW_DATA_PARENT": world.parent}
-        code = in_world_container(settings, [*module, f"--to={WORLD}/{world.name}"], mounts)
+        arguments = [*module, f"--to={WORLD}/{world.name}"]
+        code = in_world_container(settings, arguments, mounts, world.parent)
     else:
         code = in_environment([*module, f"--to={world}"])
     if code:

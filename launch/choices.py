@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from launch import gpus, machine, stacks
+from launch import engine, gpus, machine, stacks
 from launch.gpus import Gpu
 from leapkit.core.errors import KitError
 
@@ -31,16 +31,19 @@ def runtime(requested: str = "") -> Choice:
     """
     if requested == "venv":
         return Choice("venv", AS_REQUESTED)
-    problem = machine.engine_problem()
-    remedy = "run `containers/start-engine` and `make bases`, or use RUNTIME=venv"
+    problem = engine.problem()
     if not problem and not stacks.base_image(stacks.BLEND_PYTHON, probe=True):
-        problem = "no base image exists and no image registry answers"
-        remedy = "run `make bases`, or use RUNTIME=venv"
+        problem = engine.Problem(
+            "no base image exists and no image registry answers",
+            "run `make bases`, or use RUNTIME=venv",
+        )
     if requested == "docker":
         if problem:
-            raise KitError(problem, "RUNTIME=docker", remedy)
+            raise KitError(problem.what, "RUNTIME=docker", problem.remedy)
         return Choice("docker", AS_REQUESTED)
-    return Choice("venv", problem) if problem else Choice("docker", "a container engine answers")
+    if problem:
+        return Choice("venv", problem.what)
+    return Choice("docker", "a container engine answers")
 
 
 def stack(in_containers: bool, gpu: Gpu, requested: str = "") -> Choice:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Mapping, NoReturn, Sequence, Tuple
+import os
+import shlex
+from typing import List, Mapping, NoReturn, Sequence, Tuple
 
 from launch import options
 from launch.commands import Command, Request, commands
@@ -49,7 +51,8 @@ def parser(table: Mapping[str, Command]) -> argparse.ArgumentParser:
 def parse(argv: Sequence[str]) -> Tuple[Command, Request]:
     """Return the sub-command and what was typed after it.
 
-    Raises KitError for an unknown command, option or value.
+    Arguments that are passed on may stand in a variable of `make` instead, quoted as for a shell,
+    which never sees them. Raises KitError for an unknown command, option or value.
     """
     table = commands()
     top = parser(table)
@@ -58,5 +61,15 @@ def parse(argv: Sequence[str]) -> Tuple[Command, Request]:
     if rest and not command.passes_to:
         top.error(f"unknown arguments of {namespace.command}: {' '.join(rest)}")
     options.require_taken(namespace.command, command.options)
+    if command.variable and not rest:
+        rest = _words(command.variable)
     values = {variable: getattr(namespace, variable) for variable in command.options}
     return command, Request(options.requested(values), rest)
+
+
+def _words(variable: str) -> List[str]:
+    """Return the arguments that a variable of the environment holds."""
+    try:
+        return shlex.split(os.environ.get(variable, ""))
+    except ValueError as error:
+        raise KitError(str(error).lower(), variable, "close the quotes") from error

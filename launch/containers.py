@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from launch import machine, process, registry, stacks
+from launch import container_user, engine, machine, process, registry, stacks
+from launch.container_user import User
 from launch.registry import REPOSITORY
 from launch.settings import Settings
 from leapkit.core import job_runner
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256_json
 
 WHEELS = "leap-wheels:local"
+MEMORY_SHARE = 0.9  # of the engine's memory for one container: the rest keeps the machine alive
 TABLES = "/tables"  # where a container sees the folder of the user's own weight tables
 
 
@@ -30,12 +32,16 @@ def compose(settings: Settings) -> List[str]:
     return command + [argument for name in files for argument in ("-f", str(REPOSITORY / name))]
 
 
-def variables(settings: Settings, code: str) -> Dict[str, str]:
-    """Return the environment that fills compose.yaml: mounts, images, bases and the caller."""
+def variables(settings: Settings, code: str, user: User) -> Dict[str, str]:
+    """Return the environment that fills compose.yaml: mounts, images, bases, limits and the user.
+
+    LEAP_MEMORY and LEAP_PIDS of the caller's environment are the limits, else MEMORY_SHARE of the
+    engine's memory and what compose.yaml says.
+    """
     stack, raw = settings["STACK"], settings.raw.root
     env = {
-        "LEAP_UID": str(os.getuid()),
-        "LEAP_GID": str(os.getgid()),
+        "LEAP_UID": str(user.uid),
+        "LEAP_GID": str(user.gid),
         "LEAP_STACK": stack,
         "LEAP_ACCELERATOR": settings["ACCELERATOR"],
         "LEAP_RAW_DATA": str(raw),
@@ -54,6 +60,8 @@ def variables(settings: Settings, code: str) -> Dict[str, str]:
         env["LEAP_BUILD_CA"] = trusted
     if "LEAP_WHEELS" not in os.environ and machine.has_image(WHEELS):
         env["LEAP_WHEELS"] = WHEELS
+    if "LEAP_MEMORY" not in os.environ:
+        env["LEAP_MEMORY"] = str(int(engine.memory() * MEMORY_SHARE))
     folder = tables_inside(settings)[1]
     if folder:
         env["LEAP_TABLES"] = folder
@@ -84,11 +92,23 @@ def tables_inside(settings: Settings) -> Tuple[List[str], str]:
     return names, "".join(folders)
 
 
-def make_folders(settings: Settings, members: Sequence[str]) -> None:
-    """Create what is mounted: the engine would create missing folders itself, as root."""
+def make_folders(settings: Settings, members: Sequence[str]) -> User:
+    """Create the folders of the results, which are mounted, and return who may write them.
+
+    Raises KitError if that user may not write them, or not read what else is mounted.
+    """
     results = settings.results
-    for path in [results.subs, results.blend] + [results.outputs(member) for member in members]:
-        path.mkdir(parents=True, exist_ok=True)
+    user = container_user.of(results.root)
+    folders = [results.subs, results.blend] + [results.outputs(member) for member in members]
+    for path in folders:
+        with explain_os_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+    container_user.give(folders, user)
+    read = [settings.raw.root]
+    if settings.mode == "infer-only":
+        read += [settings.weights(member) for member in members]
+    container_user.require_readable(read, user)
+    return user
 
 
 def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> None:

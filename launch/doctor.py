@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
-from launch import choices, folders, gpus, machine, registry, stacks, venv
+from launch import choices, engine, folders, gpus, machine, registry, stacks, venv
 from launch.gpus import Gpu
 from launch.settings import Settings, choose
 from leapkit.core import allotment
@@ -26,7 +26,6 @@ FETCH_KAGGLE = "make fetch WHAT=kaggle"
 FETCH_STATISTICS = "make fetch WHAT=statistics"
 FETCH_STEPS = "make fetch WHAT=steps MONTHS=0008-01:0008-03"
 FETCH_WEIGHTS = "make fetch WHAT=weights DRIVE=<the address in the team's README>"
-MAKE_DOCKER = "containers/start-engine, then make bases"
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ def machine_facts(gpu: Gpu, places: Mapping[str, Path]) -> List[Tuple[str, str]]
     facts = [("this Python", f"{platform.python_version()} ({sys.executable})")]
     for version in stacks.pythons():
         facts.append(("python" + version, machine.interpreter(version) or "not installed"))
-    problem = machine.engine_problem()
-    facts.append(("container engine", problem or "answers"))
+    problem = engine.problem()
+    facts.append(("container engine", problem.what if problem else "answers"))
     for version in [] if problem else stacks.pythons():
         image = stacks.base_image(version, probe=True)
         facts.append(("base image " + version, image or "none, and no image registry answers"))
@@ -90,7 +89,7 @@ def runtimes(gpu: Gpu) -> List[Way]:
     try:
         choices.runtime("docker")
     except KitError as error:
-        docker[error.what] = MAKE_DOCKER
+        docker[error.what] = error.remedy
     stack = choices.stack(in_containers=False, gpu=gpu)
     missing = [] if machine.interpreter(stacks.BLEND_PYTHON) else [stacks.BLEND_PYTHON]
     venv = {f"python{version}": "install it, or PYTHON_3_11=path" for version in missing}

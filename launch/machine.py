@@ -134,17 +134,6 @@ def _pyenv_interpreters(version: str) -> List[str]:
     return []
 
 
-def engine_problem() -> str:
-    """Return why no container engine with Compose v2 can be used, "" if one can."""
-    if not shutil.which("docker"):
-        return "docker is not installed"
-    if output_of(["docker", "info"]) is None:
-        return "no container engine answers `docker info`"
-    if output_of(["docker", "compose", "version"]) is None:
-        return "`docker compose` (Compose v2) is not installed"
-    return ""
-
-
 def has_image(name: str) -> bool:
     """Return whether the engine has an image."""
     return output_of(["docker", "image", "inspect", name]) is not None

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import Mapping, Sequence
 
 from launch.registry import REPOSITORY
+from leapkit.core import exit_codes, stops
 
 
 def run(command: Sequence[str], env: Mapping[str, str], quiet: bool = False) -> int:
-    """Run a command to its end and return its exit code.
+    """Run a command to its end and return its exit code, 128 + N if signal N ended it.
 
-    Ctrl-C or SIGTERM at the launcher becomes a SIGTERM to the command. KeyboardInterrupt is raised
-    when the command has ended, so that its clean-up is complete and no next step starts. It has a
-    session of its own, so that a terminal's Ctrl-C does not reach it twice.
+    A stop of the launcher becomes a SIGTERM to the command. KeyboardInterrupt is raised when the
+    command has ended, so that its clean-up is complete and no next step starts. It has a session of
+    its own, so that a terminal's Ctrl-C does not reach it twice.
     """
     output = subprocess.DEVNULL if quiet else None
-    process = subprocess.Popen(
-        list(command),
-        env=dict(env),
-        cwd=str(REPOSITORY),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-    )
-    stopped = False
-    while process.returncode is None:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            stopped = True
-            process.terminate()
-    if stopped:
+    with stops.collected() as stopping:
+        process = subprocess.Popen(
+            list(command),
+            env=stops.of_a_child(env),
+            cwd=str(REPOSITORY),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        returncode = stops.wait(process, stopping)
+    if stopping:
         raise KeyboardInterrupt
-    return process.returncode
+    code = exit_codes.of_shell(returncode)
+    if returncode < 0:
+        print(f"the command {exit_codes.sentence(code)}", file=sys.stderr, flush=True)
+    return code

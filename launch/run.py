@@ -103,8 +103,8 @@ def run_members(settings: Settings, experiments: registry.Registry) -> int:
 
 
 def _in_containers(settings: Settings, arguments: Mapping[str, Sequence[str]]) -> int:
-    env = containers.variables(settings, code_version())
-    containers.make_folders(settings, list(arguments))
+    user = containers.make_folders(settings, list(arguments))
+    env = containers.variables(settings, code_version(), user)
     containers.build(settings, list(arguments), env)
     if len(arguments) > 1:
         return containers.side_by_side(settings, arguments, env)

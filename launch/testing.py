@@ -110,7 +110,8 @@ def linters(python: Path) -> List[job_runner.Job]:
 
 def variables(other_python: str = "") -> Dict[str, str]:
     """Return the variables of a job. Processes share the cores, so each computes on one thread."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    own = ("PYTHONPATH", "PYTHONHOME", "ARGS")
+    inherited = {name: value for name, value in os.environ.items() if name not in own}
     return {
         **inherited,
         "PYTHONNOUSERSITE": "1",

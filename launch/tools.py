@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Mapping, Optional, Sequence
 
 from launch import environments, process, step_arguments
 from launch.blend_tools import WORLD, in_environment, in_world_container, on_results
@@ -31,12 +31,15 @@ def train_statistics(settings: Settings) -> int:
     if not settings.in_containers:
         return in_environment(["-m", module, f"--raw-data={root}"])
     arguments = ["-m", module, f"--raw-data={WORLD}/{root.name}"]
-    return in_world_container(settings, arguments, {"LEAP_RAW_DATA_PARENT": root.parent})
+    mounts = {"LEAP_RAW_DATA_PARENT": root.parent}
+    return in_world_container(settings, arguments, mounts, settings.raw.statistics("adam").parent)
 
 
 def split(settings: Settings, arguments: Sequence[str]) -> int:
     """Make a scored world from step files."""
-    return _on_steps(settings, "leapkit.worlds.make_world", arguments)
+    # The world is made under another name beside its place.
+    to = step_folders(arguments).to
+    return _on_steps(settings, "leapkit.worlds.make_world", arguments, to and to.resolve().parent)
 
 
 def store(settings: Settings, arguments: Sequence[str]) -> int:
@@ -48,7 +51,8 @@ def store(settings: Settings, arguments: Sequence[str]) -> int:
         arguments = [f"--steps={settings.raw.steps}", *arguments]
     if names_a_scheduler(arguments):
         return _on_a_cluster("leapkit.worlds.month_arrays", arguments)
-    return _on_steps(settings, "leapkit.worlds.month_arrays", arguments)
+    to = step_folders(arguments).to
+    return _on_steps(settings, "leapkit.worlds.month_arrays", arguments, to and to.resolve())
 
 
 def names_a_scheduler(arguments: Sequence[str]) -> bool:
@@ -84,10 +88,15 @@ def step_folders(arguments: Sequence[str]) -> argparse.Namespace:
     return argparse.Namespace(others=others, **vars(folders))
 
 
-def _on_steps(settings: Settings, module: str, arguments: Sequence[str]) -> int:
-    """Run a module that makes a folder (--to) from step files, in either runtime."""
+def _on_steps(
+    settings: Settings, module: str, arguments: Sequence[str], made: Optional[Path]
+) -> int:
+    """Run a module that makes a folder (--to) from step files, in either runtime.
+
+    made  the folder in which it makes files or folders
+    """
     folders = step_folders(arguments)
-    if not settings.in_containers or not (folders.steps and folders.to):
+    if not settings.in_containers or not (folders.steps and folders.to and made):
         return in_environment(["-m", module, *arguments])
     # The container sees the user's folders under names of its own.
     to = folders.to.resolve()
@@ -97,4 +106,4 @@ def _on_steps(settings: Settings, module: str, arguments: Sequence[str]) -> int:
     if folders.statistics:
         mounts["LEAP_STATISTICS"] = folders.statistics.resolve()
         inside.append("--statistics=/statistics")
-    return in_world_container(settings, inside, mounts)
+    return in_world_container(settings, inside, mounts, made)

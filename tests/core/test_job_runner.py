@@ -199,6 +199,68 @@ run_cli(lambda argv: run(jobs, JobSlots(Path(sys.argv[1]) / "slots", 2)), [])
             os.kill(pid, 0)
 
 
+def test_a_command_that_does_not_end_when_it_is_told_to_is_killed(tmp_path: Path) -> None:
+    process = other_process(
+        """
+from leapkit.core import stops
+from leapkit.core.errors import run_cli
+stops.GRACE = 0.3
+deaf = "trap '' TERM; echo $$ >$0/pid; while :; do sleep 0.1; done"
+run_cli(lambda argv: run([Job("deaf", ["sh", "-c", deaf, sys.argv[1]])]), [])
+""",
+        tmp_path,
+    )
+    pid = tmp_path / "pid"
+    wait_for(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == EXIT_INTERRUPTED
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_commands_of_the_kit_end_with_the_run_that_started_them_however_it_ends(tmp_path) -> None:
+    process = other_process(
+        """
+command = "import sys, time; from leapkit.core.errors import run_cli\\n"
+command += "run_cli(lambda argv: print('up', flush=True) or time.sleep(60))"
+run([Job(name, [sys.executable, "-c", command]) for name in "ab"])
+""",
+        tmp_path,
+    )
+    assert {process.stdout.readline() for _ in "ab"} == {"[a] up\n", "[b] up\n"}
+    children = Path(f"/proc/{process.pid}/task")
+    started = [int(p) for t in children.iterdir() for p in (t / "children").read_text().split()]
+    assert len(started) == 2
+    process.kill()
+    process.communicate(timeout=20)
+    for pid in started:
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_closed_terminal_loses_lines_and_no_job(tmp_path: Path) -> None:
+    process = other_process(
+        """
+run([Job("a", ["sh", "-c", "echo one; sleep 0.3; echo two; echo three; touch $0", sys.argv[1]])])
+""",
+        tmp_path / "done",
+    )
+    assert process.stdout.readline() == "[a] one\n"
+    process.stdout.close()
+    process.wait(timeout=20)
+    assert (tmp_path / "done").exists()
+
+
+def test_a_command_that_was_killed_is_called_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([job("a/1", "kill -KILL $$"), job("a/2", "kill -SEGV $$")]) == 137
+    killed, crashed = lines(capsys)
+    assert killed == (
+        "a/1 was killed (SIGKILL); if you did not do it, the memory ran out: end other programs,"
+        " or run one member at a time; what the others made is kept"
+    )
+    assert crashed == "a/2 crashed (SIGSEGV); what the others made is kept"
+
+
 def test_the_output_of_a_job_that_runs_jobs_keeps_their_names(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -26,14 +26,20 @@ def engine_problem() -> str:
 RUNTIMES = ["venv", pytest.param("docker", marks=pytest.mark.docker)]
 
 
+def environment() -> Dict[str, str]:
+    """Return the environment of a command in a fresh copy: without what make and pytest added."""
+    added = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "LEAP_PARENT")
+    env = {name: value for name, value in os.environ.items() if name not in added}
+    env["LEAP_VENVS"] = os.environ.get("LEAP_VENVS", str(REPOSITORY / ".venvs"))
+    return env
+
+
 def make(clone: Path, target: str, code: Optional[int] = 0, **variables: str) -> str:
     """Run make and return what it printed; assert the exit code (None: any but 0)."""
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL")}
-    env["LEAP_VENVS"] = os.environ.get("LEAP_VENVS", str(REPOSITORY / ".venvs"))
     done = subprocess.run(
         ["make", target] + [f"{name}={value}" for name, value in variables.items()],
         cwd=str(clone),
-        env=env,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,

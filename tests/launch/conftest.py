@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launch import gpus, machine
+from launch import engine, gpus, machine
 from launch.gpus import NONE, Gpu
 from launch.options import OPTIONS
 
@@ -12,10 +12,10 @@ from launch.options import OPTIONS
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the launcher a machine with all interpreters, without choices, engine or GPU."""
-    for variable in OPTIONS:
+    for variable in (*OPTIONS, "SPLIT", "STORE", "ARGS"):
         monkeypatch.delenv(variable, raising=False)
-    problem = "no container engine answers `docker info`"
-    monkeypatch.setattr(machine, "engine_problem", lambda: problem)
+    problem = engine.Problem("no container engine answers", engine.START)
+    monkeypatch.setattr(engine, "problem", lambda: problem)
     monkeypatch.setattr(gpus, "probe", lambda: Gpu(NONE, "no NVIDIA GPU"))
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
     monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)

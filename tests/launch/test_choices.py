@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launch import choices, gpus, machine, settings
+from launch import choices, engine, gpus, machine, settings
 from launch.gpus import Gpu
 from leapkit.core.errors import KitError
 
@@ -13,7 +13,7 @@ NO_GPU = Gpu(gpus.NONE, "no NVIDIA GPU")
 
 def test_without_an_engine_the_venv_runtime_is_taken_and_the_reason_said() -> None:
     chosen = settings.choose("reproduce", {}).choices["RUNTIME"]
-    assert chosen.value == "venv" and "docker info" in chosen.reason
+    assert chosen.value == "venv" and "no container engine answers" in chosen.reason
 
 
 def test_docker_without_an_engine_is_refused_with_the_commands_that_start_one() -> None:
@@ -22,7 +22,7 @@ def test_docker_without_an_engine_is_refused_with_the_commands_that_start_one() 
 
 
 def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    monkeypatch.setattr(engine, "problem", lambda: None)
     chosen = choices.runtime()
     assert chosen.value == "venv" and "no base image exists" in chosen.reason
     with pytest.raises(KitError, match="run `make bases`"):
@@ -33,7 +33,7 @@ def test_an_engine_without_bases_or_registry_is_no_runtime(monkeypatch: pytest.M
 def test_an_engine_with_local_bases_or_a_registry_is_taken(
     monkeypatch: pytest.MonkeyPatch, condition: str
 ) -> None:
-    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    monkeypatch.setattr(engine, "problem", lambda: None)
     monkeypatch.setattr(machine, condition, lambda name: True)
     assert choices.runtime().value == "docker"
 

@@ -14,6 +14,7 @@ import pytest
 from launch import (
     command_line,
     containers,
+    engine,
     machine,
     names,
     options,
@@ -168,7 +169,7 @@ def test_names_are_checked_before_anything_is_built_or_installed(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("something was built or installed")
 
-    monkeypatch.setattr(machine, "engine_problem", lambda: "")
+    monkeypatch.setattr(engine, "problem", lambda: None)
     monkeypatch.setattr(machine, "has_image", lambda name: True)
     for module, function in (
         (containers, "build"),
@@ -217,7 +218,9 @@ WITHOUT_DATA = {
 @pytest.mark.parametrize("command", list(WITHOUT_DATA))
 def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path, command):
     monkeypatch.setattr(venv, "ready", lambda *_: pytest.fail("installed"))
-    monkeypatch.setattr(machine, "engine_problem", lambda: "docker is not installed")
+    monkeypatch.setattr(
+        engine, "problem", lambda: engine.Problem("docker is not installed", engine.START)
+    )
     monkeypatch.setattr(settings, "sample_world", lambda: tmp_path / "mine")
     if command not in ("statistics", "split") and not command.startswith("store"):
         monkeypatch.setenv("SUBMISSION", str(tmp_path))
@@ -228,3 +231,13 @@ def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path
 def test_the_help_of_a_maker_needs_no_other_argument():
     names.require_arguments("SPLIT", ["--help"], ("--steps", "--to"))
     names.require_arguments("SPLIT", ["--steps=a", "--to", "b"], ("--steps", "--to"))
+
+
+def test_arguments_that_are_passed_on_may_stand_in_a_variable_which_no_shell_reads(monkeypatch):
+    monkeypatch.setenv("SPLIT", "--to 'a b' --steps $(touch x)")
+    words = ["--to", "a b", "--steps", "$(touch", "x)"]
+    assert command_line.parse(["split"])[1].rest == words
+    assert command_line.parse(["split", "--to=c"])[1].rest == ["--to=c"]
+    monkeypatch.setenv("SPLIT", "--to 'a")
+    with pytest.raises(KitError, match="SPLIT: no closing quotation"):
+        command_line.parse(["split"])

@@ -20,23 +20,25 @@ pytestmark = pytest.mark.process
 ENGINE = """#!/bin/sh
 echo "$@" >> calls
 case $1 in
-  run) sleep {creation} > /dev/null; touch running; echo up
-       while [ -e running ]; do sleep 0.05; done; echo last line; exit 3;;
+  run) sleep {creation} > /dev/null 2>&1; touch running; echo up
+       while [ -e running ]; do sleep 0.05; done; echo last line; exit {code};;
   stop) [ -e running ] || exit 1; rm running;;
+  events) cat events;;
 esac
 """
 
 
-def start(folder: Path, creation: float) -> subprocess.Popen:
+def start(folder: Path, creation: float, code: int = 3) -> subprocess.Popen:
     """Start a container whose creation takes some seconds."""
     engine = folder / "docker"
-    engine.write_text(ENGINE.format(creation=creation))
+    engine.write_text(ENGINE.format(creation=creation, code=code))
     engine.chmod(0o755)
     return subprocess.Popen(
         [sys.executable, str(REPOSITORY / "launch" / "container_run.py"), "me", "docker", "run"],
         cwd=str(folder),
         env=dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}"),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -44,12 +46,12 @@ def calls(folder: Path) -> List[str]:
     return (folder / "calls").read_text().splitlines()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_stop_ends_the_container_shows_its_last_lines_and_returns_its_code(tmp_path, number):
     process = start(tmp_path, creation=0)
     assert process.stdout.readline() == b"up\n"
     process.send_signal(number)
-    assert process.communicate(timeout=20) == (b"last line\n", None)
+    assert process.communicate(timeout=20) == (b"last line\n", b"")
     assert process.returncode == 3
     assert calls(tmp_path) == ["run", "stop me", "rm --force me"]
 
@@ -70,3 +72,35 @@ def test_a_container_that_ends_by_itself_is_left_to_the_engine(tmp_path: Path) -
     (tmp_path / "running").unlink()
     assert process.communicate(timeout=20)[0] == b"last line\n"
     assert process.returncode == 3 and calls(tmp_path) == ["run"]
+
+
+ENDINGS = {
+    "killed for memory": (
+        "start\noom\ndie\n",
+        137,
+        "ran out of memory",
+        "8000 bytes (LEAP_MEMORY)",
+    ),
+    "a process in it killed for memory": ("start\noom\ndie\n", 1, "ran out of memory", "continues"),
+    "killed by a user": ("start\nkill\ndie\n", 137, "was killed from outside", "continues"),
+    "killed by nobody known": ("start\ndie\n", 137, "was killed (SIGKILL)", ""),
+    "crashed": ("start\ndie\n", 139, "crashed (SIGSEGV)", ""),
+    "never started": ("create\n", 125, "was not started (the lines above say why)", ""),
+    "engine stopped": ("start\n", 1, "was lost: its engine was stopped", "start the engine"),
+    "engine gone": (None, 1, "was lost: the engine does not answer", "start the engine"),
+    "a failure of its own": ("start\ndie\n", 1, "ended with code 1", ""),
+}
+
+
+@pytest.mark.parametrize("case", list(ENDINGS))
+def test_the_engine_is_asked_what_an_exit_code_means(tmp_path, monkeypatch, case) -> None:
+    happened, code, words, remedy = ENDINGS[case]
+    monkeypatch.setenv("LEAP_MEMORY", "8000")
+    if happened is not None:
+        (tmp_path / "events").write_text(happened)
+    process = start(tmp_path, creation=0, code=code)
+    assert process.stdout.readline() == b"up\n"
+    (tmp_path / "running").unlink()
+    complaint = process.communicate(timeout=20)[1].decode()
+    assert process.returncode == code
+    assert complaint.startswith(f"the container {words}") and remedy in complaint

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from launch import containers, settings
+from launch.container_user import User
 from leapkit.core.errors import KitError
 
 
@@ -32,12 +33,23 @@ def test_tables_of_the_users_own_are_mounted_whatever_their_kind(tmp_path, suffi
 
 def test_compose_is_given_folders_and_images_and_no_arguments_of_a_step(monkeypatch, tmp_path):
     monkeypatch.setattr(containers.os, "environ", {"HOME": "/home/me"})
-    variables = containers.variables(chosen(RAW_DATA=str(tmp_path), PROFILE="sample"), "abc1234")
+    monkeypatch.setattr(containers.engine, "memory", lambda: 10_000_000)
+    run = chosen(RAW_DATA=str(tmp_path), PROFILE="sample")
+    variables = containers.variables(run, "abc1234", User(12, 34))
+    assert (variables["LEAP_UID"], variables["LEAP_GID"]) == ("12", "34")
+    assert variables["LEAP_MEMORY"] == "9000000"
     assert variables["HOME"] == "/home/me" and variables["LEAP_CODE"] == "abc1234"
     assert variables["LEAP_RAW_DATA"] == str(tmp_path)
     assert not {name for name in variables if name.startswith("LEAP_EXPERIMENTS")}
     carried = ("MODE", "PROFILE", "DEVICE", "TABLE", "ARTIFACTS", "POSTPROCESS")
     assert not {f"LEAP_{name}" for name in carried} & set(variables)
+
+
+def test_the_callers_own_limit_of_memory_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("LEAP_MEMORY", "12g")
+    monkeypatch.setattr(containers.engine, "memory", lambda: 10_000_000)
+    variables = containers.variables(chosen(PROFILE="sample"), "abc1234", User(12, 34))
+    assert variables["LEAP_MEMORY"] == "12g"
 
 
 def test_a_step_runs_in_one_container_that_is_removed_afterwards(tmp_path):

@@ -277,7 +277,7 @@ def test_a_members_own_dockerfile_is_left_alone(copy: Path) -> None:
 def test_members_with_the_same_stack_differ_in_their_last_layer_only() -> None:
     def steps(member: str) -> List[str]:
         lines = [line for line in dockerfile(member).splitlines() if not line.startswith("#")]
-        copied = f"COPY members/{member} /opt/leap/members/{member}"
+        copied = f"COPY --chmod=755 members/{member} /opt/leap/members/{member}"
         assert f"members/{member}" not in "\n".join(lines[: lines.index(copied)])
         return lines[: lines.index(copied)]
 
@@ -333,7 +333,7 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     variables = re.findall(r"\$\{(LEAP_\w+?):-", (REPOSITORY / "compose.yaml").read_text())
     members = "|".join(name.upper() for name in MEMBERS)
     allowed = (
-        r"UID|GID|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
+        r"UID|GID|PIDS|MEMORY|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
         r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS"
         rf"|WEIGHTS_({members})|BASE_({members}|BLEND)"
     )

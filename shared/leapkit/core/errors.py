@@ -6,10 +6,11 @@ import contextlib
 import errno
 import functools
 import os
-import signal
 import sys
 import unicodedata
 from typing import Any, Callable, Iterator, List, Optional, Tuple
+
+from leapkit.core import stops
 
 # Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to continue".
 EXIT_REFUSED = 2
@@ -102,24 +103,23 @@ def explain_os_errors(where: object, remedy: str = "") -> Iterator[None]:
         ) from error
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
 def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]] = None) -> None:
     """Run a command line and exit with its code; a KitError is printed without a traceback."""
-    # `docker stop` sends SIGTERM, which a container's first process ignores unless it handles it.
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        # A container's first process ignores the SIGTERM of `docker stop` unless it handles it.
+        stops.interrupt()
+        stops.end_with_parent()
         code = main(sys.argv[1:] if argv is None else argv) or 0
     except KitError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = EXIT_REFUSED
     except KeyboardInterrupt:
-        print(
-            "stopped: what was finished is kept; the same command continues from there.",
-            file=sys.stderr,
-            flush=True,
-        )
+        stops.ignore()
+        with contextlib.suppress(OSError):  # the terminal may be what ended
+            print(
+                "stopped: what was finished is kept; the same command continues from there.",
+                file=sys.stderr,
+                flush=True,
+            )
         code = EXIT_INTERRUPTED
     sys.exit(code)

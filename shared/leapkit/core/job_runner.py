@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
+from leapkit.core import exit_codes, stops
 from leapkit.core.errors import EXIT_INTERRUPTED, LONGEST_LINE, printable
 from leapkit.core.file_lock import try_hold
 
@@ -75,8 +76,8 @@ def run(jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> int:
 
     jobs   each one after those that it waits for
     slots  how many run at a time; None runs all at once
-    A job is not started if one that it comes after failed. On Ctrl-C or SIGTERM the commands are
-    told to end and waited for, and no other is started.
+    A job is not started if one that it comes after failed. At a stop the commands are told to end
+    and waited for, no other is started, and KeyboardInterrupt is raised.
     """
     return JobRunner(jobs, slots).run()
 
@@ -94,22 +95,32 @@ class JobRunner:
         self._printing = threading.Lock()
 
     def run(self) -> int:
-        with ThreadPoolExecutor(max_workers=len(self._jobs)) as threads:
-            for job in self._jobs:
-                self._codes[job.name] = threads.submit(self._run_job, job)
-            try:
-                while not all(code.done() for code in self._codes.values()):
-                    time.sleep(0.05)
-            except KeyboardInterrupt:
-                self.stop()
-                raise
+        with stops.collected() as stopping:
+            with ThreadPoolExecutor(max_workers=len(self._jobs)) as threads:
+                for job in self._jobs:
+                    self._codes[job.name] = threads.submit(self._run_job, job)
+                self._watch(stopping)
+        if stopping:
+            raise KeyboardInterrupt
         codes = {name: code.result() for name, code in self._codes.items()}
         for name, code in codes.items():
             if code:
-                self._print(f"{name} ended with code {code}; what the others made is kept")
+                self._print(f"{name} {exit_codes.sentence(code)}; what the others made is kept")
         return next((code for code in codes.values() if code), 0)
 
-    def stop(self) -> None:
+    def _watch(self, stopping: List[int]) -> None:
+        """Wait for all jobs. Tell them to end at a stop, and kill what does not."""
+        kill_at = float("inf")
+        while not all(code.done() for code in self._codes.values()):
+            if stopping and not self._stopping.is_set():
+                self._stop()
+                kill_at = time.monotonic() + stops.GRACE
+            elif time.monotonic() > kill_at:
+                for process in self._processes:
+                    process.kill()
+            time.sleep(stops.POLL)
+
+    def _stop(self) -> None:
         """Tell all commands to end, and start no other."""
         with self._starting:
             self._stopping.set()
@@ -143,7 +154,7 @@ class JobRunner:
                 universal_newlines=True,
                 # A terminal's Ctrl-C reaches a session of its own once, through `stop`.
                 start_new_session=True,
-                env={**job.env, **environment},
+                env=stops.of_a_child({**job.env, **environment}),
             )
             self._processes.append(process)
             return process
@@ -156,9 +167,10 @@ class JobRunner:
                 # A job that runs jobs has named its lines itself: adam prints [adam/195].
                 is_named = line.startswith(f"[{job.name}")
                 self._print(line.rstrip() if is_named else f"[{job.name}] {line.rstrip()}")
-        return process.wait()
+        return exit_codes.of_shell(process.wait())
 
     def _print(self, line: str) -> None:
-        with self._printing:
+        # Where the terminal has closed a line is lost, not the job.
+        with self._printing, contextlib.suppress(OSError):
             sys.stdout.write(printable(line, LONGEST_LINE) + "\n")
             sys.stdout.flush()

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from leapkit.core import allotment, receipts
+from leapkit.core import allotment, receipts, stops
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError, run_cli
 from leapkit.core.files import atomic, require_free
@@ -86,13 +87,16 @@ def locally(
     steps: Path, to: Path, months: Sequence[str], accept_float32: bool, jobs: int
 ) -> Iterator[Tuple[str, Any]]:
     """Yield (month, its future) as the processes of this machine finish."""
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=stops.worker, initargs=(os.getpid(),)) as pool:
         futures = {
             pool.submit(write_month, steps, to, name, accept_float32): name for name in months
         }
         try:
             for future in as_completed(futures):
                 yield futures[future], future
+        except KeyboardInterrupt:
+            stops.end_workers()
+            raise
         finally:
             for future in futures:
                 future.cancel()

@@ -56,8 +56,9 @@ class BlendContext:
         return {}
 
     def opened(self, path: Path) -> OpenedParquet:
-        """Return a parquet opened once, so that all steps read the same file, whatever its name
-        stands for by then.
+        """Return a parquet that is opened once.
+
+        So all steps read the same file, whatever its name stands for by then.
         """
         if path not in self._opened:
             self._opened[path] = OpenedParquet(path)

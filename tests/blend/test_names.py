@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ import pytest
 from blend import naming, tables
 from blend.names import problem_of, shown
 from leapkit.core.errors import KitError
+from leapkit.core.layout import Results
+from tests.conftest import REPOSITORY
 from tests.helpers.refusals import refused
+from tests.helpers.small_blend import Maker, blend
 
 HOSTILE = {
     "a path": "../../etc/x",
@@ -82,3 +87,34 @@ def test_a_table_file_of_such_a_name_is_refused_before_anything_is_opened(name: 
 def test_a_search_of_a_name_that_no_file_can_have_is_refused() -> None:
     with pytest.raises(KitError, match="more than 200"):
         naming.parse_blends("searched-" + "a" * 300)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["../../etc/x", "/etc/passwd", "$(touch owned)", "-rf"])
+def test_verify_opens_no_such_artifact(
+    name: str, maker: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("plotly", reason="the blend runs on Python 3.11 alone")
+    with refused("1 of 1 parquets were refused"):
+        blend(maker, Results(tmp_path / "submission"), f"--artifacts={name}", verb="verify")
+    assert "the name of the artifact" in capsys.readouterr().out
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    "name",
+    ["$(touch owned)", "`touch owned`", "a;touch owned", "|touch owned", "../owned;", "a\nb"],
+)
+def test_make_gives_such_a_table_to_no_shell(name: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        ["make", "-s", "-f", str(REPOSITORY / "Makefile"), "blend"],
+        cwd=str(REPOSITORY),
+        env={**os.environ, "TABLE": name, "SUBMISSION": str(tmp_path), "RUNTIME": "venv"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert ended.returncode == 2 and len(errors) == 1 and "the name of the file" in errors[0]
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.iterdir()) and not (REPOSITORY / "owned").exists()

@@ -556,3 +556,28 @@ def test_another_file_that_took_over_an_inode_is_read(tmp_path: Path, settled: N
 def test_a_missing_file_has_no_hash(tmp_path: Path) -> None:
     with refused(tmp_path / "x", "missing"):
         HashIndex().of(tmp_path / "x")
+
+
+def test_an_open_file_is_hashed_whatever_has_its_name_by_now(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"checked" * (1 << 18))
+    expected = sha256(path)
+    with open(path, "rb") as handle:
+        handle.seek(5)
+        path.rename(tmp_path / "aside")
+        path.write_bytes(b"a stranger's")
+        index = HashIndex()
+        assert index.of_open(handle.fileno()) == expected != index.of(path)
+        assert handle.tell() == 5
+
+
+def test_what_is_written_into_an_open_file_is_noticed(tmp_path: Path, settled: None) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"checked")
+    index = HashIndex()
+    with open(path, "rb") as handle:
+        first = index.of_open(handle.fileno())
+        assert index.of_open(handle.fileno()) == index.of(path) == first
+        with open(path, "r+b") as other:
+            other.write(b"CHECKED, and more")
+        assert index.of_open(handle.fileno()) == sha256(path) != first

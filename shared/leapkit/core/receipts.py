@@ -53,7 +53,7 @@ def judge(product: Path, inputs: Mapping[str, str], index: HashIndex) -> Verdict
     if not receipt_path(product).exists():
         return Verdict(False, "it has no receipt")
     receipt = read(product)
-    if not receipt:
+    if "inputs" not in receipt:
         return Verdict(False, "its receipt cannot be read")
     if other_name(product, receipt):
         return Verdict(False, f"its receipt is that of {other_name(product, receipt)}")
@@ -143,14 +143,17 @@ def read(product: Path) -> Dict[str, Any]:
 
 
 def _is_receipt(content: Any) -> bool:
-    """Return whether JSON has the parts of a receipt, of the types that their readers take."""
+    """Return whether JSON has the parts of a receipt, of the types that their readers take.
+
+    One without inputs proves nothing, but says whose product it was.
+    """
     return (
         isinstance(content, dict)
         and isinstance(content.get("product"), str)
         and isinstance(content.get("artifact", ""), str)
         and isinstance(content.get("sha256"), str)
-        and isinstance(content.get("inputs"), dict)
-        and all(isinstance(digest, str) for digest in content["inputs"].values())
+        and isinstance(content.get("inputs", {}), dict)
+        and all(isinstance(digest, str) for digest in content.get("inputs", {}).values())
         and isinstance(content.get("details"), dict)
     )
 
@@ -189,7 +192,7 @@ def require_valid(product: Path, index: HashIndex, remedy: str) -> Dict[str, Any
     if not receipt_file.exists():
         raise KitError("has no receipt, so nothing says what made it", product, remedy)
     receipt: Dict[str, Any] = read_json(receipt_file, remedy)
-    if not _is_receipt(receipt):
+    if not _is_receipt(receipt) or "inputs" not in receipt:
         raise KitError("is not a receipt", receipt_file, remedy)
     require_own(product, receipt, remedy)
     if receipt.get("numerics") != NUMERICS:

@@ -33,6 +33,18 @@ class Parent:
         )
         self.details: Mapping[str, Any] = receipt["details"]
 
+    def _recorded(self, *keys: Any) -> Any:
+        """Return what the receipt records. Raises KitError if it was changed and does not."""
+        value: Any = self.details
+        try:
+            for key in keys:
+                value = value[key]
+        except (KeyError, IndexError, TypeError) as error:
+            receipt_file = receipts.receipt_path(self.files.checkpoint)
+            remedy = "remove it and run `make reproduce` again"
+            raise KitError(f"does not record {keys[0]}", receipt_file, remedy) from error
+        return value
+
     def weights(self, network: nn.Module) -> Mapping[str, np.ndarray]:
         """Return the tensors, by name, that the child's training starts from.
 
@@ -51,7 +63,7 @@ class Parent:
         parent's checkpoint.
         """
         assert files.group is not None and self.child.groups is not None
-        parent_score = float(self.details["validation"]["groups"][files.group])
+        parent_score = float(self._recorded("validation", "groups", files.group))
         comparison: Dict[str, Any] = {
             "group": GROUP_NAMES[files.group],
             "fine-tuned R2": score,
@@ -69,7 +81,7 @@ class Parent:
         parent's receipt.
         """
         assert files.group is not None
-        if sha256(self.files.validation_predictions) != self.details["oof"]:
+        if sha256(self.files.validation_predictions) != self._recorded("oof"):
             raise KitError(
                 "is not what its receipt names",
                 self.files.validation_predictions,

@@ -17,7 +17,7 @@ from torch import nn
 
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import atomic, require_free, sync
+from leapkit.core.files import atomic, require_free, sha256, sync
 from leapkit.data import checkpoints, submission
 from leapkit.data.inference_set import InferenceSet, LazyRows
 from leapkit.data.progress import progress
@@ -141,8 +141,8 @@ def _whole_batches(rows: int, count: int, batch: int) -> int:
     return count if rows >= count else rows - rows % batch
 
 
-def write_submission(path: Path, z: np.ndarray, test_set: InferenceSet, scaling: Scaling) -> None:
-    """Write, verify and rename an experiment's parquet.
+def write_submission(path: Path, z: np.ndarray, test_set: InferenceSet, scaling: Scaling) -> str:
+    """Write, verify and rename an experiment's parquet; return the sha256 of what was verified.
 
     z  (N, 368) float32 network output, standardised, network order
     """
@@ -155,3 +155,4 @@ def write_submission(path: Path, z: np.ndarray, test_set: InferenceSet, scaling:
     with atomic(path) as temporary:
         submission.write(temporary, test_set.ids, raw_chunks())
         submission.verify(temporary, test_set.ids, test_set.q0002, name=path)
+        return sha256(temporary)

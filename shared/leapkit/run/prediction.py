@@ -75,7 +75,7 @@ def predict_experiment(
             experiment, folder, results.validation_predictions(experiment.artifact)
         )
     parquet = results.parquet(experiment.artifact)
-    inference.write_submission(parquet, z, test_set, scaling)
+    digest = inference.write_submission(parquet, z, test_set, scaling)
     # A quirk of the published scripts: they name a network's predictions exp195_new.parquet.
     # Whoever knows those scripts finds the file under the same name here.
     publish_copy(parquet, folder / f"exp{experiment.id}_new.parquet")
@@ -88,6 +88,7 @@ def predict_experiment(
         started,
         details,
         artifact=experiment.artifact,
+        digest=digest,
     )
     unfinished_predictions.remove(scratch)
     seconds = time.monotonic() - clock

@@ -203,7 +203,10 @@ def is_proved(raw: RawData, stamp: List[int], weights: str) -> bool:
             return False
         if details.get("stamp") != stamp:
             return False
-        inputs = {"train.csv": receipt["inputs"].get("train.csv", ""), "old weights": weights}
+        inputs = {
+            "train.csv": receipt.get("inputs", {}).get("train.csv", ""),
+            "old weights": weights,
+        }
         if not receipts.judge(path, inputs, HashIndex()).done:
             return False
     return True

@@ -194,3 +194,13 @@ def test_usual_keys_are_not_refused() -> None:
     require_harmless(
         pickle.dumps({"a": 1, 7: 2, 70_000: 3, None: 4, True: 5}, protocol=2), GENEROUS
     )
+
+
+@pytest.mark.parametrize(
+    "opcode, end", [(b"L", b"L\n"), (b"I", b"\n"), (b"F", b"\n"), (b"c", b"\n")]
+)
+def test_a_line_is_not_read_beyond_a_thousand_characters(opcode: bytes, end: bytes) -> None:
+    """Python 3.8 takes hours for a number of a hundred million digits."""
+    program = craft.PROTOCOL + opcode + b"9" * 2000 + end + craft.STOP
+    with pytest.raises(Refused, match="more than 1000 characters"):
+        require_harmless(program, KIND)

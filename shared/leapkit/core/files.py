@@ -116,6 +116,8 @@ def read_json(
         raise KitError(f"is longer than {most_bytes} bytes", path, remedy)
     try:
         return strict_json.parse(content)
+    except strict_json.Unusable as error:
+        raise KitError(f"holds {error}", path, remedy) from error
     except ValueError as error:  # not JSON, or not UTF-8
         raise KitError(f"is not valid JSON ({error})", path, remedy) from error
 

@@ -33,8 +33,8 @@ class Limits:
         return min(self.memory, _MEMORY_FOR_ANY + _GROWTH * length)
 
 
-# Names and shapes of a state_dict: the longest published one has 18,194 bytes and 4,843 opcodes;
-# three times that with the state of an optimiser.
+# Names and shapes of a state_dict: the longest published one has 18,194 bytes and 4,843 opcodes,
+# and three times that with the state of an optimiser.
 CHECKPOINT = Limits(pickle_bytes=1 << 20, steps=1 << 18, memory=24 << 20)
 # 48.6 million row numbers: half a gigabyte as numpy pickles them; as a list 49 million opcodes,
 # which build two and a half gigabytes.

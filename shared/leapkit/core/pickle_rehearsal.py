@@ -7,6 +7,7 @@ here never reaches the unpickler; what passes stays within the limits of its kin
 
 from __future__ import annotations
 
+import io
 import pickletools
 import sys
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -66,14 +67,29 @@ _FILLS_THE_OBJECT_BELOW = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD")
 _COPIES_ITS_ARGUMENT = ("REDUCE", "NEWOBJ", "BUILD")
 _MEMO_WRITES = ("BINPUT", "LONG_BINPUT")
 _MEMO_READS = ("BINGET", "LONG_BINGET")
+_LONGEST_LINE = 1000
 _STACK_BYTES = 24  # of the longest stack, here and in the unpickler, for each object
 _MEMO_BYTES = 16  # of the unpickler's memo, which is twice as long as its largest number
 _REMEMBERED_BYTES = 160  # of each object that is remembered here
 
 
+class PickledBytes(io.BytesIO):
+    """The bytes of a pickle for pickletools, whose lines are names or numbers in decimal digits.
+
+    Lines are bounded: Python 3.8 takes hours for a number of a hundred million digits, and
+    pickletools reads it before anybody is asked whether such an opcode is on a list.
+    """
+
+    def readline(self, size: Optional[int] = -1) -> bytes:
+        line = super().readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise Refused(f"a name or a number of more than {_LONGEST_LINE} characters")
+        return line
+
+
 def require_harmless(pickled: bytes, kind: Kind) -> None:
     """Raise Refused unless all opcodes are on the list and cost nothing beyond the limits."""
-    _Rehearsal(kind, len(pickled)).follow(pickletools.genops(pickled))
+    _Rehearsal(kind, len(pickled)).follow(pickletools.genops(PickledBytes(pickled)))
 
 
 class _Rehearsal:

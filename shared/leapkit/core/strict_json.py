@@ -15,10 +15,14 @@ _DIGITS = 40  # of an integer: those of 128 bits have 39
 _FLOAT_LENGTH = 400  # of a number's text; Python writes at most 24 characters
 
 
+class Unusable(ValueError):
+    """The text holds what Python's reader would take; the message completes "holds ..."."""
+
+
 def parse(content: bytes) -> Any:
     """Return the value of a JSON text in UTF-8, with or without a byte order mark.
 
-    Raises ValueError, which says what is wrong.
+    Raises Unusable, and ValueError for what is no JSON at all.
     """
     try:
         return json.loads(
@@ -29,24 +33,24 @@ def parse(content: bytes) -> Any:
             object_pairs_hook=_keys_once,
         )
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise Unusable("lists or objects that are nested too deeply") from None
 
 
 def _integer(text: str) -> int:
     if len(text.lstrip("-")) > _DIGITS:
-        raise ValueError(f"an integer of {len(text.lstrip('-'))} digits")
+        raise Unusable(f"an integer of {len(text.lstrip('-'))} digits")
     return int(text)
 
 
 def _finite(text: str) -> float:
     number = float(text) if len(text) <= _FLOAT_LENGTH else float("inf")
     if number in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {printable(text, 40)}, which no float64 holds")
+        raise Unusable(f"the number {printable(text, 40)}, which no float64 holds")
     return number
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"{text}, which is no number of JSON")
+    raise Unusable(f"a NaN or an infinity ({text})")
 
 
 def _keys_once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
@@ -55,6 +59,6 @@ def _keys_once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
         seen = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {printable(key)} twice")
+                raise Unusable(f"the key {printable(key)} twice")
             seen.add(key)
     return values

@@ -6,7 +6,6 @@ machine, the object, the storages' keys; of each storage its length (int64) and 
 
 from __future__ import annotations
 
-import io
 import pickletools
 import struct
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from leapkit.core import safe_pickle
 from leapkit.core.errors import KitError
 from leapkit.core.pickle_limits import Kind, Refused
+from leapkit.core.pickle_rehearsal import PickledBytes
 from leapkit.data.torch_pickles import StorageReference, storage_reference, tensor_names
 
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # pickled 0x1950A86A20F9469CFC6C
@@ -30,7 +30,7 @@ def read_object(path: Path, kind: Kind) -> Any:
     safe_pickle.explained.
     """
     with open(path, "rb") as file:
-        pickles = io.BytesIO(file.read(kind.limits.pickle_bytes))
+        pickles = PickledBytes(file.read(kind.limits.pickle_bytes))
         storages = _Storages(path.stat().st_size)
         magic, version, machine, value, keys = (
             safe_pickle.load(_one_pickle(pickles), kind, tensor_names(), storages) for _ in range(5)
@@ -45,7 +45,7 @@ def read_object(path: Path, kind: Kind) -> Any:
     return value
 
 
-def _one_pickle(pickles: io.BytesIO) -> bytes:
+def _one_pickle(pickles: PickledBytes) -> bytes:
     """Return the bytes of the next pickle, up to its STOP."""
     start = pickles.tell()
     for _ in pickletools.genops(pickles):

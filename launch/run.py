@@ -57,6 +57,8 @@ def _run_steps(settings: Settings, experiments: registry.Registry, plan: plannin
         )
     elif plan.blends:
         code = run_blend(settings, experiments)
+        if not code:
+            require_blends(settings)
     ending = f"ended with code {code}" if code else "done"
     print(f"{ending} in {time.monotonic() - started:.0f} s", flush=True)
     if not code and plan.blend_problem:
@@ -87,6 +89,13 @@ def require_results(settings: Settings, experiments: registry.Registry) -> None:
         if experiment.artifact:
             parquet = settings.results.parquet(experiment.artifact)
             receipts.require_valid(parquet, index, "run the same command again")
+
+
+def require_blends(settings: Settings) -> None:
+    """Raise KitError unless every blend that ended well is there, as its receipt proves."""
+    index = HashIndex(settings.results.hashes)
+    for blend in settings.blends:
+        receipts.require_valid(blend.final(settings.results), index, "run the same command again")
 
 
 def run_members(settings: Settings, experiments: registry.Registry) -> int:

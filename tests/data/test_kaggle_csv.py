@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import os
 import random
 import struct
@@ -429,6 +431,44 @@ def test_what_pyarrow_alone_refuses_is_told_in_its_words(
     monkeypatch.setattr(csv_stream, "damage_of", lambda *_: "")
     path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,1,x,3")
     assert read_until_refused(path, "cannot be read after row 0: ", "double") == []
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (gzip.compress, "is a gzip archive"),
+        (lambda b: b"PK\x03\x04" + b, "is a zip archive"),
+        (lambda b: b"PAR1" + b, "is a parquet file"),
+        (lambda b: b.decode().encode("utf-16"), "not a CSV file in UTF-8 but in UTF-16"),
+        (lambda b: b.replace(b",", b";"), "separated by semicolons instead of commas"),
+        (lambda b: b.replace(b",", b"\t"), "separated by tabs"),
+        (lambda b: b",".join([b"", b]), "has a column without a name"),
+        (lambda b: b.replace(b"c\n", b"c,d\n"), "has the unknown column d"),
+        (lambda b: b.replace(b"t_0", b'"t_0"'), "row 1 holds a quotation mark"),
+        (lambda b: b"version https://git-lfs.github.com/spec/v1\n", "`git lfs pull`"),
+    ],
+)
+def test_another_format_under_the_name_of_a_csv_is_told(
+    tmp_path: Path, change: Callable[[bytes], bytes], words: str
+) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,4,5,6")
+    path.write_bytes(change(path.read_bytes()))
+    with refused(path, words):
+        read_all(path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_and_other_line_ends_change_no_number(tmp_path: Path, end: str) -> None:
+    path = write_lines(tmp_path / "x.csv", "t_0,1,2,3", "t_1,4,5,6.5", end=end)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    ids, values = read_all(path)
+    assert ids == ["t_0", "t_1"] and values.tolist() == [[1, 2, 3], [4, 5, 6.5]]
+    ids_file = write_submission(tmp_path / "s.csv", ["test_7", "test_0"], end=end)
+    ids_file.write_bytes(codecs.BOM_UTF8 + ids_file.read_bytes())
+    assert read_ids(ids_file) == ["test_7", "test_0"]
+    weights = weights_file(tmp_path / "w.csv", ["1.25"] * 368, with_id=False)
+    weights.write_bytes(codecs.BOM_UTF8 + weights.read_bytes())
+    assert set(read_old_weights(weights).tolist()) == {1.25}
 
 
 @pytest.mark.parametrize("missing", range(1, 12))

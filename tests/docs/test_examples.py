@@ -14,12 +14,13 @@ from tests.docs.markdown import DOCUMENTS, blocks
 torch = pytest.importorskip("torch")
 pytest.importorskip("netCDF4")
 
-from leapkit.core.columns import INPUTS, TARGETS  # noqa: E402
+from leapkit.core.columns import TARGETS  # noqa: E402
 from leapkit.core.experiments import Experiment  # noqa: E402
 from leapkit.core.layout import Results, RunFiles  # noqa: E402
 from leapkit.data import checkpoints  # noqa: E402
 from leapkit.sampleworld.steptime import StepTime  # noqa: E402
 from leapkit.sampleworld.write import write_steps  # noqa: E402
+from tests.helpers import plausible  # noqa: E402
 
 EXAMPLES = [
     pytest.param(code, id=name)
@@ -38,14 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for family in ("adam", "fdzm"):
         statistics = world / "statistics" / family
         statistics.mkdir(parents=True)
-        for name, value in (("mean", 0.0), ("std", 1.0)):
-            numbers = {field: value for field in INPUTS + TARGETS}
-            (statistics / f"{name}.json").write_text(json.dumps(numbers))
+        for name, table in plausible.tables(family).items():
+            (statistics / name).write_text(json.dumps(table))
     (world / "kaggle-data").mkdir()
     (world / "kaggle-data" / "sample_submission_old.csv").write_text(
         ",".join(["sample_id", *TARGETS])
         + "\n"
-        + ",".join(["test_0"] + ["1"] * len(TARGETS))
+        + ",".join(["test_0", *map(repr, plausible.weights().tolist())])
         + "\n"
     )
     for member in MEMBERS:

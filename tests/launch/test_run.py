@@ -50,6 +50,15 @@ def test_members_that_end_with_0_must_have_left_their_parquets(
         run.require_results(chosen, experiments)
 
 
+def test_a_blend_that_ends_with_0_must_have_left_its_parquet(chosen: settings.Settings) -> None:
+    [blend] = chosen.blends
+    final = blend.final(chosen.results)
+    with refused(final, "is missing", "run the same command again"):
+        run.require_blends(chosen)
+    make(final)
+    run.require_blends(chosen)
+
+
 def test_leftovers_stay_while_another_process_is_at_work(
     chosen: settings.Settings, tmp_path: Path
 ) -> None:

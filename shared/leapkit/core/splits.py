@@ -11,6 +11,8 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import read_json, write_json
 from leapkit.core.step_files import MONTH, StepPair, list_pairs
 
+_LONGEST_STRIDE = 1_000_000  # steps: more than all months have
+
 
 @dataclass(frozen=True)
 class Split:
@@ -32,9 +34,10 @@ class Split:
         for months in (self.train, self.validation, self.test):
             if len(set(months)) != len(months):
                 raise ValueError("a month is listed twice")
-        if self.validation_stride < 1 or not self.train or not self.validation:
+        if not (1 <= self.validation_stride <= _LONGEST_STRIDE and self.train and self.validation):
             raise ValueError(
-                "a split has training and validation months and a stride of at least 1"
+                "a split has training and validation months and a stride of at least 1, at most"
+                f" {_LONGEST_STRIDE}"
             )
         if set(self.test) & set(self.train + self.validation):
             raise ValueError("test months are neither trained on nor validated on")
@@ -121,13 +124,15 @@ def read_split(path: Path) -> Split:
     value: Dict[str, Any] = read_json(path, remedy)
     try:
         stride = value["validation_stride"]
-        if type(stride) is not int:
-            raise ValueError("its stride is not a whole number")
-        return Split(
-            tuple(value["train"]),
-            tuple(value["validation"]),
-            stride,
-            tuple(value["test"]),
-        )
+        if type(stride) is not int:  # a bool or 7.9 is none
+            raise ValueError("the stride is not a whole number")
+        train, validation, test = (_listed(value[k]) for k in ("train", "validation", "test"))
+        return Split(train, validation, stride, test)
     except (KeyError, TypeError, ValueError) as error:
-        raise KitError(f"is not a split ({error})", path, remedy) from error
+        raise KitError(f"is not a split ({str(error)[:100]})", path, remedy) from error
+
+
+def _listed(months: Any) -> Tuple[str, ...]:
+    if not isinstance(months, list) or not all(isinstance(month, str) for month in months):
+        raise ValueError("the months are not a list of texts")
+    return tuple(months)

@@ -33,6 +33,9 @@ def read_ids(path: Path) -> List[str]:
             name, comma, _ = line.partition(",")
             if not comma:
                 raise KitError(f"line {len(ids) + 2} has no comma", path, REMEDY)
+            if not name or '"' in name or "\0" in name:
+                what = f"line {len(ids) + 2} has no plain sample_id"
+                raise KitError(what, path, REMEDY)
             ids.append(name)
     if len(set(ids)) != len(ids):
         repeated = next(name for name, count in Counter(ids).items() if count > 1)

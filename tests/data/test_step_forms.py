@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -203,6 +204,22 @@ def test_two_times_in_one_file_are_refused(whole: StepPair, tmp_path: Path, form
     pair = copied(whole, tmp_path)
     damaged(pair.mli, form, axis="time")
     with refused(pair.mli, "state_u is float64 (2, 60, 48) instead of float64 (60, 48)"):
+        rows(pair)
+
+
+def test_two_axes_exchanged_in_one_variable_alone_are_refused(
+    whole: StepPair, tmp_path: Path
+) -> None:
+    pair = copied(whole, tmp_path)
+    content = pair.mli.read_bytes()
+    # the name, two axes, lev is number 1, ncol is number 0
+    position = content.index(b"state_u\0") + 8
+    axes = struct.pack(">QQQ", 2, 1, 0)
+    assert content[position : position + 24] == axes
+    pair.mli.write_bytes(
+        content.replace(b"state_u\0" + axes, b"state_u\0" + struct.pack(">QQQ", 2, 0, 1))
+    )
+    with refused(pair.mli, "has its axes in several orders"):
         rows(pair)
 
 

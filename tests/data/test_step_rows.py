@@ -24,6 +24,7 @@ from leapkit.data.scaling import FAMILIES, Scaling
 from leapkit.data.step_reader import StepReader
 from leapkit.data.step_rows import StepRows, selected_rows
 from tests.helpers.refusals import refused
+from tests.helpers.step_forms import Form, rewritten
 
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
 SHARE = RowSelection(fraction=0.65)
@@ -451,6 +452,20 @@ def test_a_damaged_file_among_the_rows_reaches_the_loaders_caller_as_its_sentenc
     copied_pairs[3].mlo.write_bytes(copied_pairs[3].mlo.read_bytes()[:-8])
     with refused(copied_pairs[3].mlo, "is truncated", classic_netcdf.REMEDY):
         list(Loader(StepRows(copied_pairs, world_scaling), 100).shuffled(10, 0, 0))
+
+
+def test_rows_of_float32_files_say_so_and_need_the_users_word(
+    pairs: List[StepPair], world_scaling: Scaling, tmp_path: Path
+) -> None:
+    lower = rewritten(pairs[0], tmp_path, Form("NETCDF4", kind="f4"))
+    mixed = [pairs[1], lower]
+    with refused(lower.mli, "is float32", "STEP_PRECISION=float32"):
+        list(Loader(StepRows(mixed, world_scaling), 100).in_order(10))
+    rows = StepRows(mixed, world_scaling, accept_float32=True)
+    read(rows, 0)
+    assert rows.precision == "float64"
+    read(rows, 1)
+    assert rows.precision == "float32"
 
 
 def test_a_missing_first_file_is_refused(world_scaling: Scaling, tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_the_arguments_of_a_member_are_those_that_its_command_line_takes(tmp_pat
     assert options.experiments == "195,200"
 
 
+def test_step_files_in_float32_are_accepted_by_members_only_where_the_user_says_so(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("torch")
+    from leapkit.run import member
+
+    for given, expected in (({}, "float64"), ({"STEP_PRECISION": "float32"}, "float32")):
+        chosen = run_settings("venv", tmp_path, EXPERIMENTS="195", **given)
+        arguments = step_arguments.member_arguments(chosen, chosen.experiments()["adam"])
+        assert member.arguments("adam", arguments).step_precision == expected
+
+
 def test_the_blend_gets_the_same_arguments_in_both_runtimes(tmp_path, commands):
     requested = {"TABLE": "v10,searched.ridge", "POSTPROCESS": "fluxes", "EXPERIMENTS": "195,197"}
     for runtime in ("venv", "docker"):

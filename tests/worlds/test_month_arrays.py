@@ -21,6 +21,7 @@ from leapkit.data.classic_header import parse_header
 from leapkit.data.step_reader import StepReader
 from leapkit.worlds import month_arrays
 from tests.helpers.refusals import refused
+from tests.helpers.step_forms import Form
 
 pytestmark = pytest.mark.process
 
@@ -123,6 +124,24 @@ def test_the_cluster_names_a_damaged_step_as_this_machine_does(
         with refused("1 of 3 months were not made"):
             run(steps, tmp_path / "rows", "--scheduler", cluster.scheduler_address)
     assert f"0008-04: {damaged_file}: has trailing bytes" in capsys.readouterr().out
+
+
+def test_months_in_float32_are_made_where_that_is_said_and_their_receipts_say_it(
+    steps: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for pair in list_pairs(steps, ["0008-07"]):
+        for path in (pair.mli, pair.mlo):
+            Form("NETCDF3_64BIT_OFFSET", kind="f4").write(path, tmp_path / "copy.nc")
+            (tmp_path / "copy.nc").replace(path)
+    with refused("1 of 3 months were not made"):
+        run(steps, tmp_path / "rows")
+    assert "is float32, which keeps 7 of 16 digits" in capsys.readouterr().out
+    assert run(steps, tmp_path / "rows", "--step-precision", "float32") == 0
+    details = [
+        read_json(tmp_path / "rows" / f"{month}.receipt.json")["details"]["step precision"]
+        for month in ("0008-01", "0008-07")
+    ]
+    assert details == ["float64", "float32"]
 
 
 def test_a_step_that_changed_makes_its_month_anew(

@@ -62,7 +62,7 @@ class ClassicHeader(Header):
 class _Width(NamedTuple):
     """The formats of a form's numbers: counts and sizes, and the offsets of variables."""
 
-    count: str
+    size: str
     offset: str
 
 
@@ -92,7 +92,7 @@ class _Cursor:
         return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
 
     def count(self) -> int:
-        return self.number(self.width.count)
+        return self.number(self.width.size)
 
     def padded(self, count: int) -> bytes:
         return self.take(count + (-count % 4))[:count]

@@ -105,6 +105,10 @@ class StepFileReader:
                 if name not in header.variables:
                     raise KitError(f"the variable {name} is missing", path, REMEDY)
                 self._require_variable(header.variables[name], stack.axes, shape, path)
+            # Two axes that were exchanged in one variable alone are damage, and would read as wind.
+            orders = {header.variables[name].dimensions for name in stack.names}
+            if len(orders) > 1:
+                raise KitError(f"has its axes in several orders, {sorted(orders)}", path, REMEDY)
         self._checked = header
 
     def _require_variable(
@@ -172,8 +176,8 @@ def arranged(
         raise KitError(f"{variable.name} has the axes {variable.dimensions}", path, REMEDY)
     order = [variable.dimensions.index(name) for name in axes]
     others = [k for k, name in enumerate(variable.dimensions) if name not in axes]
-    turned = stored.transpose(others + order)
-    return turned[(0,) * len(others)]
+    turned: np.ndarray = stored.transpose(others + order)[(0,) * len(others)]
+    return turned
 
 
 def _plausible_fills(variable: Variable) -> List[float]:

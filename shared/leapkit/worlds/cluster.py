@@ -79,7 +79,7 @@ def _require_module(client: Any, address: str, module: str) -> None:
 
 
 def _answer(ask: Callable[[], Any], who: str, address: str) -> None:
-    """Ask, in a thread that may stay silent. Raises KitError if it does, else what the asked did."""
+    """Ask, in a thread that may stay silent. Raises KitError if it does, or what the asked did."""
     answers: queue.Queue[Optional[Exception]] = queue.Queue()
 
     def wait() -> None:

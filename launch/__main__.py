@@ -15,7 +15,7 @@ def main(argv: List[str]) -> int:
 
     make_watch.start()
     command, request = command_line.parse(argv)
-    for line in options.inherited(request.values):
+    for line in options.inherited(argv[0], request.values):
         print(line, flush=True)
     try:
         return command.run(request)

@@ -21,7 +21,15 @@ LONGEST = 4096  # characters of a value: the longest path that Linux takes
 LONGEST_NAME = 255  # bytes of one file's or folder's name
 # Where the Makefile says which variables were typed on its command line.
 TYPED = "LEAP_TYPED"
-PASSED_ON = ("SPLIT", "STORE", "ARGS", "BENCH")  # arguments of what a command starts
+# {command: the variable that holds arguments of what it starts}
+PASSED_ON = {
+    "split": "SPLIT",
+    "store": "STORE",
+    "check": "ARGS",
+    "test": "ARGS",
+    "test-end-to-end": "ARGS",
+    "bench": "BENCH",
+}
 
 
 @dataclass(frozen=True)
@@ -128,12 +136,16 @@ def is_inherited(variable: str, value: str) -> bool:
     return os.environ.get(variable, "").strip() == value and variable not in typed
 
 
-def inherited(values: Mapping[str, str]) -> List[str]:
+def inherited(command: str, values: Mapping[str, str]) -> List[str]:
     """Return a line on the options that the shell exports, as a name such as DEVICE has other uses.
 
     values  {variable: value} of the options that count for the command
     """
-    found = [f"{name}={value}" for name, value in values.items() if is_inherited(name, value)]
+    passed_on = PASSED_ON.get(command, "")
+    given = {**values, passed_on: os.environ.get(passed_on, "").strip()}
+    found = [
+        f"{name}={value}" for name, value in given.items() if value and is_inherited(name, value)
+    ]
     return [f"exported by your shell, and counts: {' '.join(found)}"] if found else []
 
 
@@ -143,12 +155,13 @@ def require_taken(command: str, taken: Sequence[str]) -> None:
     command  the sub-command, which takes the options `taken`
     Raises KitError for an option of another command, and for a misspelt name.
     """
+    known = [*OPTIONS, *PASSED_ON.values()]
     for name in filter(os.environ.get, os.environ.get(TYPED, "").split()):
         if name in OPTIONS and name not in taken:
             remedy = "leave it out; it takes " + (", ".join(taken) or "none")
             raise KitError(f"has no option {name}", f"make {command}", remedy)
-        if name not in (*OPTIONS, *PASSED_ON) and not name.startswith(("LEAP_", "PYTHON")):
-            near = difflib.get_close_matches(name, [*OPTIONS, *PASSED_ON], 1, 0.8)
+        if name not in known and not name.startswith(("LEAP_", "PYTHON")):
+            near = difflib.get_close_matches(name, known, 1, 0.8)
             if near:
                 raise KitError(f"has no option {name}", f"make {command}", f"write {near[0]}=")
 

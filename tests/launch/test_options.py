@@ -145,7 +145,7 @@ def test_a_plan_needs_no_home_no_user_and_no_writable_checkout() -> None:
 
 def lines(values: Dict[str, str], typed: str, monkeypatch: pytest.MonkeyPatch) -> List[str]:
     monkeypatch.setenv(options.TYPED, typed)
-    return options.inherited(values)
+    return options.inherited("plan", values)
 
 
 def test_options_that_the_shell_exports_count_and_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +158,9 @@ def test_options_that_the_shell_exports_count_and_are_said(monkeypatch: pytest.M
     assert lines(values, "MODE DEVICE", monkeypatch) == []
     flags = command_line.parse(["plan", "--mode=reproduce", "--device=cuda"])[1].values
     assert lines(flags, "", monkeypatch) == []
+    monkeypatch.setenv("ARGS", "-k word")
+    assert options.inherited("test", {}) == ["exported by your shell, and counts: ARGS=-k word"]
+    assert options.inherited("plan", {}) == []
 
 
 @pytest.mark.parametrize("variable", ["MODE", "DEVICE", "STACK", "PROFILE", "RUNTIME"])

@@ -120,6 +120,7 @@ def test_in_an_allotment_of_two_of_64_cores_three_small_networks_start_and_not_6
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "2")
     options = member.arguments("adam", ["reproduce", "--profile=sample"])
     assert member._slots(tmp_path, options).count == 3  # one more than cores: docs/running.md

@@ -107,8 +107,7 @@ def _build(raw: RawData, folder: Path, ids: List[str]) -> None:
             rows.flush()  # on disk before the folder has its name
             sync(rows.fileno())
         checker.finish()
-        with explain_os_errors(folder):
-            partial.rename(folder)
-            sync_directory(folder.parent)
+        partial.rename(folder)
+        sync_directory(folder.parent)
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)

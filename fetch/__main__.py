@@ -41,7 +41,9 @@ def main(argv: List[str]) -> int:
     months = sorted(set(months_of(options.months, "MONTHS"))) if options.months.strip() else []
     layout = _layout(options)
     if not words:
-        for line in inventory.listing(layout, months):
+        with explain_os_errors(layout.raw.root):
+            lines = list(inventory.listing(layout, months))
+        for line in lines:
             log(line)
         return 0
     if "steps" in words and not months:

@@ -87,5 +87,6 @@ def require_row_index(path: Path) -> None:
 def require_sha256(path: Path, expected: str) -> None:
     """Remove the file and raise Damaged if its sha256 is not the expected one."""
     if sha256(path) != expected:
-        path.unlink()
+        with explain_os_errors(path):
+            path.unlink()
         raise Damaged(f"had another sha256 than {expected[:12]}... and was removed", path, REMEDY)

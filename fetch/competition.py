@@ -54,6 +54,7 @@ def fetch(layout: FetchLayout, names: Sequence[str], outcome: Outcome) -> None:
         target = layout.kaggle(name)
         if target.exists():
             with outcome.attempt():
+                _discard_downloads(layout, name)  # of a run that ended after it named the file
                 kaggle_check(name)(target)
                 log(f"{target} exists")
         else:
@@ -85,6 +86,7 @@ def _fetch_file(api: Any, name: str, layout: FetchLayout) -> None:
             partial(_download, api, name, download), lambda: file_size(download)
         )
     _publish(download, target, kaggle_check(name))
+    _discard_downloads(layout, name)
     log(f"{target}: fetched, {size_text(target.stat().st_size)}")
 
 
@@ -153,6 +155,13 @@ def _require_md5(download: Path, stated: str) -> None:
         )
 
 
+def _discard_downloads(layout: FetchLayout, name: str) -> None:
+    """Remove what a file was made from: its zip, and what Kaggle's client keeps beside it."""
+    for download in layout.staging.glob(name + ".download*"):
+        with explain_os_errors(download):
+            download.unlink()
+
+
 def _publish(download: Path, target: Path, check: Check) -> None:
     """Unpack the CSV if it is zipped and give it its final name. A damaged download is removed."""
     with explain_os_errors(download), open(download, "rb") as handle:
@@ -163,12 +172,12 @@ def _publish(download: Path, target: Path, check: Check) -> None:
             require_free(target, member.file_size, target.name)
             log(f"{target.name}: unpacking {size_text(member.file_size)}")
             unzip(download, member, target, check)
-            download.unlink()
         else:
             check(download)
             publish(download, target)
     except Damaged as error:
-        download.unlink()
+        with explain_os_errors(download):
+            download.unlink()
         raise KitError(
             f"{error.what}; the download was removed", error.where, "run the same command again"
         ) from error

@@ -18,7 +18,7 @@ from fetch.network import explain_network_errors, is_fatal_for_server
 from fetch.outcome import Outcome, log, progress_of, size_text
 from fetch.publishing import file_size
 from fetch.recognise import Claim, Recogniser
-from leapkit.core.errors import KitError, printable
+from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import require_free
 from leapkit.core.hash_index import HashIndex
 
@@ -55,7 +55,7 @@ def fetch(layout: FetchLayout, address: str, outcome: Outcome) -> None:
         else:
             path = _download_address(address, folder / "file")
             drop.place_folder(path.parent, layout, outcome)
-            shutil.rmtree(str(path.parent))
+            _remove(path.parent)
 
 
 def _is_folder(address: str) -> bool:
@@ -83,7 +83,7 @@ def _fetch_folder(folder: Path, address: str, layout: FetchLayout, outcome: Outc
             with outcome.attempt():
                 _download(identity, download)
                 drop.place_folder(download.parent, layout, outcome)
-                shutil.rmtree(str(download.parent))
+                _remove(download.parent)
     for name in unknown:
         log(f"not recognised on the drive: {printable(name)}")
 
@@ -110,14 +110,20 @@ def _fetch_file(
         try:
             drop.place_file(drop.DroppedFile(download), claim, index)
         except Damaged:
-            download.unlink()
+            _remove(download.parent)
             raise
-        download.unlink()  # it has a second name, or was copied to another disk
+        _remove(download.parent)  # the file has a second name, or was copied to another disk
         log(f"{claim.target}: fetched, {size_text(claim.target.stat().st_size)}")
     except KitError as error:
         if is_fatal_for_server(error):
             raise
         outcome.refuse(error)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of one download."""
+    with explain_os_errors(folder):
+        shutil.rmtree(str(folder))
 
 
 def _download(identity: str, download: Path) -> None:

@@ -22,7 +22,7 @@ from fetch.network import explain_network_errors, is_fatal_for_server, retry_whi
 from fetch.outcome import Outcome, log, size_text
 from fetch.publishing import file_size, partial_file, publish
 from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey, require_step
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free, sha256
 from leapkit.core.step_files import steps_of
 from leapkit.data.progress import progress
@@ -188,7 +188,8 @@ def _fetch_file(target: Path, remote: RemoteFile, stop: threading.Event) -> None
     try:
         require_step(partial, target.name)
     except KitError as error:
-        partial.unlink()
+        with explain_os_errors(partial):
+            partial.unlink()
         raise KitError(
             "the hub's file is not this step: " + error.what, target.name, BY_HAND
         ) from error

@@ -27,7 +27,7 @@ from tests.fetch.offers import (
     one_large_file,
     put_on_disk,
 )
-from tests.fetch.user import User, final_files, wait_until
+from tests.fetch.user import MEMBERS, User, final_files, wait_until
 
 pytestmark = pytest.mark.process
 
@@ -111,6 +111,75 @@ def test_two_at_a_time_are_refused(
     assert "another `make fetch` is running there" in user.refuses("--what", "statistics")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def started(user: User, preparation: str, *arguments: str, **more: str) -> Tuple[int, str]:
+    """Run fetch after some Python; return its exit code and output."""
+    code = preparation + (
+        "\nimport sys\nfrom fetch.__main__ import main\n"
+        "from leapkit.core.errors import run_cli\nrun_cli(main, sys.argv[1:])"
+    )
+    command = [str(user.python), "-c", code, "--raw-data", str(user.raw), *arguments]
+    for member in MEMBERS:
+        command += ["--weights", f"{member}={user.weights}"]
+    done = subprocess.run(
+        command,
+        env=user.environment(**more),
+        cwd=str(user.home),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.returncode, done.stdout
+
+
+def test_a_user_without_a_home_gets_no_folder_of_that_name(user: User) -> None:
+    enough_disk(user.home, 7.5e9)
+    offer_competition(user.internet)
+    nobody = "import pwd\ndef unknown(uid): raise KeyError(uid)\npwd.getpwuid = unknown"
+    code, text = started(user, nobody, "--what", "kaggle", HOME="")
+    assert code == 0 and len(final_files(user.raw)) == 3, text
+    assert not (user.home / "~").exists() and not (user.raw / ".partial-fetch").exists()
+    code, text = started(user, nobody, "--what", "drop", "--drop", "~/x", HOME="")
+    assert code == 2 and "the drop folder is missing" in text
+
+
+def test_a_file_system_without_locks_is_fetched_to(user: User) -> None:
+    enough_disk(user.home, 7.5e9)
+    offer_competition(user.internet)
+    without_locks = (
+        "import errno, fcntl\n"
+        "def refuse(*_): raise OSError(errno.ENOLCK, 'No locks available')\n"
+        "fcntl.flock = refuse"
+    )
+    code, text = started(user, without_locks, "--what", "kaggle")
+    assert code == 0 and len(final_files(user.raw)) == 3, text
+    assert text.count("note: the file system at") == 1
+
+
+@pytest.mark.parametrize("number", [1, 4, 9])
+def test_a_file_that_cannot_be_removed_is_a_sentence_and_is_removed_by_the_next_run(
+    user: User, number: int
+) -> None:
+    enough_disk(user.home, 7.5e9)
+    offer_competition(user.internet)
+    refuse = f"""
+import errno, os
+real, calls = os.unlink, []
+def unlink(path, **options):
+    if "raw_data" in str(path):
+        calls.append(path)
+        if len(calls) == {number}:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return real(path, **options)
+os.unlink = os.remove = unlink
+"""
+    code, text = started(user, refuse, "--what", "kaggle")
+    assert code in (0, 2) and (code == 0 or text.count("error: ") == 1), text
+    user.fetch("--what", "kaggle")
+    assert len(final_files(user.raw)) == 3 and not list(user.raw.rglob(".partial-*"))
 
 
 def test_make_passes_everything_on(user: User, fetch_python: Path, tmp_path: Path) -> None:

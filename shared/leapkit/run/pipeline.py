@@ -7,7 +7,7 @@ from typing import Sequence
 import torch
 
 from leapkit.core import file_lock, leftovers, plan
-from leapkit.core.errors import LONGEST_LINE, KitError, printable
+from leapkit.core.errors import LONGEST_LINE, KitError, explain_os_errors, printable
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.input_hashes import InputHashes
@@ -31,7 +31,8 @@ def run_experiment(
     family = lineage(experiments, [experiment]) if reproduces else (experiment,)
     folder = options.layout.results.experiment(experiment.member, experiment.id)
     refusal = KitError("another run is at work here", folder, "wait for it or stop it")
-    with file_lock.hold(folder / ".lock", refusal):
+    # A disk may refuse any call, also one that only tidies up: that is never a traceback.
+    with file_lock.hold(folder / ".lock", refusal), explain_os_errors(folder):
         experiment_plan = decide(family, options)
         for line in experiment_plan.lines():
             print(printable(line, LONGEST_LINE), flush=True)

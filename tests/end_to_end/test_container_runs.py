@@ -126,15 +126,14 @@ def assert_confined(container: Dict[str, Any]) -> None:
 def test_a_container_that_is_killed_or_short_of_memory_is_said_to_be(
     private_clone: Path, hostile_world: Path, tmp_path: Path
 ) -> None:
-    run = Run(private_clone, hostile_world, tmp_path / "submission", "zuiye")
+    run = Run(private_clone, hostile_world, tmp_path / "submission", "zuiye", EXPERIMENTS="A")
     run.wait_for("training rows of")
     subprocess.run(["docker", "kill", run.containers()[0]["Id"]], check=True)
     assert run.make.wait(30) != 0 and run.nothing_is_left()
     assert "the container was killed from outside" in run.text()
 
-    run = Run(
-        private_clone, hostile_world, tmp_path / "submission", "zuiye", LEAP_MEMORY="40000000"
-    )
+    short = {"EXPERIMENTS": "A", "LEAP_MEMORY": "40000000"}
+    run = Run(private_clone, hostile_world, tmp_path / "submission", "zuiye", **short)
     assert run.make.wait(60) != 0 and run.nothing_is_left()
     assert "the container ran out of memory" in run.text()
     assert "at its limit of 40000000 bytes (LEAP_MEMORY)" in run.text()
@@ -143,7 +142,7 @@ def test_a_container_that_is_killed_or_short_of_memory_is_said_to_be(
 def test_a_launcher_that_is_killed_leaves_no_container(
     private_clone: Path, hostile_world: Path, tmp_path: Path
 ) -> None:
-    run = Run(private_clone, hostile_world, tmp_path / "submission", "zuiye")
+    run = Run(private_clone, hostile_world, tmp_path / "submission", "zuiye", EXPERIMENTS="A")
     run.wait_for("training rows of")
     [launcher] = [pid for pid, words in running.of(run.mark).items() if "-m launch" in words]
     os.kill(launcher, signal.SIGKILL)

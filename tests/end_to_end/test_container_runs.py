@@ -17,7 +17,7 @@ from tests.end_to_end.commands import environment
 from tests.helpers import running
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.docker]
-HOSTILE = "a:ro,b $(touch executed)`touch executed`${HOME}\"'\n-x"
+HOSTILE = "a:ro,b $(touch executed)`touch executed`${HOME}\"' -x"
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def ending(events: Optional[List[str]], code: int) -> str:
 
     again = "the same command continues from what was finished"
     if events is None:
-        return f"was lost: the engine does not answer any more; start the engine, {again}"
+        return f"was lost: the engine does not answer any more; start it: {again}"
     if "oom" in events:
         limit = os.environ.get("LEAP_MEMORY", "")
         allowed = f" of {limit} bytes (LEAP_MEMORY)" if limit.isdigit() else " (LEAP_MEMORY)"
@@ -91,7 +91,7 @@ def ending(events: Optional[List[str]], code: int) -> str:
     if "start" not in events:
         return "was not started (the lines above say why)"
     if "die" not in events:
-        return f"was lost: its engine was stopped; start the engine, {again}"
+        return f"was lost: its engine was stopped; start it: {again}"
     if "kill" in events:
         return f"was killed from outside, with `docker kill` or by the engine's end; {again}"
     return exit_codes.sentence(code)

@@ -59,7 +59,8 @@ def machine_facts(gpu: Gpu, places: Mapping[str, Path]) -> List[Tuple[str, str]]
     for version in stacks.pythons():
         facts.append(("python" + version, machine.interpreter(version) or "not installed"))
     problem = engine.problem()
-    facts.append(("container engine", problem.what if problem else "answers"))
+    answer = problem.what if problem else "answers"
+    facts.append(("container engine", f"{answer} (needed: {engine.needed()})"))
     for version in [] if problem else stacks.pythons():
         image = stacks.base_image(version, probe=True)
         facts.append(("base image " + version, image or "none, and no image registry answers"))

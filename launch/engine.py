@@ -42,11 +42,15 @@ def problem() -> Optional[Problem]:
     return _problem_of_engine(answer) or _problem_of_compose()
 
 
+def needed() -> str:
+    """Return what containers need, in words."""
+    return f"Docker Engine {_text(OLDEST_ENGINE)} and Compose {_text(OLDEST_COMPOSE)} or newer"
+
+
 def _of_another_kind(what: str) -> Problem:
     return Problem(
         f"{what}, and not Docker",
-        f"install Docker Engine {_text(OLDEST_ENGINE)} and Compose {_text(OLDEST_COMPOSE)} or"
-        " newer, or use RUNTIME=venv",
+        f"install {needed()}, or use RUNTIME=venv",
     )
 
 

@@ -86,8 +86,18 @@ ENDINGS = {
     "killed by nobody known": ("start\ndie\n", 137, "was killed (SIGKILL)", ""),
     "crashed": ("start\ndie\n", 139, "crashed (SIGSEGV)", ""),
     "never started": ("create\n", 125, "was not started (the lines above say why)", ""),
-    "engine stopped": ("start\n", 1, "was lost: its engine was stopped", "start the engine"),
-    "engine gone": (None, 1, "was lost: the engine does not answer", "start the engine"),
+    "engine stopped": (
+        "start\n",
+        1,
+        "was lost: its engine was stopped",
+        "start it: the same command continues",
+    ),
+    "engine gone": (
+        None,
+        1,
+        "was lost: the engine does not answer",
+        "start it: the same command continues",
+    ),
     "a failure of its own": ("start\ndie\n", 1, "ended with code 1", ""),
 }
 

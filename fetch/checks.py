@@ -11,7 +11,7 @@ from typing import Iterator, Sequence
 
 from fetch.layout import Checkpoint
 from leapkit.core.columns import TARGETS
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256
 from leapkit.data import statistics_tables
 from leapkit.data.checkpoints import read_state

@@ -567,7 +567,7 @@ def test_an_open_file_is_hashed_whatever_has_its_name_by_now(tmp_path: Path) -> 
         path.rename(tmp_path / "aside")
         path.write_bytes(b"a stranger's")
         index = HashIndex()
-        assert index.of_open(handle.fileno()) == expected != index.of(path)
+        assert index.of_open(handle.fileno(), path) == expected != index.of(path)
         assert handle.tell() == 5
 
 
@@ -576,8 +576,8 @@ def test_what_is_written_into_an_open_file_is_noticed(tmp_path: Path, settled: N
     path.write_bytes(b"checked")
     index = HashIndex()
     with open(path, "rb") as handle:
-        first = index.of_open(handle.fileno())
-        assert index.of_open(handle.fileno()) == index.of(path) == first
+        first = index.of_open(handle.fileno(), path)
+        assert index.of_open(handle.fileno(), path) == index.of(path) == first
         with open(path, "r+b") as other:
             other.write(b"CHECKED, and more")
-        assert index.of_open(handle.fileno()) == sha256(path) != first
+        assert index.of_open(handle.fileno(), path) == sha256(path) != first

@@ -54,7 +54,7 @@ def test_a_hostile_json_is_one_sentence_that_says_why(
 READERS = {
     "split.json": read_split,
     "mean.json": lambda path: load_scaling(path.parent, "adam", path.with_name("old.csv")),
-    "std.json": require_statistics,
+    "std.json": lambda path: require_statistics(path, "adam", "std.json"),
 }
 
 
@@ -76,7 +76,7 @@ def test_a_split_of_an_infinite_stride_and_statistics_of_400_digits_are_refused(
     numbers = ", ".join(f'"{name}": {"9" * 400}' for name in INPUTS + TARGETS)
     path.write_text("{" + numbers + "}")
     with refused(path, "400 digits"):
-        require_statistics(path)
+        require_statistics(path, "adam", "std.json")
 
 
 def test_a_file_longer_than_any_of_the_kits_is_not_read(tmp_path: Path) -> None:

@@ -140,12 +140,12 @@ def test_an_environment_is_named_by_what_is_in_it() -> None:
         for stack in stacks.STACKS
         for accelerator in ACCELERATORS
     } == {
-        "py3.10-published-cpu-21d52b6c",
-        "py3.10-published-cuda-b025b9be",
-        "py3.11-modern-cpu-c84fdc46",
-        "py3.11-modern-cuda-7f94aae4",
-        "py3.8-published-cpu-0ac23e30",
-        "py3.8-published-cuda-c30374fb",
+        "py3.10-published-cpu-9538f107",
+        "py3.10-published-cuda-6849d56b",
+        "py3.11-modern-cpu-125037c3",
+        "py3.11-modern-cuda-8af86171",
+        "py3.8-published-cpu-6ad82e78",
+        "py3.8-published-cuda-1e7f4679",
     }
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def test_no_worker_outlives_its_pool(tmp_path: Path, number: signal.Signals, to_
     )
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == [b"up\n"] * 2
+    time.sleep(0.3)  # until it waits for them
     os.kill(-process.pid if to_group else process.pid, number)
     assert process.wait(timeout=20) != 0
     assert running.left(mark, 10) == []

@@ -15,7 +15,7 @@ from leapkit.core import stops
 from tests.conftest import REPOSITORY
 from tests.helpers import running
 
-POOL = """
+POOL = r"""
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from leapkit.core import stops

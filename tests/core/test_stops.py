@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,13 @@ from leapkit.core import stops
 from tests.conftest import REPOSITORY
 from tests.helpers import running
 
-POOL = """
+POOL = r"""
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from leapkit.core import stops
 from leapkit.core.errors import run_cli
 def work(number):
-    print("up", flush=True)
+    os.write(1, b"up\n")
     time.sleep(60)
 def main(argv):
     with ProcessPoolExecutor(2, initializer=stops.worker, initargs=(os.getpid(),)) as pool:
@@ -47,6 +48,7 @@ def test_no_worker_outlives_its_pool(tmp_path: Path, number: signal.Signals, to_
     )
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == [b"up\n"] * 2
+    time.sleep(0.3)  # until it waits for them
     os.kill(-process.pid if to_group else process.pid, number)
     assert process.wait(timeout=20) != 0
     assert running.left(mark, 10) == []

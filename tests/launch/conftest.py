@@ -16,6 +16,8 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
     problem = engine.Problem("no container engine answers", engine.START)
     monkeypatch.setattr(engine, "problem", lambda: problem)
+    monkeypatch.setattr(engine, "memory", lambda: 0)
+    monkeypatch.setattr(engine, "is_rootless", lambda: False)
     monkeypatch.setattr(gpus, "probe", lambda: Gpu(NONE, "no NVIDIA GPU"))
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
     monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)

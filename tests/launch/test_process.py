@@ -24,8 +24,8 @@ import sys, time
 from pathlib import Path
 from leapkit.core.errors import run_cli
 def main(argv):
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         time.sleep(0.3)

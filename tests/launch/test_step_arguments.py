@@ -111,4 +111,4 @@ def test_a_step_inside_a_container_knows_the_users_table_by_its_mounted_name(tmp
     chosen = run_settings("docker", tmp_path, TABLE=str(tmp_path / "my.csv"))
     assert run.run_blend(chosen, chosen.experiments()) == 0
     assert "--table=/tables/my.csv" in commands[-1]
-    assert containers.variables(chosen, "", User(1, 1))["LEAP_TABLES"] == str(tmp_path)
+    assert containers.variables(chosen, "", User(12, 34))["LEAP_TABLES"] == str(tmp_path)

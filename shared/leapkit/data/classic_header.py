@@ -51,12 +51,14 @@ class ClassicHeader(Header):
     length     bytes of the header
     begin      offset of the last variable
     file_size  bytes that a whole file has
+    spare      bytes more that it may have: libraries pad the last of records without padding
     """
 
     variables: Dict[str, ClassicVariable]  # type: ignore[assignment]
     length: int
     begin: int
     file_size: int
+    spare: int
 
 
 class _Width(NamedTuple):
@@ -211,7 +213,9 @@ def _laid_out(
         expected = entry.begin + _slab_bytes(entry, names, sizes)
     recorded = [entry.begin for entry in entries if entry.is_record]
     file_size = min(recorded) + records * record_bytes if recorded else expected
-    return ClassicHeader(sizes, variables, length, entry.begin, file_size)
+    return ClassicHeader(
+        sizes, variables, length, entry.begin, file_size, 3 if record_bytes % 4 else 0
+    )
 
 
 def _slab_bytes(entry: _Entry, names: List[str], sizes: Dict[str, int]) -> int:

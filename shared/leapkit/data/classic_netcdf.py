@@ -96,8 +96,7 @@ def _parsed(data: bytes, path: Path) -> ClassicHeader:
 
 
 def _require_size(header: ClassicHeader, size: int, path: Path) -> None:
-    # Older libraries pad the only case that does not end at a multiple of four bytes.
-    if size not in (header.file_size, header.file_size + (-header.file_size % 4)):
+    if not 0 <= size - header.file_size <= header.spare:
         state = "is truncated" if size < header.file_size else "has trailing bytes"
         raise KitError(f"{state}: {size} bytes instead of {header.file_size}", path, REMEDY)
     if size > _LONGEST_FILE:

@@ -16,7 +16,7 @@ from tests.faults.scenarios import Scenario
 
 pytestmark = pytest.mark.process
 
-MOMENTS = {"training": 12, "tuning": 8, "inference": 12, "search": 8}
+MOMENTS = {"training": 13, "tuning": 6, "inference": 14, "search": 7}
 # Moments between two calls that a timer rarely meets: before a name is given, or taken away.
 CALLS = {"training": ("rename", "unlink"), "inference": ("rename", "unlink"), "blend": ("rename",)}
 

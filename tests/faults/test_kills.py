@@ -16,7 +16,7 @@ from tests.faults.scenarios import Scenario
 
 pytestmark = pytest.mark.process
 
-MOMENTS = {"training": 12, "tuning": 8, "inference": 12, "search": 8}
+MOMENTS = {"training": 13, "tuning": 6, "inference": 14, "search": 7}
 # Moments between two calls that a timer rarely meets: before a name is given, or taken away.
 CALLS = {"training": ("rename", "unlink"), "inference": ("rename", "unlink"), "blend": ("rename",)}
 
@@ -31,22 +31,27 @@ def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_bytes(
 ) -> None:
     scenario = scenarios[name]
     moments = random.Random(f"{name} 12")
-    killed = 0
     started = time.monotonic()
     for number in range(MOMENTS[name]):
         seconds = moments.uniform(0.01, 0.9) * scenario.clean.seconds
         submission = tmp_path / str(number)
-        arguments = scenario.begin(submission)
-        ended = runner(Run(scenario.program, arguments, str(submission), seconds=seconds))
-        assert ended.code in (0, -signal.SIGKILL), ended.output
-        killed += ended.code != 0
+        while kill_after(seconds, scenario, runner, submission) == 0:
+            seconds *= 0.7  # it ended before: the machine has become faster
         scenario.require_same_end(runner, submission, f"killed after {seconds:.3f} s\n")
         shutil.rmtree(str(submission))
-    assert killed > MOMENTS[name] / 2, "the kills come too late"
     state(
-        f"{name}: killed at {killed} random moments ({MOMENTS[name]} tried), all the same bytes"
-        f" afterwards; {time.monotonic() - started:.0f} s"
+        f"{name}: killed at {MOMENTS[name]} random moments, all the same bytes afterwards;"
+        f" {time.monotonic() - started:.0f} s"
     )
+
+
+def kill_after(seconds: float, scenario: Scenario, runner: Runner, submission: Path) -> int:
+    """Kill a new run after some time; return its code, 0 if it had ended before."""
+    shutil.rmtree(str(submission), ignore_errors=True)
+    arguments = scenario.begin(submission)
+    ended = runner(Run(scenario.program, arguments, str(submission), seconds=seconds))
+    assert ended.code in (0, -signal.SIGKILL), ended.output
+    return ended.code
 
 
 @pytest.mark.parametrize("name", CALLS)

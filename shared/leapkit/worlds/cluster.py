@@ -14,7 +14,8 @@ from typing import Any, Callable, Iterable, Iterator, Optional
 
 from leapkit.core.errors import KitError
 
-SECONDS = 10.0  # in which scheduler and workers have to answer
+CONNECT_SECONDS = 10.0
+SECONDS = 30.0  # in which workers have to be there and answer: a busy disk is slow to import from
 _INSTALL = "run `pip install ./shared` in the Python of the scheduler and of each worker"
 
 
@@ -28,7 +29,7 @@ def connected(address: str, module: str) -> Iterator[Any]:
     """
     distributed = _distributed()
     try:
-        client = distributed.Client(address, timeout=SECONDS)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise KitError(
             f"no Dask scheduler answers ({error})", address, "check the address"

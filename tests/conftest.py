@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List
 
 import pytest
+
+from leapkit.core import stops
 
 if TYPE_CHECKING:
     from leapkit.core.layout import Results
@@ -48,6 +51,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """`make test ARGS=...` runs several environments: one that has none of the tests is fine."""
     if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and os.environ.get("LEAP_ONE_OF_SEVERAL"):
         session.exitstatus = pytest.ExitCode.OK
+
+
+@pytest.fixture(autouse=True)
+def _stops() -> Iterator[None]:
+    """Give stops their handlers back: a command that ended in this process ignores the next one."""
+    before = {number: signal.getsignal(number) for number in stops.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _beside(name: str) -> Path:

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from leapkit.core.columns import GROUP_NAMES, TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.lfs_pointer import refuse_pointer
 
 ARTIFACT = "artifact"
 # {scope: the fields of its weights}: one weight for all targets, for each group, for each target.
@@ -114,6 +115,7 @@ def read(path: Path, missing: str) -> TableText:
 
 def _decoded(path: Path, missing: str) -> str:
     """Return the text of a file, its line ends as line feeds. Raises KitError if it has none."""
+    refuse_pointer(path)
     with explain_os_errors(path, missing), open(path, "rb") as handle:
         content = handle.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:

@@ -11,7 +11,7 @@ from launch import container_user, engine, machine, process, registry, stacks
 from launch.container_user import User
 from launch.registry import REPOSITORY
 from launch.settings import Settings
-from leapkit.core import job_runner
+from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256_json
 
@@ -35,8 +35,9 @@ def compose(settings: Settings) -> List[str]:
 def variables(settings: Settings, code: str, user: User) -> Dict[str, str]:
     """Return the environment that fills compose.yaml: mounts, images, bases, limits and the user.
 
-    LEAP_MEMORY and LEAP_PIDS of the caller's environment are the limits, else MEMORY_SHARE of the
-    engine's memory and what compose.yaml says.
+    LEAP_MEMORY, LEAP_CORES and LEAP_PIDS of the caller's environment are the limits, else
+    MEMORY_SHARE of the engine's memory, what the launcher itself may use, and what compose.yaml
+    says.
     """
     stack, raw = settings["STACK"], settings.raw.root
     env = {
@@ -62,6 +63,8 @@ def variables(settings: Settings, code: str, user: User) -> Dict[str, str]:
         env["LEAP_WHEELS"] = WHEELS
     if "LEAP_MEMORY" not in os.environ:
         env["LEAP_MEMORY"] = str(int(engine.memory() * MEMORY_SHARE))
+    if "LEAP_CORES" not in os.environ and allotment.is_limited():
+        env["LEAP_CORES"] = str(allotment.cores())
     folder = tables_inside(settings)[1]
     if folder:
         env["LEAP_TABLES"] = folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from leapkit.core import allotment
 from leapkit.core.allotment import ROOT
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import FAMILY_NAMES
+from leapkit.core.files import free_bytes
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.ownership import published_checkpoints
 from leapkit.core.receipts import receipt_path
@@ -80,8 +80,9 @@ def _of_folder(folder: Path) -> str:
         return f"cannot be written to ({problem})"
     problem = folders.lock_problem(folder)
     locks = f"no file locks ({problem}): let one command at a time work there" if problem else ""
-    free = shutil.disk_usage(str(folders.existing(folder))).free
-    return ", ".join(filter(None, [f"{free / 1e9:.0f} GB free", locks]))
+    free = free_bytes(folder)
+    space = "" if free is None else f"{free / 1e9:.0f} GB free"
+    return ", ".join(filter(None, [space, locks]))
 
 
 def runtimes(gpu: Gpu) -> List[Way]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import List, Sequence
 
 from leapkit.core.errors import KitError
+from leapkit.core.files import existing_folder
 
 
 def expanded(value: str, variable: str) -> str:
@@ -40,7 +41,7 @@ def write_problem(folder: Path) -> str:
     A folder that does not exist counts as the one above that does.
     """
     try:
-        with tempfile.TemporaryFile(dir=str(existing(folder))):
+        with tempfile.TemporaryFile(dir=str(existing_folder(folder))):
             return ""
     except OSError as error:
         return os.strerror(error.errno or 0).lower()
@@ -49,7 +50,7 @@ def write_problem(folder: Path) -> str:
 def lock_problem(folder: Path) -> str:
     """Return why files of a folder cannot be locked, "" if they can; change nothing."""
     try:
-        with tempfile.TemporaryFile(dir=str(existing(folder))) as handle:
+        with tempfile.TemporaryFile(dir=str(existing_folder(folder))) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return ""
     except OSError as error:
@@ -61,8 +62,3 @@ def require_writable(folder: Path, remedy: str) -> None:
     problem = write_problem(folder)
     if problem:
         raise KitError(f"cannot be written to ({problem})", folder, remedy)
-
-
-def existing(folder: Path) -> Path:
-    """Return the folder, or the lowest one above it that exists."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -11,6 +11,7 @@ from blend import published, tables
 from blend.table_text import FIELDS_OF_SCOPE
 from blend.tables import WeightTable
 from leapkit.core.errors import KitError
+from tests.core.test_lfs_pointer import POINTER
 from tests.helpers.refusals import refused
 
 V10 = tables.find("v10")
@@ -175,3 +176,9 @@ def test_the_sums_of_a_table_by_group_are_said() -> None:
     fields = FIELDS_OF_SCOPE["group"]
     table = WeightTable("g", (("a", *([0.5] * 7)), ("b", 0.5, 0.25, *([0.5] * 5))), fields)
     assert published.describe(table) == "2 rows, 7 weights each, sums 0.75 to 1.0"
+
+
+def test_a_git_lfs_pointer_is_no_table_and_is_named(path: Path) -> None:
+    path.write_bytes(POINTER)
+    with refused(path, "git lfs pull"):
+        tables.read(path)

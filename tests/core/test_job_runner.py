@@ -54,6 +54,13 @@ def test_a_job_starts_when_those_it_comes_after_have_ended(
     assert (tmp_path / "log").read_text().split() == ["4", "1", "2", "3"]
 
 
+def test_bytes_that_are_no_text_are_shown_and_end_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run([job("a", "printf 'x\\377y\\n'; echo z")]) == 0
+    assert lines(capsys) == ["[a] x\\xffy", "[a] z"]
+
+
 def test_a_failed_job_stops_its_descendants_only_and_its_code_is_returned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

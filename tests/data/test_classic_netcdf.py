@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leapkit.data import step_file
+from leapkit.data import classic_netcdf, step_file
 from leapkit.data.classic_header import ClassicHeader, parse_header
 from leapkit.data.classic_netcdf import REMEDY
 from tests.helpers.refusals import refused
@@ -153,3 +153,20 @@ def test_a_variable_that_starts_elsewhere_is_refused(tmp_path: Path, form: str) 
             path.write_bytes(bytes(changed))
             with refused(path, REMEDY), step_file.opened(path):
                 pass
+
+
+def test_aligned_variables_are_refused_with_what_packs_them(tmp_path: Path) -> None:
+    """PnetCDF can leave gaps; an offset that is damaged would look the same."""
+    path = tmp_path / "aligned.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
+        file.createDimension("ncol", 4)
+        for name in ("first", "second"):
+            file.createVariable(name, "f8", ("ncol",))[:] = np.arange(4.0)
+    content = path.read_bytes()
+    begin = parse_header(content).variables["second"].begin
+    moved = content.replace(struct.pack(">Q", begin), struct.pack(">Q", begin + 512))
+    path.write_bytes(moved[:begin] + bytes(512) + content[begin:])
+    with refused(path, "do not lie one behind the other", "nccopy -k cdf5"), open(
+        path, "rb", buffering=0
+    ) as handle:
+        classic_netcdf.read_header(handle, path)

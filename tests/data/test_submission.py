@@ -18,6 +18,7 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import atomic
 from leapkit.data import submission
 from leapkit.data.submission import SCHEMA, blocks, verify, write
+from tests.core.test_lfs_pointer import POINTER
 from tests.helpers.refusals import refused
 
 pytestmark = pytest.mark.stack
@@ -313,6 +314,12 @@ def test_minus_zero_is_zero_in_a_zero_column_and_in_a_linear_one(
     example.values[0, kaggle_positions(LINEAR)] = 0.0
     write(path, example.ids, [example.values])
     verify(path, example.ids, example.q)
+
+
+def test_a_git_lfs_pointer_is_no_parquet_and_is_named(path: Path) -> None:
+    path.write_bytes(POINTER)
+    with refused(path, "git lfs pull"):
+        submission.OpenedParquet(path)
 
 
 def test_a_late_block_is_checked_against_its_own_rows(

@@ -52,6 +52,15 @@ def test_the_callers_own_limit_of_memory_is_kept(monkeypatch, tmp_path):
     assert variables["LEAP_MEMORY"] == "12g"
 
 
+@pytest.mark.parametrize("cores, given", [(1, "1"), (10_000, None)])
+def test_containers_get_the_cores_that_the_launcher_may_use(monkeypatch, cores, given):
+    monkeypatch.delenv("LEAP_CORES", raising=False)
+    monkeypatch.setattr(containers.allotment.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(containers.allotment, "cores", lambda: cores)
+    variables = containers.variables(chosen(PROFILE="sample"), "abc1234", User(12, 34))
+    assert variables.get("LEAP_CORES") == given
+
+
 def test_a_step_runs_in_one_container_that_is_removed_afterwards(tmp_path):
     run = chosen(SUBMISSION=str(tmp_path))
     python, wrapper, name, *command = containers.step(run, "adam", ["reproduce", "--device=cpu"])

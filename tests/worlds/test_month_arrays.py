@@ -19,7 +19,7 @@ from leapkit.core.files import read_json, sha256
 from leapkit.core.step_files import list_months, list_pairs
 from leapkit.data.classic_header import parse_header
 from leapkit.data.step_reader import StepReader
-from leapkit.worlds import month_arrays
+from leapkit.worlds import cluster, month_arrays
 from tests.helpers.refusals import refused
 from tests.helpers.step_forms import Form
 
@@ -183,6 +183,24 @@ def test_a_full_disk_keeps_the_months_that_are_made(
     with refused(small_disk, "the disk is full"):
         month_arrays.write_month(steps, small_disk, "0008-01")
     assert not month_hashes(small_disk)
+
+
+def killed(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_one_sentence_for_each_month(
+    steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(month_arrays, "write_month", killed)
+    with refused(tmp_path, "months were not made"):
+        run(steps, tmp_path)
+    assert f"{list_months(steps)[0]}: its process was killed or lost" in capsys.readouterr().out
+
+
+def test_what_dask_raises_for_a_lost_worker_is_known() -> None:
+    distributed = pytest.importorskip("distributed")
+    assert distributed.KilledWorker in cluster.lost()
 
 
 @pytest.mark.parametrize(

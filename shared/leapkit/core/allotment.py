@@ -36,6 +36,11 @@ def memory() -> int:
     return memory_limit(ROOT).amount
 
 
+def is_limited() -> bool:
+    """Return whether this process may use fewer cores than the machine has."""
+    return cores() < (os.cpu_count() or 1)
+
+
 def core_limit(root: Path, environment: Optional[Mapping[str, str]] = None) -> Limit:
     """Return the smallest limit of cores: affinity, quotas of control groups, Slurm.
 

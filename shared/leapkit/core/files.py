@@ -171,5 +171,6 @@ def free_bytes(path: Path) -> Optional[int]:
 
 
 def existing_folder(path: Path) -> Path:
-    """Return `path`, or the first of its parents that exists."""
-    return next(folder for folder in (path, *path.parents) if os.path.exists(str(folder)))
+    """Return `path`, or the lowest folder above it that exists."""
+    above = (path, *path.absolute().parents)
+    return next(folder for folder in above if os.path.exists(str(folder)))

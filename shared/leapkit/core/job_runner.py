@@ -151,7 +151,8 @@ class JobRunner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                universal_newlines=True,
+                encoding="utf-8",
+                errors="backslashreplace",  # what a driver prints need not be text
                 # A terminal's Ctrl-C reaches a session of its own once, through `stop`.
                 start_new_session=True,
                 env=stops.of_a_child({**job.env, **environment}),

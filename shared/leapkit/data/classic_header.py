@@ -61,6 +61,10 @@ class ClassicHeader(Header):
     spare: int
 
 
+class Gaps(ValueError):
+    """The file is damaged, or another program aligned its variables, as PnetCDF can."""
+
+
 class _Width(NamedTuple):
     """The formats of a form's numbers: counts and sizes, and the offsets of variables."""
 
@@ -196,12 +200,10 @@ def _laid_out(
     record_bytes = _record_bytes(entries, names, sizes)
     expected = 0
     for entry in sorted(entries, key=lambda entry: entry.is_record):  # stable
-        if entry.begin != expected and (expected or entry.begin < length):
-            raise ValueError(
-                "its variables do not lie one behind the other"
-                if expected
-                else "a variable starts inside the header"
-            )
+        if expected and entry.begin != expected:
+            raise Gaps("its variables do not lie one behind the other")
+        if entry.begin < length:
+            raise ValueError("a variable starts inside the header")
         dimensions = tuple(names[axis] for axis in entry.axes)
         shape = tuple(sizes[name] for name in dimensions)
         strides = _strides(shape, np.dtype(entry.dtype).itemsize)

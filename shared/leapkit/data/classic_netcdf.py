@@ -14,7 +14,7 @@ from typing import Optional, Tuple
 import numpy as np
 
 from leapkit.core.errors import KitError
-from leapkit.data.classic_header import LONGEST_HEADER, ClassicHeader, parse_header
+from leapkit.data.classic_header import LONGEST_HEADER, ClassicHeader, Gaps, parse_header
 
 _USUAL_HEADER = 1 << 13  # bytes; a step file's header has 2,200
 _LONGEST_FILE = 1 << 30  # bytes; a step file has 2 MB, and one of ClimSim high-res 107 MB
@@ -91,6 +91,8 @@ def read_header(handle: FileIO, path: Path) -> ClassicHeader:
 def _parsed(data: bytes, path: Path) -> ClassicHeader:
     try:
         return parse_header(data)
+    except Gaps as error:
+        raise KitError(str(error), path, f"{REMEDY}, or pack it with `nccopy -k cdf5`") from error
     except ValueError as error:
         raise KitError(str(error), path, REMEDY) from error
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from leapkit.core.columns import LINEAR, SAMPLE_ID, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.hash_index import HashIndex
+from leapkit.core.lfs_pointer import refuse_pointer
 from leapkit.data import submission_columns
 from leapkit.data.id_checker import IdChecker
 from leapkit.data.scaling import linear_tendency
@@ -99,6 +100,7 @@ class OpenedParquet:
                 self._file = pa.OSFile(str(path), "rb")
                 source = pq.ParquetFile(self._file, pre_buffer=False)
             except (pa.ArrowException, ValueError) as error:
+                refuse_pointer(path)
                 raise KitError("is truncated, or not a parquet file", path, REMEDY) from error
         self._metadata = source.metadata
         problem = submission_columns.problem(source.schema_arrow)

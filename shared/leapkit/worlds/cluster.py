@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import queue
+import sys
 import threading
-from typing import Any, Callable, Iterable, Iterator, Optional
+from typing import Any, Callable, Iterable, Iterator, Optional, Tuple, Type
 
 from leapkit.core.errors import KitError
 
@@ -44,6 +45,14 @@ def as_completed(futures: Iterable[Any]) -> Iterator[Any]:
     """Yield the futures of a client as they finish."""
     finished: Iterator[Any] = _distributed().as_completed(futures)
     return finished
+
+
+def lost() -> Tuple[Type[Exception], ...]:
+    """Return what a task raises if its worker, or all of them, ended before it did."""
+    if "distributed" not in sys.modules:
+        return ()
+    distributed = _distributed()
+    return distributed.KilledWorker, distributed.comm.CommClosedError
 
 
 def _distributed() -> Any:

@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -88,10 +88,10 @@ def locally(
 ) -> Iterator[Tuple[str, Any]]:
     """Yield (month, its future) as the processes of this machine finish."""
     with ProcessPoolExecutor(jobs, initializer=stops.worker, initargs=(os.getpid(),)) as pool:
-        futures = {
-            pool.submit(write_month, steps, to, name, accept_float32): name for name in months
-        }
+        futures: Dict[Any, str] = {}
         try:
+            for name in months:
+                futures[pool.submit(write_month, steps, to, name, accept_float32)] = name
             for future in as_completed(futures):
                 yield futures[future], future
         except KeyboardInterrupt:
@@ -125,6 +125,19 @@ def on_cluster(
         }
         for future in cluster.as_completed(futures):
             yield futures[future], future
+
+
+def outcome(future: Any, name: str) -> str:
+    """Return the line of a finished month. Raises KitError if it, or its process, failed."""
+    lost: Tuple[Type[Exception], ...] = (BrokenExecutor, *cluster.lost())
+    try:
+        return str(future.result())
+    except lost as error:
+        raise KitError(
+            "its process was killed or lost, perhaps as the memory ran out",
+            name,
+            "let fewer run at a time (--jobs, or fewer workers)",
+        ) from error
 
 
 def main(argv: List[str]) -> int:
@@ -178,7 +191,7 @@ def main(argv: List[str]) -> int:
         unit="month",
     ):
         try:
-            print(future.result(), flush=True)
+            print(outcome(future, name), flush=True)
         except KitError as error:
             print(f"{name}: {error}", flush=True)
             failed.append(error)

@@ -86,6 +86,8 @@ def test_every_assignment_in_backticks_is_of_a_known_variable() -> None:
     """Such as RUNTIME=venv; variables of other programs are named where they are needed."""
     others = {
         "LEAP_BUILD_PIP_CONF",
+        "LEAP_CORES",
+        "LEAP_FUZZ",
         "LEAP_LONG_TESTS",
         "LEAP_MEMORY",
         "LEAP_PIDS",

@@ -117,8 +117,8 @@ def test_a_result_that_vanishes_before_the_end_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def write_and_lose(product: Path, *record: object) -> Dict[str, object]:
-        receipt = write(product, *record)  # type: ignore[arg-type]
+    def write_and_lose(product: Path, *record: object, **named: object) -> Dict[str, object]:
+        receipt = write(product, *record, **named)  # type: ignore[arg-type]
         if product.suffix == ".parquet":
             (product if what == "parquet" else receipts.receipt_path(product)).unlink()
         return receipt

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-from launch import environments, machine, process, venv
+from launch import environments, machine, options, process, venv
 from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
@@ -22,6 +22,14 @@ MARKS = {
     TORCH_1_10: "stack",
     TORCH_1_12: "stack",
 }
+
+
+# What tests must not see: they start their own interpreters and their own make.
+OF_THE_LAUNCHER = (
+    *("PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"),
+    options.TYPED,
+    *options.PASSED_ON.values(),
+)
 
 
 def check(arguments: List[str]) -> int:
@@ -110,8 +118,7 @@ def linters(python: Path) -> List[job_runner.Job]:
 
 def variables(other_python: str = "") -> Dict[str, str]:
     """Return the variables of a job. Processes share the cores, so each computes on one thread."""
-    own = ("PYTHONPATH", "PYTHONHOME", "ARGS")
-    inherited = {name: value for name, value in os.environ.items() if name not in own}
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_LAUNCHER}
     return {
         **inherited,
         "PYTHONNOUSERSITE": "1",

@@ -17,7 +17,7 @@ from leapkit.core.layout import RawData, Results  # noqa: E402
 from leapkit.run import prediction  # noqa: E402
 from leapkit.run.checkpoint_training import CheckpointTrainer  # noqa: E402
 
-pytestmark = [pytest.mark.process, pytest.mark.stack]
+pytestmark = pytest.mark.process
 
 torch.set_num_threads(1)
 PARQUET = small_run.PARQUET

@@ -333,7 +333,7 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     variables = re.findall(r"\$\{(LEAP_\w+?):-", (REPOSITORY / "compose.yaml").read_text())
     members = "|".join(name.upper() for name in MEMBERS)
     allowed = (
-        r"UID|GID|PIDS|MEMORY|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
+        r"UID|GID|PIDS|MEMORY|CORES|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
         r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS"
         rf"|WEIGHTS_({members})|BASE_({members}|BLEND)"
     )

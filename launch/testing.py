@@ -66,9 +66,13 @@ def test(arguments: List[str]) -> int:
 
 def end_to_end(arguments: List[str]) -> int:
     """Run whole commands as a user gives them, in containers and without them."""
-    # A file at a time: its tests share what they build.
-    parallel = ["-m", "end_to_end", "-n", str(allotment.cores()), "--dist", "loadfile", "-v"]
-    return run([pytest_job("end to end", modern_python(), [*parallel, *arguments])])
+    python = modern_python()
+    return run(
+        [
+            pytest_job("containers", python, ["-m", "docker", *arguments]),
+            pytest_job("venv", python, ["-m", "end_to_end and not docker", *arguments]),
+        ]
+    )
 
 
 def lint() -> int:

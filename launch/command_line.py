@@ -61,8 +61,8 @@ def parse(argv: Sequence[str]) -> Tuple[Command, Request]:
     if rest and not command.passes_to:
         top.error(f"unknown arguments of {namespace.command}: {' '.join(rest)}")
     options.require_taken(namespace.command, command.options)
-    if command.variable and not rest:
-        rest = _words(command.variable)
+    if command.passes_to and not rest:
+        rest = _words(options.PASSED_ON[namespace.command])
     values = {variable: getattr(namespace, variable) for variable in command.options}
     return command, Request(options.requested(values), rest)
 

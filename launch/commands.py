@@ -41,14 +41,12 @@ class Command:
 
     options    the variables that it takes
     passes_to  what gets the arguments that are no options, "" if they are refused
-    variable   the variable of `make` that holds those arguments
     """
 
     help: str
     run: Callable[[Request], int]
     options: Tuple[str, ...] = ()
     passes_to: str = ""
-    variable: str = ""
 
 
 def _settings(request: Request, mode: str, needs_runtime: bool = True) -> Settings:
@@ -175,7 +173,6 @@ def commands() -> Dict[str, Command]:
             ("RUNTIME",),
             "leapkit.worlds.make_world: --steps DIR --to DIR --train M:M --validation M:M"
             " --test M:M [--statistics DIR]",
-            "SPLIT",
         ),
         "store": Command(
             "write step files as one array a month",
@@ -183,25 +180,21 @@ def commands() -> Dict[str, Command]:
             ("RUNTIME", "RAW_DATA", "PROFILE"),
             "leapkit.worlds.month_arrays: --to DIR [--steps DIR] [--months M:M]"
             " [--scheduler ADDRESS]",
-            "STORE",
         ),
         "check": Command(
             "format, lint, types and the unit tests: a minute",
             lambda request: testing.check(request.rest),
             passes_to="pytest",
-            variable="ARGS",
         ),
         "test": Command(
             "what you run before you hand over",
             lambda request: testing.test(request.rest),
             passes_to="pytest",
-            variable="ARGS",
         ),
         "test-end-to-end": Command(
             "whole commands, in containers and without",
             lambda request: testing.end_to_end(request.rest),
             passes_to="pytest",
-            variable="ARGS",
         ),
         "lint": Command("ruff and mypy", lambda request: testing.lint()),
         "bench": Command("the benchmarks", lambda request: testing.bench()),

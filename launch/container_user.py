@@ -16,6 +16,7 @@ from typing import Iterable, NamedTuple
 from launch import engine
 from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import existing_folder
 
 OF_THE_IMAGES = 10001  # USER of the Dockerfiles
 
@@ -32,9 +33,7 @@ def of(folder: Path) -> User:
     if os.getuid():
         # In a rootless engine the caller is the container's root, who has no right beyond his own.
         return User(0, 0) if engine.is_rootless() else User(os.getuid(), os.getgid())
-    while not folder.exists():
-        folder = folder.parent
-    status = folder.stat()
+    status = existing_folder(folder).stat()
     if status.st_uid:
         return User(status.st_uid, status.st_gid)
     return User(OF_THE_IMAGES, OF_THE_IMAGES)

@@ -310,7 +310,7 @@ def _scores(values, monkeypatch):
     """Make the n-th evaluation score values[n]."""
     remaining = iter(values)
 
-    def scored(network, batch, validation, scaling_, device, keep):
+    def scored(network, batch, validation, scaling_, device, keep, *_):
         keep(np.zeros((len(validation), 368), np.float32))
         return training.Score(next(remaining), 0.0, (0.0,) * 7)
 

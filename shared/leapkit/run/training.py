@@ -9,7 +9,7 @@ last evaluation and ends in the same bytes.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from leapkit.run import devices, provenance, training_state
 from leapkit.run.augmentation import augment
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.losses import loss_all, loss_group
+from leapkit.run.processes import ALONE, Processes
 from leapkit.run.training_run import Run, Task, Trained
 
 
@@ -37,19 +38,22 @@ def train(
     validation: Loader,
     scaling: Scaling,
     device: torch.device,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train, or continue, one run; write checkpoint, predictions and log of its best evaluation.
 
+    processes  each calls this; the first one alone writes
     The state file stays until the caller has written a receipt. Raises KitError if the rows do not
     fill a batch, if the loss is not finite, or if the run was begun on another stack.
     """
-    run = _start(build, task, rows, device)
+    run = _start(build, task, rows, device, processes)
     _continue_unfinished(run)
     with progress(
         total=task.recipe.epochs * run.steps,
         initial=run.epoch * run.steps + run.step,
         desc=f"training {task.files.stem}",
         unit="step",
+        disable=not processes.is_first,
     ) as bar:
         while not run.is_finished:
             _epoch(run, rows, validation, scaling, bar)
@@ -57,7 +61,13 @@ def train(
     return Trained(run.best, run.epoch, run.seconds, run.environments)
 
 
-def _start(build: Callable[[], nn.Module], task: Task, rows: Loader, device: torch.device) -> Run:
+def _start(
+    build: Callable[[], nn.Module],
+    task: Task,
+    rows: Loader,
+    device: torch.device,
+    processes: Processes,
+) -> Run:
     """Return a run at its beginning. Raises KitError if the rows do not fill a batch."""
     steps = rows.steps(task.recipe.batch)
     if not steps:
@@ -68,24 +78,33 @@ def _start(build: Callable[[], nn.Module], task: Task, rows: Loader, device: tor
         )
     devices.make_repeatable(task.recipe.seed)
     network = build()
-    if task.start is not None:
+    if task.start is not None and processes.is_first:  # the others get the first one's weights
         tensors = task.start(network)
         checkpoints.load_into(network, tensors, f"the parent of {task.files.stem}")
-    return Run(network, task, steps, device)
+    return Run(network, task, steps, device, processes)
 
 
 def _continue_unfinished(run: Run) -> None:
-    """Restore the state that an unfinished run of the same task left."""
+    """Restore the state that an unfinished run of the same task left, in every process."""
+    state = run.processes.of_first(_unfinished(run) if run.processes.is_first else None)
+    if state:
+        run.restore(state)
+
+
+def _unfinished(run: Run) -> Dict[str, Any]:
+    """Return the state that an unfinished run of the same task left, {} if there is none."""
     files = run.task.files
     if not files.state.exists():
-        return
-    state = training_state.load(files.state)
+        return {}
+    state: Dict[str, Any] = training_state.load(files.state)
     if state["key"] != run.task.key or not provenance.same_arithmetic(state):
         message = f"starts anew, the unfinished run in {files.folder} had other inputs"
+        state = {}
     else:
-        run.restore(state)
-        message = f"continues after epoch {run.epoch + 1}, step {run.step} of {run.steps}"
+        step = f"step {state['step']} of {run.steps}"
+        message = f"continues after epoch {state['epoch'] + 1}, {step}"
     print(f"{files.stem}: {message}", flush=True)
+    return state
 
 
 def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: Any) -> None:
@@ -105,7 +124,9 @@ def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: An
                 bar.set_postfix_str(
                     f"R2 {run.task.value(score):.4f}, best {best:.4f}", refresh=False
                 )
-                training_state.save(run.task.files.state, dict(run.state(), key=run.task.key))
+                if run.processes.is_first:
+                    state = dict(run.state(), key=run.task.key)
+                    training_state.save(run.task.files.state, state)
     run.epoch += 1
     run.step = 0
     run.losses = 0.0
@@ -117,7 +138,8 @@ def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
     if recipe.augmentation:
         generator = _generator(recipe.seed, run.epoch, run.step)
         x, y = augment(x, y, recipe.augmentation, generator)
-    run.losses += _update(run, x.to(run.device), y.to(run.device))
+    share = run.processes.slice(len(x))
+    run.losses += _update(run, x[share].to(run.device), y[share].to(run.device))
     run.schedule.after_update(run.epoch, run.step, run.steps)
     run.step += 1
 
@@ -133,20 +155,24 @@ def _generator(*numbers: int) -> torch.Generator:
 
 
 def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Step the optimiser on a batch and return its loss. Raises KitError if that is not finite."""
+    """Step the optimiser on this process's slice of a batch and return the loss of the batch.
+
+    Raises KitError if that is not finite.
+    """
     recipe = run.task.recipe
     group = run.task.group
     run.network.train()
     run.optimiser.zero_grad()
-    prediction = run.network(x)
+    prediction = run.forward(x)
     if group is None:
         loss = loss_all(prediction, y, recipe.smooth_l1_beta)
     else:
         loss = loss_group(prediction, y, group)
+    loss = run.processes.weighted(loss, recipe.batch)
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
     nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
     run.optimiser.step()
-    value = float(loss.detach())
+    value = run.processes.mean(float(loss.detach()))
     if not np.isfinite(value):
         raise KitError(
             f"the loss became NaN or infinite in epoch {run.epoch + 1}, step {run.step + 1}",
@@ -159,16 +185,20 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
 def _evaluate_and_keep(run: Run, validation: Loader, scaling: Scaling) -> Score:
     """Score the network on the validation rows, step the schedule, keep the best network."""
     task = run.task
-    with PredictionsWriter(
-        task.files.validation_predictions, len(validation), task.targets
-    ) as predictions:
+    predictions = (
+        PredictionsWriter(task.files.validation_predictions, len(validation), task.targets)
+        if run.processes.is_first
+        else None
+    )
+    with predictions or contextlib.nullcontext():
         score = evaluate(
             run.network,
             task.recipe.validation_batch,
             validation,
             scaling,
             run.device,
-            predictions.add,
+            predictions.add if predictions else None,
+            run.processes,
         )
         # A plateau schedule sees the score of all columns, also where one group is fine-tuned and
         # selection looks at that group alone. No published recipe does both: fine-tuning always has
@@ -179,8 +209,11 @@ def _evaluate_and_keep(run: Run, validation: Loader, scaling: Scaling) -> Score:
     return score
 
 
-def _keep(run: Run, score: Score, predictions: PredictionsWriter) -> None:
-    """Write the checkpoint and its predictions if the score is the best so far; extend the log."""
+def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> None:
+    """Note the score, and whether it is the best so far; write what belongs to it.
+
+    predictions  None in a process that writes nothing
+    """
     task = run.task
     is_best = run.best is None or task.value(score) > task.value(run.best) + task.recipe.min_gain
     rates = " ".join(f"{group['lr']:g}" for group in run.optimiser.param_groups)
@@ -192,6 +225,8 @@ def _keep(run: Run, score: Score, predictions: PredictionsWriter) -> None:
     if is_best:
         run.best = score
         run.best_epoch = run.epoch
+    if is_best and predictions:
         checkpoints.save(run.network, task.files.checkpoint)
         predictions.keep()
-    write_text(task.files.log, "".join(line + "\n" for line in run.log))
+    if predictions:
+        write_text(task.files.log, "".join(line + "\n" for line in run.log))

@@ -17,6 +17,7 @@ from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
 from leapkit.run.optimisation import Schedule, make_optimiser
+from leapkit.run.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,23 @@ class Run:
     steps        updates of a whole epoch
     losses       sum of the losses of the current epoch's updates
     environments what the run has been computed on so far
+    processes    that train the network together
+    forward      what training calls instead of the network, so that gradients are averaged
     """
 
-    def __init__(self, network: nn.Module, task: Task, steps: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        steps: int,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:
         self.task = task
         self.device = device
+        self.processes = processes
         self.network = network.to(device)
+        self.forward = processes.joined(self.network, task.recipe.batch)
         self.optimiser = make_optimiser(network, task.recipe)
         self.schedule = Schedule(task.recipe, self.optimiser)
         self.steps = steps
@@ -90,7 +102,7 @@ class Run:
         self.best_epoch = -1
         self.log: List[str] = []
         self.seconds = 0.0
-        self.environments = [provenance.environment(device)]
+        self.environments = [provenance.environment(device, processes.size)]
         self.start_clock()
 
     def start_clock(self) -> None:

@@ -381,7 +381,7 @@ def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatc
     monkeypatch.setattr(
         training,
         "evaluate",
-        lambda network, batch, validation, scale, device, keep: (
+        lambda network, batch, validation, scale, device, keep, *_: (
             keep(np.zeros((len(validation), 368), np.float32)) or next(scored)
         ),
     )

@@ -65,8 +65,8 @@ class Processes:
         """
         return predict()
 
-    def end(self) -> None:
-        """Leave the others: there is nothing more to train together."""
+    def end_training(self) -> None:
+        """Give back what training together held: there is no more of it in this experiment."""
 
 
 ALONE = Processes()

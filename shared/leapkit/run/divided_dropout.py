@@ -52,12 +52,12 @@ def divide(network: nn.Module, batch: int, rows: slice) -> None:
                 for part in path:
                     parent = getattr(parent, part)
                 setattr(parent, last, DividedDropout(layer.p, batch, rows))
-        elif isinstance(layer, _OTHER_DROPOUTS) and (getattr(layer, "dropout", 0) or _p(layer)):
+        elif isinstance(layer, _OTHER_DROPOUTS) and _draws(layer):
             raise ValueError(f"{name} ({type(layer).__name__}) draws numbers for its own rows")
 
 
-def _p(layer: nn.Module) -> float:
-    return float(getattr(layer, "p", 0.0))
+def _draws(layer: nn.Module) -> bool:
+    return any(getattr(layer, name, 0.0) for name in ("p", "dropout"))
 
 
 def _ones_of_batch(x: torch.Tensor, batch: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import List, Sequence
 
-from leapkit.core import allotment, job_runner, plan
+from leapkit.core import allotment, job_runner, pauses, plan
 from leapkit.core.errors import explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
@@ -69,23 +69,34 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
     """Run a member's command line and return its exit code.
 
     One experiment runs in this process. Several run in a process each, so that the failure or the
-    memory of one does not touch the others. Raises KitError for a request that cannot be met.
+    memory of one does not touch the others. Raises KitError for a request that cannot be met, and
+    Paused if a pause was asked for.
     """
     options = arguments(member, argv)
     devices.tune_libraries()
     chosen = _chosen(experiments, options)
-    if len(chosen) > 1:
-        return _run_in_processes(member, chosen, options, argv)
+    with pauses.listening():
+        if len(chosen) > 1:
+            return _run_in_processes(member, chosen, options, argv)
+        _run_alone(chosen[0], experiments, build, options)
+    return 0
+
+
+def _run_alone(
+    experiment: Experiment,
+    experiments: Sequence[Experiment],
+    build: Build,
+    options: argparse.Namespace,
+) -> None:
     raw = RawData(options.raw_data, options.step_precision == "float32")
     layout = Layout(raw, Results(options.submission), options.weights)
     run_experiment(
-        chosen[0],
+        experiment,
         experiments,
         RunOptions(
             options.command, options.profile, layout, build, options.device, options.threads
         ),
     )
-    return 0
 
 
 def _chosen(experiments: Sequence[Experiment], options: argparse.Namespace) -> Sequence[Experiment]:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import List, Sequence
 
-from leapkit.core import allotment, job_runner, plan
+from leapkit.core import allotment, job_runner, pauses, plan
 from leapkit.core.errors import explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
@@ -83,16 +83,31 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
 
     One experiment runs in this process, or in several that torchrun starts. Several run in a
     process each, so that the failure or the memory of one does not touch the others; but one by one
-    if a user's torchrun has started this process. Raises KitError for a request that cannot be met.
+    if a user's torchrun has started this process. Raises KitError for a request that cannot be met,
+    and Paused if a pause was asked for.
     """
     options = arguments(member, argv)
     devices.tune_libraries()
     chosen = _chosen(experiments, options)
-    if not process_group.is_one_of_several():
-        if len(chosen) > 1:
+    with pauses.listening():
+        if process_group.is_one_of_several():
+            _run_here(chosen, experiments, build, options)
+        elif len(chosen) > 1:
             return _run_in_processes(member, chosen, options, argv)
-        if _gpus_of_one(options) > 1:
+        elif _gpus_of_one(options) > 1:
             return torchrun.run(member, argv, options.gpus, options.device)
+        else:
+            _run_here(chosen, experiments, build, options)
+    return 0
+
+
+def _run_here(
+    chosen: Sequence[Experiment],
+    experiments: Sequence[Experiment],
+    build: Build,
+    options: argparse.Namespace,
+) -> None:
+    """Run experiments in this process, together with those that torchrun started beside it."""
     raw = RawData(options.raw_data, options.step_precision == "float32")
     layout = Layout(raw, Results(options.submission), options.weights)
     with process_group.joined() as processes:
@@ -107,7 +122,6 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
         )
         for experiment in chosen:
             run_experiment(experiment, experiments, run_options)
-    return 0
 
 
 def _gpus_of_one(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from leapkit.core import stops
+from leapkit.core import pauses, stops
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
 from leapkit.run import divided_dropout, provenance
@@ -79,9 +79,10 @@ def _see_one_gpu(local_rank: int) -> None:
 
 
 def _be_silent() -> None:
-    """Print nothing but errors, and end at once at a stop: nothing here needs an ending."""
+    """Print nothing but errors, end at once at a stop, and leave pauses to the first process."""
     sys.stdout = open(os.devnull, "w")
     stops.handle(signal.SIG_DFL)
+    signal.signal(pauses.SIGNAL, signal.SIG_IGN)
 
 
 def _is_of_connection(error: BaseException) -> bool:
@@ -140,10 +141,10 @@ class ProcessGroup(Processes):
         share = (rows.stop - rows.start) / batch
         return loss.mul(share * self.size)
 
-    def mean(self, value: float) -> float:
-        total = torch.tensor([value], dtype=torch.float64)
-        dist.all_reduce(total)
-        return float(total) / self.size
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        total = value.clone()
+        dist.all_reduce(total, group=self._gradients)
+        return total / self.size
 
     def of_first(self, value: Any = None) -> Any:
         values = [value]

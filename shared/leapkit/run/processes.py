@@ -47,8 +47,8 @@ class Processes:
         """
         return loss
 
-    def mean(self, value: float) -> float:
-        """Return the mean of a number over the processes."""
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the mean of a tensor over the processes, on its device; the host does not wait."""
         return value
 
     def of_first(self, value: Any = None) -> Any:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import socket
 import tempfile
 import warnings
+from pathlib import Path
 from typing import Any, List, Mapping
 
-from leapkit.core import allotment, exit_codes, stops
+from leapkit.core import allotment, exit_codes, pauses, stops
 from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError
 from leapkit.run import devices
 from leapkit.run.process_group import EXIT_LOST, OWN_RUN
 
 _POLL_SECONDS = 0.2  # between two looks at the processes
 _HERE = "127.0.0.1"  # a container may know no name of its own
-PAUSED = 75  # the exit code of a run that saved its state before a time limit
 
 
 def run(member: str, argv: List[str], count: int, device: str) -> int:
@@ -35,6 +37,7 @@ def run(member: str, argv: List[str], count: int, device: str) -> int:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     os.environ.update(_environment(count))
+    signal.signal(pauses.SIGNAL, _pass_on)
     with tempfile.TemporaryDirectory() as logs:
         options = _options(count, logs) + command(member, argv)
         try:
@@ -50,6 +53,15 @@ def run(member: str, argv: List[str], count: int, device: str) -> int:
 def command(member: str, argv: List[str]) -> List[str]:
     """Return what torchrun is to start, as its arguments."""
     return ["-m", f"members.{member}", *argv]
+
+
+def _pass_on(number: int, _: object) -> None:
+    """Pass a signal on to the processes, which are the children of this one."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
+            if parent == os.getpid():
+                os.kill(int(status.parent.name), number)
 
 
 def _require_gpus(count: int, device: str) -> None:
@@ -96,7 +108,9 @@ def _exit_code(member: str, failures: Mapping[int, Any], count: int) -> int:
     Raises KitError if one ended without a word, and names the first of these.
     """
     codes = {rank: exit_codes.of_shell(failures[rank].exitcode) for rank in sorted(failures)}
-    told = [code for code in codes.values() if code in (EXIT_REFUSED, EXIT_INTERRUPTED, PAUSED)]
+    if any(exit_codes.is_paused(code) for code in codes.values()):
+        return exit_codes.PAUSED
+    told = [code for code in codes.values() if code in (EXIT_REFUSED, EXIT_INTERRUPTED)]
     silent = [rank for rank, code in codes.items() if code not in (EXIT_LOST, *told)]
     if told and not silent:
         return told[0]

@@ -3,7 +3,7 @@
 The run is a function of (rows, recipe, network, starting weights, number of threads): the order of
 the rows is drawn from (seed, epoch), and the state saved at every evaluation holds the network,
 optimiser, schedule and generators. Killed at any moment and started again, it continues from the
-last evaluation and ends in the same bytes.
+last evaluation and ends in the same bytes; a pause (leapkit.core.pauses) saves it at any step.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from leapkit.core import pauses
 from leapkit.core.errors import KitError
 from leapkit.core.files import write_text
 from leapkit.data import checkpoints
@@ -118,18 +119,27 @@ def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: An
         for inputs, targets in batches:
             _step(run, torch.from_numpy(inputs), torch.from_numpy(targets))
             bar.update(1)
+            is_paused = pauses.requested()
             if run.step in evaluated:
                 score = _evaluate_and_keep(run, validation, scaling)
                 best = run.task.value(run.best or score)
                 bar.set_postfix_str(
                     f"R2 {run.task.value(score):.4f}, best {best:.4f}", refresh=False
                 )
-                if run.processes.is_first:
-                    state = dict(run.state(), key=run.task.key)
-                    training_state.save(run.task.files.state, state)
+            if run.step in evaluated or is_paused:
+                run.count_time()
+                _save(run)
+            if is_paused:
+                raise pauses.Paused
     run.epoch += 1
     run.step = 0
     run.losses = 0.0
+
+
+def _save(run: Run) -> None:
+    """Write the state: any number of processes may go on with it, as it is the same in each."""
+    if run.processes.is_first:
+        training_state.save(run.task.files.state, dict(run.state(), key=run.task.key))
 
 
 def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -172,7 +182,7 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
     nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
     run.optimiser.step()
-    value = run.processes.mean(float(loss.detach()))
+    value = float(run.processes.mean(loss.detach()))
     if not np.isfinite(value):
         raise KitError(
             f"the loss became NaN or infinite in epoch {run.epoch + 1}, step {run.step + 1}",

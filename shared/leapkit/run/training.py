@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Dict, Optional
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,7 +24,7 @@ from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
 from leapkit.run import devices, provenance, training_state
-from leapkit.run.augmentation import augment
+from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.losses import loss_all, loss_group
 from leapkit.run.processes import ALONE, Processes
@@ -114,12 +113,14 @@ def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: An
     evaluations = recipe.evaluations_in(run.epoch)
     evaluated = evaluation_steps(run.steps, evaluations, recipe.skipped_evaluations)
     run.start_clock()
-    batches = rows.shuffled(recipe.batch, recipe.seed, run.epoch, run.step)
+    batches = training_batches(rows, recipe, run.epoch, run.step, run.device, run.processes)
     with contextlib.closing(batches):
-        for inputs, targets in batches:
-            _step(run, torch.from_numpy(inputs), torch.from_numpy(targets))
+        for x, y in batches:
+            _step(run, x, y)
             bar.update(1)
             is_paused = pauses.requested()
+            if run.step in evaluated or is_paused:
+                run.loss()  # one that is not finite ends the run before anything is saved
             if run.step in evaluated:
                 score = _evaluate_and_keep(run, validation, scaling)
                 best = run.task.value(run.best or score)
@@ -133,7 +134,7 @@ def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: An
                 raise pauses.Paused
     run.epoch += 1
     run.step = 0
-    run.losses = 0.0
+    run.losses.begin()
 
 
 def _save(run: Run) -> None:
@@ -143,31 +144,21 @@ def _save(run: Run) -> None:
 
 
 def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Make one update from x (B, 556) and y (B, 368), standardised, network order."""
-    recipe = run.task.recipe
-    if recipe.augmentation:
-        generator = _generator(recipe.seed, run.epoch, run.step)
-        x, y = augment(x, y, recipe.augmentation, generator)
-    share = run.processes.slice(len(x))
-    run.losses += _update(run, x[share].to(run.device), y[share].to(run.device))
+    """Make one update from this process's slice of a batch, which is on the device.
+
+    x (B, 556), y (B, 368), standardised, network order. Raises KitError if a loss is not finite, on
+    a GPU not at once.
+    """
+    loss = _update(run, x, y)
     run.schedule.after_update(run.epoch, run.step, run.steps)
     run.step += 1
+    run.losses.add(loss, run.epoch, run.step)
 
 
-def _generator(*numbers: int) -> torch.Generator:
-    """Return a CPU generator that is a function of some numbers."""
-    seed = 0
-    for number in numbers:
-        seed = (seed * 1_000_003 + number) % 2**62
-    generator = torch.Generator()
-    generator.manual_seed(seed)
-    return generator
-
-
-def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
+def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Step the optimiser on this process's slice of a batch and return the loss of the batch.
 
-    Raises KitError if that is not finite.
+    The host waits for nothing that a GPU computes.
     """
     recipe = run.task.recipe
     group = run.task.group
@@ -180,16 +171,10 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
         loss = loss_group(prediction, y, group)
     loss = run.processes.weighted(loss, recipe.batch)
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-    nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
     run.optimiser.step()
-    value = float(run.processes.mean(loss.detach()))
-    if not np.isfinite(value):
-        raise KitError(
-            f"the loss became NaN or infinite in epoch {run.epoch + 1}, step {run.step + 1}",
-            "training",
-            "look for unusual values in the training months, or lower the learning rate",
-        )
-    return value
+    # An infinite gradient of a finite loss has spoilt the weights as well: 0 times it is NaN.
+    return run.processes.mean(loss.detach()) + 0 * norm
 
 
 def _evaluate_and_keep(run: Run, validation: Loader, scaling: Scaling) -> Score:
@@ -230,7 +215,7 @@ def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> N
     mark = " *" if is_best else ""
     run.log.append(
         f"epoch {run.epoch + 1} step {run.step}/{run.steps} lr {rates}"
-        f" loss {run.losses / run.step:.6f} {task.line(score)}{mark}"
+        f" loss {run.loss() / run.step:.6f} {task.line(score)}{mark}"
     )
     if is_best:
         run.best = score

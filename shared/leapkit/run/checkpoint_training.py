@@ -22,7 +22,7 @@ from leapkit.data.step_rows import StepRows
 from leapkit.run import devices, training
 from leapkit.run.fine_tuning import Parent
 from leapkit.run.options import RunOptions
-from leapkit.run.training_run import Task
+from leapkit.run.training_run import Task, Trained
 
 
 class CheckpointTrainer:
@@ -80,8 +80,7 @@ class CheckpointTrainer:
         started = receipts.now()
         experiment = self.experiment
         profile = self.options.profile
-        folder = self.options.layout.results.experiment(experiment.member, experiment.id)
-        files = RunFiles(folder, experiment.id, checkpoint.group)
+        files = self._files(checkpoint.group)
         parent = self._parent_that_stays(checkpoint.group)
         if parent:
             reason = "by the team's construction this group is not fine-tuned"
@@ -110,24 +109,14 @@ class CheckpointTrainer:
         rule = self.experiment.groups
         return self.parent if rule and group in rule.parents else None
 
+    def follow(self, group: Optional[int], key: str) -> None:
+        """Take part in a training that the first of several processes has begun with _train()."""
+        self._trained(self._files(group), key)
+
     def _train(self, files: RunFiles, key: str) -> Dict[str, Any]:
         """Train one checkpoint and return what its receipt records of that."""
-        config = self.experiment.network[self.options.profile]
-        start = self.parent.weights if self.parent else None
-        task = Task(files, self.recipe, key, start, files.group)
-        trained = training.train(
-            lambda: self.options.build(config),
-            task,
-            self.training_loader,
-            self.validation_loader,
-            self.scaling,
-            self.device,
-        )
-        print(
-            f"{files.stem}: trained in {trained.seconds:.0f} s,"
-            f" validation {task.line(trained.score)}",
-            flush=True,
-        )
+        self.options.processes.of_first((files.group, key))
+        trained = self._trained(files, key)
         details = {
             "weights": "trained",
             "training rows": len(self.training_loader),
@@ -145,3 +134,28 @@ class CheckpointTrainer:
             score = trained.score.groups[files.group]
             details.update(self.parent.score_against_parent(files, score))
         return details
+
+    def _trained(self, files: RunFiles, key: str) -> Trained:
+        config = self.experiment.network[self.options.profile]
+        start = self.parent.weights if self.parent else None
+        task = Task(files, self.recipe, key, start, files.group)
+        trained = training.train(
+            lambda: self.options.build(config),
+            task,
+            self.training_loader,
+            self.validation_loader,
+            self.scaling,
+            self.device,
+            self.options.processes,
+        )
+        print(
+            f"{files.stem}: trained in {trained.seconds:.0f} s,"
+            f" validation {task.line(trained.score)}",
+            flush=True,
+        )
+        return trained
+
+    def _files(self, group: Optional[int]) -> RunFiles:
+        experiment = self.experiment
+        folder = self.options.layout.results.experiment(experiment.member, experiment.id)
+        return RunFiles(folder, experiment.id, group)

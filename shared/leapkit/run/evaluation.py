@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, List
+from functools import partial
+from typing import Callable, List, Optional
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from leapkit.core.columns import TARGETS, ZERO, kaggle_positions, network_positi
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import R2, Score, score_network_order, validation_r2
+from leapkit.run.processes import ALONE, Processes
 
 
 def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int]:
@@ -32,12 +34,15 @@ def evaluate(
     rows: Loader,
     scaling: Scaling,
     device: torch.device,
-    add: Callable[[np.ndarray], None],
+    add: Optional[Callable[[np.ndarray], None]],
+    processes: Processes = ALONE,
 ) -> Score:
-    """Return the score of a network on the validation rows.
+    """Return the score of a network on the validation rows, in every process the same.
 
-    add  is given the predictions, chunk by chunk: (n, 368) float32, standardised, network order;
-         the 60 zero columns hold -mean / std, which is raw 0
+    add        is given the predictions, chunk by chunk, in the first process: (n, 368) float32,
+               standardised, network order; the 60 zero columns hold -mean / std, which is raw 0;
+               None in the others
+    processes  take turns at the batches
     """
     sums = R2(len(TARGETS))
     zero = network_positions(ZERO)
@@ -45,11 +50,19 @@ def evaluate(
     raw_zero = (-scaling.target_mean / scaling.target_std)[kaggle_positions(ZERO)].astype(
         np.float32
     )
+
+    def predicted(inputs: np.ndarray) -> np.ndarray:
+        predictions: np.ndarray = network(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
+        predictions[:, zero] = raw_zero
+        return predictions
+
     network.eval()
     with contextlib.closing(rows.in_order(batch)) as batches, torch.no_grad():
-        for inputs, targets in batches:
-            predictions = network(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
-            predictions[:, zero] = raw_zero
-            sums.add(targets, predictions)
-            add(predictions)
-    return score_network_order(validation_r2(sums, scaling))
+        for number, (inputs, targets) in enumerate(batches):
+            predictions = processes.in_turn(number, len(inputs), partial(predicted, inputs))
+            if predictions is not None and add:
+                sums.add(targets, predictions)
+                add(predictions)
+    first = score_network_order(validation_r2(sums, scaling)) if processes.is_first else None
+    score: Score = processes.of_first(first)
+    return score

@@ -16,7 +16,9 @@ from leapkit.core.layout import RunFiles
 from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
+from leapkit.run.loss_sum import LossSum
 from leapkit.run.optimisation import Schedule, make_optimiser
+from leapkit.run.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -72,25 +74,36 @@ class Run:
 
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
-    losses       sum of the losses of the current epoch's updates
+    losses       of the current epoch's updates
     environments what the run has been computed on so far
+    processes    that train the network together
+    forward      what training calls instead of the network, so that gradients are averaged
     """
 
-    def __init__(self, network: nn.Module, task: Task, steps: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        steps: int,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:
         self.task = task
         self.device = device
+        self.processes = processes
         self.network = network.to(device)
+        self.forward = processes.joined(self.network, task.recipe.batch)
         self.optimiser = make_optimiser(network, task.recipe)
         self.schedule = Schedule(task.recipe, self.optimiser)
         self.steps = steps
         self.epoch = 0
         self.step = 0
-        self.losses = 0.0
+        self.losses = LossSum(device)
         self.best: Optional[Score] = None
         self.best_epoch = -1
         self.log: List[str] = []
         self.seconds = 0.0
-        self.environments = [provenance.environment(device)]
+        self.environments = [provenance.environment(device, processes.size)]
         self.start_clock()
 
     def start_clock(self) -> None:
@@ -101,6 +114,10 @@ class Run:
         now = time.monotonic()
         self.seconds += now - self._since
         self._since = now
+
+    def loss(self) -> float:
+        """Return the sum of the epoch's losses so far. Raises KitError if it is not finite."""
+        return self.losses.value(self.epoch, self.step)
 
     @property
     def is_finished(self) -> bool:
@@ -123,7 +140,7 @@ class Run:
             "best": asdict(self.best) if self.best else None,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
-            "losses": self.losses,
+            "losses": self.loss(),
             "log": self.log,
             "environments": self.environments,
         }
@@ -153,5 +170,5 @@ class Run:
         self.best = Score(**dict(best, groups=tuple(best["groups"]))) if best else None
         self.best_epoch = state["best_epoch"]
         self.seconds = state["seconds"]
-        self.losses = state["losses"]
+        self.losses.begin(state["losses"], self.step)
         self.log = state["log"]

@@ -117,6 +117,7 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
         if gpu.state == gpus.HIDDEN:
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default
+    choices["GPUS"] = _requested(requested, "GPUS") or Choice("", "")
     return Settings(mode, choices)
 
 

@@ -10,6 +10,7 @@ seconds at each.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -119,10 +120,8 @@ def process(raw: RawData, folder: Path) -> None:
             norms[name] = []
             shared = name if case.stops else f"{name} {processes.size}"
             (folder / shared).mkdir(exist_ok=True)
-            try:
+            with contextlib.suppress(Stopped):
                 train(case, raw, folder / shared, processes)
-            except Stopped:
-                pass
         if processes.is_first:
             (folder / f"norms {processes.size}.json").write_text(json.dumps(norms))
 

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from leapkit.core import pauses, stops
 from leapkit.core.columns import TARGETS
-from leapkit.core.errors import KitError
+from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.run import divided_dropout, provenance
 from leapkit.run.processes import ALONE, Processes
 
@@ -44,8 +44,8 @@ def is_one_of_several() -> bool:
 def joined() -> Iterator[Processes]:
     """Join the processes that torchrun started with this one; yield ALONE if there are none.
 
-    One that loses another ends with EXIT_LOST. Raises KitError instead in the first process if
-    nobody else would say it.
+    One that loses another, or is stopped, ends with an exit code. The first process says why, as a
+    KitError or by KeyboardInterrupt, if nobody else would.
     """
     if not is_one_of_several():
         yield ALONE
@@ -61,13 +61,23 @@ def joined() -> Iterator[Processes]:
     except (RuntimeError, ValueError) as error:
         if not _is_of_connection(error):
             raise
-        if rank or os.environ.get("TORCHELASTIC_RUN_ID") == OWN_RUN:
+        if rank or _is_of_own_run():
             sys.exit(EXIT_LOST)
         raise KitError(
             "lost another of its processes",
             "torchrun",
             "look for why that ended; the same command goes on from the last evaluation",
         ) from error
+    except KeyboardInterrupt:
+        if not _is_of_own_run():
+            raise
+        stops.ignore()
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _is_of_own_run() -> bool:
+    """Return whether leapkit.run.torchrun waits for this process and says why it ended."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == OWN_RUN
 
 
 def _see_one_gpu(local_rank: int) -> None:

@@ -62,6 +62,7 @@ def joined() -> Iterator[Processes]:
         if not _is_of_connection(error):
             raise
         if rank or _is_of_own_run():
+            stops.ignore()  # torchrun is about to end this process too
             sys.exit(EXIT_LOST)
         raise KitError(
             "lost another of its processes",

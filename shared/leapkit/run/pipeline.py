@@ -62,7 +62,7 @@ def _follow(experiment: Experiment, options: RunOptions) -> None:
         scaling, device = _prepared(experiment, options)
         trainer = CheckpointTrainer(experiment, options, scaling, device)
         while training:
-            trainer.follow(*training)
+            trainer.follow(training)
             training = options.processes.of_first()
 
 
@@ -102,9 +102,7 @@ def _run(
     scaling, device = _prepared(experiment, options)
     if experiment_plan.train:
         trainer = CheckpointTrainer(experiment, options, scaling, device)
-        for checkpoint in experiment_plan.checkpoints:
-            if checkpoint.train:
-                trainer.make(checkpoint)
+        trainer.make([checkpoint for checkpoint in experiment_plan.checkpoints if checkpoint.train])
         experiment_plan = decide(family, options)
         _require_possible(experiment_plan)
         _require_finished(experiment_plan, experiment_plan.train)

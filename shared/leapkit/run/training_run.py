@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -75,7 +74,9 @@ class Run:
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
     losses       of the current epoch's updates
+    seconds      of training so far; of runs in lockstep, its share
     environments what the run has been computed on so far
+    random       the state of torch's generators when the run last drew from them
     processes    that train the network together
     forward      what training calls instead of the network, so that gradients are averaged
     """
@@ -104,16 +105,12 @@ class Run:
         self.log: List[str] = []
         self.seconds = 0.0
         self.environments = [provenance.environment(device, processes.size)]
-        self.start_clock()
+        self.random = devices.random_state()
 
-    def start_clock(self) -> None:
-        self._since = time.monotonic()
-
-    def count_time(self) -> None:
-        """Add the time since the clock was started, or was last counted, to `seconds`."""
-        now = time.monotonic()
-        self.seconds += now - self._since
-        self._since = now
+    def end_epoch(self) -> None:
+        self.epoch += 1
+        self.step = 0
+        self.losses.begin()
 
     def loss(self) -> float:
         """Return the sum of the epoch's losses so far. Raises KitError if it is not finite."""
@@ -163,7 +160,7 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        devices.restore_random_state(state["random"])
+        self.random = state["random"]
         self.epoch = state["epoch"]
         self.step = state["step"]
         best = state["best"]

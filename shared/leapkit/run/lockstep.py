@@ -61,6 +61,16 @@ class Lockstep:
             self.runs.remove(run)
             self.failures.append(error)
 
+    def sound(self, runs: Sequence[Run]) -> List[Run]:
+        """Return those of some runs whose losses are finite; the others have failed.
+
+        A GPU's losses are read here, so nothing is saved of a run that has failed.
+        """
+        for run in runs:
+            with self.update(run):
+                run.loss()
+        return [run for run in runs if run in self.runs]
+
     def start_clock(self) -> None:
         self._since = time.monotonic()
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,7 +24,7 @@ from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
 from leapkit.run import devices, provenance, training_state
-from leapkit.run.augmentation import augment
+from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.lockstep import Lockstep
 from leapkit.run.losses import loss_all, loss_group
@@ -171,10 +170,9 @@ def _epoch(
     evaluations = recipe.evaluations_in(epoch)
     evaluated = evaluation_steps(one.steps, evaluations, recipe.skipped_evaluations)
     together.start_clock()
-    batches = rows.shuffled(recipe.batch, recipe.seed, epoch, first)
+    batches = training_batches(rows, recipe, epoch, first, one.device, one.processes)
     with contextlib.closing(batches):
-        for step, (inputs, targets) in enumerate(batches, first):
-            x, y = _on_device(one, step, torch.from_numpy(inputs), torch.from_numpy(targets))
+        for step, (x, y) in enumerate(batches, first):
             for run in together.at(epoch, step):
                 with together.update(run):
                     _step(run, x, y)
@@ -201,7 +199,9 @@ def _after_step(
     Raises Paused if a pause was asked for, which saves the states at any step.
     """
     is_paused = pauses.requested()
-    if is_evaluated:
+    if is_evaluated or is_paused:
+        runs = together.sound(runs)
+    if is_evaluated and runs:
         _evaluate_and_keep(together, runs, validation, scaling)
         bar.set_postfix_str(_best(runs), refresh=False)
     if is_evaluated or is_paused:
@@ -224,42 +224,22 @@ def _save(run: Run) -> None:
         training_state.save(run.task.files.state, dict(run.state(), key=run.task.key))
 
 
-def _on_device(
-    run: Run, step: int, x: torch.Tensor, y: torch.Tensor
-) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Return this process's rows of a batch, as the recipe changes them at a step of the epoch.
-
-    x (B, 556) and y (B, 368) are standardised, in network order.
-    """
-    recipe = run.task.recipe
-    if recipe.augmentation:
-        generator = _generator(recipe.seed, run.epoch, step)
-        x, y = augment(x, y, recipe.augmentation, generator)
-    share = run.processes.slice(len(x))
-    return x[share].to(run.device), y[share].to(run.device)
-
-
 def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Make one update from this process's rows of a batch."""
-    run.losses += _update(run, x, y)
+    """Make one update from this process's rows of a batch, which are on the device.
+
+    x (B, 556), y (B, 368), standardised, network order. Raises KitError if a loss is not finite, on
+    a GPU not at once.
+    """
+    loss = _update(run, x, y)
     run.schedule.after_update(run.epoch, run.step, run.steps)
     run.step += 1
+    run.losses.add(loss, run.epoch, run.step)
 
 
-def _generator(*numbers: int) -> torch.Generator:
-    """Return a CPU generator that is a function of some numbers."""
-    seed = 0
-    for number in numbers:
-        seed = (seed * 1_000_003 + number) % 2**62
-    generator = torch.Generator()
-    generator.manual_seed(seed)
-    return generator
-
-
-def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
+def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Step the optimiser on this process's slice of a batch and return the loss of the batch.
 
-    Raises KitError if that is not finite.
+    The host waits for nothing that a GPU computes.
     """
     recipe = run.task.recipe
     group = run.task.group
@@ -272,16 +252,10 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
         loss = loss_group(prediction, y, group)
     loss = run.processes.weighted(loss, recipe.batch)
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-    nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
     run.optimiser.step()
-    value = float(run.processes.mean(loss.detach()))
-    if not np.isfinite(value):
-        raise KitError(
-            f"the loss became NaN or infinite in epoch {run.epoch + 1}, step {run.step + 1}",
-            "training",
-            "look for unusual values in the training months, or lower the learning rate",
-        )
-    return value
+    # An infinite gradient of a finite loss has spoilt the weights as well: 0 times it is NaN.
+    return run.processes.mean(loss.detach()) + 0 * norm
 
 
 def _evaluate_and_keep(
@@ -330,7 +304,7 @@ def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> N
     mark = " *" if is_best else ""
     run.log.append(
         f"epoch {run.epoch + 1} step {run.step}/{run.steps} lr {rates}"
-        f" loss {run.losses / run.step:.6f} {task.line(score)}{mark}"
+        f" loss {run.loss() / run.step:.6f} {task.line(score)}{mark}"
     )
     if is_best:
         run.best = score

@@ -15,6 +15,7 @@ from leapkit.core.layout import RunFiles
 from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
+from leapkit.run.loss_sum import LossSum
 from leapkit.run.optimisation import Schedule, make_optimiser
 from leapkit.run.processes import ALONE, Processes
 
@@ -72,7 +73,7 @@ class Run:
 
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
-    losses       sum of the losses of the current epoch's updates
+    losses       of the current epoch's updates
     seconds      of training so far; of runs in lockstep, its share
     environments what the run has been computed on so far
     random       the state of torch's generators when the run last drew from them
@@ -98,7 +99,7 @@ class Run:
         self.steps = steps
         self.epoch = 0
         self.step = 0
-        self.losses = 0.0
+        self.losses = LossSum(device)
         self.best: Optional[Score] = None
         self.best_epoch = -1
         self.log: List[str] = []
@@ -109,7 +110,11 @@ class Run:
     def end_epoch(self) -> None:
         self.epoch += 1
         self.step = 0
-        self.losses = 0.0
+        self.losses.begin()
+
+    def loss(self) -> float:
+        """Return the sum of the epoch's losses so far. Raises KitError if it is not finite."""
+        return self.losses.value(self.epoch, self.step)
 
     @property
     def is_finished(self) -> bool:
@@ -132,7 +137,7 @@ class Run:
             "best": asdict(self.best) if self.best else None,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
-            "losses": self.losses,
+            "losses": self.loss(),
             "log": self.log,
             "environments": self.environments,
         }
@@ -162,5 +167,5 @@ class Run:
         self.best = Score(**dict(best, groups=tuple(best["groups"]))) if best else None
         self.best_epoch = state["best_epoch"]
         self.seconds = state["seconds"]
-        self.losses = state["losses"]
+        self.losses.begin(state["losses"], self.step)
         self.log = state["log"]

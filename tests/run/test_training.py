@@ -30,7 +30,7 @@ from leapkit.data import scaling  # noqa: E402
 from leapkit.data.loader import Loader  # noqa: E402
 from leapkit.data.score import Score  # noqa: E402
 from leapkit.data.step_rows import StepRows  # noqa: E402
-from leapkit.run import inference, training, training_state  # noqa: E402
+from leapkit.run import inference, training, training_start, training_state  # noqa: E402
 from leapkit.run.optimisation import Schedule  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
@@ -188,7 +188,7 @@ def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, 
         [score] = original(*arguments)
         return [replace(score, all_columns=table[runs[-1].epoch, runs[-1].step])]
 
-    monkeypatch.setattr(training, "Run", Seen)
+    monkeypatch.setattr(training_start, "Run", Seen)
     monkeypatch.setattr(training, "evaluate", evaluate)
     train(data, tmp_path / "whole", recipe)
     rates = [
@@ -396,10 +396,7 @@ def test_each_epoch_is_evaluated_as_often_as_its_recipe_says(data, tmp_path, mon
 
 def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatch):
     scored = iter(
-        [
-            Score(0.9 - 0.1 * k, 0.0, (0.0, 0.0, 0.1 * (k % 4), 0.0, 0.0, 0.0, 0.0))
-            for k in range(6)
-        ]
+        [Score(0.9 - 0.1 * k, 0.0, (0.0, 0.0, 0.1 * (k % 4), 0.0, 0.0, 0.0, 0.0)) for k in range(6)]
     )
     monkeypatch.setattr(
         training,

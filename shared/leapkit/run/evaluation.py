@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -29,40 +29,48 @@ def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int
 
 
 def evaluate(
-    network: nn.Module,
+    networks: Sequence[nn.Module],
     batch: int,
     rows: Loader,
     scaling: Scaling,
     device: torch.device,
-    add: Optional[Callable[[np.ndarray], None]],
+    add: Sequence[Optional[Callable[[np.ndarray], None]]],
     processes: Processes = ALONE,
-) -> Score:
-    """Return the score of a network on the validation rows, in every process the same.
+) -> List[Score]:
+    """Return the score of each network on the validation rows, in every process the same.
 
-    add        is given the predictions, chunk by chunk, in the first process: (n, 368) float32,
-               standardised, network order; the 60 zero columns hold -mean / std, which is raw 0;
-               None in the others
+    The rows are read once for all networks.
+    add        is given each network's predictions, chunk by chunk, in the first process: (n, 368)
+               float32, standardised, network order; the 60 zero columns hold -mean / std, which is
+               raw 0; None in the others
     processes  take turns at the batches
     """
-    sums = R2(len(TARGETS))
+    sums = [R2(len(TARGETS)) for _ in networks]
     zero = network_positions(ZERO)
     # -0.0 where the mean is 0: what the published files hold.
     raw_zero = (-scaling.target_mean / scaling.target_std)[kaggle_positions(ZERO)].astype(
         np.float32
     )
 
-    def predicted(inputs: np.ndarray) -> np.ndarray:
-        predictions: np.ndarray = network(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
+    def predicted(network: nn.Module, x: torch.Tensor) -> np.ndarray:
+        predictions: np.ndarray = network(x).float().cpu().numpy()
         predictions[:, zero] = raw_zero
         return predictions
 
-    network.eval()
+    for network in networks:
+        network.eval()
     with contextlib.closing(rows.in_order(batch)) as batches, torch.no_grad():
         for number, (inputs, targets) in enumerate(batches):
-            predictions = processes.in_turn(number, len(inputs), partial(predicted, inputs))
-            if predictions is not None and add:
-                sums.add(targets, predictions)
-                add(predictions)
-    first = score_network_order(validation_r2(sums, scaling)) if processes.is_first else None
-    score: Score = processes.of_first(first)
-    return score
+            x = torch.from_numpy(inputs).to(device)
+            for k, network in enumerate(networks):
+                predictions = processes.in_turn(number, len(x), partial(predicted, network, x))
+                add_these = add[k]
+                if predictions is not None and add_these:
+                    sums[k].add(targets, predictions)
+                    add_these(predictions)
+    scores: List[Score] = processes.of_first(
+        [score_network_order(validation_r2(each, scaling)) for each in sums]
+        if processes.is_first
+        else None
+    )
+    return scores

@@ -1,11 +1,11 @@
 """Networks of each kind, trained in float64 by one, four and two processes, and their differences.
 
-    PYTHONPATH=shared:. python tests/helpers/together.py RAW_DATA FOLDER [BATCH]
+    PYTHONPATH=shared:. python tests/helpers/together.py RAW_DATA FOLDER [BATCH [NAMES]]
 
 RAW_DATA is a tiny world, of which 288 rows are an epoch: 12 steps of 23 rows, or 4 of 71, which
-neither two nor four processes share evenly. Prints a line for each network and writes
-FOLDER/table.json. The processes are forks of one interpreter that has imported torch, which saves
-seconds at each.
+neither two nor four processes share evenly. Prints a line for each network, or for those whose
+names contain one of NAMES, and writes FOLDER/table.json. The processes are forks of one interpreter
+that has imported torch, which saves seconds at each.
 """
 
 from __future__ import annotations
@@ -54,7 +54,13 @@ CASES = {
     "LSTM, Mamba, convolutions": Case("forcewithme", LstmMamba(4, 1, 1, 2, False)),
     "convolutions, attention, dropout": Case("joseph", ConvLstm(4, 2, 3, 2, 0.1, (0.1, 0.3))),
     OF_GROUP: Case("adam", small_run.NETWORK, 6),
-    "the same by 1, 4, then 2 processes": Case("adam", small_run.NETWORK, 6, True),
+    OF_GROUP + " by 1, 4, 2": Case("adam", small_run.NETWORK, 6, True),
+}
+
+CASES = {
+    name: case
+    for name, case in CASES.items()
+    if not sys.argv[4:] or any(part in name for part in sys.argv[4:])
 }
 
 
@@ -188,7 +194,7 @@ def main(raw: RawData, folder: Path) -> None:
         }
         differences = table[name]["differences"].items()
         shown = "  ".join(f"{size} processes {value:8.1e}" for size, value in differences)
-        print(f"{name:<36} {shown}")
+        print(f"{name:<46} {shown}")
     (folder / "table.json").write_text(json.dumps(table))
 
 

@@ -35,11 +35,15 @@ def test_slices_of_all_processes_are_the_batch_and_as_even_as_they_can_be(rows: 
 
 @pytest.fixture(scope="module")
 def table(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, Any]:
-    """Return what four steps in float64 by one, two and four processes gave, by network."""
+    """Return what four steps in float64 by one, two and four processes gave, by network.
+
+    Of the old stacks one network is enough: that of which masks are drawn in another order.
+    """
+    names = [] if sys.version_info >= (3, 11) else ["attention"]
     folder = tmp_path_factory.mktemp("together")
     helper = REPOSITORY / "tests" / "helpers" / "together.py"
     done = subprocess.run(
-        [sys.executable, str(helper), str(tiny_world), str(folder), "71"],
+        [sys.executable, str(helper), str(tiny_world), str(folder), "71", *names],
         env={"PYTHONPATH": f"{REPOSITORY / 'shared'}:{REPOSITORY}", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,6 +77,5 @@ def test_scores_rates_and_the_best_network_do_not_depend_on_it_either(
 
 
 @pytest.mark.process
-@pytest.mark.stack
 def test_a_state_records_all_numbers_of_processes(table: Dict[str, Any]) -> None:
     assert {str(network["environments"]) for network in table.values()} == {"[2]", "[1, 4, 2]"}

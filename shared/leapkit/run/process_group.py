@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
+import time
 from datetime import timedelta
 from typing import Any, Callable, Iterator, Optional
 
@@ -31,7 +33,8 @@ _SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_P
 # The first process may read and hash all data, or predict, before it has a word for the others.
 _PATIENCE = timedelta(days=30)
 _GRADIENTS = timedelta(hours=1)
-_CONNECTION = ("gloo", "nccl", "connection", "broken pipe", "socket", "store")
+_CONNECTION = re.compile("gloo|nccl|connection (closed|reset|refused)|broken pipe|socket|tcpstore")
+_HEARD = 10.0  # seconds in which torchrun ends this process if the first one has failed as well
 
 
 def is_one_of_several() -> bool:
@@ -58,8 +61,12 @@ def joined() -> Iterator[Processes]:
         dist.init_process_group("gloo", timeout=_PATIENCE)
         yield ProcessGroup(rank, int(os.environ["WORLD_SIZE"]))
         dist.destroy_process_group()
-    except (RuntimeError, ValueError) as error:
-        if not _is_of_connection(error):
+    except KitError:
+        if rank:
+            time.sleep(_HEARD)  # most errors are of all processes: the first one prints them
+        raise
+    except RuntimeError as error:
+        if not _CONNECTION.search(str(error).lower()):
             raise
         if rank or _is_of_own_run():
             stops.ignore()  # torchrun is about to end this process too
@@ -94,11 +101,6 @@ def _be_silent() -> None:
     sys.stdout = open(os.devnull, "w")
     stops.handle(signal.SIG_DFL)
     signal.signal(pauses.SIGNAL, signal.SIG_IGN)
-
-
-def _is_of_connection(error: BaseException) -> bool:
-    text = str(error).lower()
-    return any(word in text for word in _CONNECTION)
 
 
 class ProcessGroup(Processes):

@@ -25,6 +25,7 @@ class RunOptions:
     device     "auto", "cpu" or "cuda"
     threads    of one experiment; 0 leaves the choice to the profile
     processes  that train each network together
+    precision  "auto", "float32", "tf32" or "bf16"
     """
 
     mode: str
@@ -34,6 +35,7 @@ class RunOptions:
     device: str = "auto"
     threads: int = 0
     processes: Processes = ALONE
+    precision: str = "auto"
 
     @property
     def trains_for_weeks(self) -> bool:

@@ -28,6 +28,8 @@ from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.lockstep import Lockstep
 from leapkit.run.losses import loss_all, loss_group
+from leapkit.run.lowered import lower
+from leapkit.run.precision import BF16
 from leapkit.run.processes import ALONE, Processes
 from leapkit.run.training_run import Run, Task, Trained
 
@@ -108,11 +110,13 @@ def _start(
             task.files.folder,
             "add months to the training split",
         )
-    devices.make_repeatable(task.recipe.seed)
+    devices.make_repeatable(task.recipe.seed, task.precision)
     network = build()
     if task.start is not None and processes.is_first:  # the others get the first one's weights
         tensors = task.start(network)
         checkpoints.load_into(network, tensors, f"the parent of {task.files.stem}")
+    if task.precision == BF16:
+        lower(network)
     return Run(network, task, steps, device, processes)
 
 

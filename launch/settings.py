@@ -119,6 +119,7 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default
     choices["PRECISION"] = _precision(requested, choices)
+    choices["GPUS"] = _requested(requested, "GPUS") or Choice("", "")
     return Settings(mode, choices)
 
 

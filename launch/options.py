@@ -96,6 +96,11 @@ _ALL = (
     _closed("PROFILE", PROFILES, "the size of networks and training; full for real data"),
     _closed("MODE", MODES, "train and predict, or predict with the published checkpoints"),
     _closed("DEVICE", ("auto", "cpu", "cuda"), "what networks run on"),
+    _closed(
+        "PRECISION",
+        ("auto", "float32", "tf32", "bf16"),
+        "what networks compute in; tf32 on a GPU, as the team's cards, float32 on a CPU",
+    ),
     Option("GPUS", NUMBER, "GPUs that train one network together; 1"),
     Option("RAW_DATA", "FOLDER", "the data; raw_data, or the sample world in raw_data/sample"),
     _closed("STEP_PRECISION", PRECISIONS, "float32 accepts step files in float32; float64"),

@@ -21,6 +21,7 @@ def member_arguments(settings: Settings, experiments: Sequence[Experiment]) -> L
         settings.mode,
         f"--profile={settings['PROFILE']}",
         f"--device={settings['DEVICE']}",
+        f"--precision={settings['PRECISION']}",
         f"--experiments={registry.ids(experiments)}",
         *([f"--step-precision={precision}"] if precision else []),
         *([f"--gpus={gpus}"] if gpus else []),

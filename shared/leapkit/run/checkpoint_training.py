@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -19,7 +19,7 @@ from leapkit.data.row_index import read_index
 from leapkit.data.scaling import Scaling
 from leapkit.data.step_file import lowest_precision
 from leapkit.data.step_rows import StepRows
-from leapkit.run import devices, training
+from leapkit.run import devices, precision, precision_cost, training
 from leapkit.run.fine_tuning import Parent
 from leapkit.run.options import RunOptions
 from leapkit.run.training_run import Task, Trained
@@ -39,6 +39,7 @@ class CheckpointTrainer:
         self.options = options
         self.scaling = scaling
         self.device = device
+        self.precision = precision.choose(options.precision, device)
         self.recipe = experiment.recipe[options.profile]
         raw = options.layout.raw
         self.validation_rows = StepRows(
@@ -72,51 +73,58 @@ class CheckpointTrainer:
         )
         return loader
 
-    def make(self, checkpoint: CheckpointPlan) -> None:
-        """Write a checkpoint, its validation predictions and its receipt; then remove the state.
+    def make(self, planned: Sequence[CheckpointPlan]) -> None:
+        """Write checkpoints, each with validation predictions and receipt, and remove its state.
 
-        Raises KitError if the training data, the parent or the run itself does not allow it.
+        Those that are trained share one reading of the rows, and each is receipted when it is
+        finished. Raises KitError if the training data, the parent or a run does not allow it; the
+        receipts of the others are written by then.
         """
         started = receipts.now()
-        experiment = self.experiment
-        profile = self.options.profile
-        files = self._files(checkpoint.group)
-        parent = self._parent_that_stays(checkpoint.group)
-        if parent:
-            reason = "by the team's construction this group is not fine-tuned"
-            details = parent.keep_parent_checkpoint(files, reason)
-        else:
-            details = self._train(files, sha256_json(checkpoint.inputs))
-        receipts.write(
-            files.checkpoint,
-            "training",
-            checkpoint.inputs,
-            started,
-            {
-                "network": experiment.network_record(profile),
-                "recipe": experiment.recipe_record(profile),
-                "validation rows": len(self.validation_loader),
-                "oof": sha256(files.validation_predictions),
-                **details,
-                **devices.describe(self.device),
-            },
-        )
-        with contextlib.suppress(FileNotFoundError):
-            files.state.unlink()
+        by_group = {checkpoint.group: checkpoint for checkpoint in planned}
+        stay = self.experiment.groups.parents if self.experiment.groups else ()
+        for group, checkpoint in by_group.items():
+            if group in stay and self.parent:
+                reason = "by the team's construction this group is not fine-tuned"
+                details = self.parent.keep_parent_checkpoint(self._files(group), reason)
+                self._prove(checkpoint, started, details)
+        keys = {g: sha256_json(each.inputs) for g, each in by_group.items() if g not in stay}
+        if keys:
+            self.options.processes.of_first(list(keys.items()))
+            for task, trained in self._train(list(keys.items())):
+                self._prove(by_group[task.group], started, self._details(task, trained))
 
-    def _parent_that_stays(self, group: Optional[int]) -> Optional[Parent]:
-        """Return the parent if the experiment's rule leaves it in place for this group."""
-        rule = self.experiment.groups
-        return self.parent if rule and group in rule.parents else None
+    def follow(self, keys: Sequence[Tuple[Optional[int], str]]) -> None:
+        """Take part in a training that the first of several processes has begun with make()."""
+        for _ in self._train(keys):
+            pass
 
-    def follow(self, group: Optional[int], key: str) -> None:
-        """Take part in a training that the first of several processes has begun with _train()."""
-        self._trained(self._files(group), key)
+    def _train(self, keys: Sequence[Tuple[Optional[int], str]]) -> Iterator[Tuple[Task, Trained]]:
+        """Train groups, each given with the key of its run; yield those that are finished."""
+        config = self.experiment.network[self.options.profile]
+        start = self.parent.weights if self.parent else None
+        tasks = [
+            Task(self._files(group), self.recipe, key, start, group, self.precision)
+            for group, key in keys
+        ]
+        for task, trained in training.train_together(
+            lambda: self.options.build(config),
+            tasks,
+            self.training_loader,
+            self.validation_loader,
+            self.scaling,
+            self.device,
+            self.options.processes,
+        ):
+            print(
+                f"{task.files.stem}: trained in {trained.seconds:.0f} s,"
+                f" validation {task.line(trained.score)}",
+                flush=True,
+            )
+            yield task, trained
 
-    def _train(self, files: RunFiles, key: str) -> Dict[str, Any]:
-        """Train one checkpoint and return what its receipt records of that."""
-        self.options.processes.of_first((files.group, key))
-        trained = self._trained(files, key)
+    def _details(self, task: Task, trained: Trained) -> Dict[str, Any]:
+        """Return what the receipt of a trained checkpoint records of its training."""
         details = {
             "weights": "trained",
             "training rows": len(self.training_loader),
@@ -130,30 +138,42 @@ class CheckpointTrainer:
             "environments": trained.environments,
             "validation": asdict(trained.score),
         }
-        if self.parent and files.group is not None:
-            score = trained.score.groups[files.group]
-            details.update(self.parent.score_against_parent(files, score))
+        if self.precision == precision.BF16:
+            details["precision cost"] = precision_cost.of_training(
+                self.options.build(self.experiment.network[self.options.profile]),
+                task,
+                trained,
+                self.validation_loader,
+                self.scaling,
+                self.device,
+            )
+        if self.parent and task.group is not None:
+            score = trained.score.groups[task.group]
+            details.update(self.parent.score_against_parent(task.files, score))
         return details
 
-    def _trained(self, files: RunFiles, key: str) -> Trained:
-        config = self.experiment.network[self.options.profile]
-        start = self.parent.weights if self.parent else None
-        task = Task(files, self.recipe, key, start, files.group)
-        trained = training.train(
-            lambda: self.options.build(config),
-            task,
-            self.training_loader,
-            self.validation_loader,
-            self.scaling,
-            self.device,
-            self.options.processes,
+    def _prove(self, checkpoint: CheckpointPlan, started: str, details: Mapping[str, Any]) -> None:
+        """Write a checkpoint's receipt, then remove the state of its training."""
+        experiment = self.experiment
+        profile = self.options.profile
+        files = self._files(checkpoint.group)
+        receipts.write(
+            files.checkpoint,
+            "training",
+            checkpoint.inputs,
+            started,
+            {
+                "network": experiment.network_record(profile),
+                "recipe": experiment.recipe_record(profile),
+                "validation rows": len(self.validation_loader),
+                "oof": sha256(files.validation_predictions),
+                **details,
+                **devices.describe(self.device),
+                "precision": self.precision,
+            },
         )
-        print(
-            f"{files.stem}: trained in {trained.seconds:.0f} s,"
-            f" validation {task.line(trained.score)}",
-            flush=True,
-        )
-        return trained
+        with contextlib.suppress(FileNotFoundError):
+            files.state.unlink()
 
     def _files(self, group: Optional[int]) -> RunFiles:
         experiment = self.experiment

@@ -10,9 +10,14 @@ from typing import Any, Dict, List
 
 import numpy as np
 import torch
+from torch import nn
 
 from leapkit.core import allotment, nvidia
+from leapkit.core.columns import GROUPS
 from leapkit.core.errors import KitError
+from leapkit.run.precision import FLOAT32, set_switches
+
+_BYTES_PER_PARAMETER = 16  # of training in float32 by Adam: itself, gradient, two moments
 
 
 def choose_device(requested: str, for_weeks: bool = False) -> torch.device:
@@ -102,20 +107,18 @@ def threads(requested: int) -> int:
     return requested or min(torch.get_num_threads(), allotment.cores())
 
 
-def make_repeatable(seed: int) -> None:
+def make_repeatable(seed: int, precision: str = FLOAT32) -> None:
     """Seed every generator, and turn off what trades repeatability or exactness for speed.
 
-    TF32 is off, unlike in the team's runs (its effect on R2 is about 2e-6). So is the inference
-    fast path of torch's attention, which torch 1.10 does not have: both stacks then compute the
-    same function.
+    TF32 is on only as the precision says. The inference fast path of torch's attention is off,
+    which torch 1.10 does not have: both stacks then compute the same function.
     """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    set_switches(precision)
     attention = getattr(torch.backends, "mha", None)
     if attention is not None:
         attention.set_fastpath_enabled(False)
@@ -133,6 +136,20 @@ def restore_random_state(state: Dict[str, torch.Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def networks_at_once(network: nn.Module, device: torch.device) -> int:
+    """Return how many networks like this one may be trained in lockstep.
+
+    On a GPU they, their gradients and Adam's two moments take half of its memory: activations,
+    which one network has at a time, take the rest. A CPU has room for the seven of a fine-tuning:
+    1.7 GB of the largest, less than one pool of rows.
+    """
+    if device.type != "cuda":
+        return len(GROUPS)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    memory: int = torch.cuda.get_device_properties(device).total_memory
+    return max(1, memory // 2 // (_BYTES_PER_PARAMETER * parameters))
 
 
 def gpus() -> List[str]:

@@ -9,7 +9,7 @@ last evaluation and ends in the same bytes; a pause (leapkit.core.pauses) saves 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -23,12 +23,14 @@ from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
-from leapkit.run import devices, provenance, training_state
+from leapkit.run import devices, training_state
 from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
+from leapkit.run.lockstep import Lockstep
 from leapkit.run.losses import loss_all, loss_group
 from leapkit.run.processes import ALONE, Processes
 from leapkit.run.training_run import Run, Task, Trained
+from leapkit.run.training_start import begin
 
 
 def train(
@@ -40,101 +42,120 @@ def train(
     device: torch.device,
     processes: Processes = ALONE,
 ) -> Trained:
-    """Train, or continue, one run; write checkpoint, predictions and log of its best evaluation.
-
-    processes  each calls this; the first one alone writes
-    The state file stays until the caller has written a receipt. Raises KitError if the rows do not
-    fill a batch, if the loss is not finite, or if the run was begun on another stack.
-    """
-    run = _start(build, task, rows, device, processes)
-    _continue_unfinished(run)
-    with progress(
-        total=task.recipe.epochs * run.steps,
-        initial=run.epoch * run.steps + run.step,
-        desc=f"training {task.files.stem}",
-        unit="step",
-        disable=not processes.is_first,
-    ) as bar:
-        while not run.is_finished:
-            _epoch(run, rows, validation, scaling, bar)
-    assert run.best is not None  # the first evaluation always counts
-    return Trained(run.best, run.epoch, run.seconds, run.environments)
+    """Train, or continue, one run as train_together() does; return what it reached."""
+    runs = train_together(build, [task], rows, validation, scaling, device, processes)
+    [(_, trained)] = runs
+    return trained
 
 
-def _start(
+def train_together(
     build: Callable[[], nn.Module],
-    task: Task,
+    tasks: Sequence[Task],
     rows: Loader,
+    validation: Loader,
+    scaling: Scaling,
     device: torch.device,
-    processes: Processes,
-) -> Run:
-    """Return a run at its beginning. Raises KitError if the rows do not fill a batch."""
-    steps = rows.steps(task.recipe.batch)
-    if not steps:
-        raise KitError(
-            f"{len(rows)} training rows do not fill one batch of {task.recipe.batch}",
-            task.files.folder,
-            "add months to the training split",
-        )
-    devices.make_repeatable(task.recipe.seed)
-    network = build()
-    if task.start is not None and processes.is_first:  # the others get the first one's weights
-        tensors = task.start(network)
-        checkpoints.load_into(network, tensors, f"the parent of {task.files.stem}")
-    return Run(network, task, steps, device, processes)
+    processes: Processes = ALONE,
+) -> Iterator[Tuple[Task, Trained]]:
+    """Train, or continue, runs of one recipe in lockstep; yield each when it is finished.
+
+    Each writes checkpoint, predictions and log of its best evaluation. Its state file stays until
+    the caller has written a receipt.
+    processes  each calls this; the first one alone writes
+    Raises KitError if the rows do not fill a batch, or if a run was begun on another stack; and,
+    when the others are finished, if the loss of one was not finite.
+    """
+    waiting = list(tasks)
+    failures: List[KitError] = []
+    while waiting:
+        runs = [begin(build, waiting.pop(0), rows, device, processes)]
+        room = processes.of_first(devices.networks_at_once(runs[0].network, device))
+        while waiting and len(runs) < room:
+            runs.append(begin(build, waiting.pop(0), rows, device, processes))
+        together = Lockstep(runs)
+        yield from _in_lockstep(together, rows, validation, scaling)
+        failures += together.failures
+    if failures:
+        raise failures[0]
 
 
-def _continue_unfinished(run: Run) -> None:
-    """Restore the state that an unfinished run of the same task left, in every process."""
-    state = run.processes.of_first(_unfinished(run) if run.processes.is_first else None)
-    if state:
-        run.restore(state)
+def _in_lockstep(
+    together: Lockstep, rows: Loader, validation: Loader, scaling: Scaling
+) -> Iterator[Tuple[Task, Trained]]:
+    """Make epoch after epoch until no run is left; yield each that is finished."""
+    runs = list(together.runs)
+    others = f" and {len(runs) - 1} more" if runs[1:] else ""
+    with progress(
+        total=sum(run.task.recipe.epochs * run.steps for run in runs),
+        initial=sum(run.epoch * run.steps + run.step for run in runs),
+        desc=f"training {runs[0].task.files.stem}{others}",
+        unit="step",
+        disable=not runs[0].processes.is_first,
+    ) as bar:
+        while together.runs:
+            for run in together.take_finished():
+                assert run.best is not None  # the first evaluation always counts
+                yield run.task, Trained(run.best, run.epoch, run.seconds, run.environments)
+            if together.runs:
+                _epoch(together, rows, validation, scaling, bar)
 
 
-def _unfinished(run: Run) -> Dict[str, Any]:
-    """Return the state that an unfinished run of the same task left, {} if there is none."""
-    files = run.task.files
-    if not files.state.exists():
-        return {}
-    state: Dict[str, Any] = training_state.load(files.state)
-    if state["key"] != run.task.key or not provenance.same_arithmetic(state):
-        message = f"starts anew, the unfinished run in {files.folder} had other inputs"
-        state = {}
-    else:
-        step = f"step {state['step']} of {run.steps}"
-        message = f"continues after epoch {state['epoch'] + 1}, {step}"
-    print(f"{files.stem}: {message}", flush=True)
-    return state
-
-
-def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: Any) -> None:
-    """Make the updates and evaluations that are left of the current epoch."""
-    recipe = run.task.recipe
-    evaluations = recipe.evaluations_in(run.epoch)
-    evaluated = evaluation_steps(run.steps, evaluations, recipe.skipped_evaluations)
-    run.start_clock()
-    batches = training_batches(rows, recipe, run.epoch, run.step, run.device, run.processes)
+def _epoch(
+    together: Lockstep, rows: Loader, validation: Loader, scaling: Scaling, bar: Any
+) -> None:
+    """Make what is left of an epoch; runs that are ahead wait until the others reach them."""
+    epoch, first = together.position
+    [one, *_] = together.at(epoch, first)
+    recipe = one.task.recipe
+    evaluations = recipe.evaluations_in(epoch)
+    evaluated = evaluation_steps(one.steps, evaluations, recipe.skipped_evaluations)
+    together.start_clock()
+    batches = training_batches(rows, recipe, epoch, first, one.device, one.processes)
     with contextlib.closing(batches):
-        for x, y in batches:
-            _step(run, x, y)
-            bar.update(1)
-            is_paused = pauses.requested()
-            if run.step in evaluated or is_paused:
-                run.loss()  # one that is not finite ends the run before anything is saved
-            if run.step in evaluated:
-                score = _evaluate_and_keep(run, validation, scaling)
-                best = run.task.value(run.best or score)
-                bar.set_postfix_str(
-                    f"R2 {run.task.value(score):.4f}, best {best:.4f}", refresh=False
-                )
-            if run.step in evaluated or is_paused:
-                run.count_time()
-                _save(run)
-            if is_paused:
-                raise pauses.Paused
-    run.epoch += 1
-    run.step = 0
-    run.losses.begin()
+        for step, (x, y) in enumerate(batches, first):
+            for run in together.at(epoch, step):
+                with together.update(run):
+                    _step(run, x, y)
+                bar.update(1)
+            runs = together.at(epoch, step + 1)
+            if not runs:  # they failed
+                break
+            together.share_time(runs)
+            _after_step(together, runs, step + 1 in evaluated, validation, scaling, bar)
+    for run in together.at(epoch, one.steps):
+        run.end_epoch()
+
+
+def _after_step(
+    together: Lockstep,
+    runs: Sequence[Run],
+    is_evaluated: bool,
+    validation: Loader,
+    scaling: Scaling,
+    bar: Any,
+) -> None:
+    """Evaluate the runs that made a step, if it is time, and save their states.
+
+    Raises Paused if a pause was asked for, which saves the states at any step.
+    """
+    is_paused = pauses.requested()
+    if is_evaluated or is_paused:
+        runs = together.sound(runs)
+    if is_evaluated and runs:
+        _evaluate_and_keep(together, runs, validation, scaling)
+        bar.set_postfix_str(_best(runs), refresh=False)
+    if is_evaluated or is_paused:
+        for run in runs:
+            together.draw(run)
+            _save(run)
+    if is_paused:
+        raise pauses.Paused
+
+
+def _best(runs: Sequence[Run]) -> str:
+    """Return the best scores of runs, the lowest and the highest, as the progress shows them."""
+    best = sorted(run.task.value(run.best) for run in runs if run.best)
+    return "best R2 " + " to ".join(dict.fromkeys(f"{best[k]:.4f}" for k in (0, -1)))
 
 
 def _save(run: Run) -> None:
@@ -144,7 +165,7 @@ def _save(run: Run) -> None:
 
 
 def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Make one update from this process's slice of a batch, which is on the device.
+    """Make one update from this process's rows of a batch, which are on the device.
 
     x (B, 556), y (B, 368), standardised, network order. Raises KitError if a loss is not finite, on
     a GPU not at once.
@@ -177,31 +198,39 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return run.processes.mean(loss.detach()) + 0 * norm
 
 
-def _evaluate_and_keep(run: Run, validation: Loader, scaling: Scaling) -> Score:
-    """Score the network on the validation rows, step the schedule, keep the best network."""
-    task = run.task
-    predictions = (
-        PredictionsWriter(task.files.validation_predictions, len(validation), task.targets)
-        if run.processes.is_first
-        else None
-    )
-    with predictions or contextlib.nullcontext():
-        score = evaluate(
-            run.network,
-            task.recipe.validation_batch,
+def _evaluate_and_keep(
+    together: Lockstep, runs: Sequence[Run], validation: Loader, scaling: Scaling
+) -> None:
+    """Score networks on the validation rows, step their schedules, keep the best of each run."""
+    with contextlib.ExitStack() as opened:
+        predictions = [_opened_predictions(run, len(validation), opened) for run in runs]
+        scores = evaluate(
+            [run.network for run in runs],
+            runs[0].task.recipe.validation_batch,
             validation,
             scaling,
-            run.device,
-            predictions.add if predictions else None,
-            run.processes,
+            runs[0].device,
+            [each.add if each else None for each in predictions],
+            runs[0].processes,
         )
-        # A plateau schedule sees the score of all columns, also where one group is fine-tuned and
-        # selection looks at that group alone. No published recipe does both: fine-tuning always has
-        # a cosine schedule, which sees no score.
-        run.schedule.after_evaluation(score.all_columns)
-        run.count_time()
-        _keep(run, score, predictions)
-    return score
+        together.share_time(runs)
+        for run, score, each in zip(runs, scores, predictions):
+            # A plateau schedule sees the score of all columns, also where one group is fine-tuned
+            # and selection looks at that group alone. No published recipe does both: fine-tuning
+            # always has a cosine schedule, which sees no score.
+            run.schedule.after_evaluation(score.all_columns)
+            _keep(run, score, each)
+
+
+def _opened_predictions(
+    run: Run, rows: int, opened: contextlib.ExitStack
+) -> Optional[PredictionsWriter]:
+    """Return what takes the predictions of a run; None in a process that writes nothing."""
+    if not run.processes.is_first:
+        return None
+    files = run.task.files
+    writer = PredictionsWriter(files.validation_predictions, rows, run.task.targets)
+    return opened.enter_context(writer)
 
 
 def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -17,7 +16,8 @@ from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
 from leapkit.run.loss_sum import LossSum
-from leapkit.run.optimisation import Schedule, make_optimiser
+from leapkit.run.optimisation import Schedule, load_optimiser, make_optimiser
+from leapkit.run.precision import FLOAT32
 from leapkit.run.processes import ALONE, Processes
 
 
@@ -25,12 +25,14 @@ from leapkit.run.processes import ALONE, Processes
 class Task:
     """What a run writes, how it trains, and for which targets.
 
-    files   where the checkpoint, the validation predictions, the log and the state go
-    recipe  of the experiment
-    key     identifies the run (inputs, network, recipe): the state of another run is not continued
-    start   maps the freshly initialised network to the {tensor name: array} that training starts
-            from; None keeps the initialisation
-    group   the group of targets that is fine-tuned; None for all targets
+    files      where the checkpoint, the validation predictions, the log and the state go
+    recipe     of the experiment
+    key        identifies the run (inputs, network, recipe): the state of another run is not
+               continued
+    start      maps the freshly initialised network to the {tensor name: array} that training starts
+               from; None keeps the initialisation
+    group      the group of targets that is fine-tuned; None for all targets
+    precision  that the network computes in
     """
 
     files: RunFiles
@@ -38,6 +40,7 @@ class Task:
     key: str
     start: Optional[Callable[[nn.Module], Mapping[str, np.ndarray]]] = None
     group: Optional[int] = None
+    precision: str = FLOAT32
 
     @property
     def targets(self) -> slice:
@@ -75,7 +78,9 @@ class Run:
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
     losses       of the current epoch's updates
+    seconds      of training so far; of runs in lockstep, its share
     environments what the run has been computed on so far
+    random       the state of torch's generators when the run last drew from them
     processes    that train the network together
     forward      what training calls instead of the network, so that gradients are averaged
     """
@@ -103,17 +108,13 @@ class Run:
         self.best_epoch = -1
         self.log: List[str] = []
         self.seconds = 0.0
-        self.environments = [provenance.environment(device, processes.size)]
-        self.start_clock()
+        self.environments = [provenance.environment(device, processes.size, task.precision)]
+        self.random = devices.random_state()
 
-    def start_clock(self) -> None:
-        self._since = time.monotonic()
-
-    def count_time(self) -> None:
-        """Add the time since the clock was started, or was last counted, to `seconds`."""
-        now = time.monotonic()
-        self.seconds += now - self._since
-        self._since = now
+    def end_epoch(self) -> None:
+        self.epoch += 1
+        self.step = 0
+        self.losses.begin()
 
     def loss(self) -> float:
         """Return the sum of the epoch's losses so far. Raises KitError if it is not finite."""
@@ -157,13 +158,14 @@ class Run:
                 f"is of a training on {provenance.name(begun[-1])}, and ended here, on"
                 f" {provenance.name(now)}, it would give the bytes of neither",
                 self.task.files.state,
-                "go on with the stack and device that began it, or remove this file to train anew",
+                "go on with the stack, device and precision that began it, or remove this file to"
+                " train anew",
             )
         self.environments = provenance.joined(begun, now)
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        devices.restore_random_state(state["random"])
+        self.random = state["random"]
         self.epoch = state["epoch"]
         self.step = state["step"]
         best = state["best"]

@@ -17,7 +17,7 @@ from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
 from leapkit.core.registry import choose_experiments, choose_groups, select
 from leapkit.core.step_files import PRECISIONS
-from leapkit.run import devices, process_group, torchrun
+from leapkit.run import devices, precision, process_group, torchrun
 from leapkit.run.options import Build, RunOptions
 from leapkit.run.pipeline import run_experiment
 
@@ -47,6 +47,12 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
         help="ids, comma separated; their parents are added; all experiments if empty",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", *precision.PRECISIONS),
+        default="auto",
+        help="of networks; auto: float32 on a CPU, tf32 on a GPU",
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -124,6 +130,7 @@ def _run_here(
             options.threads,
             processes,
             groups,
+            options.precision,
         )
         for experiment in chosen:
             run_experiment(experiment, experiments, run_options)

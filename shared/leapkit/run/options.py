@@ -26,6 +26,7 @@ class RunOptions:
     threads    of one experiment; 0 leaves the choice to the profile
     processes  that train each network together
     groups     that are trained, without predicting; () for all that the plan names
+    precision  "auto", "float32", "tf32" or "bf16"
     """
 
     mode: str
@@ -36,6 +37,7 @@ class RunOptions:
     threads: int = 0
     processes: Processes = ALONE
     groups: Tuple[int, ...] = ()
+    precision: str = "auto"
 
     @property
     def trains_for_weeks(self) -> bool:

@@ -11,6 +11,8 @@ from leapkit.core.errors import KitError
 from leapkit.data import checkpoints
 from leapkit.data.loader import Loader
 from leapkit.run import devices, provenance, training_state
+from leapkit.run.lowered import lower
+from leapkit.run.precision import BF16
 from leapkit.run.processes import Processes
 from leapkit.run.training_run import Run, Task
 
@@ -45,11 +47,13 @@ def _start(
             task.files.folder,
             "add months to the training split",
         )
-    devices.make_repeatable(task.recipe.seed)
+    devices.make_repeatable(task.recipe.seed, task.precision)
     network = build()
     if task.start is not None and processes.is_first:  # the others get the first one's weights
         tensors = task.start(network)
         checkpoints.load_into(network, tensors, f"the parent of {task.files.stem}")
+    if task.precision == BF16:
+        lower(network)
     return Run(network, task, steps, device, processes)
 
 

@@ -113,11 +113,12 @@ def _epoch(
     batches = training_batches(rows, recipe, epoch, first, one.device, one.processes)
     with contextlib.closing(batches):
         for step, (x, y) in enumerate(batches, first):
-            for run in together.at(epoch, step):
+            runs = together.at(epoch, step)
+            for run in runs:
                 with together.update(run):
                     _step(run, x, y)
                 bar.update(1)
-            runs = together.at(epoch, step + 1)
+            runs = [run for run in runs if run in together.runs]
             if not runs:  # they failed
                 break
             together.share_time(runs)

@@ -10,6 +10,7 @@ from blend.naming import BlendName, parse_blends, parse_options
 from launch import gpus, registry
 from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
+from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
 
 
@@ -117,6 +118,26 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
         if gpu.state == gpus.HIDDEN:
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default
+    choices["GPUS"] = _requested(requested, "GPUS") or Choice("", "")
+    return Settings(mode, choices)
+
+
+def choose_for_jobs(mode: str, requested: Mapping[str, str]) -> Settings:
+    """Choose for batch jobs. They run on other machines: a GPU that this one lacks decides nothing.
+
+    Raises KitError if the user requests what cannot be had, or containers of Docker.
+    """
+    if requested.get("RUNTIME") == "docker":
+        remedy = "write RUNTIME=venv or RUNTIME=apptainer"
+        raise KitError("a batch job cannot start Docker's containers", "RUNTIME=docker", remedy)
+    asked = requested.get("DEVICE", "")
+    here = {"RUNTIME": "venv", **requested, "DEVICE": "cpu"}
+    choices = dict(choose(mode, here).choices)
+    if "RUNTIME" not in requested:
+        choices["RUNTIME"] = Choice("venv", "a batch job cannot start Docker's containers")
+    if asked != "cpu":
+        choices["ACCELERATOR"] = Choice("cuda", "jobs get GPUs of the cluster, unless DEVICE=cpu")
+        choices["DEVICE"] = Choice(asked or "auto", AS_REQUESTED if asked else "a job's GPU")
     return Settings(mode, choices)
 
 

@@ -83,7 +83,8 @@ def graph(plan: Plan, pack: int = 1) -> List[Job]:
     jobs += packed(networks, pack) if pack > 1 else networks
     if any(not blend.done for blend in plan.blends.values()):
         reasons = sorted({blend.reason for blend in plan.blends.values() if not blend.done})
-        after = tuple(job.name for job in jobs if job.tasks) or before
+        waited_for = {name for job in jobs for name in job.after}
+        after = tuple(job.name for job in jobs if job.name not in waited_for)
         jobs.append(Job(BLEND, BLEND, "; ".join(reasons), after))
     return jobs
 

@@ -43,9 +43,9 @@ if [ "$paused" ]; then
 fi
 exit "$code"
 """
-# Each command gets its share of the node. Slurm gives the first step all memory if none is named.
+# Each command gets its share of the node: what a step does not name, it gets all of.
 _SHARES = """\
-step=(srun --exact --nodes=1 --ntasks=1{gres})
+step=(srun --exact --nodes=1 --ntasks=1 --gres={gres})
 step+=("--cpus-per-task=$((SLURM_CPUS_ON_NODE / {count} > 0 ? SLURM_CPUS_ON_NODE / {count} : 1))")
 [ -z "${{SLURM_MEM_PER_NODE:-}}" ] || step+=("--mem=$((SLURM_MEM_PER_NODE / {count}))M")
 """
@@ -61,7 +61,7 @@ def side_by_side(commands: Sequence[str], variables: Mapping[str, str], gpus: in
 
     It fails if one of them fails; the others end first.
     """
-    gres = f" --gres=gpu:{gpus}" if gpus else ""
+    gres = f"gpu:{gpus}" if gpus else "none"
     steps = "".join(f'\n"${{step[@]}}" {command} &\nrunning+=($!)\n' for command in commands)
     shares = _SHARES.format(gres=gres, count=len(commands))
     return _head(variables) + shares + steps + _TAIL

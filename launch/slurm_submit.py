@@ -172,9 +172,7 @@ class Submission:
         packs = slurm_options.queue_name(self._settings.results.root, PACK)
         is_pack = job.queue.startswith(PACK)
         # Jobs of a network wait for each other by their name. A pack holds several networks.
-        earlier = [
-            number for number, name in in_queue.items() if is_pack or name.startswith(packs)
-        ]
+        earlier = [number for number, name in in_queue.items() if is_pack or name.startswith(packs)]
         after = [submitted[name] for name in job.after]
         dependency = slurm_options.dependency(after, [] if after else earlier)
         command = self._sbatch(job, dependency)

@@ -38,13 +38,17 @@ class Job:
 class JobSlots:
     """At most `count` commands at a time, in all processes and containers that see `folder`.
 
-    With `gpus` (numbers or ids), the command in slot k sees only the k-th of them, counted around.
+    With `gpus` (numbers or ids), the command in slot k sees only the k-th `together` of them,
+    counted around.
     """
 
-    def __init__(self, folder: Path, count: int, gpus: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, count: int, gpus: Sequence[str] = (), together: int = 1
+    ) -> None:
         self.folder = folder
         self.count = count
         self.gpus = gpus
+        self.together = together
 
     def path(self, slot: int) -> Path:
         """Return the file whose lock is the slot."""
@@ -69,7 +73,8 @@ class JobSlots:
     def _environment(self, slot: int) -> Dict[str, str]:
         if not self.gpus:
             return {}
-        return {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
+        first = slot % max(1, len(self.gpus) // self.together) * self.together
+        return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus[first : first + self.together])}
 
 
 def run(jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> int:

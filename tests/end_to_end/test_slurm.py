@@ -30,13 +30,13 @@ def node() -> Iterator[None]:
 
 
 @pytest.fixture
-def chosen(tiny_world: Path, tmp_path: Path) -> Dict[str, str]:
+def chosen(group_world: Path, tmp_path: Path) -> Dict[str, str]:
     return {
         "RUNTIME": "venv",
         "STACK": "modern",
         "DEVICE": "cpu",
         "PROFILE": "sample",
-        "RAW_DATA": str(tiny_world),
+        "RAW_DATA": str(group_world),
         "SUBMISSION": str(tmp_path / "submission"),
         "EXPERIMENTS": ",".join(NETWORKS),
     }
@@ -134,7 +134,7 @@ def test_networks_that_share_a_node_are_paused_together_and_go_on(
     ids = submit(clone, chosen, PACK="2", SLURM="--gres=gpu:2")
     log = submission / "outputs" / "slurm" / f"pack-1-{ids['pack 1']}.log"
     for name in ("A", "B"):
-        slurm_node.wait_for_line(log, f"zuiye/{name}: 432 {TRAINS}")
+        slurm_node.wait_for_line(log, f"training {name}:")
     slurm_node.ask("scancel", "--signal=USR1", "--batch", ids["pack 1"])
     assert set(slurm_node.ended(list(ids.values())).values()) == {"COMPLETED"}
     assert log.read_text().count("paused: the same command continues") == 2

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence, Tuple
+from types import MappingProxyType
+from typing import Dict, List, Mapping, Sequence
 
-from launch import (
-    machine,
-    member_command,
-    options,
-    planning,
-    slurm,
-    slurm_options,
-    slurm_script,
-    step_arguments,
-)
+from launch import machine, options, planning, slurm, slurm_jobs, slurm_options
 from launch.plan_lines import line
 from launch.registry import Registry
 from launch.run import show
 from launch.settings import Settings, sample_world
-from launch.slurm import PACK, WORLD, Job, Task
+from launch.slurm import PACK, Job
 from launch.slurm_options import Allocation
 from leapkit.core import file_lock
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import write_text
 from leapkit.core.layout import Results
 
-Command = Tuple[List[str], Dict[str, str]]  # what runs, and what it adds to the environment
 SBATCH_SECONDS = 120.0  # for an answer of the controller, which may be busy
 
 
@@ -67,15 +57,22 @@ class Submission:
     settings     the choices of the run
     experiments  those of the run, which a search of weights may choose from
     jobs         in an order in which each comes after those that it waits for
+    costs        {job: its hours and GPU hours in words}
     """
 
     def __init__(
-        self, settings: Settings, experiments: Registry, jobs: Sequence[Job], asked: Allocation
+        self,
+        settings: Settings,
+        experiments: Registry,
+        jobs: Sequence[Job],
+        asked: Allocation,
+        costs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._experiments = experiments
         self._jobs = jobs
         self._asked = asked
+        self._costs = costs
         self.folder = folder(settings.results)
 
     def lines(self) -> List[str]:
@@ -83,7 +80,8 @@ class Submission:
         shown = [f"cd {shlex.quote(str(self.folder))}"]
         for job in self._jobs:
             names = ", ".join(task.name for task in job.tasks) if job.width > 1 else ""
-            shown += [line(job.name, job.why), *([line("", names)] if names else [])]
+            words = [job.why, names, self._costs.get(job.name, "")]
+            shown += [line("" if k else job.name, text) for k, text in enumerate(words) if text]
             after = [f"<{name}>" for name in job.after]
             command = self._sbatch(job, slurm_options.dependency(after))
             shown.append("  " + " ".join(_shown(word) for word in command))
@@ -96,7 +94,10 @@ class Submission:
         sbatch is missing or refuses one; it names those that are submitted.
         """
         require_slurm()
-        scripts = {job.name: self._script(job) for job in self._jobs}
+        scripts = {
+            job.name: slurm_jobs.script(job, self._settings, self._experiments, self._asked.gpus)
+            for job in self._jobs
+        }
         with file_lock.hold(self.folder / ".lock"), explain_os_errors(self.folder):
             for job in self._jobs:
                 write_text(self.folder / f"{job.file}.sh", scripts[job.name])
@@ -129,37 +130,6 @@ class Submission:
         given = slurm_options.arguments(job, self._asked, results, sample_world())
         return ["sbatch", *given, *dependency, f"{job.file}.sh"]
 
-    def _script(self, job: Job) -> str:
-        """Return the script of a job, whose environment is made first."""
-        if not job.tasks:
-            argv, variables = self._of_world() if job.name == WORLD else self._of_blend()
-            return slurm_script.alone(slurm_script.shell_words(argv), variables)
-        if job.width == 1:
-            argv, variables = self._of_task(job.tasks[0], with_group=not job.is_array)
-            words = slurm_script.shell_words(argv, job.is_array)
-            return slurm_script.alone(words, variables)
-        commands = [self._of_task(task) for task in job.tasks]
-        words_of_each = [slurm_script.shell_words(argv) for argv, _ in commands]
-        variables = commands[0][1]  # the same of every member
-        gpus = self._asked.gpus
-        return slurm_script.side_by_side(words_of_each, variables, gpus)
-
-    def _of_task(self, task: Task, with_group: bool = True) -> Command:
-        experiment = task.experiment
-        arguments = [*step_arguments.member_arguments(self._settings, [experiment]), "--alone"]
-        if task.group >= 0 and with_group:
-            arguments.append(f"--groups={task.group}")
-        return member_command.command(self._settings, experiment.member, arguments)
-
-    def _of_world(self) -> Command:
-        arguments = ["-m", "leapkit.sampleworld", f"--to={sample_world()}"]
-        return member_command.command(self._settings, "world", arguments)
-
-    def _of_blend(self) -> Command:
-        tables = [blend.source for blend in self._settings.blends]
-        arguments = step_arguments.blend_arguments(self._settings, self._experiments, tables)
-        return member_command.command(self._settings, "blend", arguments)
-
     def _in_queue(self) -> Dict[str, str]:
         """Return {id: name} of this folder's jobs that earlier submissions left in the queue."""
         prefix = slurm_options.queue_name(self._settings.results.root, "")
@@ -181,9 +151,8 @@ class Submission:
             cwd=str(self.folder),
             env=_environment(),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
+            capture_output=True,
+            text=True,
             errors="backslashreplace",
         )
         number = done.stdout.strip().partition(";")[0]  # of several clusters: 17;name

@@ -1,4 +1,4 @@
-"""`make slurm` on a real Slurm of one node: whatever happens to its jobs, the bytes are the same."""
+"""`make slurm` on a real Slurm of one node: whatever jobs meet, the bytes are the same."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_plan_through_slurm_ends_in_the_bytes_of_the_local_run_whatever_its_jo
     logs = submission / "outputs" / "slurm"
     local = tmp_path / "local"
     text = make(clone, "slurm", **chosen)
-    assert "nothing is submitted: 6 jobs" in text and not submission.exists()
+    assert "nothing is submitted: 6 jobs" in text and not logs.exists()
 
     # joseph/912 is refused, as somebody else is at work in its folder; zuiye/A is killed.
     with file_lock.hold(submission / "outputs" / "joseph" / "912" / ".lock"):

@@ -9,7 +9,15 @@ from typing import Dict, List
 
 import pytest
 
-from launch import planning, registry, slurm, slurm_options, slurm_script, slurm_submit
+from launch import (
+    member_command,
+    planning,
+    registry,
+    slurm,
+    slurm_options,
+    slurm_script,
+    slurm_submit,
+)
 from launch.settings import Settings, choose_for_jobs
 from launch.slurm import Job, Task
 from launch.slurm_submit import Submission
@@ -290,9 +298,7 @@ def sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).chmod(0o755)
     (folder / "squeue.txt").write_text("")
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(
-        slurm_submit.member_command, "command", lambda *_: (["python"], {"LEAP_CODE": ""})
-    )
+    monkeypatch.setattr(member_command, "command", lambda *_: (["python"], {"LEAP_CODE": ""}))
     return folder / "sbatch.log"
 
 

@@ -16,7 +16,7 @@ from launch.run import show
 from launch.settings import Settings, sample_world
 from launch.slurm import PACK, Job
 from launch.slurm_options import Allocation
-from leapkit.core import file_lock
+from leapkit.core import file_lock, stops
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import write_text
 from leapkit.core.layout import Results
@@ -101,14 +101,7 @@ class Submission:
         with file_lock.hold(self.folder / ".lock"), explain_os_errors(self.folder):
             for job in self._jobs:
                 write_text(self.folder / f"{job.file}.sh", scripts[job.name])
-            in_queue = self._in_queue()
-            submitted: Dict[str, str] = {}
-            try:
-                for job in self._jobs:
-                    submitted[job.name] = self._submit(job, submitted, in_queue)
-            except (KitError, KeyboardInterrupt) as error:
-                raise _unfinished(error, submitted) from error
-        return submitted
+            return self._submit_all(self._in_queue())
 
     def table(self, ids: Mapping[str, str]) -> List[str]:
         """Return what was submitted, where it writes, and how to look at it and to end it."""
@@ -133,9 +126,22 @@ class Submission:
     def _in_queue(self) -> Dict[str, str]:
         """Return {id: name} of this folder's jobs that earlier submissions left in the queue."""
         prefix = slurm_options.queue_name(self._settings.results.root, "")
-        answer = machine.ask(["squeue", "--noheader", "--format=%F %j"], SBATCH_SECONDS)
+        answer = machine.ask(["squeue", "--me", "--noheader", "--format=%F %j"], SBATCH_SECONDS)
         rows = [row.split(None, 1) for row in answer.output.splitlines()]
         return {row[0]: row[1].strip() for row in rows if row[1:] and row[1].startswith(prefix)}
+
+    def _submit_all(self, in_queue: Mapping[str, str]) -> Dict[str, str]:
+        """Submit one job after the other. A stop takes effect between two: no id is lost."""
+        submitted: Dict[str, str] = {}
+        with stops.collected() as stopping:
+            for job in self._jobs:
+                try:
+                    if stopping:
+                        raise KitError("it was stopped", "the submission", "submit again")
+                    submitted[job.name] = self._submit(job, submitted, in_queue)
+                except KitError as error:
+                    raise _unfinished(error, submitted) from error
+        return submitted
 
     def _submit(self, job: Job, submitted: Mapping[str, str], in_queue: Mapping[str, str]) -> str:
         """Submit one job and return its id."""
@@ -152,6 +158,7 @@ class Submission:
             env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            start_new_session=True,  # a terminal's Ctrl-C does not reach it
             text=True,
             errors="backslashreplace",
         )
@@ -174,10 +181,8 @@ def require_slurm() -> None:
         raise KitError("sbatch is not on the PATH", "SUBMIT=1", remedy)
 
 
-def _unfinished(error: BaseException, submitted: Mapping[str, str]) -> KitError:
+def _unfinished(error: KitError, submitted: Mapping[str, str]) -> KitError:
     """Return the error with what was submitted before it, and how to take that back."""
-    if not isinstance(error, KitError):
-        error = KitError("it was stopped", "the submission")
     if not submitted:
         return error
     jobs = ", ".join(f"{name} ({number})" for name, number in submitted.items())

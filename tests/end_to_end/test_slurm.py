@@ -77,7 +77,7 @@ def products(submission: Path) -> Dict[str, bytes]:
 def test_a_plan_through_slurm_ends_in_the_bytes_of_the_local_run_whatever_its_jobs_meet(
     clone: Path, tmp_path: Path, chosen: Dict[str, str]
 ) -> None:
-    """A failing parent, a killed job, two submissions at once, a pause before the limit."""
+    """A failing parent, a killed job, two submissions at once, a pause, a node that is lost."""
     submission = tmp_path / "submission"
     logs = submission / "outputs" / "slurm"
     local = tmp_path / "local"
@@ -113,10 +113,15 @@ def test_a_plan_through_slurm_ends_in_the_bytes_of_the_local_run_whatever_its_jo
     log = logs / f"joseph-912-{earlier}.log"
     slurm_node.wait_for_line(log, TRAINS)
     slurm_node.ask("scancel", "--signal=USR1", "--batch", earlier)
+    # The site takes zuiye/A's node away.
+    requeued = min(first["zuiye/A"], second["zuiye/A"], key=int)
+    slurm_node.wait_for_line(logs / f"zuiye-A-{requeued}.log", TRAINS)
+    slurm_node.ask("scontrol", "requeue", requeued)
     states = slurm_node.ended([*first.values(), *second.values()])
     assert set(states.values()) == {"COMPLETED"} and len(states) == 2 * (4 + 7)
     assert "paused: the job goes back" in log.read_text()
     assert "continues after epoch" in log.read_text()
+    assert (logs / f"zuiye-A-{requeued}.log").read_text().count("  train ") == 2
     assert "nothing to submit" in make(clone, "slurm", **chosen)
 
     assert running.wait() == 0

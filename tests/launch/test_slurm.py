@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -335,6 +336,20 @@ def test_a_refused_job_ends_the_submission_and_the_submitted_ones_are_named(
         submission(settings).submit()
     assert "Invalid account" in str(error.value) and "scancel 1 2" in error.value.remedy
     assert "joseph/907 (1), joseph/912 (2)" in error.value.what
+
+
+@pytest.mark.process
+def test_a_stopped_submission_names_what_is_submitted_and_submits_no_more(
+    settings: Settings, sbatch: Path
+) -> None:
+    """The stop comes while the second job is being submitted."""
+    stop = f'case "$*" in *joseph-912.sh) kill -TERM {os.getpid()}; sleep 0.1;; esac\n'
+    program = sbatch.with_suffix("")
+    program.write_text(SBATCH.replace("#!/bin/sh\n", f"#!/bin/sh\n{stop}"))
+    with pytest.raises(KitError) as error:
+        submission(settings).submit()
+    assert "it was stopped" in error.value.what and "scancel 1 2`" in error.value.remedy
+    assert len(sbatch.read_text().splitlines()) == 2
 
 
 @pytest.mark.process

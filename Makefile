@@ -12,7 +12,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
+.PHONY: help reproduce infer-only blend plan slurm doctor verify fetch world statistics split store bases
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -32,6 +32,8 @@ blend: ## the blend alone: weights, parquet, scores, report (TABLE=.. POSTPROCES
 	$(LAUNCH) blend
 plan: ## what would run, what is skipped, and why; starts nothing
 	$(LAUNCH) plan
+slurm: ## the plan as batch jobs of Slurm (SUBMIT=1 SLURM="--account=A" HOURS=24 GPUS=1 PACK=4)
+	$(LAUNCH) slurm
 doctor: ## what this machine has, what you can run now, and the commands that give the rest
 	$(LAUNCH) doctor
 verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Tuple
 
-from launch import doctor, names, options, planning, registry, run, testing, tools
+from launch import doctor, names, options, planning, registry, run, slurm_submit, testing, tools
 from launch.blend_tools import make_world
 from launch.folders import expanded_words, require_writable
-from launch.settings import Settings, choose
+from launch.settings import Settings, choose, choose_for_jobs
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
 RUN_OPTIONS = (
@@ -86,6 +86,12 @@ def _plan(request: Request) -> int:
     return 0
 
 
+def _slurm(request: Request) -> int:
+    settings = choose_for_jobs(request.mode, request.values)
+    names.require_known(settings, request.values)
+    return slurm_submit.run(settings, request.values)
+
+
 def _blend(request: Request) -> int:
     settings = _with_results(request, request.mode)
     names.require_data(settings)
@@ -148,6 +154,11 @@ def commands() -> Dict[str, Command]:
         **{member: _member(member) for member in registry.members()},
         "blend": Command("the blend alone", _blend, (*BLEND_OPTIONS, "MODE")),
         "plan": Command("what would run and why", _plan, (*BLEND_OPTIONS, "MODE")),
+        "slurm": Command(
+            "the plan as batch jobs; SUBMIT=1 submits them",
+            _slurm,
+            (*BLEND_OPTIONS, "MODE", "SUBMIT", "SLURM", "HOURS", "PACK"),
+        ),
         "doctor": Command(
             "what this machine has, and what you can run now",
             lambda request: doctor.run(request.values),

@@ -98,12 +98,18 @@ def fetch_python() -> Path:
 
 def environment(extra: Dict[str, str]) -> Dict[str, str]:
     """Return a room's process environment: the repository's code, no user's site-packages."""
-    variables = machine.plain_environment()
-    variables.update(
-        PYTHONPATH=os.pathsep.join([str(REPOSITORY / "shared"), str(REPOSITORY)]),
-        PYTHONNOUSERSITE="1",
-        PYTHONUNBUFFERED="1",
+    return {
+        **machine.plain_environment(),
         **allotment.thread_variables(),
+        **variables(extra),
+    }
+
+
+def variables(extra: Dict[str, str]) -> Dict[str, str]:
+    """Return what the environment of a room's process has beside the user's own."""
+    return {
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "shared"), str(REPOSITORY)]),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",
         **extra,
-    )
-    return variables
+    }

@@ -123,6 +123,26 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     return Settings(mode, choices)
 
 
+def choose_for_jobs(mode: str, requested: Mapping[str, str]) -> Settings:
+    """Choose for batch jobs. They run on other machines: a GPU that this one lacks decides nothing.
+
+    Raises KitError if the user requests what cannot be had, or containers of Docker.
+    """
+    if requested.get("RUNTIME") == "docker":
+        remedy = "write RUNTIME=venv or RUNTIME=apptainer"
+        raise KitError("a batch job cannot start Docker's containers", "RUNTIME=docker", remedy)
+    asked = requested.get("DEVICE", "")
+    here = {"RUNTIME": "venv", **requested, "DEVICE": "cpu", "PRECISION": ""}
+    choices = dict(choose(mode, here).choices)
+    if "RUNTIME" not in requested:
+        choices["RUNTIME"] = Choice("venv", "a batch job cannot start Docker's containers")
+    if asked != "cpu":
+        choices["ACCELERATOR"] = Choice("cuda", "jobs get GPUs of the cluster, unless DEVICE=cpu")
+        choices["DEVICE"] = Choice(asked or "auto", AS_REQUESTED if asked else "a job's GPU")
+    choices["PRECISION"] = _precision(requested, choices)
+    return Settings(mode, choices)
+
+
 def _requested(requested: Mapping[str, str], variable: str) -> Optional[Choice]:
     value = requested.get(variable, "")
     return Choice(value, AS_REQUESTED) if value else None

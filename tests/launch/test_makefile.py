@@ -14,7 +14,10 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.process
 
-VARIABLES = ("RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "WEIGHTS", "SPLIT", "STORE", "ARGS")
+VARIABLES = (
+    *("RAW_DATA", "SUBMISSION", "EXPERIMENTS", "TABLE", "WEIGHTS"),
+    *("SPLIT", "STORE", "ARGS", "SLURM"),
+)
 HOSTILE = [
     "a$b",
     "$(shell touch executed)",

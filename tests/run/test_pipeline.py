@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List
 
+import numpy as np
 import pytest
 
 from tests.helpers import small_run
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core import errors, receipts  # noqa: E402
+from leapkit.core import errors, pauses, receipts  # noqa: E402
 from leapkit.core.layout import RawData, Results  # noqa: E402
-from leapkit.run import prediction  # noqa: E402
+from leapkit.run import inference, prediction  # noqa: E402
 from leapkit.run.checkpoint_training import CheckpointTrainer  # noqa: E402
 
 pytestmark = pytest.mark.process
@@ -186,3 +188,27 @@ def test_infer_only_leaves_an_unfinished_training_alone(tiny_world: Path, tmp_pa
     state.write_bytes(b"x")
     assert small_run.run(argv) == 0 and small_run.run(argv) == 0
     assert state.exists()
+
+
+def test_an_inference_that_is_paused_after_any_chunk_goes_on_to_the_same_parquet(
+    tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = small_run.arguments("reproduce", tiny_world, tmp_path)
+    assert small_run.run(argv) == 0
+    parquet = Results(tmp_path).subs / PARQUET
+    whole = parquet.read_bytes()
+    parquet.unlink()
+    original = inference.predict_chunks
+
+    def chunks(*arguments: Any) -> Iterator[np.ndarray]:
+        for chunk in original(*arguments):
+            os.kill(os.getpid(), pauses.SIGNAL)
+            yield chunk
+
+    monkeypatch.setattr(inference, "_CPU_CHUNK", 32)  # rows; the test set has 144
+    monkeypatch.setattr(inference, "predict_chunks", chunks)
+    for _ in range(5):
+        with pytest.raises(pauses.Paused):
+            small_run.run(argv)
+        assert not parquet.exists()
+    assert small_run.run(argv) == 0 and parquet.read_bytes() == whole

@@ -1,20 +1,19 @@
-"""The images as SIF files, which Apptainer runs: where they lie, and which of them fits this code.
+"""The images as files, for machines without a Docker engine: which there are, and which fit.
 
-leap-adam-published-cpu-8ab1c2d3e4f5.sif   the image whose id begins with these digits
-leap-adam-published-cpu-8ab1c2d3e4f5.json  its record: the image's name and id, the sha256 of the
-                                           SIF and that of the code in it
-
-Both are made where a Docker engine or a registry answers, and copied to where none does.
+leap-adam-published-cpu-8ab1c2d3e4f5.sif       the image whose id begins with these digits
+leap-adam-published-cpu-8ab1c2d3e4f5.sif.json  its record: the image's name and id, the sha256 of
+                                               the file and that of the code in it
+leap-adam-published-cpu-8ab1c2d3e4f5.tar       the same as `docker save` writes it, with its record:
+                                               a SIF can be made from it without an engine
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 from launch.folders import expanded
 from launch.registry import REPOSITORY
@@ -22,16 +21,18 @@ from leapkit.core import files
 from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
 
+SIF = ".sif"
+ARCHIVE = ".tar"
 ID_SHOWN = 12  # hexadecimal digits of an image's id in a name, as engines show it
-REMEDY = "make it where a Docker engine answers (make sifs), and copy it with its record (.json)"
-INDEX = "hashes.index"
+REMEDY = "run `make sifs` where a Docker engine answers, and copy the folder"
+INDEX = "hashes.json"
 
 
 @dataclass(frozen=True)
-class Sif:
-    """A SIF file and what its record says.
+class ImageFile:
+    """An image as a file, and what its record says.
 
-    image   name of the image it was made from: leap-adam:published-cpu
+    image   the name of the image: leap-adam:published-cpu
     id      the image's id: sha256:...
     sha256  of the file
     code    sha256 of the kit's code in it (`code_of`)
@@ -48,7 +49,7 @@ class Sif:
     @property
     def provenance(self) -> str:
         """What receipts record as the image."""
-        return f"{self.image} sif sha256:{self.sha256}"
+        return f"{self.image} {self.path.suffix[1:]} sha256:{self.sha256}"
 
     def write_record(self) -> None:
         """Write the record beside the file."""
@@ -57,80 +58,92 @@ class Sif:
 
 
 def folder() -> Path:
-    """Return the folder of all SIFs: LEAP_SIFS, else .sifs in the repository."""
+    """Return the folder of all SIFs and archives: LEAP_SIFS, else .sifs in the repository."""
     chosen = expanded(os.environ.get("LEAP_SIFS", ""), "LEAP_SIFS")
     return Path(chosen).absolute() if chosen else REPOSITORY / ".sifs"
 
 
-def image(service: str, stack: str, accelerator: str) -> str:
+def image_of(service: str, stack: str, accelerator: str) -> str:
     """Return the name of a service's image, as compose.yaml has it."""
-    if service in ("blend", "verify", "world"):
-        return "leap-blend:cpu"
-    return f"leap-{service}:{stack}-{accelerator}"
+    return f"leap-{service}:{stack}-{accelerator}" if _is_member(service) else "leap-blend:cpu"
 
 
-def path(image: str, image_id: str) -> Path:
-    """Return where the SIF of an image belongs, which need not exist."""
-    digits = re.sub("^sha256:", "", image_id)[:ID_SHOWN]
-    return folder() / f"{image.replace(':', '-')}-{digits}.sif"
+def path(image: str, image_id: str, suffix: str = SIF) -> Path:
+    """Return where the SIF (or the archive) of an image belongs, which need not exist."""
+    return folder() / f"{_stem(image)}-{image_id.split(':')[-1][:ID_SHOWN]}{suffix}"
 
 
-def record_path(sif: Path) -> Path:
-    """Return the record of a SIF."""
-    return sif.with_suffix(".json")
+def _stem(image: str) -> str:
+    return image.replace(":", "-")
 
 
-def of_image(image: str) -> List[Sif]:
-    """Return the SIFs of an image that have a record, the newest first."""
-    found = []
-    for candidate in folder().glob(f"{image.replace(':', '-')}-*.sif"):
-        if record_path(candidate).exists():
-            found.append(_read(candidate))
-    return sorted((sif for sif in found if sif.image == image), key=lambda sif: -sif.made)
+def record_path(path: Path) -> Path:
+    """Return the record of a SIF or an archive."""
+    return path.with_name(path.name + ".json")
 
 
-def _read(sif: Path) -> Sif:
-    record = files.read_json(record_path(sif), REMEDY)
-    names = {"image": str, "id": str, "sha256": str, "code": str, "made": (int, float)}
-    for name, kind in names.items():
-        if not isinstance(record, dict) or not isinstance(record.get(name), kind):
-            raise KitError(f"does not say {name}", record_path(sif), REMEDY)
-    return Sif(sif, **{name: record[name] for name in names})
+def of_image(image: str, suffix: str = SIF) -> List[ImageFile]:
+    """Return the SIFs (or the archives) of an image that have a record, the newest first."""
+    recorded = [
+        read(candidate)
+        for candidate in folder().glob(f"{_stem(image)}-*{suffix}")
+        if record_path(candidate).exists()
+    ]
+    return sorted((one for one in recorded if one.image == image), key=lambda one: -one.made)
 
 
-def find(service: str, image: str) -> Sif:
-    """Return the newest SIF of an image that holds this clone's code of a service, checked.
+def read(path: Path) -> ImageFile:
+    """Return what the record of a SIF or an archive says. Raises KitError if it is not whole."""
+    record = files.read_json(record_path(path), REMEDY)
+    texts = ("image", "id", "sha256", "code")
+    is_whole = isinstance(record, dict) and all(isinstance(record.get(n), str) for n in texts)
+    if not is_whole or not isinstance(record.get("made"), (int, float)):
+        raise KitError("is not the record of an image", record_path(path), REMEDY)
+    return ImageFile(path, *(record[name] for name in texts), made=record["made"])
+
+
+def of_this_code(candidates: Sequence[ImageFile], service: str) -> List[ImageFile]:
+    """Return those that hold this clone's code of a service."""
+    code = code_of(service)
+    return [candidate for candidate in candidates if candidate.code == code]
+
+
+def find(service: str, image: str) -> ImageFile:
+    """Return the newest SIF of an image that holds this clone's code, its content checked.
 
     Raises KitError if there is none, it holds other code, or it is not the file of its record.
     """
     candidates = of_image(image)
     if not candidates:
-        raise KitError(f"there is no SIF of {image}", folder(), REMEDY)
-    code = code_of(service)
-    for sif in candidates:
-        if sif.code == code:
-            check(sif)
-            return sif
-    raise KitError("holds other code than this clone", candidates[0].path, REMEDY)
+        raise KitError(f"holds no SIF of {image}", folder(), REMEDY)
+    fitting = of_this_code(candidates, service)
+    if not fitting:
+        what = "was made from other code than that of this clone"
+        raise KitError(what, candidates[0].path, REMEDY)
+    check(fitting[0])
+    return fitting[0]
 
 
-def check(sif: Sif) -> None:
-    """Raise KitError if a SIF is not the file of its record. Its content is read once."""
+def check(image_file: ImageFile) -> None:
+    """Raise KitError if a SIF or an archive is not the file of its record.
+
+    Its content is read once: the index remembers it.
+    """
     index = HashIndex(folder() / INDEX)
-    if index.of(sif.path) != sif.sha256:
-        raise KitError("is not the file that its record (.json) names", sif.path, "copy it again")
+    if index.of(image_file.path) != image_file.sha256:
+        what = "is not the file that its record (.json) names"
+        raise KitError(what, image_file.path, f"copy it again, or {REMEDY}")
     with contextlib.suppress(KitError):  # a folder that others share may be closed
         index.save()
 
 
 def code_of(service: str) -> str:
-    """Return the sha256 of the kit's Python code that an image holds."""
+    """Return the sha256 of the kit's Python code that a service's image holds."""
     return files.sha256_json(_code_files(service))
 
 
 def _code_files(service: str) -> Dict[str, str]:
-    """Return {path in the repository: sha256} of what the Dockerfile of a service copies."""
-    rooms = ["shared/leapkit", *([f"members/{service}"] if _is_member(service) else ["blend"])]
+    rooms = ("shared/leapkit", f"members/{service}" if _is_member(service) else "blend")
     return {
         str(path.relative_to(REPOSITORY)): files.sha256(path)
         for room in rooms
@@ -139,4 +152,4 @@ def _code_files(service: str) -> Dict[str, str]:
 
 
 def _is_member(service: str) -> bool:
-    return (REPOSITORY / "members" / service / "experiments.py").exists()
+    return (REPOSITORY / "members" / service).is_dir()

@@ -9,7 +9,6 @@ leap-adam-published-cpu-8ab1c2d3e4f5.tar       the same as `docker save` writes 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -133,8 +132,7 @@ def check(image_file: ImageFile) -> None:
     if index.of(image_file.path) != image_file.sha256:
         what = "is not the file that its record (.json) names"
         raise KitError(what, image_file.path, f"copy it again, or {REMEDY}")
-    with contextlib.suppress(KitError):  # a folder that others share may be closed
-        index.save()
+    index.save()
 
 
 def code_of(service: str) -> str:

@@ -62,6 +62,11 @@ def folder() -> Path:
     return Path(chosen).absolute() if chosen else REPOSITORY / ".sifs"
 
 
+def exist() -> bool:
+    """Return whether there are SIFs, or archives to make some from."""
+    return any(any(folder().glob(f"*{suffix}")) for suffix in (SIF, ARCHIVE))
+
+
 def image_of(service: str, stack: str, accelerator: str) -> str:
     """Return the name of a service's image, as compose.yaml has it."""
     return f"leap-{service}:{stack}-{accelerator}" if _is_member(service) else "leap-blend:cpu"
@@ -98,7 +103,7 @@ def read(path: Path) -> ImageFile:
     is_whole = isinstance(record, dict) and all(isinstance(record.get(n), str) for n in texts)
     if not is_whole or not isinstance(record.get("made"), (int, float)):
         raise KitError("is not the record of an image", record_path(path), REMEDY)
-    return ImageFile(path, *(record[name] for name in texts), made=record["made"])
+    return ImageFile(path, **{name: record[name] for name in (*texts, "made")})
 
 
 def of_this_code(candidates: Sequence[ImageFile], service: str) -> List[ImageFile]:

@@ -12,7 +12,8 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan slurm doctor verify fetch world statistics split store bases
+.PHONY: help reproduce infer-only blend plan slurm doctor verify fetch world statistics split store
+.PHONY: bases sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -48,6 +49,8 @@ split: ## a data set of your own from step files, with its truth (SPLIT="--steps
 	$(LAUNCH) split
 store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
 	$(LAUNCH) store
+sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=..)
+	$(LAUNCH) sifs
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")

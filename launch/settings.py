@@ -13,6 +13,8 @@ from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
 
+CONTAINERS = ("docker", "apptainer")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -41,8 +43,8 @@ class Settings:
 
     @property
     def in_containers(self) -> bool:
-        """Whether the runtime is docker."""
-        return self["RUNTIME"] == "docker"
+        """Whether steps run in images, whose folders have names of their own."""
+        return self["RUNTIME"] in CONTAINERS
 
     @property
     def everything(self) -> bool:
@@ -89,12 +91,18 @@ def sample_world() -> Path:
     return (REPOSITORY / "raw_data" / "sample").resolve()
 
 
-def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) -> Settings:
+def choose(
+    mode: str,
+    requested: Mapping[str, str],
+    needs_runtime: bool = True,
+    is_elsewhere: bool = False,
+) -> Settings:
     """Choose everything that a run needs and that was not requested.
 
     mode           reproduce or infer-only
     requested      {variable: the user's value}
     needs_runtime  whether something will be started: the machine is looked at
+    is_elsewhere   whether that will be on another machine: DEVICE=cuda needs no GPU here
     Raises KitError if the user requests what cannot be had.
     """
     choices: Dict[str, Choice] = {}
@@ -111,10 +119,14 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     default = Choice("auto", "a GPU if torch sees one that it was built for")
     if needs_runtime:
         choices["RUNTIME"] = runtime(requested.get("RUNTIME", ""))
-        in_containers = choices["RUNTIME"].value == "docker"
+        name = choices["RUNTIME"].value
         gpu = gpus.probe()
-        choices["STACK"] = stack(in_containers, gpu, requested.get("STACK", ""))
-        choices["ACCELERATOR"] = accelerator(in_containers, gpu, requested.get("DEVICE", ""))
+        choices["STACK"] = stack(name in CONTAINERS, gpu, requested.get("STACK", ""))
+        device = _requested(requested, "DEVICE") if is_elsewhere else None
+        if device and device.value != "auto":
+            choices["ACCELERATOR"] = device
+        else:
+            choices["ACCELERATOR"] = accelerator(name == "docker", gpu, requested.get("DEVICE", ""))
         if gpu.state == gpus.HIDDEN:
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default

@@ -13,6 +13,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
+.PHONY: bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -48,6 +49,10 @@ store: ## step files as one array of rows a month (STORE="--to DIR --months 0008
 	$(LAUNCH) store
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
+bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. RUNTIME=.. DEVICE=cuda)
+	$(LAUNCH) bundle
+unbundle: ## check a bundle's sums, and install what it holds (BUNDLE=..)
+	$(LAUNCH) unbundle
 check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")
 	$(LAUNCH) check
 test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Tuple
 
-from launch import doctor, names, options, planning, registry, run, testing, tools
+from launch import bundle, doctor, names, options, planning, registry, run, testing, tools, unbundle
 from launch.blend_tools import make_world
 from launch.folders import expanded_words, require_writable
 from launch.settings import Settings, choose
@@ -180,6 +180,16 @@ def commands() -> Dict[str, Command]:
             ("RUNTIME", "RAW_DATA", "PROFILE"),
             "leapkit.worlds.month_arrays: --to DIR [--steps DIR] [--months M:M]"
             " [--scheduler ADDRESS]",
+        ),
+        "bundle": Command(
+            "all that a machine without a network needs, in one folder with its sums",
+            lambda request: bundle.run(request.values),
+            ("BUNDLE", "RUNTIME", "STACK", "DEVICE", "EXPERIMENTS"),
+        ),
+        "unbundle": Command(
+            "check a bundle, and install what it holds",
+            lambda request: unbundle.run(request.values),
+            ("BUNDLE",),
         ),
         "check": Command(
             "format, lint, types and the unit tests: a minute",

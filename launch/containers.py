@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from launch import container_user, engine, machine, process, registry, stacks
+from launch import bundled, container_user, engine, machine, process, registry, stacks
 from launch.container_user import User
 from launch.registry import REPOSITORY
 from launch.settings import Settings
@@ -114,9 +115,25 @@ def make_folders(settings: Settings, members: Sequence[str]) -> User:
     return user
 
 
+def images(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> Dict[str, str]:
+    """Return {service: its image}, as Compose reads compose.yaml. Raises KitError if it cannot."""
+    answer = machine.ask([*compose(settings), "config", "--format", "json"], env=env)
+    if answer.code != 0:
+        remedy = "check compose.yaml, or use RUNTIME=venv"
+        raise KitError(f"Compose cannot read it ({answer.complaint})", "compose.yaml", remedy)
+    described = json.loads(answer.output)["services"]
+    return {service: described[service]["image"] for service in services}
+
+
 def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> None:
-    """Build the images of services. Raises KitError if one cannot be built."""
+    """Build the images of services, unless a bundle brought them.
+
+    Raises KitError if one cannot be built.
+    """
     names = ", ".join(services)
+    if bundled.images() and bundled.has_images(list(images(settings, services, env).values())):
+        print(f"the images of {names} are those of the bundle", flush=True)
+        return
     print(f"building the images of {names} (cached layers are not built again)", flush=True)
     if process.run(compose(settings) + ["build", "--quiet"] + list(services), env):
         raise KitError(

@@ -139,6 +139,12 @@ def has_image(name: str) -> bool:
     return output_of(["docker", "image", "inspect", name]) is not None
 
 
+def image_id(name: str) -> str:
+    """Return the id by which the engine knows an image, "" if it has none of that name."""
+    command = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
+    return (output_of(command) or "").strip()
+
+
 def registry_answers(image: str) -> bool:
     """Return whether an image registry has an image and can be reached."""
     return output_of(["docker", "manifest", "inspect", image], seconds=15) is not None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Sequence
 
-from launch import container_user, containers, environments, process, step_arguments
+from launch import environments, process, runtimes, step_arguments
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.settings import Settings, sample_world
@@ -18,34 +17,13 @@ def on_results(settings: Settings, service: str, arguments: Sequence[str]) -> in
     """Run the blend with `arguments` on the data and the results, in either runtime."""
     if not settings.in_containers:
         return in_environment(["-m", "blend", *arguments, *step_arguments.host_folders(settings)])
-    user = containers.make_folders(settings, [])
-    env = containers.variables(settings, code_version(), user)
-    containers.build(settings, ["blend"], env)
-    return containers.run(settings, service, arguments, env)
+    return runtimes.on_results(settings, {service: arguments})
 
 
 def in_environment(arguments: Sequence[str]) -> int:
     """Run Python with `arguments` in the blend's environment."""
     env = environments.environment({"LEAP_CODE": code_version()})
     return process.run([str(environments.blend_python()), *arguments], env)
-
-
-def in_world_container(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
-) -> int:
-    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
-
-    mounts  {variable of compose.yaml: folder}; the container sees LEAP_RAW_DATA_PARENT as /world
-    made    the folder in which files or folders are made
-    Raises KitError if the container's user may not write there, or not read what it is given.
-    """
-    user = container_user.of(made)
-    container_user.prepare(made, user)
-    container_user.require_readable([settings.raw.root, *mounts.values()], user)
-    env = containers.variables(settings, code_version(), user)
-    env.update((variable, str(folder)) for variable, folder in mounts.items())
-    containers.build(settings, ["blend"], env)
-    return containers.run(settings, "world", arguments, env)
 
 
 def make_world(settings: Settings) -> None:
@@ -57,7 +35,7 @@ def make_world(settings: Settings) -> None:
     if settings.in_containers:
         mounts = {"LEAP_RAW_DATA_PARENT": world.parent}
         arguments = [*module, f"--to={WORLD}/{world.name}"]
-        code = in_world_container(settings, arguments, mounts, world.parent)
+        code = runtimes.on_world(settings, arguments, mounts, world.parent)
     else:
         code = in_environment([*module, f"--to={world}"])
     if code:

@@ -16,6 +16,7 @@ from launch import (
     bundle_images,
     bundle_manifest,
     bundle_readme,
+    bundle_sifs,
     bundle_wheels,
     code_archive,
     containers,
@@ -87,7 +88,7 @@ def _is_a_bundles(path: str) -> bool:
     """Return whether a file in a bundle's folder is one that `make bundle` writes."""
     parent, _, name = path.rpartition("/")
     if parent:
-        return parent == bundle_wheels.FOLDER
+        return parent in (bundle_wheels.FOLDER, bundle_sifs.FOLDER)
     written = (
         *(bundle_manifest.NAME, bundle_manifest.SUMS, bundle_readme.FILE),
         *(code_archive.FILE, bundle_images.FILE),
@@ -145,7 +146,7 @@ def _images(folder: Path, settings: Settings) -> Contents:
     services = [*bundle_choices.members(settings), "blend"]
     env = containers.variables(settings, code_version(), User(os.getuid(), os.getgid()))
     containers.build(settings, services, env)
-    names = list(containers.images(settings, services, env).values())
+    names = list(containers.names_of(settings, services, env).values())
     path = folder / bundle_images.FILE
     before = bundle_manifest.read_if_whole(folder)
     known = before.files.get(bundle_images.FILE) if before else None
@@ -155,7 +156,11 @@ def _images(folder: Path, settings: Settings) -> Contents:
     return Contents([path])
 
 
-_MAKERS = {"venv": _wheels, "docker": _images}
+def _sifs(folder: Path, settings: Settings) -> Contents:
+    return Contents(bundle_sifs.gather(folder / bundle_sifs.FOLDER, settings))
+
+
+_MAKERS = {"venv": _wheels, "docker": _images, "apptainer": _sifs}
 
 
 def _remove_others(folder: Path, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from typing import List, Mapping
 from launch import choices, gpus, registry
 from launch.bundle_manifest import Manifest
 from launch.choices import AS_REQUESTED, Choice
-from launch.settings import Settings, choose
+from launch.settings import CONTAINERS, Settings, choose
 from leapkit.core.errors import KitError
 
 CHOSEN = ("RUNTIME", "STACK", "ACCELERATOR", "EXPERIMENTS")
@@ -28,13 +28,12 @@ def of_this_machine(requested: Mapping[str, str]) -> Settings:
     Raises KitError for a runtime or a stack that cannot be had here, or an unknown network.
     """
     runtime = choices.runtime(requested.get("RUNTIME", ""))
-    in_containers = runtime.value != "venv"
     gpu = gpus.probe()
-    stack = choices.stack(in_containers, gpu, requested.get("STACK", ""))
+    stack = choices.stack(runtime.value in CONTAINERS, gpu, requested.get("STACK", ""))
     device = requested.get("DEVICE", "auto")
     accelerator = Choice(device, AS_REQUESTED)
     if device == "auto":
-        accelerator = choices.accelerator(in_containers, gpu)
+        accelerator = choices.accelerator(runtime.value == "docker", gpu)
     return _settings(runtime, stack, accelerator, requested.get("EXPERIMENTS", ""))
 
 

@@ -33,6 +33,8 @@ def text(manifest: Manifest) -> str:
         needs.append(f"glibc {manifest.glibc} or newer")
     if manifest.runtime == "docker":
         needs.append(engine.needed())
+    if manifest.runtime == "apptainer":
+        needs.append("Apptainer or Singularity")
     return _TEXT.format(
         code=manifest.code or "of no commit",
         runtime=manifest.runtime,

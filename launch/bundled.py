@@ -28,6 +28,7 @@ class Record:
     wheels  the folder of the wheels, "" if there are none
     locks   the locks whose packages are all among them, by name: "blend"
     images  {name: id}, as this machine's engine knows them
+    sifs    the names of SIF files
     """
 
     code: str
@@ -35,6 +36,7 @@ class Record:
     wheels: str = ""
     locks: Sequence[str] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    sifs: Sequence[str] = ()
 
     def write(self) -> None:
         """Leave the record, in the place of an earlier one."""
@@ -97,3 +99,9 @@ def has_images(names: Sequence[str]) -> bool:
     if not found or not set(names) <= set(found.images) or found.changed(IN_IMAGES):
         return False
     return all(machine.image_id(name) == found.images[name] for name in names)
+
+
+def has_sifs() -> bool:
+    """Return whether the bundle brought SIF files: none is made of an engine's images then."""
+    found = record()
+    return bool(found and found.sifs)

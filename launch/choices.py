@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from launch import bundled, engine, gpus, machine, stacks
+from launch import bundled, engine, gpus, machine, sifs, stacks
 from launch.gpus import Gpu
 from leapkit.core.errors import KitError
 
@@ -25,12 +25,18 @@ class Choice:
 
 
 def runtime(requested: str = "") -> Choice:
-    """Choose docker if an engine answers and its base images can be had, else venv.
+    """Choose docker if an engine answers and its base images can be had.
 
-    Raises KitError if docker is requested and cannot run.
+    Else apptainer, if it is installed and SIF files were made or copied; else venv. Raises KitError
+    if docker or apptainer is requested and cannot run.
     """
     if requested == "venv":
         return Choice("venv", AS_REQUESTED)
+    if requested == "apptainer":
+        problem = engine.apptainer_problem()
+        if problem:
+            raise KitError(problem.what, "RUNTIME=apptainer", problem.remedy)
+        return Choice("apptainer", AS_REQUESTED)
     problem = engine.problem()
     needs_bases = not problem and not bundled.images()
     if needs_bases and not stacks.base_image(stacks.BLEND_PYTHON, probe=True):
@@ -42,6 +48,8 @@ def runtime(requested: str = "") -> Choice:
         if problem:
             raise KitError(problem.what, "RUNTIME=docker", problem.remedy)
         return Choice("docker", AS_REQUESTED)
+    if problem and sifs.exist() and not engine.apptainer_problem():
+        return Choice("apptainer", f"{problem.what}, and {sifs.folder()} holds SIF files")
     if problem:
         return Choice("venv", problem.what)
     return Choice("docker", "a container engine answers")
@@ -73,9 +81,10 @@ def _problem_of_published(in_containers: bool, gpu: Gpu) -> str:
     return f"python{absent[0]} is not installed" if absent else ""
 
 
-def accelerator(in_containers: bool, gpu: Gpu, device: str = "") -> Choice:
+def accelerator(by_engine: bool, gpu: Gpu, device: str = "") -> Choice:
     """Choose which build of torch is installed: cuda if a GPU can be reached, else cpu.
 
+    by_engine  whether a container engine must pass the GPU on
     Raises KitError if DEVICE=cuda and there is no GPU, or no way to it.
     """
     if device == "cpu":
@@ -84,7 +93,7 @@ def accelerator(in_containers: bool, gpu: Gpu, device: str = "") -> Choice:
     remedy = "repair the driver until `nvidia-smi` names the GPU, or use DEVICE=cpu"
     if gpu.state == gpus.HIDDEN:
         remedy = "unset it, or use DEVICE=cpu"
-    if gpu.state in (gpus.FOUND, gpus.UNCLEAR) and in_containers and not machine.engine_has_gpu():
+    if gpu.state in (gpus.FOUND, gpus.UNCLEAR) and by_engine and not machine.engine_has_gpu():
         problem = "the container engine has no NVIDIA runtime"
         remedy = "use RUNTIME=venv, install the NVIDIA Container Toolkit, or use DEVICE=cpu"
     if not problem:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from launch import bundled, container_user, engine, machine, process, registry, stacks
+from launch.code_version import code_version
 from launch.container_user import User
 from launch.registry import REPOSITORY
 from launch.settings import Settings
-from leapkit.core import allotment, job_runner
+from leapkit.core import allotment
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256_json
 
@@ -115,7 +116,19 @@ def make_folders(settings: Settings, members: Sequence[str]) -> User:
     return user
 
 
-def images(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> Dict[str, str]:
+def build_images(settings: Settings, services: Sequence[str], user: User) -> Dict[str, str]:
+    """Build the images of services; return the environment for `docker compose`.
+
+    The tools beside the blend have its image. Raises KitError if an image cannot be built.
+    """
+    env = variables(settings, code_version(), user)
+    members = registry.members()
+    images = [service if service in members else "blend" for service in services]
+    build(settings, images, env)
+    return env
+
+
+def names_of(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> Dict[str, str]:
     """Return {service: its image}, as Compose reads compose.yaml. Raises KitError if it cannot."""
     answer = machine.ask([*compose(settings), "config", "--format", "json"], env=env)
     if answer.code != 0:
@@ -131,7 +144,7 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
     Raises KitError if one cannot be built.
     """
     names = ", ".join(services)
-    if bundled.images() and bundled.has_images(list(images(settings, services, env).values())):
+    if _are_bundled(settings, services, env):
         print(f"the images of {names} are those of the bundle", flush=True)
         return
     print(f"building the images of {names} (cached layers are not built again)", flush=True)
@@ -141,6 +154,12 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
             names,
             "run `make bases` if a base image is missing, or use RUNTIME=venv",
         )
+
+
+def _are_bundled(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> bool:
+    return bool(bundled.images()) and bundled.has_images(
+        list(names_of(settings, services, env).values())
+    )
 
 
 def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str]:
@@ -154,18 +173,29 @@ def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str
     return [*wrapper, *command, *arguments]
 
 
-def run(settings: Settings, service: str, arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run one step and return its exit code."""
-    return process.run(step(settings, service, arguments), env)
+def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
+    """Run {service: arguments} side by side on the data and the results.
+
+    Return the first exit code that is not 0.
+    """
+    members = [service for service in steps if service in registry.members()]
+    env = build_images(settings, list(steps), make_folders(settings, members))
+    commands = {name: step(settings, name, arguments) for name, arguments in steps.items()}
+    return process.side_by_side(commands, env)
 
 
-def side_by_side(
-    settings: Settings, steps: Mapping[str, Sequence[str]], env: Mapping[str, str]
+def on_world(
+    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
 ) -> int:
-    """Run {service: arguments} side by side, and return the first exit code that is not 0."""
-    return job_runner.run(
-        [
-            job_runner.Job(service, step(settings, service, arguments), env=env)
-            for service, arguments in steps.items()
-        ]
-    )
+    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+
+    mounts  {variable of compose.yaml: folder}
+    made    the folder in which files or folders are made
+    Raises KitError if the container's user may not write there, or not read what it is given.
+    """
+    user = container_user.of(made)
+    container_user.prepare(made, user)
+    container_user.require_readable([settings.raw.root, *mounts.values()], user)
+    env = build_images(settings, ["world"], user)
+    env.update((variable, str(folder)) for variable, folder in mounts.items())
+    return process.run(step(settings, "world", arguments), env)

@@ -1,4 +1,4 @@
-"""The container engine: what answers to the name `docker`, its versions, and what it can do.
+"""The container engines: what answers to the name `docker`, its versions, and whether Apptainer is.
 
 A command of that name need not be Docker: podman and nerdctl come under it too, and their Compose
 differs in what the kit needs.
@@ -18,6 +18,11 @@ Version = Tuple[int, int]
 OLDEST_ENGINE = (20, 10)
 OLDEST_COMPOSE = (2, 24)  # anchors, merges and build secrets as compose.yaml uses them
 START = "run `containers/start-engine` and `make bases`, or use RUNTIME=venv"
+# A cluster has one of them, often as a module.
+APPTAINERS = ("apptainer", "singularity")
+INSTALL_APPTAINER = (
+    "load your cluster's module of it, or install it (on Debian 12: containers/install-apptainer)"
+)
 
 
 class Problem(NamedTuple):
@@ -40,6 +45,22 @@ def problem() -> Optional[Problem]:
             "no container engine answers `docker version`, or this user may not use it", START
         )
     return _problem_of_engine(answer) or _problem_of_compose()
+
+
+def apptainer_program() -> str:
+    """Return the path of Apptainer's command, "" if it is not installed."""
+    found = filter(None, map(shutil.which, APPTAINERS))
+    return next(found, "")
+
+
+def apptainer_problem() -> Optional[Problem]:
+    """Return why SIF files cannot be run here, None if they can."""
+    program = apptainer_program()
+    if not program:
+        return Problem("apptainer is not installed", INSTALL_APPTAINER)
+    if output_of([program, "--version"]) is None:
+        return Problem(f"{program} does not answer", INSTALL_APPTAINER)
+    return None
 
 
 def needed() -> str:

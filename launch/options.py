@@ -87,7 +87,7 @@ def _closed(variable: str, allowed: Sequence[str], text: str) -> Option:
 
 
 _ALL = (
-    _closed("RUNTIME", ("docker", "venv"), "containers, or virtual environments on this machine"),
+    _closed("RUNTIME", ("docker", "apptainer", "venv"), "containers, or virtual environments here"),
     _closed("STACK", stacks.STACKS, "the team's versions of Python and torch, or today's"),
     _closed("PROFILE", PROFILES, "the size of networks and training; full for real data"),
     _closed("MODE", MODES, "train and predict, or predict with the published checkpoints"),

@@ -1,4 +1,4 @@
-"""One command, started and waited for: a stop of the launcher stops it too."""
+"""Commands, started and waited for: a stop of the launcher stops them too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import IO, Mapping, Optional, Sequence
 
 from launch.registry import REPOSITORY
-from leapkit.core import exit_codes, stops
+from leapkit.core import exit_codes, job_runner, stops
 
 
 def run(
@@ -42,3 +42,15 @@ def run(
     if returncode < 0:
         print(f"the command {exit_codes.sentence(code)}", file=sys.stderr, flush=True)
     return code
+
+
+def side_by_side(commands: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> int:
+    """Run {name: command} side by side; return the first exit code that is not 0.
+
+    The lines of several come under their names; one that fails does not stop the others.
+    """
+    if len(commands) == 1:
+        [command] = commands.values()
+        return run(command, env)
+    jobs = [job_runner.Job(name, list(words), env=env) for name, words in commands.items()]
+    return job_runner.run(jobs)

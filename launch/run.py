@@ -6,11 +6,19 @@ import time
 from typing import Mapping, Sequence
 
 from blend import scores_text
-from launch import containers, environments, planning, process, registry, step_arguments
+from launch import (
+    containers,
+    environments,
+    planning,
+    process,
+    registry,
+    runtimes,
+    step_arguments,
+)
 from launch.blend_tools import make_world, on_results
 from launch.code_version import code_version
 from launch.settings import Settings
-from leapkit.core import job_runner, leftovers, receipts
+from leapkit.core import leftovers, receipts
 from leapkit.core.errors import LONGEST_LINE, KitError, printable
 from leapkit.core.files import read_json
 from leapkit.core.hash_index import HashIndex
@@ -107,18 +115,8 @@ def run_members(settings: Settings, experiments: registry.Registry) -> int:
     if not arguments:
         return 0
     if settings.in_containers:
-        return _in_containers(settings, arguments)
+        return runtimes.on_results(settings, arguments)
     return _in_environments(settings, arguments)
-
-
-def _in_containers(settings: Settings, arguments: Mapping[str, Sequence[str]]) -> int:
-    user = containers.make_folders(settings, list(arguments))
-    env = containers.variables(settings, code_version(), user)
-    containers.build(settings, list(arguments), env)
-    if len(arguments) > 1:
-        return containers.side_by_side(settings, arguments, env)
-    [(member, options)] = arguments.items()
-    return containers.run(settings, member, options, env)
 
 
 def _in_environments(settings: Settings, arguments: Mapping[str, Sequence[str]]) -> int:
@@ -130,12 +128,7 @@ def _in_environments(settings: Settings, arguments: Mapping[str, Sequence[str]])
     for member, options in arguments.items():
         folders = step_arguments.host_folders(settings, member)
         commands[member] = [str(pythons[member]), "-m", f"members.{member}", *options, *folders]
-    if len(commands) > 1:
-        return job_runner.run(
-            [job_runner.Job(member, command, env=env) for member, command in commands.items()]
-        )
-    [command] = commands.values()
-    return process.run(command, env)
+    return process.side_by_side(commands, env)
 
 
 def run_blend(settings: Settings, experiments: registry.Registry) -> int:

@@ -12,6 +12,8 @@ from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
 from leapkit.core.layout import RawData, Results
 
+CONTAINERS = ("docker", "apptainer")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -40,8 +42,8 @@ class Settings:
 
     @property
     def in_containers(self) -> bool:
-        """Whether the runtime is docker."""
-        return self["RUNTIME"] == "docker"
+        """Whether steps run in images, whose folders have names of their own."""
+        return self["RUNTIME"] in CONTAINERS
 
     @property
     def everything(self) -> bool:
@@ -110,10 +112,10 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
     default = Choice("auto", "a GPU if torch sees one that it was built for")
     if needs_runtime:
         choices["RUNTIME"] = runtime(requested.get("RUNTIME", ""))
-        in_containers = choices["RUNTIME"].value == "docker"
+        name = choices["RUNTIME"].value
         gpu = gpus.probe()
-        choices["STACK"] = stack(in_containers, gpu, requested.get("STACK", ""))
-        choices["ACCELERATOR"] = accelerator(in_containers, gpu, requested.get("DEVICE", ""))
+        choices["STACK"] = stack(name in CONTAINERS, gpu, requested.get("STACK", ""))
+        choices["ACCELERATOR"] = accelerator(name == "docker", gpu, requested.get("DEVICE", ""))
         if gpu.state == gpus.HIDDEN:
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default

@@ -13,6 +13,7 @@ from launch import (
     bundle_choices,
     bundle_images,
     bundle_manifest,
+    bundle_sifs,
     bundle_wheels,
     bundled,
     code_archive,
@@ -125,9 +126,19 @@ def _install_images(folder: Path, manifest: Manifest, record: Record) -> None:
     settings = bundle_choices.of_bundle(manifest)
     services = [*bundle_choices.members(settings), "blend"]
     env = containers.variables(settings, manifest.code, User(os.getuid(), os.getgid()))
-    names = list(containers.images(settings, services, env).values())
+    names = list(containers.names_of(settings, services, env).values())
     loaded = bundle_images.load(folder / bundle_images.FILE, names)
     replace(record, images={**record.images, **loaded}).write()
 
 
-_INSTALLERS = {"venv": _install_wheels, "docker": _install_images}
+def _install_sifs(folder: Path, manifest: Manifest, record: Record) -> None:
+    """Copy the SIF files to where they are looked for."""
+    problem = engine.apptainer_problem()
+    if problem:
+        raise KitError(problem.what, "RUNTIME=apptainer", problem.remedy)
+    below = bundle_sifs.FOLDER + "/"
+    placed = bundle_sifs.place(folder / path for path in manifest.files if path.startswith(below))
+    replace(record, sifs=placed).write()
+
+
+_INSTALLERS = {"venv": _install_wheels, "docker": _install_images, "apptainer": _install_sifs}

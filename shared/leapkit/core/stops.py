@@ -19,7 +19,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Union
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 PARENT = "LEAP_PARENT"  # the process whose end is a stop
-GRACE = 60.0  # seconds from a stop to SIGKILL; compose.yaml gives a container as many
+GRACE = 60.0  # seconds from a stop to SIGKILL
+CONTAINERS_GRACE = 45.0  # as in compose.yaml: who stops a container must not be killed meanwhile
 POLL = 0.05  # seconds
 SAME = 1.0  # seconds in which stops count as one
 _PR_SET_PDEATHSIG = 1
@@ -71,17 +72,17 @@ def collected() -> Iterator[List[int]]:
             signal.signal(number, handler)
 
 
-def wait(process: subprocess.Popen[Any], stops: List[int]) -> int:
+def wait(process: subprocess.Popen[Any], stops: List[int], grace: float = GRACE) -> int:
     """Wait for a process and return its exit code; at the first stop tell it to end.
 
-    It is killed if it has not ended GRACE seconds later.
+    It is killed if it has not ended `grace` seconds later.
     """
     while process.poll() is None and not stops:
         time.sleep(POLL)
     if stops:
         process.terminate()
         try:
-            process.wait(GRACE)
+            process.wait(grace)
         except subprocess.TimeoutExpired:
             process.kill()
     return process.wait()
@@ -99,7 +100,7 @@ def end_with_parent() -> None:
     systems have no such call. Raises KeyboardInterrupt if that process has ended already.
     """
     parent = os.environ.get(PARENT, "")
-    if parent and not _end_with(int(parent)):
+    if parent and not end_with(int(parent)):
         raise KeyboardInterrupt
 
 
@@ -107,7 +108,7 @@ def worker(parent: int) -> None:
     """Prepare a process of a pool, whose queue tells it nothing of its parent's end."""
     handle(signal.SIG_IGN)  # a terminal's stop reaches the parent too, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if not _end_with(parent):
+    if not end_with(parent):
         sys.exit()
 
 
@@ -117,8 +118,8 @@ def end_workers() -> None:
         process.terminate()
 
 
-def _end_with(parent: int) -> bool:
-    """Let Linux send SIGTERM when the parent ends; return whether it exists still."""
+def end_with(parent: int) -> bool:
+    """Let Linux send this process SIGTERM when its parent ends; return whether that exists."""
     if sys.platform != "linux":
         return True
     with contextlib.suppress(ImportError):  # a Python that was built without ctypes does without

@@ -1,0 +1,155 @@
+"""The apptainer runtime: each step in a SIF file, as the caller, with the mounts of compose.yaml.
+
+No root, no engine and no setuid program is needed: user namespaces do. Limits of memory and of
+processes are those of the job that it runs in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from launch import bundled, container_user, containers, engine, process, sif_making, sifs
+from launch.code_version import code_version
+from launch.registry import REPOSITORY
+from launch.settings import Settings
+from leapkit.core.errors import explain_os_errors
+
+RUNNER = REPOSITORY / "launch" / "apptainer_run.py"
+# A root that is read-only, no capability, no network; nothing of the caller's environment, home,
+# processes or IPC, and no mount that the machine's configuration adds.
+CONFINED = (
+    *("--containall", "--cleanenv", "--no-home", "--no-privs", "--no-mount", "bind-paths"),
+    *("--net", "--network", "none", "--pwd", "/"),
+)
+# As the Dockerfiles have it. Apptainer would make HOME the caller's, which does not exist inside.
+HOME = "/tmp"
+ENTRYPOINTS = {
+    "blend": ("python", "-m", "blend"),
+    "verify": ("python", "-m", "blend"),
+    "world": ("python",),
+}
+
+
+class Mount(NamedTuple):
+    """A folder of this machine and where a container sees it."""
+
+    source: Path
+    target: str
+    is_writable: bool = False
+
+    @property
+    def option(self) -> str:
+        """The value of --mount, a line of CSV: a path may hold commas, colons and quotes."""
+        quoted = str(self.source).replace('"', '""')
+        mode = "" if self.is_writable else ",ro"
+        return f'type=bind,"source={quoted}",destination={self.target}{mode}'
+
+
+def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> List[Mount]:
+    """Return what compose.yaml mounts for a service.
+
+    folders  {variable of compose.yaml: folder} of the service `world`
+    """
+    raw = Mount(settings.raw.root, "/raw_data")
+    subs = Mount(settings.results.subs, "/submission/subs", is_writable=True)
+    blend = Mount(settings.results.blend, "/submission/blend", is_writable=True)
+    if service == "world":
+        return [
+            Mount(folders["LEAP_RAW_DATA_PARENT"], "/world", is_writable=True),
+            Mount(folders.get("LEAP_STEPS", REPOSITORY / "raw_data"), "/steps"),
+            Mount(folders.get("LEAP_STATISTICS", REPOSITORY / "raw_data"), "/statistics"),
+        ]
+    if service == "verify":
+        return [raw, subs, blend]
+    if service == "blend":
+        tables = containers.tables_inside(settings)[1] or str(REPOSITORY / "blend" / "tables")
+        return [raw, subs._replace(is_writable=False), blend, Mount(Path(tables), "/tables")]
+    outputs = f"outputs/{service}"
+    return [
+        raw,
+        Mount(settings.weights(service), "/weights"),
+        subs,
+        Mount(settings.results.root / outputs, f"/submission/{outputs}", is_writable=True),
+    ]
+
+
+def entrypoint(service: str) -> Sequence[str]:
+    """Return what a container runs before its arguments: Dockerfiles and compose.yaml have it."""
+    folders = ("--raw-data", "/raw_data", "--submission", "/submission", "--weights", "/weights")
+    return ENTRYPOINTS.get(service, ("python", "-m", f"members.{service}", *folders))
+
+
+def command(
+    settings: Settings,
+    service: str,
+    arguments: Sequence[str],
+    folders: Optional[Mapping[str, Path]] = None,
+) -> Tuple[List[str], Dict[str, str]]:
+    """Return (what runs a service in its SIF, what it adds to the environment of the caller).
+
+    arguments  what follows the entrypoint, as `step_arguments.member_arguments` gives it
+    folders    {variable of compose.yaml: folder} of the service `world`
+    A batch job may run it on another machine that sees the same folders. Raises KitError if there
+    is no SIF of this code.
+    """
+    image = image_of(settings, service)
+    sif = sifs.find(service, image)
+    variables = {"LEAP_CODE": code_version(), "LEAP_IMAGE": sif.provenance}
+    if service not in ENTRYPOINTS:
+        variables["LEAP_STACK"] = settings["STACK"]
+    gpu = ["--nv"] if image.endswith("-cuda") else []
+    given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+    bound = mounts_of(settings, service, folders or {})
+    given += [word for mount in bound for word in ("--mount", mount.option)]
+    inside = ["env", f"HOME={HOME}", *entrypoint(service), *arguments]
+    program = engine.apptainer_program()
+    argv = [program, "--quiet", "exec", *CONFINED, *gpu, *given, str(sif.path), *inside]
+    return [sys.executable, str(RUNNER), *argv], {}
+
+
+def image_of(settings: Settings, service: str) -> str:
+    """Return the name of a service's image in this run."""
+    return sifs.image_of(service, settings["STACK"], settings["ACCELERATOR"])
+
+
+def prepare(settings: Settings, services: Sequence[str]) -> None:
+    """Make the SIFs of services, unless they are there and hold this code.
+
+    Where a Docker engine answers, their images are built first. Elsewhere an archive of `docker
+    save` in the folder of SIFs becomes one, and after `make unbundle` its SIFs are taken. Raises
+    KitError if there is none of them.
+    """
+    has_engine = not bundled.has_sifs() and engine.problem() is None
+    if has_engine:
+        user = container_user.of(settings.results.root)
+        containers.build_images(settings, services, user)
+    sif_making.make({service: image_of(settings, service) for service in services}, has_engine)
+
+
+def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
+    """Run {service: arguments} side by side on the data and the results; return the exit code."""
+    prepare(settings, list(steps))
+    results = settings.results
+    members = [service for service in steps if service not in ENTRYPOINTS]
+    for folder in (results.subs, results.blend, *map(results.outputs, members)):
+        with explain_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    commands = {name: command(settings, name, arguments)[0] for name, arguments in steps.items()}
+    return process.side_by_side(commands, os.environ)
+
+
+def on_world(
+    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+) -> int:
+    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+
+    mounts  {variable of compose.yaml: folder}
+    made    the folder in which files or folders are made
+    """
+    prepare(settings, ["world"])
+    with explain_os_errors(made):
+        made.mkdir(parents=True, exist_ok=True)
+    return process.run(command(settings, "world", arguments, mounts)[0], os.environ)

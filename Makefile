@@ -13,7 +13,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend plan doctor verify fetch world statistics split store bases
-.PHONY: bundle unbundle
+.PHONY: sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -47,6 +47,8 @@ split: ## a data set of your own from step files, with its truth (SPLIT="--steps
 	$(LAUNCH) split
 store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
 	$(LAUNCH) store
+sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=..)
+	$(LAUNCH) sifs
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. RUNTIME=.. DEVICE=cuda)

@@ -95,7 +95,7 @@ def command(
     A batch job may run it on another machine that sees the same folders. Raises KitError if there
     is no SIF of this code.
     """
-    image = image_of(settings, service)
+    image = images_of(settings, [service])[service]
     sif = sifs.find(service, image)
     variables = {"LEAP_CODE": code_version(), "LEAP_IMAGE": sif.provenance}
     if service not in ENTRYPOINTS:
@@ -110,11 +110,6 @@ def command(
     return [sys.executable, str(RUNNER), *argv], {}
 
 
-def image_of(settings: Settings, service: str) -> str:
-    """Return the name of a service's image in this run."""
-    return sifs.image_of(service, settings["STACK"], settings["ACCELERATOR"])
-
-
 def prepare(settings: Settings, services: Sequence[str]) -> None:
     """Make the SIFs of services, unless they are there and hold this code.
 
@@ -122,11 +117,26 @@ def prepare(settings: Settings, services: Sequence[str]) -> None:
     save` in the folder of SIFs becomes one, and after `make unbundle` its SIFs are taken. Raises
     KitError if there is none of them.
     """
-    has_engine = not bundled.has_sifs() and engine.problem() is None
-    if has_engine:
-        user = container_user.of(settings.results.root)
-        containers.build_images(settings, services, user)
-    sif_making.make({service: image_of(settings, service) for service in services}, has_engine)
+    if bundled.has_sifs() or engine.problem():
+        sif_making.from_archives(images_of(settings, services))
+    else:
+        make_files(settings, services)
+
+
+def make_files(settings: Settings, services: Sequence[str]) -> List[Path]:
+    """Build the images of services and return their SIFs.
+
+    Without Apptainer they are archives, of which a machine that has it makes SIFs.
+    """
+    containers.build_images(settings, services, container_user.of(settings.results.root))
+    suffix = sifs.ARCHIVE if engine.apptainer_problem() else sifs.SIF
+    return sif_making.from_engine(images_of(settings, services), suffix)
+
+
+def images_of(settings: Settings, services: Sequence[str]) -> Dict[str, str]:
+    """Return {service: the name of its image} in this run."""
+    stack, accelerator = settings["STACK"], settings["ACCELERATOR"]
+    return {service: sifs.image_of(service, stack, accelerator) for service in services}
 
 
 def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:

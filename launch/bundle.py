@@ -143,7 +143,7 @@ def _wheels(folder: Path, settings: Settings) -> Contents:
 
 
 def _images(folder: Path, settings: Settings) -> Contents:
-    services = [*bundle_choices.members(settings), "blend"]
+    services = bundle_choices.services(settings)
     env = containers.variables(settings, code_version(), User(os.getuid(), os.getgid()))
     containers.build(settings, services, env)
     names = list(containers.names_of(settings, services, env).values())

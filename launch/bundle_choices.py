@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import List, Mapping
 
-from launch import choices, gpus, registry
+from launch import engine, registry
 from launch.bundle_manifest import Manifest
 from launch.choices import AS_REQUESTED, Choice
-from launch.settings import CONTAINERS, Settings, choose
+from launch.settings import Settings, choose
 from leapkit.core.errors import KitError
 
 CHOSEN = ("RUNTIME", "STACK", "ACCELERATOR", "EXPERIMENTS")
@@ -27,27 +27,31 @@ def of_this_machine(requested: Mapping[str, str]) -> Settings:
 
     Raises KitError for a runtime or a stack that cannot be had here, or an unknown network.
     """
-    runtime = choices.runtime(requested.get("RUNTIME", ""))
-    gpu = gpus.probe()
-    stack = choices.stack(runtime.value in CONTAINERS, gpu, requested.get("STACK", ""))
-    device = requested.get("DEVICE", "auto")
-    accelerator = Choice(device, AS_REQUESTED)
-    if device == "auto":
-        accelerator = choices.accelerator(runtime.value == "docker", gpu)
-    return _settings(runtime, stack, accelerator, requested.get("EXPERIMENTS", ""))
+    wanted = requested.get("RUNTIME", "")
+    # Docker alone can make what Apptainer needs.
+    is_made_by_docker = wanted == "apptainer" and engine.apptainer_problem()
+    values = {name: value for name, value in requested.items() if name != "BUNDLE"}
+    if is_made_by_docker:
+        values["RUNTIME"] = "docker"
+    settings = choose("reproduce", values, is_elsewhere=True)
+    if is_made_by_docker:
+        settings = _with(settings, RUNTIME=Choice(wanted, AS_REQUESTED))
+    return settings
 
 
 def of_bundle(manifest: Manifest) -> Settings:
     """Return the choices that a bundle was made with. Raises KitError for an unknown network."""
-    made_with = (manifest.runtime, manifest.stack, manifest.accelerator)
-    runtime, stack, accelerator = (Choice(value, "the bundle's") for value in made_with)
-    return _settings(runtime, stack, accelerator, manifest.experiments)
+    names = {"EXPERIMENTS": manifest.experiments}
+    return _with(
+        choose("reproduce", names, needs_runtime=False),
+        RUNTIME=Choice(manifest.runtime, "the bundle's"),
+        STACK=Choice(manifest.stack, "the bundle's"),
+        ACCELERATOR=Choice(manifest.accelerator, "the bundle's"),
+    )
 
 
-def _settings(runtime: Choice, stack: Choice, accelerator: Choice, names: str) -> Settings:
-    settings = choose("reproduce", {"EXPERIMENTS": names}, needs_runtime=False)
-    chosen = {"RUNTIME": runtime, "STACK": stack, "ACCELERATOR": accelerator}
-    return replace(settings, choices={**settings.choices, **chosen})
+def _with(settings: Settings, **choices: Choice) -> Settings:
+    return replace(settings, choices={**settings.choices, **choices})
 
 
 def lines(settings: Settings) -> List[str]:
@@ -58,6 +62,11 @@ def lines(settings: Settings) -> List[str]:
 def members(settings: Settings) -> List[str]:
     """Return the members of a bundle."""
     return list(registry.chosen(settings["EXPERIMENTS"], "", "reproduce", everything=True))
+
+
+def services(settings: Settings) -> List[str]:
+    """Return the services whose images a bundle holds."""
+    return [*members(settings), "blend"]
 
 
 def command(manifest: Manifest) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterable, List, Sequence
 
-from launch import apptainer, bundle_choices, sifs
+from launch import apptainer, bundle_choices, engine, sif_making, sifs
 from launch.folders import require_writable
 from launch.settings import Settings
 from leapkit.core.errors import KitError
@@ -15,14 +15,18 @@ FOLDER = "sifs"
 
 
 def gather(folder: Path, settings: Settings) -> List[Path]:
-    """Let a folder hold the SIFs of a bundle, which are made first, and nothing else; return them.
+    """Let a folder hold what Apptainer needs, which is made first, and nothing else; return it.
 
-    Raises KitError if one cannot be made.
+    That is SIF files, or archives where Apptainer is not installed, each with its record. Raises
+    KitError if one cannot be made.
     """
-    services = [*bundle_choices.members(settings), "blend"]
-    apptainer.prepare(settings, services)
-    images = {apptainer.image_of(settings, service): service for service in services}
-    made = [sifs.find(service, image).path for image, service in images.items()]
+    services = bundle_choices.services(settings)
+    if engine.problem():
+        sif_making.from_archives(apptainer.images_of(settings, services))
+        images = apptainer.images_of(settings, services).items()
+        made = [sifs.find(service, image).path for service, image in images]
+    else:
+        made = apptainer.make_files(settings, services)
     files = [file for path in made for file in (path, sifs.record_path(path))]
     folder.mkdir(parents=True, exist_ok=True)
     for path in set(folder.iterdir()) - {folder / file.name for file in files}:
@@ -31,7 +35,7 @@ def gather(folder: Path, settings: Settings) -> List[Path]:
 
 
 def place(paths: Iterable[Path]) -> List[str]:
-    """Copy SIFs and records to where SIFs lie on this machine; return the SIFs' names.
+    """Copy SIFs, archives and records to where they lie on this machine; return the names.
 
     Raises KitError if nothing can be written there, or if there is no SIF among them.
     """
@@ -39,7 +43,7 @@ def place(paths: Iterable[Path]) -> List[str]:
     require_writable(target, "name a folder that you may write to with LEAP_SIFS=folder")
     # Records last: without one, a file is no SIF.
     ordered = sorted(paths, key=lambda path: path.suffix == ".json")
-    placed = [path for path in ordered if path.suffix == sifs.SIF]
+    placed = [path for path in ordered if path.suffix in (sifs.SIF, sifs.ARCHIVE)]
     if not placed:
         raise KitError("holds no SIF", "the bundle", "make it again")
     _copies(ordered, target)

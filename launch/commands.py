@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Tuple
 
-from launch import bundle, doctor, names, options, planning, registry, run, testing, tools, unbundle
+from launch import (
+    apptainer,
+    bundle,
+    doctor,
+    names,
+    options,
+    planning,
+    registry,
+    run,
+    sifs,
+    testing,
+    tools,
+    unbundle,
+)
 from launch.blend_tools import make_world
 from launch.folders import expanded_words, require_writable
 from launch.settings import Settings, choose
@@ -118,6 +131,16 @@ def _statistics(request: Request) -> int:
     return tools.train_statistics(settings)
 
 
+def _sifs(request: Request) -> int:
+    values = {**request.values, "RUNTIME": "docker"}
+    settings = choose("reproduce", values, is_elsewhere=True)
+    for path in apptainer.make_files(settings, [*settings.experiments(), "blend"]):
+        print(f"{path} ({path.stat().st_size / 1e9:.2f} GB)", flush=True)
+    place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
+    print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
+    return 0
+
+
 def _split(request: Request) -> int:
     flags = ("--steps", "--to", "--train", "--validation", "--test")
     arguments = expanded_words(request.rest, "SPLIT")
@@ -166,6 +189,11 @@ def commands() -> Dict[str, Command]:
         "world": Command("make the sample world alone", _world, ("RUNTIME",)),
         "statistics": Command(
             "mean and std of train.csv", _statistics, ("RUNTIME", "RAW_DATA", "PROFILE")
+        ),
+        "sifs": Command(
+            "the images as files, for a machine with Apptainer",
+            _sifs,
+            ("STACK", "DEVICE", "EXPERIMENTS"),
         ),
         "split": Command(
             "make a scored world from step files",

@@ -90,12 +90,18 @@ def sample_world() -> Path:
     return (REPOSITORY / "raw_data" / "sample").resolve()
 
 
-def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) -> Settings:
+def choose(
+    mode: str,
+    requested: Mapping[str, str],
+    needs_runtime: bool = True,
+    is_elsewhere: bool = False,
+) -> Settings:
     """Choose everything that a run needs and that was not requested.
 
     mode           reproduce or infer-only
     requested      {variable: the user's value}
     needs_runtime  whether something will be started: the machine is looked at
+    is_elsewhere   whether that will be on another machine: DEVICE=cuda needs no GPU here
     Raises KitError if the user requests what cannot be had.
     """
     choices: Dict[str, Choice] = {}
@@ -115,7 +121,11 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
         name = choices["RUNTIME"].value
         gpu = gpus.probe()
         choices["STACK"] = stack(name in CONTAINERS, gpu, requested.get("STACK", ""))
-        choices["ACCELERATOR"] = accelerator(name == "docker", gpu, requested.get("DEVICE", ""))
+        device = _requested(requested, "DEVICE") if is_elsewhere else None
+        if device and device.value != "auto":
+            choices["ACCELERATOR"] = device
+        else:
+            choices["ACCELERATOR"] = accelerator(name == "docker", gpu, requested.get("DEVICE", ""))
         if gpu.state == gpus.HIDDEN:
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Mapping, Tuple
 
 from launch import (
+    apptainer,
     bundle_choices,
     bundle_images,
     bundle_manifest,
@@ -20,6 +21,7 @@ from launch import (
     containers,
     engine,
     environments,
+    sif_making,
     stacks,
 )
 from launch.bundle_manifest import SUMS, Manifest
@@ -124,7 +126,7 @@ def _install_images(folder: Path, manifest: Manifest, record: Record) -> None:
     if problem:
         raise KitError(problem.what, "RUNTIME=docker", problem.remedy)
     settings = bundle_choices.of_bundle(manifest)
-    services = [*bundle_choices.members(settings), "blend"]
+    services = bundle_choices.services(settings)
     env = containers.variables(settings, manifest.code, User(os.getuid(), os.getgid()))
     names = list(containers.names_of(settings, services, env).values())
     loaded = bundle_images.load(folder / bundle_images.FILE, names)
@@ -132,13 +134,16 @@ def _install_images(folder: Path, manifest: Manifest, record: Record) -> None:
 
 
 def _install_sifs(folder: Path, manifest: Manifest, record: Record) -> None:
-    """Copy the SIF files to where they are looked for."""
+    """Copy the SIF files, or the archives of which they are made, to where they are looked for."""
     problem = engine.apptainer_problem()
     if problem:
         raise KitError(problem.what, "RUNTIME=apptainer", problem.remedy)
     below = bundle_sifs.FOLDER + "/"
     placed = bundle_sifs.place(folder / path for path in manifest.files if path.startswith(below))
     replace(record, sifs=placed).write()
+    settings = bundle_choices.of_bundle(manifest)
+    services = bundle_choices.services(settings)
+    sif_making.from_archives(apptainer.images_of(settings, services))
 
 
 _INSTALLERS = {"venv": _install_wheels, "docker": _install_images, "apptainer": _install_sifs}

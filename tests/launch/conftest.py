@@ -18,6 +18,8 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "problem", lambda: problem)
     monkeypatch.setattr(engine, "memory", lambda: 0)
     monkeypatch.setattr(engine, "is_rootless", lambda: False)
+    monkeypatch.setattr(engine, "apptainer_program", lambda: "")
+    monkeypatch.setenv("LEAP_SIFS", "/nothing/here")
     monkeypatch.setattr(gpus, "probe", lambda: Gpu(NONE, "no NVIDIA GPU"))
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
     monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)

@@ -51,18 +51,21 @@ def download(folder: Path, pythons: Mapping[Path, str]) -> List[Path]:
     What is there is kept, and pip is asked for the rest. Raises KitError if it cannot have that.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    held = {sha256(path): path for path in sorted(folder.iterdir())}
     allowed: Set[str] = set().union(*map(pip.hashes, pythons))
-    for path in sorted(folder.iterdir()):
-        if sha256(path) not in allowed:  # of another lock, or cut off by a stop
-            path.unlink()
+    for digest in set(held) - allowed:  # of another lock, or cut off by a stop
+        held.pop(digest).unlink()
     for lock, version in pythons.items():
         python = str(machine.interpreter(version))
         env = pip.variables(python)
         command = [python, *DOWNLOAD, "--dest", str(folder), "--requirement", str(lock)]
-        if process.run(command, {**env, **pip.only_from(folder)}, quiet=True):
-            print(f"{FOLDER}: downloading those of {lock.name}", flush=True)
-            if process.run(command, env):
-                raise _refused(folder, lock)
+        # Whether the wheels that are there are those of this Python is pip's to say.
+        may_be_whole = len(pip.hashes(lock) & set(held)) >= len(pip.locked(lock))
+        if may_be_whole and not process.run(command, {**env, **pip.only_from(folder)}, quiet=True):
+            continue
+        print(f"{FOLDER}: downloading those of {lock.name}", flush=True)
+        if process.run(command, env):
+            raise _refused(folder, lock)
     return sorted(folder.iterdir())
 
 

@@ -73,7 +73,8 @@ def run(requested: Mapping[str, str]) -> int:
 def _claim(folder: Path) -> None:
     """Mark a new folder as a bundle's. Raises KitError if it holds anything else."""
     names = set(os.listdir(str(folder)))
-    if not names & {UNFINISHED, bundle_manifest.NAME}:
+    is_one = names & {UNFINISHED, bundle_manifest.SUMS} or bundle_manifest.read_if_whole(folder)
+    if not is_one:
         if names:
             what = f"holds {printable(min(names))}, and is no bundle"
             raise KitError(what, folder, "name an empty folder, or one that does not exist")

@@ -79,7 +79,7 @@ def test_a_killed_first_call_is_continued(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_files")
-@pytest.mark.parametrize("name", ["thesis.tex", "code.tar"])
+@pytest.mark.parametrize("name", ["thesis.tex", "code.tar", "manifest.json"])
 def test_a_folder_of_the_users_own_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with refused(tmp_path, f"holds {name}, and is no bundle", "name an empty folder"):

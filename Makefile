@@ -53,6 +53,10 @@ sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIME
 	$(LAUNCH) sifs
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
+bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. RUNTIME=.. DEVICE=cuda)
+	$(LAUNCH) bundle
+unbundle: ## check a bundle's sums, and install what it holds (BUNDLE=..)
+	$(LAUNCH) unbundle
 check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")
 	$(LAUNCH) check
 test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from launch import container_user, containers, engine, process, sif_making, sifs
+from launch import bundled, container_user, containers, engine, process, sif_making, sifs
 from launch.code_version import code_version
 from launch.registry import REPOSITORY
 from launch.settings import Settings
@@ -114,9 +114,10 @@ def prepare(settings: Settings, services: Sequence[str]) -> None:
     """Make the SIFs of services, unless they are there and hold this code.
 
     Where a Docker engine answers, their images are built first. Elsewhere an archive of `docker
-    save` in the folder of SIFs becomes one. Raises KitError if there is neither.
+    save` in the folder of SIFs becomes one, and after `make unbundle` its SIFs are taken. Raises
+    KitError if there is none of them.
     """
-    if engine.problem():
+    if bundled.has_sifs() or engine.problem():
         sif_making.from_archives(images_of(settings, services))
     else:
         make_files(settings, services)

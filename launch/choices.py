@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from launch import engine, gpus, machine, sifs, stacks
+from launch import bundled, engine, gpus, machine, sifs, stacks
 from launch.gpus import Gpu
 from leapkit.core.errors import KitError
 
@@ -38,7 +38,8 @@ def runtime(requested: str = "") -> Choice:
             raise KitError(problem.what, "RUNTIME=apptainer", problem.remedy)
         return Choice("apptainer", AS_REQUESTED)
     problem = engine.problem()
-    if not problem and not stacks.base_image(stacks.BLEND_PYTHON, probe=True):
+    needs_bases = not problem and not bundled.images()
+    if needs_bases and not stacks.base_image(stacks.BLEND_PYTHON, probe=True):
         problem = engine.Problem(
             "no base image exists and no image registry answers",
             "run `make bases`, or use RUNTIME=venv",

@@ -7,6 +7,7 @@ from typing import Callable, Dict, List, Tuple
 
 from launch import (
     apptainer,
+    bundle,
     doctor,
     names,
     options,
@@ -17,6 +18,7 @@ from launch import (
     slurm_submit,
     testing,
     tools,
+    unbundle,
 )
 from launch.blend_tools import make_world
 from launch.folders import expanded_words, require_writable
@@ -218,6 +220,16 @@ def commands() -> Dict[str, Command]:
             ("RUNTIME", "RAW_DATA", "PROFILE"),
             "leapkit.worlds.month_arrays: --to DIR [--steps DIR] [--months M:M]"
             " [--scheduler ADDRESS]",
+        ),
+        "bundle": Command(
+            "all that a machine without a network needs, in one folder with its sums",
+            lambda request: bundle.run(request.values),
+            ("BUNDLE", "RUNTIME", "STACK", "DEVICE", "EXPERIMENTS"),
+        ),
+        "unbundle": Command(
+            "check a bundle, and install what it holds",
+            lambda request: unbundle.run(request.values),
+            ("BUNDLE",),
         ),
         "check": Command(
             "format, lint, types and the unit tests: a minute",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from launch import container_user, engine, machine, process, registry, stacks
+from launch import bundled, container_user, engine, machine, process, registry, stacks
 from launch.code_version import code_version
 from launch.container_user import User
 from launch.registry import REPOSITORY
@@ -127,9 +128,25 @@ def build_images(settings: Settings, services: Sequence[str], user: User) -> Dic
     return env
 
 
+def names_of(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> Dict[str, str]:
+    """Return {service: its image}, as Compose reads compose.yaml. Raises KitError if it cannot."""
+    answer = machine.ask([*compose(settings), "config", "--format", "json"], env=env)
+    if answer.code != 0:
+        remedy = "check compose.yaml, or use RUNTIME=venv"
+        raise KitError(f"Compose cannot read it ({answer.complaint})", "compose.yaml", remedy)
+    described = json.loads(answer.output)["services"]
+    return {service: described[service]["image"] for service in services}
+
+
 def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> None:
-    """Build the images of services. Raises KitError if one cannot be built."""
+    """Build the images of services, unless a bundle brought them.
+
+    Raises KitError if one cannot be built.
+    """
     names = ", ".join(services)
+    if _are_bundled(settings, services, env):
+        print(f"the images of {names} are those of the bundle", flush=True)
+        return
     print(f"building the images of {names} (cached layers are not built again)", flush=True)
     if process.run(compose(settings) + ["build", "--quiet"] + list(services), env):
         raise KitError(
@@ -137,6 +154,12 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
             names,
             "run `make bases` if a base image is missing, or use RUNTIME=venv",
         )
+
+
+def _are_bundled(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> bool:
+    return bool(bundled.images()) and bundled.has_images(
+        list(names_of(settings, services, env).values())
+    )
 
 
 def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str]:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, Sequence
 
-from launch import machine, pip, stacks, venv
+from launch import bundled, machine, pip, stacks, venv
 from launch.registry import REPOSITORY
 from leapkit.core import allotment
 from leapkit.core.files import sha256
@@ -59,6 +59,8 @@ def reachable(stack: Stack, accelerator: str) -> str:
     if (stack, accelerator) != (MODERN, "cpu"):
         return accelerator
     for built in ACCELERATORS:
+        if bundled.has_lock(stacks.lock(f"{stack.name}-{built}")):
+            return built
         # An existing environment has answered before: the network is not asked again.
         for pattern in (f"*-modern-{built}-*", f"tests-{stack.name}-{built}*"):
             if any(venv.folder().glob(f"{pattern}/{venv.MARKER}")):

@@ -118,6 +118,7 @@ _ALL = (
     Option("MONTHS", "MONTH,..", "months of step files to fetch, as 0008-01:0008-03,0009-01"),
     Option("DRIVE", "ADDRESS", "the team's Google Drive folder, which their README names"),
     Option("DROP", "FOLDER", "files that you downloaded by hand; raw_data/drop"),
+    Option("BUNDLE", "FOLDER", "the bundle for a machine without a network"),
 )
 OPTIONS: Mapping[str, Option] = {option.variable: option for option in _ALL}
 

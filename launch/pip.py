@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
 from launch import machine
 
@@ -48,6 +48,12 @@ def variables(python: str) -> Dict[str, str]:
     return env
 
 
+def only_from(folder: Path) -> Dict[str, str]:
+    """Return the variables that let pip take packages from a folder and from nowhere else."""
+    # pip splits the value at spaces, of which an address has none.
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.resolve().as_uri()}
+
+
 def _variable(option: str) -> str:
     return "PIP_" + option.upper().replace("-", "_")
 
@@ -81,6 +87,11 @@ def locked(lock: Path) -> List[Tuple[str, str]]:
     """Return (name, version) of the packages of a lock."""
     lines = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(), flags=re.M)
     return [(_normal(name), version) for name, version in lines]
+
+
+def hashes(lock: Path) -> Set[str]:
+    """Return the sha256 of all wheels that a lock allows: of one package, several builds."""
+    return set(re.findall(r"--hash=sha256:([0-9a-f]{64})", lock.read_text()))
 
 
 def _normal(name: str) -> str:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Mapping, Sequence
+from typing import IO, Mapping, Optional, Sequence
 
 from launch.registry import REPOSITORY
 from leapkit.core import exit_codes, job_runner, stops
 
 
-def run(command: Sequence[str], env: Mapping[str, str], quiet: bool = False) -> int:
+def run(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    quiet: bool = False,
+    to: Optional[IO[bytes]] = None,
+) -> int:
     """Run a command to its end and return its exit code, 128 + N if signal N ended it.
 
+    quiet  show nothing that it prints
+    to     an open file for its standard output
     A stop of the launcher becomes a SIGTERM to the command. KeyboardInterrupt is raised when the
     command has ended, so that its clean-up is complete and no next step starts. It has a session of
     its own, so that a terminal's Ctrl-C does not reach it twice.
     """
-    output = subprocess.DEVNULL if quiet else None
+    output = subprocess.DEVNULL if quiet else to
     with stops.collected() as stopping:
         process = subprocess.Popen(
             list(command),
@@ -25,7 +32,7 @@ def run(command: Sequence[str], env: Mapping[str, str], quiet: bool = False) -> 
             cwd=str(REPOSITORY),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=subprocess.DEVNULL if quiet else None,
             start_new_session=True,
         )
         returncode = stops.wait(process, stopping)

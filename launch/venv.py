@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Iterator, List, Mapping, Sequence
 
-from launch import machine, pip
+from launch import bundled, machine, pip
 from launch.folders import expanded, require_writable
 from launch.registry import REPOSITORY
 from leapkit.core import file_lock
@@ -89,7 +89,8 @@ class Environment:
         self._run([interpreter, "-m", "venv", str(self.home)], machine.plain_environment())
         settings = pip.variables(str(self.python))
         for lock in self._locks:
-            self._run([str(self.python), *pip.INSTALL, str(lock)], settings)
+            command = [str(self.python), *pip.INSTALL, str(lock)]
+            self._run(command, {**settings, **bundled.pip_settings(lock)})
         absent = pip.absent(self.home, self._version, self._locks)
         if absent:
             raise KitError(

@@ -170,6 +170,12 @@ def free_bytes(path: Path) -> Optional[int]:
     return usage.free if usage.total else None  # some network drives say that they have no blocks
 
 
+def is_full(path: Path) -> bool:
+    """Return whether the disk where `path` will lie has no megabyte left."""
+    free = free_bytes(path)
+    return free is not None and free < _BLOCK
+
+
 def existing_folder(path: Path) -> Path:
     """Return `path`, or the lowest folder above it that exists."""
     above = (path, *path.absolute().parents)

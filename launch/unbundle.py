@@ -1,0 +1,149 @@
+"""make unbundle: check every file of a bundle, then install what it holds, without a network."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Mapping, Tuple
+
+from launch import (
+    apptainer,
+    bundle_choices,
+    bundle_images,
+    bundle_manifest,
+    bundle_sifs,
+    bundle_wheels,
+    bundled,
+    code_archive,
+    containers,
+    engine,
+    environments,
+    sif_making,
+    stacks,
+)
+from launch.bundle_manifest import SUMS, Manifest
+from launch.bundled import Record
+from launch.container_user import User
+from launch.folders import require_writable
+from leapkit.core.errors import KitError
+from leapkit.core.files import sha256
+from leapkit.core.stacks import ACCELERATORS
+
+
+def run(requested: Mapping[str, str]) -> int:
+    """Install the bundle that BUNDLE names. Raises KitError if it is not whole or not for here."""
+    folder = bundle_choices.folder("unbundle", requested)
+    require_writable(bundled.PATH.parent, "copy the kit to a folder that you may write to")
+    manifest = bundle_manifest.verified(folder)
+    print(f"{folder}: {len(manifest.files)} files, all as their sums say", flush=True)
+    print(f"sha256 of {SUMS}: {sha256(folder / SUMS)}", flush=True)
+    _require_sense(folder, manifest)
+    record = _of_same_code(folder, manifest)
+    _require_machine(folder, manifest)
+    _INSTALLERS[manifest.runtime](folder, manifest, record)
+    print(f"you can run now: {bundle_choices.command(manifest)}", flush=True)
+    return 0
+
+
+def _require_sense(folder: Path, manifest: Manifest) -> None:
+    """Raises KitError if a manifest names what this kit does not have."""
+    allowed = {
+        "runtime": ([manifest.runtime], _INSTALLERS),
+        "stack": ([manifest.stack], stacks.STACKS),
+        "accelerator": ([manifest.accelerator], ACCELERATORS),
+        "pythons": (manifest.pythons, stacks.pythons()),
+        "locks": (manifest.locks, [path.stem for path in stacks.LOCKS.glob("*.txt")]),
+    }
+    for name, (values, known) in allowed.items():
+        unknown = [value for value in values if value not in known]
+        if unknown:
+            where = folder / bundle_manifest.NAME
+            remedy = "use `make unbundle` of the code that the bundle holds"
+            raise KitError(f"{name}: this kit does not know {unknown[0]}", where, remedy)
+
+
+def _of_same_code(folder: Path, manifest: Manifest) -> Record:
+    """Return the record of a bundle, without what it installs.
+
+    Raises KitError if the kit here is not the one that the bundle is of.
+    """
+    archive = folder / code_archive.FILE
+    if code_archive.FILE not in manifest.files:
+        raise KitError("the file is missing", archive, bundle_manifest.COPY_AGAIN)
+    record = Record(manifest.code, code_archive.sums(archive))
+    changed = record.changed()
+    if changed:
+        raise KitError(
+            f"is of other code than this kit: {changed[0]} differs",
+            folder,
+            f"unpack {archive} and run `make unbundle` in the {code_archive.TOP} that it makes",
+        )
+    before = bundled.record()
+    return before if before and before.files == record.files else record
+
+
+def _require_machine(folder: Path, manifest: Manifest) -> None:
+    """Raises KitError if this machine has another processor or a C library that is too old."""
+    remedy = "make one on a machine like this"
+    if manifest.machine != platform.machine():
+        what = f"is for {manifest.machine}, and this machine is {platform.machine()}"
+        raise KitError(what, folder, remedy)
+    if _numbers(manifest.glibc) > _numbers(_glibc()):
+        what = f"needs glibc {manifest.glibc}, and this machine has {_glibc() or 'none'}"
+        raise KitError(what, folder, remedy + ", or with RUNTIME=docker")
+
+
+def _glibc() -> str:
+    """Return the version of this machine's C library: "2.36", "" if it is another one."""
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").replace("glibc", "").strip()
+    except (ValueError, OSError):  # musl knows no such name
+        return ""
+
+
+def _numbers(version: str) -> Tuple[int, ...]:
+    return tuple(int(digits) for digits in re.findall(r"\d+", version))
+
+
+def _install_wheels(folder: Path, manifest: Manifest, record: Record) -> None:
+    """Make the environments. The folder must stay for later ones."""
+    bundle_wheels.require_interpreters(manifest.pythons)
+    wheels = str(folder / bundle_wheels.FOLDER)
+    replace(record, wheels=wheels, locks=manifest.locks).write()
+    settings = bundle_choices.of_bundle(manifest)
+    members = bundle_choices.members(settings)
+    environments.member_pythons(members, manifest.stack, manifest.accelerator)
+    environments.blend_python()
+    environments.fetch_python()
+
+
+def _install_images(folder: Path, manifest: Manifest, record: Record) -> None:
+    """Load the images into the engine."""
+    problem = engine.problem()
+    if problem:
+        raise KitError(problem.what, "RUNTIME=docker", problem.remedy)
+    settings = bundle_choices.of_bundle(manifest)
+    services = bundle_choices.services(settings)
+    env = containers.variables(settings, manifest.code, User(os.getuid(), os.getgid()))
+    names = list(containers.names_of(settings, services, env).values())
+    loaded = bundle_images.load(folder / bundle_images.FILE, names)
+    replace(record, images={**record.images, **loaded}).write()
+
+
+def _install_sifs(folder: Path, manifest: Manifest, record: Record) -> None:
+    """Copy the SIF files, or the archives of which they are made, to where they are looked for."""
+    problem = engine.apptainer_problem()
+    if problem:
+        raise KitError(problem.what, "RUNTIME=apptainer", problem.remedy)
+    below = bundle_sifs.FOLDER + "/"
+    placed = bundle_sifs.place(folder / path for path in manifest.files if path.startswith(below))
+    replace(record, sifs=placed).write()
+    settings = bundle_choices.of_bundle(manifest)
+    services = bundle_choices.services(settings)
+    sif_making.from_archives(apptainer.images_of(settings, services))
+
+
+_INSTALLERS = {"venv": _install_wheels, "docker": _install_images, "apptainer": _install_sifs}

@@ -1,0 +1,61 @@
+"""SIF files in a bundle: with their records, and found on the other machine as if made there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from launch import apptainer, bundle_choices, bundle_sifs, engine, sifs
+from leapkit.core.files import sha256
+from tests.helpers.refusals import refused
+from tests.launch.test_bundle_manifest import manifest_of
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[Path]:
+    """Return a SIF of joseph and an archive of the blend, which an engine would make."""
+    monkeypatch.setenv("LEAP_SIFS", str(tmp_path / "here"))
+    monkeypatch.setattr(engine, "problem", lambda: None)
+    paths = []
+    images = (("joseph", "leap-joseph:modern-cpu", ".sif"), ("blend", "leap-blend:cpu", ".tar"))
+    for service, image, suffix in images:
+        path = sifs.path(image, "sha256:0123456789abcdef", suffix)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(image)
+        code = sifs.code_of(service)
+        sifs.ImageFile(
+            path, image, "sha256:0123456789abcdef", sha256(path), code, 1.0
+        ).write_record()
+        paths.append(path)
+    monkeypatch.setattr(apptainer, "make_files", lambda *_: paths)
+    return paths
+
+
+def test_files_and_records_go_into_a_bundle_and_come_out_of_it(
+    made: List[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = manifest_of(tmp_path, runtime="apptainer", experiments="joseph/907", files={})
+    settings = bundle_choices.of_bundle(manifest)
+    folder = tmp_path / "bundle" / bundle_sifs.FOLDER
+    folder.mkdir(parents=True)
+    (folder / "leap-joseph-modern-cpu-of-other-code.sif").touch()
+    gathered = bundle_sifs.gather(folder, settings)
+    assert sorted(folder.iterdir()) == sorted(gathered) and len(gathered) == 4
+    kept = {path: path.stat().st_mtime_ns for path in gathered}
+    bundle_sifs.gather(folder, settings)
+    assert kept == {path: path.stat().st_mtime_ns for path in gathered}
+    # on the other machine
+    monkeypatch.setenv("LEAP_SIFS", str(tmp_path / "there"))
+    with refused(tmp_path / "there", "holds no SIF of leap-joseph:modern-cpu"):
+        sifs.find("joseph", "leap-joseph:modern-cpu")
+    assert sorted(bundle_sifs.place(gathered)) == sorted(path.name for path in made)
+    assert sifs.find("joseph", "leap-joseph:modern-cpu").path.parent == tmp_path / "there"
+    assert len(sifs.of_image("leap-blend:cpu", sifs.ARCHIVE)) == 1
+
+
+def test_a_bundle_without_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAP_SIFS", str(tmp_path))
+    with refused("the bundle", "holds no SIF"):
+        bundle_sifs.place([tmp_path / "a.sif.json"])

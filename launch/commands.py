@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Tuple
 
-from launch import doctor, names, options, planning, registry, run, testing, tools
+from launch import doctor, estimate_lines, names, options, planning, registry, run, testing, tools
 from launch.blend_tools import make_world
 from launch.folders import expanded_words, require_writable
 from launch.settings import Settings, choose
@@ -82,7 +82,9 @@ def _member(member: str) -> Command:
 def _plan(request: Request) -> int:
     settings = _settings(request, request.mode, needs_runtime=False)
     run.show(settings.lines())
-    run.show(planning.make(settings, settings.experiments(), with_blend=True).lines())
+    plan = planning.make(settings, settings.experiments(), with_blend=True)
+    run.show(plan.lines())
+    run.show(estimate_lines.lines(plan, settings))
     return 0
 
 
@@ -147,7 +149,9 @@ def commands() -> Dict[str, Command]:
         "infer-only": Command("predict with published checkpoints", _infer_only, BLEND_OPTIONS),
         **{member: _member(member) for member in registry.members()},
         "blend": Command("the blend alone", _blend, (*BLEND_OPTIONS, "MODE")),
-        "plan": Command("what would run and why", _plan, (*BLEND_OPTIONS, "MODE")),
+        "plan": Command(
+            "what would run, why, and how long it takes", _plan, (*BLEND_OPTIONS, "MODE", "CARD")
+        ),
         "doctor": Command(
             "what this machine has, and what you can run now",
             lambda request: doctor.run(request.values),

@@ -100,6 +100,7 @@ _ALL = (
     Option("TABLE", "NAME,..", "weights: v10, searched[.form][.scope], file.csv or file.pt"),
     Option("POSTPROCESS", "NAME,..", "positivity, fluxes or both, beside the published one"),
     Option("ARTIFACTS", "NAME,..", "the parquets in submission/subs to check; all of them"),
+    Option("CARD", "NAME", "the GPU that `make plan` reckons with, as H100; this machine's"),
     Option("WHAT", "NAME,..", "what to fetch: kaggle train.csv steps statistics weights drop"),
     Option("MONTHS", "MONTH,..", "months of step files to fetch, as 0008-01:0008-03,0009-01"),
     Option("DRIVE", "ADDRESS", "the team's Google Drive folder, which their README names"),

@@ -6,7 +6,7 @@ import time
 from typing import Mapping, Sequence
 
 from blend import scores_text
-from launch import containers, environments, planning, process, registry, step_arguments
+from launch import containers, environments, estimate_lines, planning, process, registry, step_arguments
 from launch.blend_tools import make_world, on_results
 from launch.code_version import code_version
 from launch.settings import Settings
@@ -39,6 +39,7 @@ def run(settings: Settings, only: str = "") -> int:
     if plan.blocked:
         first = plan.blocked[0]
         raise KitError(first.blocked, first.experiment.name, first.remedy)
+    show(estimate_lines.lines(plan, settings))
     if settings["PROFILE"] == "full" and any(step.train for step in plan.experiments):
         require_gpu(settings)
     return _run_steps(settings, experiments, plan)

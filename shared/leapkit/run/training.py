@@ -46,6 +46,7 @@ def train(
     run = _start(build, task, rows, device)
     _continue_unfinished(run)
     with progress(
+        record=task.files.progress,
         total=task.recipe.epochs * run.steps,
         initial=run.epoch * run.steps + run.step,
         desc=f"training {task.files.stem}",

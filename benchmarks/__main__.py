@@ -76,14 +76,14 @@ def measure_step(name: str, case: Case) -> Dict[str, Any]:
             "title": step.title,
             "skipped": f"{missing[0]} is not installed (pip install {' '.join(missing)})",
         }
-    size = measure.call("make", name, "", case)["size"]
+    made = measure.call("make", name, "", case)
     sides = {side: measure.call("run", name, side, case) for side in step.sides}
     note = measure.call("compare", name, "", case)["note"]
     for side in sides.values():
         del side["evidence"]
     return {
         "title": step.title,
-        "size": size,
+        **made,
         "goal": step.goal,
         "cores": step.cores or allotment.cores(),
         "equal": note,
@@ -134,6 +134,20 @@ def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
     ]
+
+
+def rates(results: Dict[str, Dict[str, Any]]) -> List[str]:
+    """Return a line per side of the steps whose amounts of work are known."""
+    lines = []
+    for name, result in results.items():
+        for side, measured in result.get("sides", {}).items():
+            texts = [
+                f"{amount / measured['seconds']:,.1f} {unit}/s"
+                for unit, amount in result["amounts"].items()
+            ]
+            if texts:
+                lines.append(f"{name:<18} {side:<14} " + ", ".join(texts))
+    return lines
 
 
 def _memory(side: Dict[str, Any]) -> str:
@@ -200,9 +214,11 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="leap-bench-") as folder:
         results = run(options, folder)
     print("\n".join(table(results)))
+    print("\n".join(["", *rates(results)] if rates(results) else []))
     print(
         f"\ns: the fastest of up to {measure.RUNS} runs. "
-        "MB: peak above the bare imports (whole process in brackets)."
+        "MB: peak above the bare imports (whole process in brackets). "
+        "Training and inference on a CPU: seconds of CPU, one thread."
     )
     report = {
         "environment": environment(),

@@ -43,17 +43,21 @@ def train(
     loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     clip: float,
     device: str,
+    changed: Optional[Callable[[torch.Tensor, torch.Tensor], Any]] = None,
     after_step: Optional[Callable[[int], None]] = None,
 ) -> List[float]:
     """Train on the batches, in order, and return the losses.
 
+    changed     returns a batch augmented
     after_step  is called with the number of the update, from 0: the schedule
     """
     network.train()
     losses: List[float] = []
     for number, (inputs, targets) in enumerate(batches):
-        x = torch.from_numpy(inputs).to(device)
-        y = torch.from_numpy(targets).to(device)
+        x, y = torch.from_numpy(inputs), torch.from_numpy(targets)
+        if changed:
+            x, y = changed(x, y)
+        x, y = x.to(device), y.to(device)
         optimiser.zero_grad()
         loss = loss_of(network(x), y)
         loss.backward()  # type: ignore[no-untyped-call, unused-ignore]

@@ -24,8 +24,8 @@ from leapkit.core.multiplications import TRAINING_FLOP
 
 # rows/s that one H100 is to reach with the residual LSTM: printed, never a timed test.
 GOALS = {"residual": "H100: tf32 25,000, bf16 45,000 rows/s"}
-# The largest relative difference of the mean loss: another order of the sums, another arithmetic.
-TOLERANCE = {"ours": 1e-3, "ours float32": 1e-3, "ours tf32": 1e-2, "ours bf16": 5e-2}
+# The largest relative difference of the mean loss: other sums, other rows augmented, arithmetic.
+TOLERANCE = {"ours": 5e-3, "ours float32": 5e-3, "ours tf32": 1e-2, "ours bf16": 5e-2}
 
 
 def experiment_of(kind: str) -> Experiment:
@@ -117,10 +117,13 @@ def _plain_part(
     case: Case, kind: str, group: Any, batches: Sequence[Any], validation: Any
 ) -> float:
     """Train one network in the plain way and return its mean loss."""
+    import torch
+
     from benchmarks import plain_loop
     from leapkit.core.columns import GROUPS
     from leapkit.data import checkpoints
     from leapkit.run import devices
+    from leapkit.run.augmentation import augment
     from leapkit.run.optimisation import Schedule, make_optimiser
 
     experiment = experiment_of(kind)
@@ -139,6 +142,10 @@ def _plain_part(
         if group is None
         else partial(plain_loop.loss_of_group, targets=GROUPS[group])
     )
+    changed = None
+    if recipe.augmentation:
+        generator = torch.Generator()
+        changed = partial(augment, augmentation=recipe.augmentation, generator=generator)
     losses = plain_loop.train(
         network,
         optimiser,
@@ -146,6 +153,7 @@ def _plain_part(
         loss_of,
         recipe.clip,
         DEVICE,
+        changed,
         lambda step: schedule.after_update(0, step, len(batches)),
     )
     plain_loop.predict(network, validation, recipe.validation_batch, DEVICE)
@@ -153,7 +161,7 @@ def _plain_part(
 
 
 def compare(case: Case, evidence: Mapping[str, Any]) -> str:
-    """Return how far the mean losses differ. An augmented recipe's are not compared."""
+    """Return how far the mean losses differ; sides augment other rows."""
     worst = {}
     for side, given in evidence.items():
         if side != "published":
@@ -200,6 +208,7 @@ def _step(kind: str) -> Step:
         evidence=lambda case, side, result: result,
         compare=compare,
         amounts=partial(amounts, kind),
+        rounds=3,
         clock=time.perf_counter if HAS_GPU else time.process_time,
     )
 

@@ -34,13 +34,13 @@ def estimate_lines(estimator: Estimator, costs: Sequence[Estimate]) -> List[str]
     known = [cost for cost in costs if cost.is_known]
     unknown = [cost for cost in costs if not cost.is_known]
     text = [line("time and cost", _in_all(estimator, known))] if known else []
-    text += [_unknown_line(cost) for cost in unknown]
+    text += _unknown_lines(unknown)
     text += [each for cost in costs for each in _progress_lines(cost)]
     text += [_cost_line(cost) for cost in known if cost.hours >= SHORT]
     text += _wrapped(
         [f"{cost.name} {duration(cost.hours)}" for cost in known if cost.hours < SHORT], ", "
     )
-    return text + _wrapped(_bases(known), "; ")
+    return text + [line("", basis) for basis in _bases(known)]
 
 
 def _in_all(estimator: Estimator, known: Sequence[Estimate]) -> str:
@@ -65,9 +65,12 @@ def _cost_line(cost: Estimate) -> str:
     return line(cost.name, ", ".join(steps) + gpu_hours)
 
 
-def _unknown_line(cost: Estimate) -> str:
-    bases = [step.basis for step in cost.steps if step.hours is None]
-    return line(cost.name, f"time unknown: {bases[0]}; a first run, or CARD=, tells it")
+def _unknown_lines(unknown: Sequence[Estimate]) -> List[str]:
+    if not unknown:
+        return []
+    [basis, *_] = [step.basis for step in unknown[0].steps if step.hours is None]
+    name = unknown[0].name if len(unknown) == 1 else _networks(len(unknown))
+    return [line(name, f"time unknown: {basis}; a first run tells it, or CARD= of another")]
 
 
 def _progress_lines(cost: Estimate) -> List[str]:
@@ -104,7 +107,7 @@ def _networks(count: int) -> str:
 
 
 def _wrapped(phrases: Sequence[str], between: str) -> List[str]:
-    """Return short phrases in lines, none of them broken."""
+    """Return short phrases in lines; none of them is broken."""
     indent = line("", "")
     lines = textwrap.wrap(
         between.join(phrase.replace(" ", _UNBROKEN) for phrase in phrases),
@@ -118,7 +121,7 @@ def _wrapped(phrases: Sequence[str], between: str) -> List[str]:
 
 
 def duration(hours: float) -> str:
-    """Return a time as people say it: 40 s, 14 min, 3.2 h, 12 days."""
+    """Return a time as people say it: 40 s, 14 min, 3.2 h, 12 days, 3.0 years."""
     seconds = hours * 3600
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
@@ -126,7 +129,9 @@ def duration(hours: float) -> str:
         return f"{round(seconds / 60)} min"
     if hours < 48:
         return f"{_number(hours)} h"
-    return f"{_number(hours / 24)} days"
+    if hours < 730 * 24:
+        return f"{_number(hours / 24)} days"
+    return f"{_number(hours / 24 / 365)} years"
 
 
 def _number(value: float) -> str:

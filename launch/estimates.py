@@ -7,7 +7,7 @@ stated of the hardware (launch.rates).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from launch import measurements, rates, registry
@@ -23,6 +23,8 @@ from leapkit.core.run_progress import Progress
 
 # What each further GPU of a network adds to the first: assumed, 3.4 times as fast with four.
 ADDED_BY_GPU = 0.8
+# The GPU of a cluster of which nothing is known: the one that the organisers' hours are of.
+ASSUMED_CARD = "A100"
 
 
 class Step(NamedTuple):
@@ -111,7 +113,7 @@ class Estimator:
     def _training(self, plan: ExperimentPlan, parts: Sequence[CheckpointPlan]) -> Step:
         experiment = plan.experiment
         folder = self.results.experiment(experiment.member, experiment.id)
-        files = [RunFiles(folder, experiment.id, part.group) for part in parts]
+        files = [RunFiles(folder, experiment.id, group) for group in experiment.checkpoint_groups]
         progresses = [run_progress.read(file.progress) for file in files]
         begun = [progress for progress in progresses if progress]
         if begun:
@@ -152,11 +154,12 @@ class Estimator:
 
 def _of_its_own(begun: Sequence[Progress], parts: int) -> Step:
     """Return what is left of a step of `parts` equal parts, of which some have begun."""
-    each = sum(progress.seconds_each * progress.total for progress in begun) / len(begun)
+    each = sum(one.seconds_of_part for one in begun) / len(begun)
+    waiting = max(0, parts - sum(one.parts for one in begun))
     side_by_side = max(one.began for one in begun) < min(one.updated for one in begun)
-    left = (max if side_by_side else sum)([progress.seconds_left for progress in begun])
-    latest = max(begun, key=lambda progress: progress.updated)
-    return Step((left + each * (parts - len(begun))) / 3600, "its own rate", latest)
+    left = (max if side_by_side else sum)([one.seconds_left for one in begun])
+    latest = max(begun, key=lambda one: one.updated)
+    return Step((left + each * waiting) / 3600, "its own rate", latest)
 
 
 def estimator(settings: Settings, rows: RowCounts) -> Estimator:
@@ -170,6 +173,19 @@ def estimator(settings: Settings, rows: RowCounts) -> Estimator:
         results,
         measurements.of_results(results, experiments),
     )
+
+
+def estimator_of_cluster(settings: Settings, rows: RowCounts) -> Estimator:
+    """Return what makes the estimates of jobs: a login node has no GPU of their kind.
+
+    CARD names it, else the newest finished run on a GPU does, else this machine's GPU.
+    """
+    here = estimator(settings, rows)
+    if here.hardware.card and settings["CARD"]:
+        return here
+    cards = [one.device for one in here.earlier if one.device != "cpu"]
+    card = cards[-1] if cards else here.hardware.card or ASSUMED_CARD
+    return replace(here, hardware=rates.hardware(settings, card))
 
 
 def wall_hours(estimates: Sequence[Estimate], at_once: int) -> float:

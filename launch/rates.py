@@ -121,16 +121,19 @@ class Hardware:
         return f"{self.gpus} x {self.card}{together}, {self.precision}"
 
 
-def hardware(settings: Settings) -> Hardware:
-    """Return what a run with these settings would be computed on."""
+def hardware(settings: Settings, card: str = "") -> Hardware:
+    """Return what a run with these settings is computed on.
+
+    card  the GPU that it is; CARD or this machine's if it is not given
+    """
     chosen = {name: choice.value for name, choice in settings.choices.items()}
     per_network = int(chosen.get("GPUS") or 1)
-    cards = [] if chosen.get("DEVICE") == "cpu" else _cards(chosen.get("CARD", ""), per_network)
+    cards = [] if chosen.get("DEVICE") == "cpu" else _cards(card or chosen.get("CARD", ""), per_network)
     precision = chosen.get("PRECISION", "")
     if precision not in PRECISIONS:
         precision = "tf32" if cards else "float32"
-    card = cards[0] if cards else ""
-    return Hardware(card, len(cards), allotment.cores(), precision, per_network if cards else 1)
+    name = cards[0] if cards else ""
+    return Hardware(name, len(cards), allotment.cores(), precision, per_network if cards else 1)
 
 
 def _cards(named: str, count: int) -> List[str]:

@@ -23,12 +23,14 @@ class Progress:
     """How far a run is.
 
     done, total     steps or rows, of all processes that ran it one after the other
+    parts           checkpoints that are trained together, of which these are the steps
     resumed         what was done when this process went on with it
     began, updated  when this process began, and was at `done`: seconds since 1970
     """
 
     done: int
     total: int
+    parts: int
     resumed: int
     began: float
     updated: float
@@ -47,6 +49,11 @@ class Progress:
         """Seconds that what is left takes at that rate."""
         return (self.total - self.done) * self.seconds_each
 
+    @property
+    def seconds_of_part(self) -> float:
+        """Seconds that a whole part takes at that rate."""
+        return self.total * self.seconds_each / self.parts
+
 
 def read(path: Path) -> Optional[Progress]:
     """Return what a file says; None if it is missing, damaged, or says nothing of a rate yet."""
@@ -55,7 +62,7 @@ def read(path: Path) -> Optional[Progress]:
     with contextlib.suppress(KitError, TypeError, KeyError):
         value = read_json(path)
         progress = Progress(**{field.name: value[field.name] for field in fields(Progress)})
-        if 0 <= progress.resumed < progress.done <= progress.total:
+        if 0 <= progress.resumed < progress.done <= progress.total and progress.parts >= 1:
             return progress if progress.began < progress.updated else None
     return None
 
@@ -63,10 +70,10 @@ def read(path: Path) -> Optional[Progress]:
 class Recorder:
     """Writes a run's progress, at most every WRITE_EVERY seconds."""
 
-    def __init__(self, path: Path, total: int, resumed: int) -> None:
+    def __init__(self, path: Path, total: int, resumed: int, parts: int = 1) -> None:
         self._path = path
         now = time.time()
-        self._progress = Progress(resumed, total, resumed, now, now)
+        self._progress = Progress(resumed, total, parts, resumed, now, now)
         self._due = time.monotonic() + WRITE_EVERY
 
     def add(self, done: Any) -> None:

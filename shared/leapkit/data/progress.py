@@ -28,8 +28,10 @@ class _Log:
 class _Recorded(tqdm):  # type: ignore[type-arg]
     """A bar that also writes the run's file of progress, which an error or a stop leaves there."""
 
-    def __init__(self, record: Path, total: int, initial: int = 0, **options: Any) -> None:
-        self._recorder = Recorder(record, total, initial)
+    def __init__(
+        self, record: Path, parts: int, total: int, initial: int = 0, **options: Any
+    ) -> None:
+        self._recorder = Recorder(record, total, initial, parts)
         super().__init__(total=total, initial=initial, **options)
 
     def update(self, n: Optional[float] = 1) -> Optional[bool]:
@@ -43,16 +45,20 @@ class _Recorded(tqdm):  # type: ignore[type-arg]
 
 
 def progress(
-    steps: Optional[Iterable[Any]] = None, record: Optional[Path] = None, **options: Any
+    steps: Optional[Iterable[Any]] = None,
+    record: Optional[Path] = None,
+    parts: int = 1,
+    **options: Any,
 ) -> tqdm[Any]:
     """Return tqdm(steps, **options), as a bar on a terminal and as lines of a log elsewhere.
 
     record  the file that says how far it is (leapkit.core.run_progress); needs `total`
+    parts   checkpoints whose training it is
     """
     if sys.stderr.isatty():
         options.update(dynamic_ncols=True)
     else:
         options.update(file=_Log(), mininterval=_LINE_EVERY, miniters=1, ncols=110, ascii=True)
     if record and not options.get("disable"):
-        return _Recorded(record, **options)
+        return _Recorded(record, parts, **options)
     return tqdm(steps, **options)

@@ -69,9 +69,7 @@ def train(
     return losses
 
 
-def predict(
-    network: nn.Module, inputs: np.ndarray, batch: int, device: str
-) -> List[np.ndarray]:
+def predict(network: nn.Module, inputs: np.ndarray, batch: int, device: str) -> List[np.ndarray]:
     """Return the predictions of the rows, batch by batch."""
     network.eval()
     blocks: List[Any] = []

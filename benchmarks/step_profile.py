@@ -213,7 +213,9 @@ def main(argv: Sequence[str]) -> int:
             watch, batch = profile(case, experiment, width, options.steps)
             rate = product_rate(kinds.builder(experiment)(record), batch)
             floor = batch * TRAINING_FLOP * record.multiplications / rate
-            print(f"{KINDS[name].title}: {experiment.name}, {width} width, {batch} rows on {DEVICE}")
+            print(
+                f"{KINDS[name].title}: {experiment.name}, {width} width, {batch} rows on {DEVICE}"
+            )
             print("\n".join(table(watch, floor, batch)))
             print(f"  products of its shapes reach {rate / 1e9:,.0f} GFLOP/s\n", flush=True)
     return 0

@@ -128,7 +128,9 @@ def hardware(settings: Settings, card: str = "") -> Hardware:
     """
     chosen = {name: choice.value for name, choice in settings.choices.items()}
     per_network = int(chosen.get("GPUS") or 1)
-    cards = [] if chosen.get("DEVICE") == "cpu" else _cards(card or chosen.get("CARD", ""), per_network)
+    cards = (
+        [] if chosen.get("DEVICE") == "cpu" else _cards(card or chosen.get("CARD", ""), per_network)
+    )
     precision = chosen.get("PRECISION", "")
     if precision not in PRECISIONS:
         precision = "tf32" if cards else "float32"
@@ -142,12 +144,18 @@ def _cards(named: str, count: int) -> List[str]:
         return [named] * count
     if nvidia.hidden_by():
         return []
-    names = nvidia.models()
-    if not names and nvidia.driver():
-        answer = machine.output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], 3)
-        names = (answer or "").splitlines()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return names[: len(visible.split(","))] if visible else names
+    cards = cards_here()
+    return cards[: len(visible.split(","))] if visible else cards
+
+
+def cards_here() -> List[str]:
+    """Return the names of this machine's GPUs: what the kernel shows, else what nvidia-smi says."""
+    cards = nvidia.models()
+    if not cards and nvidia.driver():
+        answer = machine.output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], 3)
+        cards = (answer or "").splitlines()
+    return cards
 
 
 def stated(hardware: Hardware, profile: str, step: str, network: Any) -> Optional[Rate]:

@@ -79,9 +79,7 @@ def _split(split: Split, steps: Mapping[str, int]) -> Tuple[Dict[str, int], int]
         stride = split.validation_stride
         validated[month] = -(-after // stride) - -(-before // stride)
         before = after
-    training = {
-        month: COLUMNS * (steps[month] - validated.get(month, 0)) for month in split.train
-    }
+    training = {month: COLUMNS * (steps[month] - validated.get(month, 0)) for month in split.train}
     return training, COLUMNS * sum(validated.values())
 
 

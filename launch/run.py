@@ -6,7 +6,15 @@ import time
 from typing import Mapping, Sequence
 
 from blend import scores_text
-from launch import containers, environments, estimate_lines, planning, process, registry, step_arguments
+from launch import (
+    containers,
+    environments,
+    estimate_lines,
+    planning,
+    process,
+    registry,
+    step_arguments,
+)
 from launch.blend_tools import make_world, on_results
 from launch.code_version import code_version
 from launch.settings import Settings

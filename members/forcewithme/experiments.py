@@ -38,8 +38,8 @@ class CnnLstm:
             raise ValueError(f"{self}: kernels are odd and each occurs once")
         if self.width % 2:
             raise ValueError(
-                f"{self}: the blocks' width must be even: {of.CHANNELS} plus the convolutions' widths"
-                " plus twice the encoder's"
+                f"{self}: the blocks' width must be even: {of.CHANNELS} plus the convolutions'"
+                " widths plus twice the encoder's"
             )
 
     @property

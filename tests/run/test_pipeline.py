@@ -135,7 +135,7 @@ def test_a_result_that_vanishes_before_the_end_is_told(
 
 def hidden(folder: Path) -> List[str]:
     """Return the files of a submission folder that are no results."""
-    names = (".state.pt", ".f32", "predictions-", ".partial-")
+    names = (".state.pt", ".progress.json", ".f32", "predictions-", ".partial-")
     files = [path for path in folder.rglob("*") if any(part in path.name for part in names)]
     return sorted(path.name for path in files)
 
@@ -162,6 +162,7 @@ def test_only_what_a_proven_experiment_left_is_removed(tiny_world: Path, tmp_pat
     left = [
         folder / "200.state.pt",
         folder / "200_g3.state.pt",
+        folder / "200.progress.json",
         folder / "predictions-0123456789abcdef.f32",
         folder / ".partial-oof.npy",
         results.subs / f".partial-{PARQUET}",

@@ -25,7 +25,7 @@ class _Log:
         sys.stderr.flush()
 
 
-class _Recorded(tqdm):  # type: ignore[type-arg]
+class _Recorded(tqdm):  # type: ignore[misc]
     """A bar that also writes the run's file of progress, which an error or a stop leaves there."""
 
     def __init__(
@@ -36,7 +36,8 @@ class _Recorded(tqdm):  # type: ignore[type-arg]
 
     def update(self, n: Optional[float] = 1) -> Optional[bool]:
         self._recorder.add(n)
-        return super().update(n)
+        is_shown: Optional[bool] = super().update(n)
+        return is_shown
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:

@@ -21,6 +21,7 @@ from tests.helpers import small_run
 
 torch = pytest.importorskip("torch")
 
+from leapkit.core import pauses  # noqa: E402
 from leapkit.core.columns import ZERO, network_positions  # noqa: E402
 from leapkit.core.errors import KitError  # noqa: E402
 from leapkit.core.layout import RawData, RunFiles  # noqa: E402
@@ -232,6 +233,26 @@ def test_a_run_killed_by_the_system_at_a_random_moment_gives_the_same_bytes(
     assert (folder / "200.receipt.json").exists() and not RunFiles(folder, "200").state.exists()
 
 
+def test_a_run_that_is_paused_after_any_step_goes_on_to_the_same_bytes(
+    data, undisturbed, tmp_path, monkeypatch
+):
+    """It is paused after each of its steps in turn: between evaluations, at them, at the end."""
+    original = training._step
+    steps = []
+
+    def step(*arguments):
+        original(*arguments)
+        steps.append(1)
+        os.kill(os.getpid(), pauses.SIGNAL)
+
+    monkeypatch.setattr(training, "_step", step)
+    for _ in range(RECIPE.epochs * len(data[0]) // RECIPE.batch):
+        with pytest.raises(pauses.Paused), pauses.listening():
+            train(data, tmp_path)
+    train(data, tmp_path)
+    assert len(steps) == 18 and products(tmp_path) == undisturbed
+
+
 def test_the_state_of_another_run_is_not_gone_on_with(data, undisturbed, tmp_path, capsys):
     train(data, tmp_path, replace(RECIPE, seed=99), key="another")
     assert RunFiles(tmp_path, "200").state.exists() and products(tmp_path) != undisturbed
@@ -310,7 +331,7 @@ def _scores(values, monkeypatch):
     """Make the n-th evaluation score values[n]."""
     remaining = iter(values)
 
-    def scored(network, batch, validation, scaling_, device, keep):
+    def scored(network, batch, validation, scaling_, device, keep, *_):
         keep(np.zeros((len(validation), 368), np.float32))
         return training.Score(next(remaining), 0.0, (0.0,) * 7)
 
@@ -381,7 +402,7 @@ def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatc
     monkeypatch.setattr(
         training,
         "evaluate",
-        lambda network, batch, validation, scale, device, keep: (
+        lambda network, batch, validation, scale, device, keep, *_: (
             keep(np.zeros((len(validation), 368), np.float32)) or next(scored)
         ),
     )

@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
-from leapkit.core import stops
+from leapkit.core import exit_codes, pauses, stops
 
 # Exit codes: 2 says "your input or your machine", 3 says "stopped, run again to continue".
 EXIT_REFUSED = 2
@@ -113,6 +113,9 @@ def run_cli(main: Callable[[List[str]], Optional[int]], argv: Optional[List[str]
     except KitError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = EXIT_REFUSED
+    except pauses.Paused:
+        print("paused: the same command continues from here.", file=sys.stderr, flush=True)
+        code = exit_codes.PAUSED
     except KeyboardInterrupt:
         stops.ignore()
         with contextlib.suppress(OSError):  # the terminal may be what ended

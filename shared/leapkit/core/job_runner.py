@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from leapkit.core import exit_codes, stops
+from leapkit.core import exit_codes, pauses, stops
 from leapkit.core.errors import EXIT_INTERRUPTED, LONGEST_LINE, printable
 from leapkit.core.file_lock import try_hold
 
@@ -37,13 +38,17 @@ class Job:
 class JobSlots:
     """At most `count` commands at a time, in all processes and containers that see `folder`.
 
-    With `gpus` (numbers or ids), the command in slot k sees only the k-th of them, counted around.
+    With `gpus` (numbers or ids), the command in slot k sees only the k-th `together` of them,
+    counted around.
     """
 
-    def __init__(self, folder: Path, count: int, gpus: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, count: int, gpus: Sequence[str] = (), together: int = 1
+    ) -> None:
         self.folder = folder
         self.count = count
         self.gpus = gpus
+        self.together = together
 
     def path(self, slot: int) -> Path:
         """Return the file whose lock is the slot."""
@@ -68,7 +73,8 @@ class JobSlots:
     def _environment(self, slot: int) -> Dict[str, str]:
         if not self.gpus:
             return {}
-        return {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
+        first = slot % max(1, len(self.gpus) // self.together) * self.together
+        return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus[first : first + self.together])}
 
 
 def run(jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> int:
@@ -77,7 +83,8 @@ def run(jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> int:
     jobs   each one after those that it waits for
     slots  how many run at a time; None runs all at once
     A job is not started if one that it comes after failed. At a stop the commands are told to end
-    and waited for, no other is started, and KeyboardInterrupt is raised.
+    and waited for, no other is started, and KeyboardInterrupt is raised. A pause is passed on, no
+    other is started, and the code is that of a paused job.
     """
     return JobRunner(jobs, slots).run()
 
@@ -95,7 +102,7 @@ class JobRunner:
         self._printing = threading.Lock()
 
     def run(self) -> int:
-        with stops.collected() as stopping:
+        with stops.collected() as stopping, pauses.listening():
             with ThreadPoolExecutor(max_workers=len(self._jobs)) as threads:
                 for job in self._jobs:
                     self._codes[job.name] = threads.submit(self._run_job, job)
@@ -103,6 +110,8 @@ class JobRunner:
         if stopping:
             raise KeyboardInterrupt
         codes = {name: code.result() for name, code in self._codes.items()}
+        if any(exit_codes.is_paused(code) for code in codes.values()):
+            return exit_codes.PAUSED
         for name, code in codes.items():
             if code:
                 self._print(f"{name} {exit_codes.sentence(code)}; what the others made is kept")
@@ -112,20 +121,22 @@ class JobRunner:
         """Wait for all jobs. Tell them to end at a stop, and kill what does not."""
         kill_at = float("inf")
         while not all(code.done() for code in self._codes.values()):
-            if stopping and not self._stopping.is_set():
-                self._stop()
+            if stopping and kill_at == float("inf"):
+                self._end(signal.SIGTERM)
                 kill_at = time.monotonic() + stops.GRACE
+            elif pauses.requested() and not self._stopping.is_set():
+                self._end(pauses.SIGNAL)
             elif time.monotonic() > kill_at:
                 for process in self._processes:
                     process.kill()
             time.sleep(stops.POLL)
 
-    def _stop(self) -> None:
+    def _end(self, number: signal.Signals) -> None:
         """Tell all commands to end, and start no other."""
         with self._starting:
             self._stopping.set()
             for process in self._processes:
-                process.terminate()
+                process.send_signal(number)
 
     def _run_job(self, job: Job) -> int:
         """Run one job when those before it have ended; return its exit code, or theirs."""
@@ -139,7 +150,9 @@ class JobRunner:
         )
         with slot as environment:
             process = self._start(job, environment)
-            return self._stream(job, process) if process else EXIT_INTERRUPTED
+            if process:
+                return self._stream(job, process)
+            return exit_codes.PAUSED if pauses.requested() else EXIT_INTERRUPTED
 
     def _start(self, job: Job, environment: Mapping[str, str]) -> Optional[subprocess.Popen[str]]:
         """Start a job's command; None if the run is being stopped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -22,7 +22,7 @@ from leapkit.data.step_rows import StepRows
 from leapkit.run import devices, training
 from leapkit.run.fine_tuning import Parent
 from leapkit.run.options import RunOptions
-from leapkit.run.training_run import Task
+from leapkit.run.training_run import Task, Trained
 
 
 class CheckpointTrainer:
@@ -72,22 +72,78 @@ class CheckpointTrainer:
         )
         return loader
 
-    def make(self, checkpoint: CheckpointPlan) -> None:
-        """Write a checkpoint, its validation predictions and its receipt; then remove the state.
+    def make(self, planned: Sequence[CheckpointPlan]) -> None:
+        """Write checkpoints, each with validation predictions and receipt, and remove its state.
 
-        Raises KitError if the training data, the parent or the run itself does not allow it.
+        Those that are trained share one reading of the rows, and each is receipted when it is
+        finished. Raises KitError if the training data, the parent or a run does not allow it; the
+        receipts of the others are written by then.
         """
         started = receipts.now()
+        by_group = {checkpoint.group: checkpoint for checkpoint in planned}
+        stay = self.experiment.groups.parents if self.experiment.groups else ()
+        for group, checkpoint in by_group.items():
+            if group in stay and self.parent:
+                reason = "by the team's construction this group is not fine-tuned"
+                details = self.parent.keep_parent_checkpoint(self._files(group), reason)
+                self._prove(checkpoint, started, details)
+        keys = {g: sha256_json(each.inputs) for g, each in by_group.items() if g not in stay}
+        if keys:
+            self.options.processes.of_first(list(keys.items()))
+            for task, trained in self._train(list(keys.items())):
+                self._prove(by_group[task.group], started, self._details(task, trained))
+
+    def follow(self, keys: Sequence[Tuple[Optional[int], str]]) -> None:
+        """Take part in a training that the first of several processes has begun with make()."""
+        for _ in self._train(keys):
+            pass
+
+    def _train(self, keys: Sequence[Tuple[Optional[int], str]]) -> Iterator[Tuple[Task, Trained]]:
+        """Train groups, each given with the key of its run; yield those that are finished."""
+        config = self.experiment.network[self.options.profile]
+        start = self.parent.weights if self.parent else None
+        tasks = [Task(self._files(group), self.recipe, key, start, group) for group, key in keys]
+        for task, trained in training.train_together(
+            lambda: self.options.build(config),
+            tasks,
+            self.training_loader,
+            self.validation_loader,
+            self.scaling,
+            self.device,
+            self.options.processes,
+        ):
+            print(
+                f"{task.files.stem}: trained in {trained.seconds:.0f} s,"
+                f" validation {task.line(trained.score)}",
+                flush=True,
+            )
+            yield task, trained
+
+    def _details(self, task: Task, trained: Trained) -> Dict[str, Any]:
+        """Return what the receipt of a trained checkpoint records of its training."""
+        details = {
+            "weights": "trained",
+            "training rows": len(self.training_loader),
+            "training months": self.training_rows.used(),
+            "validation months": self.validation_rows.used(),
+            "step precision": lowest_precision(
+                [self.training_rows.precision, self.validation_rows.precision]
+            ),
+            "epochs": trained.epochs,
+            "seconds": round(trained.seconds, 1),
+            "environments": trained.environments,
+            "validation": asdict(trained.score),
+        }
+        if self.parent and task.group is not None:
+            score = trained.score.groups[task.group]
+            details.update(self.parent.score_against_parent(task.files, score))
+        return details
+
+    def _prove(self, checkpoint: CheckpointPlan, started: str, details: Mapping[str, Any]) -> None:
+        """Write a checkpoint's receipt, then remove the state of its training."""
         experiment = self.experiment
         profile = self.options.profile
-        folder = self.options.layout.results.experiment(experiment.member, experiment.id)
-        files = RunFiles(folder, experiment.id, checkpoint.group)
-        parent = self._parent_that_stays(checkpoint.group)
-        if parent:
-            reason = "by the team's construction this group is not fine-tuned"
-            details = parent.keep_parent_checkpoint(files, reason)
-        else:
-            details = self._train(files, sha256_json(checkpoint.inputs))
+        files = self._files(checkpoint.group)
         receipts.write(
             files.checkpoint,
             "training",
@@ -105,43 +161,7 @@ class CheckpointTrainer:
         with contextlib.suppress(FileNotFoundError):
             files.state.unlink()
 
-    def _parent_that_stays(self, group: Optional[int]) -> Optional[Parent]:
-        """Return the parent if the experiment's rule leaves it in place for this group."""
-        rule = self.experiment.groups
-        return self.parent if rule and group in rule.parents else None
-
-    def _train(self, files: RunFiles, key: str) -> Dict[str, Any]:
-        """Train one checkpoint and return what its receipt records of that."""
-        config = self.experiment.network[self.options.profile]
-        start = self.parent.weights if self.parent else None
-        task = Task(files, self.recipe, key, start, files.group)
-        trained = training.train(
-            lambda: self.options.build(config),
-            task,
-            self.training_loader,
-            self.validation_loader,
-            self.scaling,
-            self.device,
-        )
-        print(
-            f"{files.stem}: trained in {trained.seconds:.0f} s,"
-            f" validation {task.line(trained.score)}",
-            flush=True,
-        )
-        details = {
-            "weights": "trained",
-            "training rows": len(self.training_loader),
-            "training months": self.training_rows.used(),
-            "validation months": self.validation_rows.used(),
-            "step precision": lowest_precision(
-                [self.training_rows.precision, self.validation_rows.precision]
-            ),
-            "epochs": trained.epochs,
-            "seconds": round(trained.seconds, 1),
-            "environments": trained.environments,
-            "validation": asdict(trained.score),
-        }
-        if self.parent and files.group is not None:
-            score = trained.score.groups[files.group]
-            details.update(self.parent.score_against_parent(files, score))
-        return details
+    def _files(self, group: Optional[int]) -> RunFiles:
+        experiment = self.experiment
+        folder = self.options.layout.results.experiment(experiment.member, experiment.id)
+        return RunFiles(folder, experiment.id, group)

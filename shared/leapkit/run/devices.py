@@ -10,9 +10,13 @@ from typing import Any, Dict, List
 
 import numpy as np
 import torch
+from torch import nn
 
 from leapkit.core import allotment, nvidia
+from leapkit.core.columns import GROUPS
 from leapkit.core.errors import KitError
+
+_BYTES_PER_PARAMETER = 16  # of training in float32 by Adam: itself, gradient, two moments
 
 
 def choose_device(requested: str, for_weeks: bool = False) -> torch.device:
@@ -133,6 +137,20 @@ def restore_random_state(state: Dict[str, torch.Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def networks_at_once(network: nn.Module, device: torch.device) -> int:
+    """Return how many networks like this one may be trained in lockstep.
+
+    On a GPU they, their gradients and Adam's two moments take half of its memory: activations,
+    which one network has at a time, take the rest. A CPU has room for the seven of a fine-tuning:
+    1.7 GB of the largest, less than one pool of rows.
+    """
+    if device.type != "cuda":
+        return len(GROUPS)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    memory: int = torch.cuda.get_device_properties(device).total_memory
+    return max(1, memory // 2 // (_BYTES_PER_PARAMETER * parameters))
 
 
 def gpus() -> List[str]:

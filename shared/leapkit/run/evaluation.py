@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, List
+from functools import partial
+from typing import Callable, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from leapkit.core.columns import TARGETS, ZERO, kaggle_positions, network_positi
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import R2, Score, score_network_order, validation_r2
+from leapkit.run.processes import ALONE, Processes
 
 
 def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int]:
@@ -27,29 +29,48 @@ def evaluation_steps(steps: int, evaluations: int, skipped: int = 0) -> List[int
 
 
 def evaluate(
-    network: nn.Module,
+    networks: Sequence[nn.Module],
     batch: int,
     rows: Loader,
     scaling: Scaling,
     device: torch.device,
-    add: Callable[[np.ndarray], None],
-) -> Score:
-    """Return the score of a network on the validation rows.
+    add: Sequence[Optional[Callable[[np.ndarray], None]]],
+    processes: Processes = ALONE,
+) -> List[Score]:
+    """Return the score of each network on the validation rows, in every process the same.
 
-    add  is given the predictions, chunk by chunk: (n, 368) float32, standardised, network order;
-         the 60 zero columns hold -mean / std, which is raw 0
+    The rows are read once for all networks.
+    add        is given each network's predictions, chunk by chunk, in the first process: (n, 368)
+               float32, standardised, network order; the 60 zero columns hold -mean / std, which is
+               raw 0; None in the others
+    processes  take turns at the batches
     """
-    sums = R2(len(TARGETS))
+    sums = [R2(len(TARGETS)) for _ in networks]
     zero = network_positions(ZERO)
     # -0.0 where the mean is 0: what the published files hold.
     raw_zero = (-scaling.target_mean / scaling.target_std)[kaggle_positions(ZERO)].astype(
         np.float32
     )
-    network.eval()
+
+    def predicted(network: nn.Module, x: torch.Tensor) -> np.ndarray:
+        predictions: np.ndarray = network(x).float().cpu().numpy()
+        predictions[:, zero] = raw_zero
+        return predictions
+
+    for network in networks:
+        network.eval()
     with contextlib.closing(rows.in_order(batch)) as batches, torch.no_grad():
-        for inputs, targets in batches:
-            predictions = network(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
-            predictions[:, zero] = raw_zero
-            sums.add(targets, predictions)
-            add(predictions)
-    return score_network_order(validation_r2(sums, scaling))
+        for number, (inputs, targets) in enumerate(batches):
+            x = torch.from_numpy(inputs).to(device)
+            for k, network in enumerate(networks):
+                predictions = processes.in_turn(number, len(x), partial(predicted, network, x))
+                add_these = add[k]
+                if predictions is not None and add_these:
+                    sums[k].add(targets, predictions)
+                    add_these(predictions)
+    scores: List[Score] = processes.of_first(
+        [score_network_order(validation_r2(each, scaling)) for each in sums]
+        if processes.is_first
+        else None
+    )
+    return scores

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from leapkit.core import pauses
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import atomic, require_free, sha256, sync
@@ -137,6 +138,8 @@ def predictions(
                 handle.flush()
                 sync(handle.fileno())
                 bar.update(len(chunk))
+                if pauses.requested():
+                    raise pauses.Paused
     return np.memmap(str(scratch), dtype=np.float32, mode="r").reshape(-1, len(TARGETS))
 
 

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 from typing import List, Sequence
 
-from leapkit.core import allotment, job_runner, plan
+from leapkit.core import allotment, job_runner, pauses, plan
 from leapkit.core.errors import explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
 from leapkit.core.registry import choose_experiments, select
 from leapkit.core.step_files import PRECISIONS
-from leapkit.run import devices
+from leapkit.run import devices, process_group, torchrun
 from leapkit.run.options import Build, RunOptions
 from leapkit.run.pipeline import run_experiment
 
@@ -60,32 +60,73 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
         help="experiments side by side, of all members; default: one per GPU,"
         " cores + 1 at sample size",
     )
+    parser.add_argument(
+        "--gpus",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="GPUs that train one network together, or processes on CPUs",
+    )
     # One experiment in this process, without its parents: what main() starts for each of several.
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
+def _count(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
 def main(member: str, experiments: Sequence[Experiment], build: Build, argv: List[str]) -> int:
     """Run a member's command line and return its exit code.
 
-    One experiment runs in this process. Several run in a process each, so that the failure or the
-    memory of one does not touch the others. Raises KitError for a request that cannot be met.
+    One experiment runs in this process, or in several that torchrun starts. Several run in a
+    process each, so that the failure or the memory of one does not touch the others; but one by one
+    if a user's torchrun has started this process. Raises KitError for a request that cannot be met,
+    and Paused if a pause was asked for.
     """
     options = arguments(member, argv)
     devices.tune_libraries()
     chosen = _chosen(experiments, options)
-    if len(chosen) > 1:
-        return _run_in_processes(member, chosen, options, argv)
+    with pauses.listening():
+        if process_group.is_one_of_several():
+            _run_here(chosen, experiments, build, options)
+        elif len(chosen) > 1:
+            return _run_in_processes(member, chosen, options, argv)
+        elif _gpus_of_one(options) > 1:
+            return torchrun.run(member, argv, options.gpus, options.device)
+        else:
+            _run_here(chosen, experiments, build, options)
+    return 0
+
+
+def _run_here(
+    chosen: Sequence[Experiment],
+    experiments: Sequence[Experiment],
+    build: Build,
+    options: argparse.Namespace,
+) -> None:
+    """Run experiments in this process, together with those that torchrun started beside it."""
     raw = RawData(options.raw_data, options.step_precision == "float32")
     layout = Layout(raw, Results(options.submission), options.weights)
-    run_experiment(
-        chosen[0],
-        experiments,
-        RunOptions(
-            options.command, options.profile, layout, build, options.device, options.threads
-        ),
-    )
-    return 0
+    with process_group.joined() as processes:
+        run_options = RunOptions(
+            options.command,
+            options.profile,
+            layout,
+            build,
+            options.device,
+            options.threads,
+            processes,
+        )
+        for experiment in chosen:
+            run_experiment(experiment, experiments, run_options)
+
+
+def _gpus_of_one(options: argparse.Namespace) -> int:
+    """Return how many GPUs one network gets: prediction takes one."""
+    return options.gpus if options.command == "reproduce" else 1
 
 
 def _chosen(experiments: Sequence[Experiment], options: argparse.Namespace) -> Sequence[Experiment]:
@@ -116,12 +157,14 @@ def _run_in_processes(
 
 def _slots(folder: Path, options: argparse.Namespace) -> job_runner.JobSlots:
     """Return how many experiments, of all members together, run at a time, and on which GPUs."""
+    together = _gpus_of_one(options)
     # At sample width a network is too small for two threads to help each other: one thread each,
     # side by side, and one more than there are cores, so that none idles while the last experiment
     # ends.
     if options.profile == "sample":
-        return job_runner.JobSlots(folder, options.jobs or allotment.cores() + 1)
+        return job_runner.JobSlots(folder, options.jobs or allotment.cores() // together + 1)
     # Refused here, once, and not by each experiment.
     device = devices.choose_device(options.device, for_weeks=options.command == "reproduce")
     gpus = devices.gpus() if device.type == "cuda" else []
-    return job_runner.JobSlots(folder, options.jobs or max(1, len(gpus)), gpus)
+    jobs = options.jobs or max(1, len(gpus) // together)
+    return job_runner.JobSlots(folder, jobs, gpus, together)

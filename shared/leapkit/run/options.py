@@ -8,6 +8,7 @@ from typing import Any, Callable
 from torch import nn
 
 from leapkit.core.layout import Layout
+from leapkit.run.processes import ALONE, Processes
 
 Build = Callable[[Any], nn.Module]
 
@@ -16,12 +17,14 @@ Build = Callable[[Any], nn.Module]
 class RunOptions:
     """The choices of a run.
 
-    mode     "reproduce" trains and then predicts; "infer-only" predicts with published checkpoints
-    profile  "sample" or "full"
-    layout   folders of the raw data, the results and the published checkpoints
-    build    returns the network that a config describes, freshly initialised
-    device   "auto", "cpu" or "cuda"
-    threads  of one experiment; 0 leaves the choice to the profile
+    mode       "reproduce" trains and then predicts; "infer-only" predicts with published
+               checkpoints
+    profile    "sample" or "full"
+    layout     folders of the raw data, the results and the published checkpoints
+    build      returns the network that a config describes, freshly initialised
+    device     "auto", "cpu" or "cuda"
+    threads    of one experiment; 0 leaves the choice to the profile
+    processes  that train each network together
     """
 
     mode: str
@@ -30,6 +33,7 @@ class RunOptions:
     build: Build
     device: str = "auto"
     threads: int = 0
+    processes: Processes = ALONE
 
     @property
     def trains_for_weeks(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Sequence, Tuple
 
 import torch
 
@@ -12,7 +12,7 @@ from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.input_hashes import InputHashes
 from leapkit.core.registry import lineage
-from leapkit.data.scaling import load_scaling
+from leapkit.data.scaling import Scaling, load_scaling
 from leapkit.run import devices
 from leapkit.run.checkpoint_training import CheckpointTrainer
 from leapkit.run.options import RunOptions
@@ -25,8 +25,17 @@ def run_experiment(
     """Train and predict one experiment, each step only if its receipt does not prove it done.
 
     experiments  all experiments of the member, among them the parents of `experiment`
+    Of several processes the first does that, and the others take part in its trainings.
     Raises KitError if the experiment cannot run, or if another process runs it.
     """
+    if options.processes.is_first:
+        _lead(experiment, experiments, options)
+    else:
+        _follow(experiment, options)
+    options.processes.end_training()
+
+
+def _lead(experiment: Experiment, experiments: Sequence[Experiment], options: RunOptions) -> None:
     reproduces = options.mode == "reproduce"
     family = lineage(experiments, [experiment]) if reproduces else (experiment,)
     folder = options.layout.results.experiment(experiment.member, experiment.id)
@@ -43,6 +52,26 @@ def run_experiment(
             _require_possible(experiment_plan)
             _require_finished(experiment_plan, experiment_plan.runs)
         leftovers.remove(experiment_plan, options.layout.results)
+    options.processes.of_first(None)  # no training follows
+
+
+def _follow(experiment: Experiment, options: RunOptions) -> None:
+    """Take part in each training of the first process, until it says that none follows."""
+    training = options.processes.of_first()
+    if training:
+        scaling, device = _prepared(experiment, options)
+        trainer = CheckpointTrainer(experiment, options, scaling, device)
+        while training:
+            trainer.follow(training)
+            training = options.processes.of_first()
+
+
+def _prepared(experiment: Experiment, options: RunOptions) -> Tuple[Scaling, torch.device]:
+    torch.set_num_threads(devices.threads(options.cpu_threads))
+    device = devices.choose_device(options.device, options.trains_for_weeks)
+    raw = options.layout.raw
+    family = experiment.family
+    return load_scaling(raw.statistics(family), family, raw.old_weights), device
 
 
 def _require_possible(experiment_plan: plan.ExperimentPlan) -> None:
@@ -70,15 +99,10 @@ def _run(
     Raises KitError also if, after training, nothing can be predicted any more.
     """
     experiment = experiment_plan.experiment
-    torch.set_num_threads(devices.threads(options.cpu_threads))
-    device = devices.choose_device(options.device, options.trains_for_weeks)
-    raw = options.layout.raw
-    scaling = load_scaling(raw.statistics(experiment.family), experiment.family, raw.old_weights)
+    scaling, device = _prepared(experiment, options)
     if experiment_plan.train:
         trainer = CheckpointTrainer(experiment, options, scaling, device)
-        for checkpoint in experiment_plan.checkpoints:
-            if checkpoint.train:
-                trainer.make(checkpoint)
+        trainer.make([checkpoint for checkpoint in experiment_plan.checkpoints if checkpoint.train])
         experiment_plan = decide(family, options)
         _require_possible(experiment_plan)
         _require_finished(experiment_plan, experiment_plan.train)

@@ -2,7 +2,8 @@
 
 The same step on another version of torch, another kind of processor or another GPU gives other
 bytes. One that is begun on one and ended on another gives the bytes of neither, so no run continues
-such work. The number of threads may change: every receipt lists all that took part.
+such work. The number of threads and of processes may change: every receipt lists all that took
+part.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ DECISIVE = ("torch", "device", "machine", "numerics")
 UNRECORDED: Environment = {"torch": "not recorded"}
 
 
-def environment(device: torch.device) -> Environment:
-    """Return what computes here, as states and receipts record it."""
+def environment(device: torch.device, processes: int = 1) -> Environment:
+    """Return what computes here, as states and receipts record it.
+
+    processes  that train one network together; written down if there are several
+    """
+    together = {"processes": processes} if processes > 1 else {}
     return {
         "torch": str(torch.__version__),
         "machine": platform.machine(),
@@ -33,6 +38,7 @@ def environment(device: torch.device) -> Environment:
         "code": os.environ.get("LEAP_CODE", ""),
         "numerics": receipts.NUMERICS,
         **devices.describe(device),
+        **together,
     }
 
 

@@ -3,18 +3,18 @@
 The run is a function of (rows, recipe, network, starting weights, number of threads): the order of
 the rows is drawn from (seed, epoch), and the state saved at every evaluation holds the network,
 optimiser, schedule and generators. Killed at any moment and started again, it continues from the
-last evaluation and ends in the same bytes.
+last evaluation and ends in the same bytes; a pause (leapkit.core.pauses) saves it at any step.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-import numpy as np
 import torch
 from torch import nn
 
+from leapkit.core import pauses
 from leapkit.core.errors import KitError
 from leapkit.core.files import write_text
 from leapkit.data import checkpoints
@@ -24,9 +24,11 @@ from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
 from leapkit.run import devices, provenance, training_state
-from leapkit.run.augmentation import augment
+from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
+from leapkit.run.lockstep import Lockstep
 from leapkit.run.losses import loss_all, loss_group
+from leapkit.run.processes import ALONE, Processes
 from leapkit.run.training_run import Run, Task, Trained
 
 
@@ -37,28 +39,67 @@ def train(
     validation: Loader,
     scaling: Scaling,
     device: torch.device,
+    processes: Processes = ALONE,
 ) -> Trained:
-    """Train, or continue, one run; write checkpoint, predictions and log of its best evaluation.
+    """Train, or continue, one run as train_together() does; return what it reached."""
+    runs = train_together(build, [task], rows, validation, scaling, device, processes)
+    [(_, trained)] = runs
+    return trained
 
-    The state file stays until the caller has written a receipt. Raises KitError if the rows do not
-    fill a batch, if the loss is not finite, or if the run was begun on another stack.
+
+def train_together(
+    build: Callable[[], nn.Module],
+    tasks: Sequence[Task],
+    rows: Loader,
+    validation: Loader,
+    scaling: Scaling,
+    device: torch.device,
+    processes: Processes = ALONE,
+) -> Iterator[Tuple[Task, Trained]]:
+    """Train, or continue, runs of one recipe in lockstep; yield each when it is finished.
+
+    Each writes checkpoint, predictions and log of its best evaluation. Its state file stays until
+    the caller has written a receipt.
+    processes  each calls this; the first one alone writes
+    Raises KitError if the rows do not fill a batch, or if a run was begun on another stack; and,
+    when the others are finished, if the loss of one was not finite.
     """
-    run = _start(build, task, rows, device)
+    waiting = list(tasks)
+    failures: List[KitError] = []
+    while waiting:
+        runs = [_begin(build, waiting.pop(0), rows, device, processes)]
+        room = processes.of_first(devices.networks_at_once(runs[0].network, device))
+        while waiting and len(runs) < room:
+            runs.append(_begin(build, waiting.pop(0), rows, device, processes))
+        together = Lockstep(runs)
+        yield from _in_lockstep(together, rows, validation, scaling)
+        failures += together.failures
+    if failures:
+        raise failures[0]
+
+
+def _begin(
+    build: Callable[[], nn.Module],
+    task: Task,
+    rows: Loader,
+    device: torch.device,
+    processes: Processes,
+) -> Run:
+    """Return a run at its beginning, or where an unfinished one of the same task ended."""
+    run = _start(build, task, rows, device, processes)
     _continue_unfinished(run)
-    with progress(
-        record=task.files.progress,
-        total=task.recipe.epochs * run.steps,
-        initial=run.epoch * run.steps + run.step,
-        desc=f"training {task.files.stem}",
-        unit="step",
-    ) as bar:
-        while not run.is_finished:
-            _epoch(run, rows, validation, scaling, bar)
-    assert run.best is not None  # the first evaluation always counts
-    return Trained(run.best, run.epoch, run.seconds, run.environments)
+    if run.step == run.steps:
+        run.end_epoch()
+    return run
 
 
-def _start(build: Callable[[], nn.Module], task: Task, rows: Loader, device: torch.device) -> Run:
+def _start(
+    build: Callable[[], nn.Module],
+    task: Task,
+    rows: Loader,
+    device: torch.device,
+    processes: Processes,
+) -> Run:
     """Return a run at its beginning. Raises KitError if the rows do not fill a batch."""
     steps = rows.steps(task.recipe.batch)
     if not steps:
@@ -69,130 +110,209 @@ def _start(build: Callable[[], nn.Module], task: Task, rows: Loader, device: tor
         )
     devices.make_repeatable(task.recipe.seed)
     network = build()
-    if task.start is not None:
+    if task.start is not None and processes.is_first:  # the others get the first one's weights
         tensors = task.start(network)
         checkpoints.load_into(network, tensors, f"the parent of {task.files.stem}")
-    return Run(network, task, steps, device)
+    return Run(network, task, steps, device, processes)
 
 
 def _continue_unfinished(run: Run) -> None:
-    """Restore the state that an unfinished run of the same task left."""
+    """Restore the state that an unfinished run of the same task left, in every process."""
+    state = run.processes.of_first(_unfinished(run) if run.processes.is_first else None)
+    if state:
+        run.restore(state)
+
+
+def _unfinished(run: Run) -> Dict[str, Any]:
+    """Return the state that an unfinished run of the same task left, {} if there is none."""
     files = run.task.files
     if not files.state.exists():
-        return
-    state = training_state.load(files.state)
+        return {}
+    state: Dict[str, Any] = training_state.load(files.state)
     if state["key"] != run.task.key or not provenance.same_arithmetic(state):
         message = f"starts anew, the unfinished run in {files.folder} had other inputs"
+        state = {}
     else:
-        run.restore(state)
-        message = f"continues after epoch {run.epoch + 1}, step {run.step} of {run.steps}"
+        step = f"step {state['step']} of {run.steps}"
+        message = f"continues after epoch {state['epoch'] + 1}, {step}"
     print(f"{files.stem}: {message}", flush=True)
+    return state
 
 
-def _epoch(run: Run, rows: Loader, validation: Loader, scaling: Scaling, bar: Any) -> None:
-    """Make the updates and evaluations that are left of the current epoch."""
-    recipe = run.task.recipe
-    evaluations = recipe.evaluations_in(run.epoch)
-    evaluated = evaluation_steps(run.steps, evaluations, recipe.skipped_evaluations)
-    run.start_clock()
-    batches = rows.shuffled(recipe.batch, recipe.seed, run.epoch, run.step)
+def _in_lockstep(
+    together: Lockstep, rows: Loader, validation: Loader, scaling: Scaling
+) -> Iterator[Tuple[Task, Trained]]:
+    """Make epoch after epoch until no run is left; yield each that is finished."""
+    runs = list(together.runs)
+    others = f" and {len(runs) - 1} more" if runs[1:] else ""
+    with progress(
+        record=runs[0].task.files.progress,
+        parts=len(runs),
+        total=sum(run.task.recipe.epochs * run.steps for run in runs),
+        initial=sum(run.epoch * run.steps + run.step for run in runs),
+        desc=f"training {runs[0].task.files.stem}{others}",
+        unit="step",
+        disable=not runs[0].processes.is_first,
+    ) as bar:
+        while together.runs:
+            for run in together.take_finished():
+                assert run.best is not None  # the first evaluation always counts
+                yield run.task, Trained(run.best, run.epoch, run.seconds, run.environments)
+            if together.runs:
+                _epoch(together, rows, validation, scaling, bar)
+
+
+def _epoch(
+    together: Lockstep, rows: Loader, validation: Loader, scaling: Scaling, bar: Any
+) -> None:
+    """Make what is left of an epoch; runs that are ahead wait until the others reach them."""
+    epoch, first = together.position
+    [one, *_] = together.at(epoch, first)
+    recipe = one.task.recipe
+    evaluations = recipe.evaluations_in(epoch)
+    evaluated = evaluation_steps(one.steps, evaluations, recipe.skipped_evaluations)
+    together.start_clock()
+    batches = training_batches(rows, recipe, epoch, first, one.device, one.processes)
     with contextlib.closing(batches):
-        for inputs, targets in batches:
-            _step(run, torch.from_numpy(inputs), torch.from_numpy(targets))
-            bar.update(1)
-            if run.step in evaluated:
-                score = _evaluate_and_keep(run, validation, scaling)
-                best = run.task.value(run.best or score)
-                bar.set_postfix_str(
-                    f"R2 {run.task.value(score):.4f}, best {best:.4f}", refresh=False
-                )
-                training_state.save(run.task.files.state, dict(run.state(), key=run.task.key))
-    run.epoch += 1
-    run.step = 0
-    run.losses = 0.0
+        for step, (x, y) in enumerate(batches, first):
+            for run in together.at(epoch, step):
+                with together.update(run):
+                    _step(run, x, y)
+                bar.update(1)
+            runs = together.at(epoch, step + 1)
+            if not runs:  # they failed
+                break
+            together.share_time(runs)
+            _after_step(together, runs, step + 1 in evaluated, validation, scaling, bar)
+    for run in together.at(epoch, one.steps):
+        run.end_epoch()
+
+
+def _after_step(
+    together: Lockstep,
+    runs: Sequence[Run],
+    is_evaluated: bool,
+    validation: Loader,
+    scaling: Scaling,
+    bar: Any,
+) -> None:
+    """Evaluate the runs that made a step, if it is time, and save their states.
+
+    Raises Paused if a pause was asked for, which saves the states at any step.
+    """
+    is_paused = pauses.requested()
+    if is_evaluated or is_paused:
+        runs = together.sound(runs)
+    if is_evaluated and runs:
+        _evaluate_and_keep(together, runs, validation, scaling)
+        bar.set_postfix_str(_best(runs), refresh=False)
+    if is_evaluated or is_paused:
+        for run in runs:
+            together.draw(run)
+            _save(run)
+    if is_paused:
+        raise pauses.Paused
+
+
+def _best(runs: Sequence[Run]) -> str:
+    """Return the best scores of runs, the lowest and the highest, as the progress shows them."""
+    best = sorted(run.task.value(run.best) for run in runs if run.best)
+    return "best R2 " + " to ".join(dict.fromkeys(f"{best[k]:.4f}" for k in (0, -1)))
+
+
+def _save(run: Run) -> None:
+    """Write the state: any number of processes may go on with it, as it is the same in each."""
+    if run.processes.is_first:
+        training_state.save(run.task.files.state, dict(run.state(), key=run.task.key))
 
 
 def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
-    """Make one update from x (B, 556) and y (B, 368), standardised, network order."""
-    recipe = run.task.recipe
-    if recipe.augmentation:
-        generator = _generator(recipe.seed, run.epoch, run.step)
-        x, y = augment(x, y, recipe.augmentation, generator)
-    run.losses += _update(run, x.to(run.device), y.to(run.device))
+    """Make one update from this process's rows of a batch, which are on the device.
+
+    x (B, 556), y (B, 368), standardised, network order. Raises KitError if a loss is not finite, on
+    a GPU not at once.
+    """
+    loss = _update(run, x, y)
     run.schedule.after_update(run.epoch, run.step, run.steps)
     run.step += 1
+    run.losses.add(loss, run.epoch, run.step)
 
 
-def _generator(*numbers: int) -> torch.Generator:
-    """Return a CPU generator that is a function of some numbers."""
-    seed = 0
-    for number in numbers:
-        seed = (seed * 1_000_003 + number) % 2**62
-    generator = torch.Generator()
-    generator.manual_seed(seed)
-    return generator
+def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Step the optimiser on this process's slice of a batch and return the loss of the batch.
 
-
-def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Step the optimiser on a batch and return its loss. Raises KitError if that is not finite."""
+    The host waits for nothing that a GPU computes.
+    """
     recipe = run.task.recipe
     group = run.task.group
     run.network.train()
     run.optimiser.zero_grad()
-    prediction = run.network(x)
+    prediction = run.forward(x)
     if group is None:
         loss = loss_all(prediction, y, recipe.smooth_l1_beta)
     else:
         loss = loss_group(prediction, y, group)
+    loss = run.processes.weighted(loss, recipe.batch)
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-    nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
     run.optimiser.step()
-    value = float(loss.detach())
-    if not np.isfinite(value):
-        raise KitError(
-            f"the loss became NaN or infinite in epoch {run.epoch + 1}, step {run.step + 1}",
-            "training",
-            "look for unusual values in the training months, or lower the learning rate",
-        )
-    return value
+    # An infinite gradient of a finite loss has spoilt the weights as well: 0 times it is NaN.
+    return run.processes.mean(loss.detach()) + 0 * norm
 
 
-def _evaluate_and_keep(run: Run, validation: Loader, scaling: Scaling) -> Score:
-    """Score the network on the validation rows, step the schedule, keep the best network."""
-    task = run.task
-    with PredictionsWriter(
-        task.files.validation_predictions, len(validation), task.targets
-    ) as predictions:
-        score = evaluate(
-            run.network,
-            task.recipe.validation_batch,
+def _evaluate_and_keep(
+    together: Lockstep, runs: Sequence[Run], validation: Loader, scaling: Scaling
+) -> None:
+    """Score networks on the validation rows, step their schedules, keep the best of each run."""
+    with contextlib.ExitStack() as opened:
+        predictions = [_opened_predictions(run, len(validation), opened) for run in runs]
+        scores = evaluate(
+            [run.network for run in runs],
+            runs[0].task.recipe.validation_batch,
             validation,
             scaling,
-            run.device,
-            predictions.add,
+            runs[0].device,
+            [each.add if each else None for each in predictions],
+            runs[0].processes,
         )
-        # A plateau schedule sees the score of all columns, also where one group is fine-tuned and
-        # selection looks at that group alone. No published recipe does both: fine-tuning always has
-        # a cosine schedule, which sees no score.
-        run.schedule.after_evaluation(score.all_columns)
-        run.count_time()
-        _keep(run, score, predictions)
-    return score
+        together.share_time(runs)
+        for run, score, each in zip(runs, scores, predictions):
+            # A plateau schedule sees the score of all columns, also where one group is fine-tuned
+            # and selection looks at that group alone. No published recipe does both: fine-tuning
+            # always has a cosine schedule, which sees no score.
+            run.schedule.after_evaluation(score.all_columns)
+            _keep(run, score, each)
 
 
-def _keep(run: Run, score: Score, predictions: PredictionsWriter) -> None:
-    """Write the checkpoint and its predictions if the score is the best so far; extend the log."""
+def _opened_predictions(
+    run: Run, rows: int, opened: contextlib.ExitStack
+) -> Optional[PredictionsWriter]:
+    """Return what takes the predictions of a run; None in a process that writes nothing."""
+    if not run.processes.is_first:
+        return None
+    files = run.task.files
+    writer = PredictionsWriter(files.validation_predictions, rows, run.task.targets)
+    return opened.enter_context(writer)
+
+
+def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> None:
+    """Note the score, and whether it is the best so far; write what belongs to it.
+
+    predictions  None in a process that writes nothing
+    """
     task = run.task
     is_best = run.best is None or task.value(score) > task.value(run.best) + task.recipe.min_gain
     rates = " ".join(f"{group['lr']:g}" for group in run.optimiser.param_groups)
     mark = " *" if is_best else ""
     run.log.append(
         f"epoch {run.epoch + 1} step {run.step}/{run.steps} lr {rates}"
-        f" loss {run.losses / run.step:.6f} {task.line(score)}{mark}"
+        f" loss {run.loss() / run.step:.6f} {task.line(score)}{mark}"
     )
     if is_best:
         run.best = score
         run.best_epoch = run.epoch
+    if is_best and predictions:
         checkpoints.save(run.network, task.files.checkpoint)
         predictions.keep()
-    write_text(task.files.log, "".join(line + "\n" for line in run.log))
+    if predictions:
+        write_text(task.files.log, "".join(line + "\n" for line in run.log))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
@@ -16,7 +15,9 @@ from leapkit.core.layout import RunFiles
 from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
+from leapkit.run.loss_sum import LossSum
 from leapkit.run.optimisation import Schedule, make_optimiser
+from leapkit.run.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -72,35 +73,48 @@ class Run:
 
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
-    losses       sum of the losses of the current epoch's updates
+    losses       of the current epoch's updates
+    seconds      of training so far; of runs in lockstep, its share
     environments what the run has been computed on so far
+    random       the state of torch's generators when the run last drew from them
+    processes    that train the network together
+    forward      what training calls instead of the network, so that gradients are averaged
     """
 
-    def __init__(self, network: nn.Module, task: Task, steps: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        steps: int,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:
         self.task = task
         self.device = device
+        self.processes = processes
         self.network = network.to(device)
+        self.forward = processes.joined(self.network, task.recipe.batch)
         self.optimiser = make_optimiser(network, task.recipe)
         self.schedule = Schedule(task.recipe, self.optimiser)
         self.steps = steps
         self.epoch = 0
         self.step = 0
-        self.losses = 0.0
+        self.losses = LossSum(device)
         self.best: Optional[Score] = None
         self.best_epoch = -1
         self.log: List[str] = []
         self.seconds = 0.0
-        self.environments = [provenance.environment(device)]
-        self.start_clock()
+        self.environments = [provenance.environment(device, processes.size)]
+        self.random = devices.random_state()
 
-    def start_clock(self) -> None:
-        self._since = time.monotonic()
+    def end_epoch(self) -> None:
+        self.epoch += 1
+        self.step = 0
+        self.losses.begin()
 
-    def count_time(self) -> None:
-        """Add the time since the clock was started, or was last counted, to `seconds`."""
-        now = time.monotonic()
-        self.seconds += now - self._since
-        self._since = now
+    def loss(self) -> float:
+        """Return the sum of the epoch's losses so far. Raises KitError if it is not finite."""
+        return self.losses.value(self.epoch, self.step)
 
     @property
     def is_finished(self) -> bool:
@@ -123,7 +137,7 @@ class Run:
             "best": asdict(self.best) if self.best else None,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
-            "losses": self.losses,
+            "losses": self.loss(),
             "log": self.log,
             "environments": self.environments,
         }
@@ -146,12 +160,12 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        devices.restore_random_state(state["random"])
+        self.random = state["random"]
         self.epoch = state["epoch"]
         self.step = state["step"]
         best = state["best"]
         self.best = Score(**dict(best, groups=tuple(best["groups"]))) if best else None
         self.best_epoch = state["best_epoch"]
         self.seconds = state["seconds"]
-        self.losses = state["losses"]
+        self.losses.begin(state["losses"], self.step)
         self.log = state["log"]

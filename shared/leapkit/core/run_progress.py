@@ -68,13 +68,17 @@ def read(path: Path) -> Optional[Progress]:
 
 
 class Recorder:
-    """Writes a run's progress, at most every WRITE_EVERY seconds."""
+    """Writes a run's progress, at most every WRITE_EVERY seconds.
+
+    What a run before it left is removed: until there is a rate of this one, nothing is said.
+    """
 
     def __init__(self, path: Path, total: int, resumed: int, parts: int = 1) -> None:
         self._path = path
         now = time.time()
         self._progress = Progress(resumed, total, parts, resumed, now, now)
         self._due = time.monotonic() + WRITE_EVERY
+        self.remove()
 
     def add(self, done: Any) -> None:
         """Count what was done since; write the file if it is due."""

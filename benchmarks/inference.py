@@ -81,7 +81,7 @@ def _step(kind: str) -> Step:
         evidence=lambda case, side, result: None,
         compare=partial(compare, kind),
         amounts=partial(amounts, kind),
-        rounds=3,
+        rounds=7,
         clock=time.perf_counter if HAS_GPU else time.process_time,
     )
 

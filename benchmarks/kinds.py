@@ -30,8 +30,8 @@ DEVICE = "cuda" if HAS_GPU else "cpu"
 PRECISIONS = ("float32", "tf32", "bf16") if HAS_GPU else ("float32",)
 # A CPU learns from a part of the rows of two steps of each month.
 PAIRS_OF_A_MONTH = 1_000_000 if HAS_GPU else 2
-FRACTION = 1.0 if HAS_GPU else 0.5
-TUNING_FRACTION = 1.0 if HAS_GPU else 0.1  # for each of seven parts
+FRACTION = 1.0 if HAS_GPU else 0.25
+TUNING_FRACTION = 1.0 if HAS_GPU else 0.05  # for each of seven parts
 
 
 @dataclass(frozen=True)

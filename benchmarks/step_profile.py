@@ -178,7 +178,7 @@ def table(watch: Stopwatch, floor: float, batch: int) -> List[str]:
     for name, value in outer.items():
         lines.append(f"  {name:<28} {1e3 * value:9.2f} ms {value / step:6.1%}")
         if name == "forward":
-            rest = value - sum(inside.values())
+            rest = max(0.0, value - sum(inside.values()))  # medians do not add up
             layers = [*inside.items(), ("forward: all else", rest)]
             lines += [
                 f"    {layer:<26} {1e3 * seconds:9.2f} ms {seconds / step:6.1%}"

@@ -47,6 +47,21 @@ def _run(step: Step, name: str, case: Case) -> Dict[str, Any]:
     }
 
 
+def _take_turns(step: Step, case: Case) -> Dict[str, List[float]]:
+    """Run all sides one after the other, again and again; return the seconds of each."""
+    for side in step.sides.values():
+        for package in side.packages:
+            importlib.import_module(package)
+    seconds: Dict[str, List[float]] = {name: [] for name in step.sides}
+    for turn in range(step.rounds + 1):
+        for name, side in step.sides.items():
+            started = step.clock()
+            side.work(case)
+            if turn:  # the first one warms up
+                seconds[name].append(step.clock() - started)
+    return seconds
+
+
 def _compare(step: Step, name: str, case: Case) -> Dict[str, Any]:
     evidence = {
         side: json.loads(Path(case.folder, "calls", f"run-{name}-{side}.json").read_text())[
@@ -73,6 +88,8 @@ def main(argv: List[str]) -> None:
         result = {"size": step.size(case), "amounts": step.amounts(case)}
     elif action == "compare":
         result = _compare(step, name, case)
+    elif action == "turns":
+        result = _take_turns(step, case)
     else:
         result = _run(step, side, case)
     Path(answer).write_text(json.dumps(result))

@@ -18,6 +18,7 @@ from leapkit.core.plan import MODES
 from leapkit.core.step_files import PRECISIONS
 
 LONGEST = 4096  # characters of a value: the longest path that Linux takes
+NUMBER = "N"  # the form of a whole number from 1 on
 LONGEST_NAME = 255  # bytes of one file's or folder's name
 # Where the Makefile says which variables were typed on its command line.
 TYPED = "LEAP_TYPED"
@@ -76,6 +77,9 @@ class Option:
         if self.allowed and value not in self.allowed:
             what = f"{value[:80]!r} is not allowed"
             raise KitError(what, where, "choose " + " or ".join(self.allowed))
+        if self.form == NUMBER and not re.fullmatch("[1-9][0-9]{0,2}", value):
+            what = f"{value[:80]!r} is not a number from 1 to 999"
+            raise KitError(what, where, "write one")
         if not self.names_files:
             return value
         words = value.split(",") if self.variable == "TABLE" else [value]
@@ -92,6 +96,12 @@ _ALL = (
     _closed("PROFILE", PROFILES, "the size of networks and training; full for real data"),
     _closed("MODE", MODES, "train and predict, or predict with the published checkpoints"),
     _closed("DEVICE", ("auto", "cpu", "cuda"), "what networks run on"),
+    _closed(
+        "PRECISION",
+        ("auto", "float32", "tf32", "bf16"),
+        "what networks compute in; tf32 on a GPU, as the team's cards, float32 on a CPU",
+    ),
+    Option("GPUS", NUMBER, "GPUs that train one network together; 1"),
     Option("RAW_DATA", "FOLDER", "the data; raw_data, or the sample world in raw_data/sample"),
     _closed("STEP_PRECISION", PRECISIONS, "float32 accepts step files in float32; float64"),
     Option("SUBMISSION", "FOLDER", "the results; submission"),

@@ -10,6 +10,7 @@ from blend.naming import BlendName, parse_blends, parse_options
 from launch import gpus, registry
 from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
+from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
 
 
@@ -118,12 +119,28 @@ def choose(mode: str, requested: Mapping[str, str], needs_runtime: bool = True) 
         if gpu.state == gpus.HIDDEN:
             default = Choice("cpu", gpu.how)
     choices["DEVICE"] = _requested(requested, "DEVICE") or default
+    choices["PRECISION"] = _precision(requested, choices)
+    choices["GPUS"] = _requested(requested, "GPUS") or Choice("", "")
     return Settings(mode, choices)
 
 
 def _requested(requested: Mapping[str, str], variable: str) -> Optional[Choice]:
     value = requested.get(variable, "")
     return Choice(value, AS_REQUESTED) if value else None
+
+
+def _precision(requested: Mapping[str, str], choices: Mapping[str, Choice]) -> Choice:
+    """Choose what networks compute in; the member knows the device, if it is not asked for here.
+
+    Raises KitError for TF32 where there is no GPU.
+    """
+    default = Choice("auto", "tf32 on a GPU, as the team's cards had; float32 on a CPU")
+    choice = _requested(requested, "PRECISION") or default
+    accelerator = choices.get("ACCELERATOR", choices["DEVICE"]).value
+    if choice.value == "tf32" and accelerator == "cpu":
+        remedy = "use PRECISION=float32, or leave it out"
+        raise KitError("a CPU has no TF32", "PRECISION=tf32", remedy)
+    return choice
 
 
 def _profile(mode: str, requested: Mapping[str, str]) -> Choice:

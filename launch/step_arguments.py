@@ -16,12 +16,15 @@ from leapkit.core.experiments import Experiment
 def member_arguments(settings: Settings, experiments: Sequence[Experiment]) -> List[str]:
     """Return what follows `python -m members.<name>`."""
     precision = settings["STEP_PRECISION"]
+    gpus = settings["GPUS"]
     return [
         settings.mode,
         f"--profile={settings['PROFILE']}",
         f"--device={settings['DEVICE']}",
+        f"--precision={settings['PRECISION']}",
         f"--experiments={registry.ids(experiments)}",
         *([f"--step-precision={precision}"] if precision else []),
+        *([f"--gpus={gpus}"] if gpus else []),
     ]
 
 

@@ -3,7 +3,8 @@
     python tests/helpers/small_run.py MODULE.FUNCTION:N:SIGNAL reproduce --raw-data ...
 
 This command sends itself SIGNAL just before the N-th call of the function. For a generator it is
-the N-th item.
+the N-th item. Of several processes, which torchrun starts, 1@MODULE... is the second; with
+0@MODULE.FUNCTION:N:SIGNAL:parent the first sends it to the process that started it.
 """
 
 from __future__ import annotations
@@ -113,8 +114,11 @@ def run(argv: List[str]) -> int:
 
 
 def end_at(moment: str) -> None:
-    """Make this process send itself a signal at the moment."""
-    path, count, name = moment.split(":")
+    """Make this process send a signal at the moment: to itself, or to its parent."""
+    rank, _, moment = moment.rpartition("@")
+    if rank != os.environ.get("RANK", ""):
+        return
+    path, count, name, *parent = moment.split(":")
     module, function = path.rsplit(".", 1)
     calls_left = int(count)
 
@@ -122,7 +126,7 @@ def end_at(moment: str) -> None:
         nonlocal calls_left
         calls_left -= 1
         if calls_left == 0:
-            os.kill(os.getpid(), getattr(signal, name))
+            os.kill(os.getppid() if parent else os.getpid(), getattr(signal, name))
 
     def armed(*args: Any, **options: Any) -> Any:
         if not inspect.isgeneratorfunction(original):
@@ -144,8 +148,10 @@ def run_cli_armed(moment: str, argv: List[str]) -> None:
     import torch
 
     from leapkit.core.errors import run_cli
+    from leapkit.run import torchrun
 
     torch.set_num_threads(1)
+    torchrun.command = lambda member, argv: [__file__, moment, *argv]
     if moment:
         end_at(moment)
     run_cli(run, argv)

@@ -71,8 +71,8 @@ def test_a_test_csv_that_is_lost_during_training_is_one_sentence_and_no_success(
 ) -> None:
     make = CheckpointTrainer.make
 
-    def make_and_spoil(trainer: CheckpointTrainer, checkpoint: object) -> None:
-        make(trainer, checkpoint)  # type: ignore[arg-type]
+    def make_and_spoil(trainer: CheckpointTrainer, planned: object) -> None:
+        make(trainer, planned)  # type: ignore[arg-type]
         shutil.copyfile(str(world.test_csv), str(tmp_path / "test.csv"))
         spoil(world.test_csv)
 
@@ -100,8 +100,8 @@ def test_inputs_that_change_during_training_are_told(
 ) -> None:
     make = CheckpointTrainer.make
 
-    def make_and_change(trainer: CheckpointTrainer, checkpoint: object) -> None:
-        make(trainer, checkpoint)  # type: ignore[arg-type]
+    def make_and_change(trainer: CheckpointTrainer, planned: object) -> None:
+        make(trainer, planned)  # type: ignore[arg-type]
         with open(world.statistics("adam") / "mean.json", "a") as table:
             table.write("\n")
 

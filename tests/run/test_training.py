@@ -28,8 +28,9 @@ from leapkit.core.layout import RawData, RunFiles  # noqa: E402
 from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
 from leapkit.data import scaling  # noqa: E402
 from leapkit.data.loader import Loader  # noqa: E402
+from leapkit.data.score import Score  # noqa: E402
 from leapkit.data.step_rows import StepRows  # noqa: E402
-from leapkit.run import inference, training, training_state  # noqa: E402
+from leapkit.run import inference, training, training_start, training_state  # noqa: E402
 from leapkit.run.optimisation import Schedule  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
@@ -184,9 +185,10 @@ def test_the_learning_rate_and_its_patience_survive_a_kill(nth, data, tmp_path, 
             runs.append(self)
 
     def evaluate(*arguments):
-        return replace(original(*arguments), all_columns=table[runs[-1].epoch, runs[-1].step])
+        [score] = original(*arguments)
+        return [replace(score, all_columns=table[runs[-1].epoch, runs[-1].step])]
 
-    monkeypatch.setattr(training, "Run", Seen)
+    monkeypatch.setattr(training_start, "Run", Seen)
     monkeypatch.setattr(training, "evaluate", evaluate)
     train(data, tmp_path / "whole", recipe)
     rates = [
@@ -331,9 +333,9 @@ def _scores(values, monkeypatch):
     """Make the n-th evaluation score values[n]."""
     remaining = iter(values)
 
-    def scored(network, batch, validation, scaling_, device, keep, *_):
-        keep(np.zeros((len(validation), 368), np.float32))
-        return training.Score(next(remaining), 0.0, (0.0,) * 7)
+    def scored(networks, batch, validation, scaling_, device, keep, *_):
+        keep[0](np.zeros((len(validation), 368), np.float32))
+        return [Score(next(remaining), 0.0, (0.0,) * 7)]
 
     monkeypatch.setattr(training, "evaluate", scored)
 
@@ -394,16 +396,13 @@ def test_each_epoch_is_evaluated_as_often_as_its_recipe_says(data, tmp_path, mon
 
 def test_a_groups_run_is_selected_by_its_groups_score(data, tmp_path, monkeypatch):
     scored = iter(
-        [
-            training.Score(0.9 - 0.1 * k, 0.0, (0.0, 0.0, 0.1 * (k % 4), 0.0, 0.0, 0.0, 0.0))
-            for k in range(6)
-        ]
+        [Score(0.9 - 0.1 * k, 0.0, (0.0, 0.0, 0.1 * (k % 4), 0.0, 0.0, 0.0, 0.0)) for k in range(6)]
     )
     monkeypatch.setattr(
         training,
         "evaluate",
-        lambda network, batch, validation, scale, device, keep, *_: (
-            keep(np.zeros((len(validation), 368), np.float32)) or next(scored)
+        lambda networks, batch, validation, scale, device, keep, *_: (
+            keep[0](np.zeros((len(validation), 368), np.float32)) or [next(scored)]
         ),
     )
     task = training.Task(

@@ -174,6 +174,11 @@ class RunFiles:
     def log(self) -> Path:
         return self.folder / (group_stem("log", self.group) + ".txt")
 
+    @property
+    def lock(self) -> Path:
+        """What a process holds that writes these files."""
+        return self.folder / (".lock" if self.group is None else f".g{self.group}.lock")
+
 
 @dataclass(frozen=True)
 class Layout:

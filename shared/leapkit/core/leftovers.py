@@ -7,27 +7,27 @@ from itertools import chain
 from pathlib import Path
 from typing import Iterator
 
-from leapkit.core import file_lock
+from leapkit.core import work_locks
 from leapkit.core.errors import KitError
 from leapkit.core.files import TEMPORARY
-from leapkit.core.layout import Results
+from leapkit.core.layout import Results, RunFiles
 from leapkit.core.plan import ExperimentPlan
 
 SCRATCH = "predictions-*"  # unfinished predictions and their record, see layout.scratch_path
 
 
 def remove_unless_at_work(experiment_plan: ExperimentPlan, results: Results) -> None:
-    """Remove an experiment's leftovers unless another process is at work in its folder."""
+    """Remove an experiment's leftovers unless a run is at work on it, or on one of its groups."""
     experiment = experiment_plan.experiment
-    lock = results.experiment(experiment.member, experiment.id) / ".lock"
-    if lock.exists():
-        with contextlib.suppress(KitError), file_lock.try_hold(lock) as held:
-            if held:
+    folder = results.experiment(experiment.member, experiment.id)
+    if RunFiles(folder, experiment.id).lock.exists():
+        with contextlib.suppress(KitError), work_locks.try_hold(experiment, results) as is_held:
+            if is_held:
                 remove(experiment_plan, results)
 
 
 def remove(experiment_plan: ExperimentPlan, results: Results) -> None:
-    """Remove what a proven experiment no longer needs; the caller holds its lock.
+    """Remove what a proven experiment no longer needs; the caller holds its locks.
 
     A file that cannot be removed (of another user's container) stays: it costs space, not truth.
     """

@@ -6,7 +6,7 @@ decision outside, without an image, torch or a GPU.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -77,6 +77,15 @@ class ExperimentPlan:
             f"{name:<24} {step:<5} {'runs' if runs[step] else 'is skipped'}: {reason}"
             for step, reason in self.reasons.items()
         ]
+
+    def of_groups(self, groups: Sequence[int]) -> ExperimentPlan:
+        """Return the training of some groups alone, without inference."""
+        checkpoints = [planned for planned in self.checkpoints if planned.group in groups]
+        reasons = dict(self.reasons)
+        if checkpoints:
+            numbers = ", ".join(str(planned.group) for planned in checkpoints)
+            reasons = {"train": f"group {numbers} alone: {_summary(checkpoints)}"}
+        return replace(self, checkpoints=checkpoints, infer=False, reasons=reasons)
 
     def block(self, error: KitError) -> None:
         """Do nothing for this experiment, because of `error`."""

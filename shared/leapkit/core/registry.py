@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
+from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
 from leapkit.core.recipes import require
@@ -120,3 +121,27 @@ def choose_experiments(
             "train them with MODE=reproduce",
         )
     return chosen
+
+
+def choose_groups(
+    chosen: Sequence[Experiment], numbers: Optional[str], mode: str
+) -> Tuple[int, ...]:
+    """Return the groups of targets that a run trains alone; () if it is not one of groups alone.
+
+    numbers  a list such as `0,3`; None if groups are not asked for
+    Raises KitError if these are not groups of the one experiment that is chosen, to be trained.
+    """
+    if numbers is None:
+        return ()
+    known = [str(group) for group in range(len(GROUP_NAMES))]
+    requested = numbers.replace(" ", "").split(",")
+    if not set(requested) <= set(known):
+        remedy = f"choose from {', '.join(known)}"
+        raise KitError(f"{numbers!r} is no list of groups", "--groups", remedy)
+    if mode != "reproduce":
+        raise KitError("groups are trained alone, not predicted", "--groups", "use reproduce")
+    if len(chosen) != 1 or not chosen[0].groups:
+        names = ", ".join(experiment.name for experiment in chosen)
+        remedy = "use --alone with --experiments of one that is fine-tuned per group"
+        raise KitError(f"{names}: not one experiment with groups", "--groups", remedy)
+    return tuple(int(group) for group in known if group in requested)

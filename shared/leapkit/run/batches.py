@@ -1,9 +1,9 @@
-"""Batches on the device that computes: a GPU's are made and copied while it works on others.
+"""Batches to the device that computes and outputs from it: a GPU copies while it works on others.
 
-On a CPU a batch is the loader's own memory. For a GPU a thread takes the rows together, writes them
-into pinned memory and starts their copy on a stream of its own, two batches ahead; nobody waits for
-a copy but the GPU. Pinned memory comes from torch's own store of it, which gives a piece out again
-only when the copies from it have ended.
+On a CPU both are the memory that they are made in. For a GPU a thread takes the rows together,
+writes them into pinned memory and starts their copy on a stream of its own, two batches ahead;
+nobody waits for a copy but the GPU. Pinned memory comes from torch's own store of it, which gives a
+piece out again only when the copies from it have ended.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generator, Optional, Tuple
+from typing import Any, Callable, Deque, Generator, Iterable, Iterator, Optional, Tuple, TypeVar
 
+import numpy as np
 import torch
 
 from leapkit.core.recipes import Recipe
@@ -22,6 +23,7 @@ from leapkit.run.processes import ALONE, Processes
 
 AHEAD = 2  # batches that are made and copied while another one is computed with
 Tensors = Tuple[torch.Tensor, ...]
+Item = TypeVar("Item")
 
 
 def training_batches(
@@ -81,7 +83,7 @@ def on_device(
 def _copied_ahead(
     batches: Generator[Any, None, None], device: torch.device, copied: Optional[int]
 ) -> Generator[Any, None, None]:
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call, unused-ignore]
 
     def begun() -> Any:
         """Return the next batch and the event that its copy ends with, None after the last one."""
@@ -107,3 +109,42 @@ def _copied_ahead(
                 # The copying stream owns the memory: it must not have it back while it is read.
                 tensor.record_stream(computing)
             yield (*tensors, *rest)
+
+
+class Outputs:
+    """Brings outputs from the device: a GPU's by a stream of its own, into pinned memory."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: Any = None
+        if device.type != "cpu":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call, unused-ignore]
+
+    def begin(self, output: torch.Tensor) -> Callable[[], np.ndarray]:
+        """Begin to copy an output that may not be computed yet; return what waits for it."""
+        if self._stream is None:
+            return output.numpy
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream):
+            host = torch.empty(output.shape, dtype=output.dtype, pin_memory=True)
+            host.copy_(output, non_blocking=True)
+        output.record_stream(self._stream)
+        copied = self._stream.record_event()
+
+        def arrived() -> np.ndarray:
+            copied.synchronize()
+            return host.numpy()
+
+        return arrived
+
+    def one_behind(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield items of work; on a GPU each one after the next one has been begun."""
+        if self._stream is None:
+            yield from items
+            return
+        begun: Deque[Item] = deque()
+        for item in items:
+            begun.append(item)
+            if len(begun) > 1:
+                yield begun.popleft()
+        yield from begun

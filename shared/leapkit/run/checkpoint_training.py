@@ -19,7 +19,7 @@ from leapkit.data.row_index import read_index
 from leapkit.data.scaling import Scaling
 from leapkit.data.step_file import lowest_precision
 from leapkit.data.step_rows import StepRows
-from leapkit.run import devices, training
+from leapkit.run import devices, precision, precision_cost, training
 from leapkit.run.fine_tuning import Parent
 from leapkit.run.options import RunOptions
 from leapkit.run.training_run import Task, Trained
@@ -39,6 +39,7 @@ class CheckpointTrainer:
         self.options = options
         self.scaling = scaling
         self.device = device
+        self.precision = precision.choose(options.precision, device)
         self.recipe = experiment.recipe[options.profile]
         raw = options.layout.raw
         self.validation_rows = StepRows(
@@ -102,7 +103,10 @@ class CheckpointTrainer:
         """Train groups, each given with the key of its run; yield those that are finished."""
         config = self.experiment.network[self.options.profile]
         start = self.parent.weights if self.parent else None
-        tasks = [Task(self._files(group), self.recipe, key, start, group) for group, key in keys]
+        tasks = [
+            Task(self._files(group), self.recipe, key, start, group, self.precision)
+            for group, key in keys
+        ]
         for task, trained in training.train_together(
             lambda: self.options.build(config),
             tasks,
@@ -134,6 +138,15 @@ class CheckpointTrainer:
             "environments": trained.environments,
             "validation": asdict(trained.score),
         }
+        if self.precision == precision.BF16:
+            details["precision cost"] = precision_cost.of_training(
+                self.options.build(self.experiment.network[self.options.profile]),
+                task,
+                trained,
+                self.validation_loader,
+                self.scaling,
+                self.device,
+            )
         if self.parent and task.group is not None:
             score = trained.score.groups[task.group]
             details.update(self.parent.score_against_parent(task.files, score))
@@ -156,6 +169,7 @@ class CheckpointTrainer:
                 "oof": sha256(files.validation_predictions),
                 **details,
                 **devices.describe(self.device),
+                "precision": self.precision,
             },
         )
         with contextlib.suppress(FileNotFoundError):

@@ -15,6 +15,7 @@ from torch import nn
 from leapkit.core import allotment, nvidia
 from leapkit.core.columns import GROUPS
 from leapkit.core.errors import KitError
+from leapkit.run.precision import FLOAT32, set_switches
 
 _BYTES_PER_PARAMETER = 16  # of training in float32 by Adam: itself, gradient, two moments
 
@@ -106,20 +107,18 @@ def threads(requested: int) -> int:
     return requested or min(torch.get_num_threads(), allotment.cores())
 
 
-def make_repeatable(seed: int) -> None:
+def make_repeatable(seed: int, precision: str = FLOAT32) -> None:
     """Seed every generator, and turn off what trades repeatability or exactness for speed.
 
-    TF32 is off, unlike in the team's runs (its effect on R2 is about 2e-6). So is the inference
-    fast path of torch's attention, which torch 1.10 does not have: both stacks then compute the
-    same function.
+    TF32 is on only as the precision says. The inference fast path of torch's attention is off,
+    which torch 1.10 does not have: both stacks then compute the same function.
     """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    set_switches(precision)
     attention = getattr(torch.backends, "mha", None)
     if attention is not None:
         attention.set_fastpath_enabled(False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, Generator, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from leapkit.core.columns import TARGETS, ZERO, kaggle_positions, network_positi
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import R2, Score, score_network_order, validation_r2
+from leapkit.run.batches import Outputs, Tensors, on_device
 from leapkit.run.processes import ALONE, Processes
 
 
@@ -52,25 +53,54 @@ def evaluate(
         np.float32
     )
 
-    def predicted(network: nn.Module, x: torch.Tensor) -> np.ndarray:
-        predictions: np.ndarray = network(x).float().cpu().numpy()
+    def predicted(arrived: Callable[[], np.ndarray]) -> np.ndarray:
+        predictions = arrived()
         predictions[:, zero] = raw_zero
         return predictions
 
     for network in networks:
         network.eval()
-    with contextlib.closing(rows.in_order(batch)) as batches, torch.no_grad():
-        for number, (inputs, targets) in enumerate(batches):
-            x = torch.from_numpy(inputs).to(device)
-            for k, network in enumerate(networks):
-                predictions = processes.in_turn(number, len(x), partial(predicted, network, x))
-                add_these = add[k]
-                if predictions is not None and add_these:
-                    sums[k].add(targets, predictions)
-                    add_these(predictions)
+    outputs = Outputs(device)
+    batches = on_device(_host_batches(rows, batch), device, copied=1)
+    with contextlib.closing(batches), torch.no_grad():
+        passes = _passes(networks, batches, outputs, processes)
+        for number, k, targets, arrived in outputs.one_behind(passes):
+            predictions = processes.in_turn(number, len(targets), partial(predicted, arrived))
+            add_these = add[k]
+            if predictions is not None and add_these:
+                sums[k].add(targets.numpy(), predictions)
+                add_these(predictions)
     scores: List[Score] = processes.of_first(
         [score_network_order(validation_r2(each, scaling)) for each in sums]
         if processes.is_first
         else None
     )
     return scores
+
+
+def _host_batches(rows: Loader, batch: int) -> Generator[Tensors, None, None]:
+    with contextlib.closing(rows.in_order(batch)) as drawn:
+        for inputs, targets in drawn:
+            yield torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def _passes(
+    networks: Sequence[nn.Module],
+    batches: Iterable[Tensors],
+    outputs: Outputs,
+    processes: Processes,
+) -> Iterator[Tuple[int, int, torch.Tensor, Callable[[], np.ndarray]]]:
+    """Begin each network's pass over each batch; yield what waits for its predictions.
+
+    Yields (number of the batch, number of the network, targets, what returns the predictions).
+    """
+    for number, (x, targets) in enumerate(batches):
+        for k, network in enumerate(networks):
+            arrived = _another_ones_turn
+            if processes.has_turn(number):
+                arrived = outputs.begin(network(x).float())
+            yield number, k, targets, arrived
+
+
+def _another_ones_turn() -> np.ndarray:
+    raise AssertionError("another process has these predictions")

@@ -7,9 +7,10 @@ leapkit.run.prediction writes its receipt.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence, Union
+from typing import Dict, Generator, Iterator, Sequence, Union
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from leapkit.data import checkpoints, submission
 from leapkit.data.inference_set import InferenceSet, LazyRows
 from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
+from leapkit.run.batches import Outputs, Tensors, on_device
 
 _ROW_BYTES = 4 * len(TARGETS)
 # Rows of a chunk. On a GPU: 240 MB of inputs and predictions. On a CPU a thousand rows take so long
@@ -51,17 +53,24 @@ def predict_chunks(
     """Yield (n, 368) float32 predictions of the rows from `start` on, standardised, network order.
 
     For each chunk, each group's checkpoint is loaded in turn into the one network, and only that
-    group's targets are kept. So the inputs are read once and one network is in memory. Batches are
-    those of seven separate passes.
+    group's targets are kept. So the inputs are read once and one network is in memory; a GPU keeps
+    the weights of all, as reading them would take longer than its passes. Batches are those of
+    seven separate passes.
     """
     largest = _CPU_CHUNK if device.type == "cpu" else _GPU_CHUNK
+    on_gpu: Dict[Path, Dict[str, torch.Tensor]] = {}
     chunk_rows = batch * max(1, largest // batch)
     for first in range(start, len(inputs), chunk_rows):
         chunk = np.array(inputs[first : first + chunk_rows])
         predictions = np.empty((len(chunk), len(TARGETS)), dtype=np.float32)
         for checkpoint in group_checkpoints:
-            if first == start or len(group_checkpoints) > 1:
+            if checkpoint.path in on_gpu:
+                network.load_state_dict(on_gpu[checkpoint.path])
+            elif first == start or len(group_checkpoints) > 1:
                 load(network, checkpoint.path)
+                if device.type != "cpu" and len(group_checkpoints) > 1:
+                    state = network.state_dict()
+                    on_gpu[checkpoint.path] = {name: state[name].clone() for name in state}
             row = 0
             for block in predict(network, chunk, batch, device):
                 rows = slice(row, row + len(block))
@@ -79,12 +88,18 @@ def predict(
     yields  (n, 368) float32, standardised, network order
     """
     network.eval()
-    with torch.no_grad():
-        for start in range(0, len(inputs), batch):
-            # A copy: memory-mapped inputs are read-only, and torch wants memory that it may write
-            # to.
-            block = torch.from_numpy(np.array(inputs[start : start + batch])).to(device)
-            yield network(block).float().cpu().numpy()
+    outputs = Outputs(device)
+    batches = on_device(_host_batches(inputs, batch), device)
+    with contextlib.closing(batches), torch.no_grad():
+        passes = (outputs.begin(network(x).float()) for (x,) in batches)
+        for arrived in outputs.one_behind(passes):
+            yield arrived()
+
+
+def _host_batches(inputs: np.ndarray, batch: int) -> Generator[Tensors, None, None]:
+    for start in range(0, len(inputs), batch):
+        # A copy: memory-mapped inputs are read-only, and torch wants memory that it may write to.
+        yield (torch.from_numpy(np.array(inputs[start : start + batch])),)
 
 
 def load(network: nn.Module, checkpoint: Path) -> str:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
 from leapkit.core import allotment, job_runner, pauses, plan
 from leapkit.core.errors import explain_os_errors
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
-from leapkit.core.registry import choose_experiments, select
+from leapkit.core.registry import choose_experiments, choose_groups, select
 from leapkit.core.step_files import PRECISIONS
-from leapkit.run import devices, process_group, torchrun
+from leapkit.run import devices, precision, process_group, torchrun
 from leapkit.run.options import Build, RunOptions
 from leapkit.run.pipeline import run_experiment
 
@@ -48,6 +48,12 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
+        "--precision",
+        choices=("auto", *precision.PRECISIONS),
+        default="auto",
+        help="of networks; auto: float32 on a CPU, tf32 on a GPU",
+    )
+    parser.add_argument(
         "--threads",
         type=int,
         default=0,
@@ -69,6 +75,8 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
     )
     # One experiment in this process, without its parents: what main() starts for each of several.
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    # What a job of a cluster trains: the plain command predicts when all groups are trained.
+    parser.add_argument("--groups", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -89,20 +97,22 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
     options = arguments(member, argv)
     devices.tune_libraries()
     chosen = _chosen(experiments, options)
+    groups = choose_groups(chosen, options.groups, options.command)
     with pauses.listening():
         if process_group.is_one_of_several():
-            _run_here(chosen, experiments, build, options)
+            _run_here(chosen, groups, experiments, build, options)
         elif len(chosen) > 1:
             return _run_in_processes(member, chosen, options, argv)
         elif _gpus_of_one(options) > 1:
             return torchrun.run(member, argv, options.gpus, options.device)
         else:
-            _run_here(chosen, experiments, build, options)
+            _run_here(chosen, groups, experiments, build, options)
     return 0
 
 
 def _run_here(
     chosen: Sequence[Experiment],
+    groups: Tuple[int, ...],
     experiments: Sequence[Experiment],
     build: Build,
     options: argparse.Namespace,
@@ -119,6 +129,8 @@ def _run_here(
             options.device,
             options.threads,
             processes,
+            groups,
+            options.precision,
         )
         for experiment in chosen:
             run_experiment(experiment, experiments, run_options)

@@ -5,12 +5,15 @@ Source: docs/reference/models.md, "Schedules".
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Callable, Dict, List
 
 import torch
 from torch import nn
 
 from leapkit.core.recipes import CosineRestarts, PlateauSchedule, Recipe
+
+_KERNELS = ("fused", "foreach")  # what an optimiser says of its kernels, where torch has several
 
 
 def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -33,7 +36,24 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         "adamw": torch.optim.AdamW,
     }
     make = optimisers[recipe.optimiser]
-    return make(groups, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    options = {"fused": True} if _can_be_fused(make, network) else {}
+    return make(groups, betas=recipe.betas, weight_decay=recipe.weight_decay, **options)
+
+
+def _can_be_fused(make: Callable[..., Any], network: nn.Module) -> bool:
+    """Return whether one kernel of a GPU can make a whole update: of torch 2, not of 1.10."""
+    on_gpu = all(parameter.is_cuda for parameter in network.parameters())
+    return on_gpu and "fused" in inspect.signature(make).parameters
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: Dict[str, Any]) -> None:
+    """Load a state, whichever kernels the optimiser had that it is of.
+
+    They differ in rounding, not in what they hold; the optimiser keeps its own.
+    """
+    kernels = {name: optimiser.defaults[name] for name in _KERNELS if name in optimiser.defaults}
+    groups = [dict(group, **kernels) for group in state["param_groups"]]
+    optimiser.load_state_dict(dict(state, param_groups=groups))
 
 
 class Schedule:

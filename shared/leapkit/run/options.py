@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Tuple
 
 from torch import nn
 
@@ -25,6 +25,8 @@ class RunOptions:
     device     "auto", "cpu" or "cuda"
     threads    of one experiment; 0 leaves the choice to the profile
     processes  that train each network together
+    groups     that are trained, without predicting; () for all that the plan names
+    precision  "auto", "float32", "tf32" or "bf16"
     """
 
     mode: str
@@ -34,6 +36,8 @@ class RunOptions:
     device: str = "auto"
     threads: int = 0
     processes: Processes = ALONE
+    groups: Tuple[int, ...] = ()
+    precision: str = "auto"
 
     @property
     def trains_for_weeks(self) -> bool:

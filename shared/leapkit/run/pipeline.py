@@ -6,7 +6,7 @@ from typing import Sequence, Tuple
 
 import torch
 
-from leapkit.core import file_lock, leftovers, plan
+from leapkit.core import file_lock, leftovers, plan, work_locks
 from leapkit.core.errors import LONGEST_LINE, KitError, explain_os_errors, printable
 from leapkit.core.experiments import Experiment
 from leapkit.core.hash_index import HashIndex
@@ -29,30 +29,42 @@ def run_experiment(
     Raises KitError if the experiment cannot run, or if another process runs it.
     """
     if options.processes.is_first:
-        _lead(experiment, experiments, options)
+        reproduces = options.mode == "reproduce"
+        family = lineage(experiments, [experiment]) if reproduces else (experiment,)
+        _lead(family, options)
+        options.processes.of_first(None)  # no training follows
     else:
         _follow(experiment, options)
     options.processes.end_training()
 
 
-def _lead(experiment: Experiment, experiments: Sequence[Experiment], options: RunOptions) -> None:
-    reproduces = options.mode == "reproduce"
-    family = lineage(experiments, [experiment]) if reproduces else (experiment,)
-    folder = options.layout.results.experiment(experiment.member, experiment.id)
-    refusal = KitError("another run is at work here", folder, "wait for it or stop it")
+def _lead(family: Sequence[Experiment], options: RunOptions) -> None:
+    """Train and predict the last experiment of `family`, or train some of its groups."""
+    if options.groups:
+        proven = decide(family, options)
+        if not (proven.train or proven.blocked):  # whoever is at work on others does not matter
+            _show(proven)
+            return
+    experiment = family[-1]
+    results = options.layout.results
+    folder = results.experiment(experiment.member, experiment.id)
     # A disk may refuse any call, also one that only tidies up: that is never a traceback.
-    with file_lock.hold(folder / ".lock", refusal), explain_os_errors(folder):
+    with work_locks.hold(experiment, results, options.groups), explain_os_errors(folder):
         experiment_plan = decide(family, options)
-        for line in experiment_plan.lines():
-            print(printable(line, LONGEST_LINE), flush=True)
+        _show(experiment_plan)
         _require_possible(experiment_plan)
         if experiment_plan.runs:
             _run(experiment_plan, family, options)
             experiment_plan = decide(family, options)
             _require_possible(experiment_plan)
             _require_finished(experiment_plan, experiment_plan.runs)
-        leftovers.remove(experiment_plan, options.layout.results)
-    options.processes.of_first(None)  # no training follows
+        if not options.groups:
+            leftovers.remove(experiment_plan, results)
+
+
+def _show(experiment_plan: plan.ExperimentPlan) -> None:
+    for line in experiment_plan.lines():
+        print(printable(line, LONGEST_LINE), flush=True)
 
 
 def _follow(experiment: Experiment, options: RunOptions) -> None:
@@ -111,7 +123,9 @@ def _run(
 
 
 def decide(family: Sequence[Experiment], options: RunOptions) -> plan.ExperimentPlan:
-    """Return the plan of the last experiment of `family`; the others are its ancestors.
+    """Return the plan of the last experiment of `family`, or of the groups that are asked for.
+
+    The others are its ancestors.
 
     File hashes are stored in the results' cache, where all members and the launcher find them.
     """
@@ -127,4 +141,4 @@ def decide(family: Sequence[Experiment], options: RunOptions) -> plan.Experiment
         experiment_plan.blocked = f"its parent {untrained[-1]} is not trained"
     if untrained and not experiment_plan.remedy:
         experiment_plan.remedy = "run that first"
-    return experiment_plan
+    return experiment_plan.of_groups(options.groups) if options.groups else experiment_plan

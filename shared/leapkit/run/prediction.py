@@ -24,8 +24,16 @@ from leapkit.core.ownership import proves_training
 from leapkit.data import validation_predictions
 from leapkit.data.inference_set import InferenceSet, prepare
 from leapkit.data.scaling import Scaling
-from leapkit.run import devices, inference, provenance, unfinished_predictions
+from leapkit.run import (
+    devices,
+    inference,
+    precision,
+    precision_cost,
+    provenance,
+    unfinished_predictions,
+)
 from leapkit.run.inference import GroupCheckpoint
+from leapkit.run.lowered import lower
 from leapkit.run.options import RunOptions
 
 CPU_BATCH = 256  # most rows per forward pass on a CPU; an experiment's own batch is for a GPU
@@ -46,15 +54,20 @@ def predict_experiment(
     clock = time.monotonic()
     experiment = experiment_plan.experiment
     results = options.layout.results
+    arithmetic = precision.choose(options.precision, device)
     network = options.build(experiment.network[options.profile])
     checkpoints = _group_checkpoints(experiment_plan)
     _check(network, checkpoints, experiment, options)
-    devices.make_repeatable(0)
+    devices.make_repeatable(0, arithmetic)
+    if arithmetic == precision.BF16:
+        lower(network)
     test_set = _test_set(experiment_plan, options, scaling)
     folder = results.experiment(experiment.member, experiment.id)
     scratch = scratch_path(folder, experiment_plan.inference_inputs)
     unfinished_predictions.remove_others(scratch)
-    environments = unfinished_predictions.environments(scratch, provenance.environment(device))
+    environments = unfinished_predictions.environments(
+        scratch, provenance.environment(device, precision=arithmetic)
+    )
     # Rows do not depend on each other: on a CPU smaller batches save gigabytes and stay in its
     # caches.
     batch = experiment.batch if device.type == "cuda" else min(experiment.batch, CPU_BATCH)
@@ -69,7 +82,12 @@ def predict_experiment(
         "seconds": round(time.monotonic() - clock, 1),
         "environments": environments,
         **devices.describe(device),
+        "precision": arithmetic,
     }
+    if arithmetic == precision.BF16:
+        exact = options.build(experiment.network[options.profile]).to(device)
+        again = inference.predict_chunks(exact, checkpoints, test_set.inputs, batch, device)
+        details["precision cost"] = precision_cost.of_inference(experiment.name, z, again)
     if options.mode == "reproduce":  # a published checkpoint has no validation predictions
         details["oof"] = publish_validation_predictions(
             experiment, folder, results.validation_predictions(experiment.artifact)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
+import time
 from datetime import timedelta
 from typing import Any, Callable, Iterator, Optional
 
@@ -21,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from leapkit.core import pauses, stops
 from leapkit.core.columns import TARGETS
-from leapkit.core.errors import KitError
+from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.run import divided_dropout, provenance
 from leapkit.run.processes import ALONE, Processes
 
@@ -31,7 +33,8 @@ _SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_P
 # The first process may read and hash all data, or predict, before it has a word for the others.
 _PATIENCE = timedelta(days=30)
 _GRADIENTS = timedelta(hours=1)
-_CONNECTION = ("gloo", "nccl", "connection", "broken pipe", "socket", "store")
+_CONNECTION = re.compile("gloo|nccl|connection (closed|reset|refused)|broken pipe|socket|tcpstore")
+_HEARD = 10.0  # seconds in which torchrun ends this process if the first one has failed as well
 
 
 def is_one_of_several() -> bool:
@@ -44,8 +47,8 @@ def is_one_of_several() -> bool:
 def joined() -> Iterator[Processes]:
     """Join the processes that torchrun started with this one; yield ALONE if there are none.
 
-    One that loses another ends with EXIT_LOST. Raises KitError instead in the first process if
-    nobody else would say it.
+    One that loses another, or is stopped, ends with an exit code. The first process says why, as a
+    KitError or by KeyboardInterrupt, if nobody else would.
     """
     if not is_one_of_several():
         yield ALONE
@@ -58,16 +61,31 @@ def joined() -> Iterator[Processes]:
         dist.init_process_group("gloo", timeout=_PATIENCE)
         yield ProcessGroup(rank, int(os.environ["WORLD_SIZE"]))
         dist.destroy_process_group()
-    except (RuntimeError, ValueError) as error:
-        if not _is_of_connection(error):
+    except KitError:
+        if rank:
+            time.sleep(_HEARD)  # most errors are of all processes: the first one prints them
+        raise
+    except RuntimeError as error:
+        if not _CONNECTION.search(str(error).lower()):
             raise
-        if rank or os.environ.get("TORCHELASTIC_RUN_ID") == OWN_RUN:
+        if rank or _is_of_own_run():
+            stops.ignore()  # torchrun is about to end this process too
             sys.exit(EXIT_LOST)
         raise KitError(
             "lost another of its processes",
             "torchrun",
             "look for why that ended; the same command goes on from the last evaluation",
         ) from error
+    except KeyboardInterrupt:
+        if not _is_of_own_run():
+            raise
+        stops.ignore()
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _is_of_own_run() -> bool:
+    """Return whether leapkit.run.torchrun waits for this process and says why it ended."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == OWN_RUN
 
 
 def _see_one_gpu(local_rank: int) -> None:
@@ -83,11 +101,6 @@ def _be_silent() -> None:
     sys.stdout = open(os.devnull, "w")
     stops.handle(signal.SIG_DFL)
     signal.signal(pauses.SIGNAL, signal.SIG_IGN)
-
-
-def _is_of_connection(error: BaseException) -> bool:
-    text = str(error).lower()
-    return any(word in text for word in _CONNECTION)
 
 
 class ProcessGroup(Processes):

@@ -55,6 +55,10 @@ class Processes:
         """Return the first process's value: numbers, strings, tensors, nested."""
         return value
 
+    def has_turn(self, number: int) -> bool:
+        """Return whether it is this process that predicts a batch in in_turn()."""
+        return number % self.size == self.rank
+
     def in_turn(
         self, number: int, rows: int, predict: Callable[[], np.ndarray]
     ) -> Optional[np.ndarray]:

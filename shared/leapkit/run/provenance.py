@@ -1,9 +1,9 @@
 """On what a step is computed, and whether a run may go on with what another one left.
 
-The same step on another version of torch, another kind of processor or another GPU gives other
-bytes. One that is begun on one and ended on another gives the bytes of neither, so no run continues
-such work. The number of threads and of processes may change: every receipt lists all that took
-part.
+The same step on another version of torch, another kind of processor or another GPU, or in another
+precision, gives other bytes. One that is begun on one and ended on another gives the bytes of
+neither, so no run continues such work. The number of threads and of processes may change: every
+receipt lists all that took part.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ import torch
 
 from leapkit.core import receipts
 from leapkit.run import devices
+from leapkit.run.precision import FLOAT32
 
 Environment = Dict[str, Any]
-DECISIVE = ("torch", "device", "machine", "numerics")
+DECISIVE = ("torch", "device", "machine", "numerics", "precision")
+# What counts where an earlier version of the kit wrote nothing.
+_UNSAID = {"precision": FLOAT32}
 # Of work that a version of the kit began which did not write it down.
 UNRECORDED: Environment = {"torch": "not recorded"}
 
 
-def environment(device: torch.device, processes: int = 1) -> Environment:
+def environment(device: torch.device, processes: int = 1, precision: str = FLOAT32) -> Environment:
     """Return what computes here, as states and receipts record it.
 
     processes  that train one network together; written down if there are several
@@ -38,6 +41,7 @@ def environment(device: torch.device, processes: int = 1) -> Environment:
         "code": os.environ.get("LEAP_CODE", ""),
         "numerics": receipts.NUMERICS,
         **devices.describe(device),
+        "precision": precision,
         **together,
     }
 
@@ -55,7 +59,9 @@ def same_arithmetic(state: Mapping[str, Any]) -> bool:
 
 def may_go_on(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Return whether work that was begun in one environment gives the same bytes in another."""
-    return before == UNRECORDED or all(before.get(name) == now.get(name) for name in DECISIVE)
+    return before == UNRECORDED or all(
+        before.get(name, _UNSAID.get(name)) == now.get(name, _UNSAID.get(name)) for name in DECISIVE
+    )
 
 
 def joined(before: List[Environment], now: Environment) -> List[Environment]:
@@ -64,7 +70,9 @@ def joined(before: List[Environment], now: Environment) -> List[Environment]:
 
 
 def name(environment: Mapping[str, Any]) -> str:
-    """Return what a person calls an environment: torch 2.13.0+cpu on cpu (STACK=modern)."""
+    """Return what a person calls an environment: torch 2.13.0 on cpu in bf16 (STACK=modern)."""
     stack = environment.get("stack")
-    text = f"torch {environment.get('torch', '?')} on {environment.get('device', '?')}"
+    precision = environment.get("precision", FLOAT32)
+    where = f"{environment.get('device', '?')} in {precision}"
+    text = f"torch {environment.get('torch', '?')} on {where}"
     return text + (f" (STACK={stack})" if stack else "")

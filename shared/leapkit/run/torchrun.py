@@ -44,9 +44,8 @@ def run(member: str, argv: List[str], count: int, device: str) -> int:
             torchrun.run(torchrun.get_args_parser().parse_args(options))  # type: ignore[no-untyped-call]
         except ChildFailedError as error:
             return _exit_code(member, error.failures, count)
-        except (SignalException, KeyboardInterrupt):
-            stops.ignore()
-            return EXIT_INTERRUPTED  # the first process has said it
+        except SignalException:
+            raise KeyboardInterrupt from None  # its processes have ended
     return 0
 
 
@@ -111,11 +110,17 @@ def _exit_code(member: str, failures: Mapping[int, Any], count: int) -> int:
     if any(exit_codes.is_paused(code) for code in codes.values()):
         return exit_codes.PAUSED
     told = [code for code in codes.values() if code in (EXIT_REFUSED, EXIT_INTERRUPTED)]
-    silent = [rank for rank, code in codes.items() if code not in (EXIT_LOST, *told)]
-    if told and not silent:
+    # The others of one that ended lose it, or torchrun ends them.
+    consequences = [EXIT_LOST, *told, exit_codes.of_shell(-signal.SIGTERM)]
+    rank, code = max(codes.items(), key=lambda item: item[1] not in consequences)
+    if told and code in consequences:
         return told[0]
-    what = "its processes lost each other"
-    if silent:
-        ending = exit_codes.sentence(codes[silent[0]])
-        what = f"process {silent[0] + 1} of {count} {ending}"
-    raise KitError(what, member, "run the same command again: it goes on from the last evaluation")
+    raise KitError(
+        f"process {rank + 1} of {count} {_ending(code)}",
+        member,
+        "run the same command again: it goes on from the last evaluation",
+    )
+
+
+def _ending(code: int) -> str:
+    return "lost the others" if code == EXIT_LOST else exit_codes.sentence(code)

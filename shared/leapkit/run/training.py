@@ -9,7 +9,7 @@ last evaluation and ends in the same bytes; a pause (leapkit.core.pauses) saves 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -23,13 +23,14 @@ from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
-from leapkit.run import devices, provenance, training_state
+from leapkit.run import devices, training_state
 from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.lockstep import Lockstep
 from leapkit.run.losses import loss_all, loss_group
 from leapkit.run.processes import ALONE, Processes
 from leapkit.run.training_run import Run, Task, Trained
+from leapkit.run.training_start import begin
 
 
 def train(
@@ -67,76 +68,15 @@ def train_together(
     waiting = list(tasks)
     failures: List[KitError] = []
     while waiting:
-        runs = [_begin(build, waiting.pop(0), rows, device, processes)]
+        runs = [begin(build, waiting.pop(0), rows, device, processes)]
         room = processes.of_first(devices.networks_at_once(runs[0].network, device))
         while waiting and len(runs) < room:
-            runs.append(_begin(build, waiting.pop(0), rows, device, processes))
+            runs.append(begin(build, waiting.pop(0), rows, device, processes))
         together = Lockstep(runs)
         yield from _in_lockstep(together, rows, validation, scaling)
         failures += together.failures
     if failures:
         raise failures[0]
-
-
-def _begin(
-    build: Callable[[], nn.Module],
-    task: Task,
-    rows: Loader,
-    device: torch.device,
-    processes: Processes,
-) -> Run:
-    """Return a run at its beginning, or where an unfinished one of the same task ended."""
-    run = _start(build, task, rows, device, processes)
-    _continue_unfinished(run)
-    if run.step == run.steps:
-        run.end_epoch()
-    return run
-
-
-def _start(
-    build: Callable[[], nn.Module],
-    task: Task,
-    rows: Loader,
-    device: torch.device,
-    processes: Processes,
-) -> Run:
-    """Return a run at its beginning. Raises KitError if the rows do not fill a batch."""
-    steps = rows.steps(task.recipe.batch)
-    if not steps:
-        raise KitError(
-            f"{len(rows)} training rows do not fill one batch of {task.recipe.batch}",
-            task.files.folder,
-            "add months to the training split",
-        )
-    devices.make_repeatable(task.recipe.seed)
-    network = build()
-    if task.start is not None and processes.is_first:  # the others get the first one's weights
-        tensors = task.start(network)
-        checkpoints.load_into(network, tensors, f"the parent of {task.files.stem}")
-    return Run(network, task, steps, device, processes)
-
-
-def _continue_unfinished(run: Run) -> None:
-    """Restore the state that an unfinished run of the same task left, in every process."""
-    state = run.processes.of_first(_unfinished(run) if run.processes.is_first else None)
-    if state:
-        run.restore(state)
-
-
-def _unfinished(run: Run) -> Dict[str, Any]:
-    """Return the state that an unfinished run of the same task left, {} if there is none."""
-    files = run.task.files
-    if not files.state.exists():
-        return {}
-    state: Dict[str, Any] = training_state.load(files.state)
-    if state["key"] != run.task.key or not provenance.same_arithmetic(state):
-        message = f"starts anew, the unfinished run in {files.folder} had other inputs"
-        state = {}
-    else:
-        step = f"step {state['step']} of {run.steps}"
-        message = f"continues after epoch {state['epoch'] + 1}, {step}"
-    print(f"{files.stem}: {message}", flush=True)
-    return state
 
 
 def _in_lockstep(

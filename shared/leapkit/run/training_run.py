@@ -16,7 +16,8 @@ from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
 from leapkit.run.loss_sum import LossSum
-from leapkit.run.optimisation import Schedule, make_optimiser
+from leapkit.run.optimisation import Schedule, load_optimiser, make_optimiser
+from leapkit.run.precision import FLOAT32
 from leapkit.run.processes import ALONE, Processes
 
 
@@ -24,12 +25,14 @@ from leapkit.run.processes import ALONE, Processes
 class Task:
     """What a run writes, how it trains, and for which targets.
 
-    files   where the checkpoint, the validation predictions, the log and the state go
-    recipe  of the experiment
-    key     identifies the run (inputs, network, recipe): the state of another run is not continued
-    start   maps the freshly initialised network to the {tensor name: array} that training starts
-            from; None keeps the initialisation
-    group   the group of targets that is fine-tuned; None for all targets
+    files      where the checkpoint, the validation predictions, the log and the state go
+    recipe     of the experiment
+    key        identifies the run (inputs, network, recipe): the state of another run is not
+               continued
+    start      maps the freshly initialised network to the {tensor name: array} that training starts
+               from; None keeps the initialisation
+    group      the group of targets that is fine-tuned; None for all targets
+    precision  that the network computes in
     """
 
     files: RunFiles
@@ -37,6 +40,7 @@ class Task:
     key: str
     start: Optional[Callable[[nn.Module], Mapping[str, np.ndarray]]] = None
     group: Optional[int] = None
+    precision: str = FLOAT32
 
     @property
     def targets(self) -> slice:
@@ -104,7 +108,7 @@ class Run:
         self.best_epoch = -1
         self.log: List[str] = []
         self.seconds = 0.0
-        self.environments = [provenance.environment(device, processes.size)]
+        self.environments = [provenance.environment(device, processes.size, task.precision)]
         self.random = devices.random_state()
 
     def end_epoch(self) -> None:
@@ -154,11 +158,12 @@ class Run:
                 f"is of a training on {provenance.name(begun[-1])}, and ended here, on"
                 f" {provenance.name(now)}, it would give the bytes of neither",
                 self.task.files.state,
-                "go on with the stack and device that began it, or remove this file to train anew",
+                "go on with the stack, device and precision that began it, or remove this file to"
+                " train anew",
             )
         self.environments = provenance.joined(begun, now)
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self.optimiser, state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.random = state["random"]
         self.epoch = state["epoch"]

@@ -227,9 +227,9 @@ def main(argv: Sequence[str]) -> int:
     print("\n".join(table(results)))
     print("\n".join(["", *rates(results)] if rates(results) else []))
     print(
-        f"\ns: the fastest of up to {measure.RUNS} runs; of training and inference the median of turns. "
-        "MB: peak above the bare imports (whole process in brackets). "
-        "Training and inference on a CPU: seconds of CPU, one thread."
+        f"\ns: the fastest of up to {measure.RUNS} runs; of training and inference the median of "
+        "turns, on a CPU in seconds of CPU on one thread. "
+        "MB: peak above the bare imports (whole process in brackets)."
     )
     report = {
         "environment": environment(),

@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any, Dict, List, Sequence, Tuple
 
 from benchmarks import measure, source
@@ -76,14 +77,17 @@ def measure_step(name: str, case: Case) -> Dict[str, Any]:
             "title": step.title,
             "skipped": f"{missing[0]} is not installed (pip install {' '.join(missing)})",
         }
-    size = measure.call("make", name, "", case)["size"]
+    made = measure.call("make", name, "", case)
     sides = {side: measure.call("run", name, side, case) for side in step.sides}
+    if step.rounds:
+        for side, seconds in measure.call("turns", name, "", case).items():
+            sides[side].update(runs=seconds, seconds=median(seconds), takes_turns=True)
     note = measure.call("compare", name, "", case)["note"]
     for side in sides.values():
         del side["evidence"]
     return {
         "title": step.title,
-        "size": size,
+        **made,
         "goal": step.goal,
         "cores": step.cores or allotment.cores(),
         "equal": note,
@@ -116,7 +120,7 @@ def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
         published = result["sides"]["published"]
         for name, side in result["sides"].items():
             if name != "published":
-                ratio = side["work"] / side["seconds"] * published["seconds"] / published["work"]
+                ratio = side["work"] / published["work"] * _faster(published, side)
                 lines.append(
                     (
                         result["title"] + name[len("ours") :],
@@ -134,6 +138,27 @@ def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
     ]
+
+
+def _faster(published: Dict[str, Any], side: Dict[str, Any]) -> float:
+    """Return how many times as fast a side is: in the median of their turns, if they took any."""
+    if side.get("takes_turns"):
+        return median(before / own for before, own in zip(published["runs"], side["runs"]))
+    return float(published["seconds"] / side["seconds"])
+
+
+def rates(results: Dict[str, Dict[str, Any]]) -> List[str]:
+    """Return a line per side of the steps whose amounts of work are known."""
+    lines = []
+    for name, result in results.items():
+        for side, measured in result.get("sides", {}).items():
+            texts = [
+                f"{amount / measured['seconds']:,.1f} {unit}/s"
+                for unit, amount in result["amounts"].items()
+            ]
+            if texts:
+                lines.append(f"{name:<18} {side:<14} " + ", ".join(texts))
+    return lines
 
 
 def _memory(side: Dict[str, Any]) -> str:
@@ -200,8 +225,10 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="leap-bench-") as folder:
         results = run(options, folder)
     print("\n".join(table(results)))
+    print("\n".join(["", *rates(results)] if rates(results) else []))
     print(
-        f"\ns: the fastest of up to {measure.RUNS} runs. "
+        f"\ns: the fastest of up to {measure.RUNS} runs; of training and inference the median of "
+        "turns, on a CPU in seconds of CPU on one thread. "
         "MB: peak above the bare imports (whole process in brackets)."
     )
     report = {

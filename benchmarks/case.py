@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Mapping, Tuple
@@ -53,6 +54,10 @@ class Step:
 
     cores     1 pins each side to one core, 0 leaves all of them
     work      amount of work that a side does, if the sides differ: ratios are of work per second
+    amounts   {unit: amount} of the work, of which rates are printed too
+    rounds    how often the sides take turns in one process, beside their runs alone: what else the
+              machine does then meets all of them alike, and medians count
+    clock     CPU seconds of the process measure the same beside other work on the machine
     size      returns the size of the work in words
     make      writes the input files of both sides (untimed, in a process of its own)
     evidence  (case, side, result of the last run) -> JSON value for compare (untimed)
@@ -68,3 +73,6 @@ class Step:
     evidence: Callable[[Case, str, Any], Any]
     compare: Callable[[Case, Mapping[str, Any]], str]
     work: Callable[[Case, str], float] = lambda case, side: 1.0
+    amounts: Callable[[Case], Dict[str, float]] = lambda case: {}
+    rounds: int = 0
+    clock: Callable[[], float] = time.perf_counter

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from benchmarks.case import Case, SideError, Step, UnequalError
+from benchmarks.kinds import KINDS
 
 # Name for the command line -> module of benchmarks.
 STEPS: Dict[str, str] = {
@@ -27,6 +28,8 @@ STEPS: Dict[str, str] = {
     "blend_apply": "blend_apply",
     "weight_search": "weight_search",
     "mamba_scan": "mamba_scan",
+    **{"train_" + kind: "training" for kind in KINDS},
+    **{"infer_" + kind: "inference" for kind in KINDS if not KINDS[kind].tuned},
 }
 # A side is repeated until it has had this many runs or seconds; its fastest run counts.
 RUNS = 3
@@ -34,8 +37,9 @@ ENOUGH_SECONDS = 4.0
 
 
 def load(name: str) -> Step:
-    """Return the step of that name."""
-    step: Step = importlib.import_module("benchmarks." + STEPS[name]).STEP
+    """Return the step of that name: its module's only one, or one of its several."""
+    module = importlib.import_module("benchmarks." + STEPS[name])
+    step: Step = module.STEPS[name] if hasattr(module, "STEPS") else module.STEP
     return step
 
 

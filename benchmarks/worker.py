@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import sys
-import time
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -34,9 +33,9 @@ def _run(step: Step, name: str, case: Case) -> Dict[str, Any]:
     seconds: List[float] = []
     while len(seconds) < RUNS and sum(seconds) < ENOUGH_SECONDS:
         result = None  # freed first, because two results at a time would count as the side's memory
-        started = time.perf_counter()
+        started = step.clock()
         result = side.work(case)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(step.clock() - started)
     peak = peak_mb()
     return {
         "seconds": min(seconds),
@@ -46,6 +45,21 @@ def _run(step: Step, name: str, case: Case) -> Dict[str, Any]:
         "work": step.work(case, name),
         "evidence": step.evidence(case, name, result),
     }
+
+
+def _take_turns(step: Step, case: Case) -> Dict[str, List[float]]:
+    """Run all sides one after the other, again and again; return the seconds of each."""
+    for side in step.sides.values():
+        for package in side.packages:
+            importlib.import_module(package)
+    seconds: Dict[str, List[float]] = {name: [] for name in step.sides}
+    for turn in range(step.rounds + 1):
+        for name, side in step.sides.items():
+            started = step.clock()
+            side.work(case)
+            if turn:  # the first one warms up
+                seconds[name].append(step.clock() - started)
+    return seconds
 
 
 def _compare(step: Step, name: str, case: Case) -> Dict[str, Any]:
@@ -71,9 +85,11 @@ def main(argv: List[str]) -> None:
         source.make_step_files(Path(case.steps), case.pairs or MADE_PAIRS)
     elif action == "make":
         step.make(case)
-        result = {"size": step.size(case)}
+        result = {"size": step.size(case), "amounts": step.amounts(case)}
     elif action == "compare":
         result = _compare(step, name, case)
+    elif action == "turns":
+        result = _take_turns(step, case)
     else:
         result = _run(step, side, case)
     Path(answer).write_text(json.dumps(result))

@@ -9,6 +9,7 @@ from launch import (
     apptainer,
     bundle,
     doctor,
+    estimate_lines,
     names,
     options,
     planning,
@@ -96,7 +97,9 @@ def _member(member: str) -> Command:
 def _plan(request: Request) -> int:
     settings = _settings(request, request.mode, needs_runtime=False)
     run.show(settings.lines())
-    run.show(planning.make(settings, settings.experiments(), with_blend=True).lines())
+    plan = planning.make(settings, settings.experiments(), with_blend=True)
+    run.show(plan.lines())
+    run.show(estimate_lines.lines(plan, settings))
     return 0
 
 
@@ -177,7 +180,9 @@ def commands() -> Dict[str, Command]:
         "infer-only": Command("predict with published checkpoints", _infer_only, BLEND_OPTIONS),
         **{member: _member(member) for member in registry.members()},
         "blend": Command("the blend alone", _blend, (*BLEND_OPTIONS, "MODE")),
-        "plan": Command("what would run and why", _plan, (*BLEND_OPTIONS, "MODE")),
+        "plan": Command(
+            "what would run, why, and how long it takes", _plan, (*BLEND_OPTIONS, "MODE", "CARD")
+        ),
         "slurm": Command(
             "the plan as batch jobs; SUBMIT=1 submits them",
             _slurm,

@@ -114,6 +114,7 @@ _ALL = (
     Option("HOURS", "HOURS", "the time limit of a job; the partition's"),
     Option("PACK", NUMBER, "networks of one GPU each that share a whole node; 1"),
     Option("ARTIFACTS", "NAME,..", "the parquets in submission/subs to check; all of them"),
+    Option("CARD", "NAME", "the GPU that `make plan` reckons with, as H100; this machine's"),
     Option("WHAT", "NAME,..", "what to fetch: kaggle train.csv steps statistics weights drop"),
     Option("MONTHS", "MONTH,..", "months of step files to fetch, as 0008-01:0008-03,0009-01"),
     Option("DRIVE", "ADDRESS", "the team's Google Drive folder, which their README names"),

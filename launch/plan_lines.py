@@ -5,12 +5,11 @@ from __future__ import annotations
 import textwrap
 from typing import Dict, List, Sequence, Tuple
 
-from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData
 from leapkit.core.plan import ExperimentPlan
 from leapkit.core.receipts import Verdict
 from leapkit.core.splits import PUBLISHED
-from leapkit.core.step_files import read_month, steps_of
+from leapkit.core.step_files import MonthListing, steps_of
 
 # From this number on, experiments with the same steps and reasons share one line.
 TOGETHER = 3
@@ -75,18 +74,15 @@ def steps_and_reasons(plan: ExperimentPlan) -> Tuple[str, ...]:
     return tuple(phrases)
 
 
-def month_lines(raw: RawData) -> List[str]:
+def month_lines(raw: RawData, months: Sequence[MonthListing]) -> List[str]:
     """Return which months train and validate, and the months that are not complete.
 
+    months  by `row_counts.read_months`
     Return nothing if there are no step files: the experiments that need them say so.
     """
-    try:
-        split = raw.split()
-        months = [
-            read_month(raw.steps / name) for name in sorted(set(split.train + split.validation))
-        ]
-    except KitError:
+    if not months:
         return []
+    split = raw.split()
     counts = f"{len(split.train)} months train, {len(split.validation)} validate"
     if not raw.has_own_split:
         counts += f" (published: {len(PUBLISHED.train)}, {len(PUBLISHED.validation)})"

@@ -8,7 +8,8 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from blend.decide import judge_blend
 from blend.naming import BlendName
-from launch import plan_lines, registry
+from launch import plan_lines, registry, row_counts
+from launch.row_counts import RowCounts
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
@@ -31,6 +32,7 @@ class Plan:
 
     world          whether the sample world is made already; None if RAW_DATA is the user's
     months         lines on the user's step files that training would take
+    rows           of the world
     members        {member: the plans of its experiments, parents first}
     blends         {table: whether its blend is made already}; empty for one member alone
     blend_problem  why no blend can run, "" if it can
@@ -38,6 +40,7 @@ class Plan:
 
     world: Optional[Verdict]
     months: List[str]
+    rows: RowCounts
     members: Dict[str, List[ExperimentPlan]]
     blends: Dict[str, Verdict]
     blend_problem: str
@@ -94,10 +97,13 @@ def make(settings: Settings, run: registry.Registry, with_blend: bool) -> Plan:
         members = _plan_members(settings, run, index)
     blends, problem = _plan_blends(settings, members, run, index) if with_blend else ({}, "")
     index.save()
-    months = []
-    if settings.mode == "reproduce" and not settings.is_sample_world:
-        months = plan_lines.month_lines(settings.raw)
-    return Plan(world, months, members, blends, problem)
+    months = row_counts.read_months(settings.raw) if settings.mode == "reproduce" else []
+    if world and not world.done:
+        rows = row_counts.of_sample_world()
+    else:
+        rows = row_counts.of_world(settings.raw, months)
+    lines = [] if settings.is_sample_world else plan_lines.month_lines(settings.raw, months)
+    return Plan(world, lines, rows, members, blends, problem)
 
 
 def _plan_members(
@@ -122,7 +128,7 @@ def _before_the_world(experiment: Experiment) -> ExperimentPlan:
     steps = ["train"] + (["infer"] if experiment.artifact else [])
     return ExperimentPlan(
         experiment,
-        [CheckpointPlan(None, Path(), True, reason)],
+        [CheckpointPlan(group, Path(), True, reason) for group in experiment.checkpoint_groups],
         bool(experiment.artifact),
         {step: reason for step in steps},
     )

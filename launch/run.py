@@ -9,6 +9,7 @@ from blend import scores_text
 from launch import (
     containers,
     environments,
+    estimate_lines,
     planning,
     process,
     registry,
@@ -47,6 +48,7 @@ def run(settings: Settings, only: str = "") -> int:
     if plan.blocked:
         first = plan.blocked[0]
         raise KitError(first.blocked, first.experiment.name, first.remedy)
+    show(estimate_lines.lines(plan, settings))
     if settings["PROFILE"] == "full" and any(step.train for step in plan.experiments):
         require_gpu(settings)
     return _run_steps(settings, experiments, plan)

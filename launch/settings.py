@@ -114,6 +114,7 @@ def choose(
     choices["STEP_PRECISION"] = _requested(requested, "STEP_PRECISION") or Choice("", "")
     choices["WEIGHTS"] = _requested(requested, "WEIGHTS") or Choice("", "")
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, requested)
+    choices["CARD"] = _requested(requested, "CARD") or Choice("", "")
     choices["POSTPROCESS"] = _requested(requested, "POSTPROCESS") or Choice("", "")
     parse_options(choices["POSTPROCESS"].value)
     default = Choice("auto", "a GPU if torch sees one that it was built for")

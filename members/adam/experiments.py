@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
+from leapkit.core import multiplications as of
 from leapkit.core.experiments import Experiment, PublishedCheckpoints
 from leapkit.core.recipes import PlateauSchedule, Recipe, RowSelection, at_sample_size
 
@@ -44,6 +45,34 @@ class AdamNetwork:
             raise ValueError(f"{self}: heads must divide 2 x hidden; activation is relu or gelu")
         if self.tail not in TAILS or not 0 <= self.dropout < 1:
             raise ValueError(f"{self}: the tail is one of {TAILS}")
+
+    @property
+    def seen(self) -> int:
+        """The features per level that the tail sees."""
+        width = 2 * self.hidden
+        front = of.CHANNELS + sum(self.convolutions)
+        return {
+            "lstm+transformer+front": 2 * width + front,
+            "lstm+transformer": 2 * width,
+            "transformer": width,
+        }[self.tail]
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        width = 2 * self.hidden
+        front = of.CHANNELS + sum(self.convolutions)
+        widths = (self.seen, *self.tail_widths, of.OUTPUTS)
+        return (
+            sum(
+                of.convolution(of.CHANNELS, convolution, kernel)
+                for convolution, kernel in zip(self.convolutions, (2, 4, 6))
+            )
+            + of.lstm(front, self.hidden, self.layers)
+            + of.attention(width)
+            + 2 * of.linear(width, 2 * width)
+            + sum(of.linear(inputs, outputs) for inputs, outputs in zip(widths, widths[1:]))
+        )
 
 
 TAILS = ("lstm+transformer+front", "lstm+transformer", "transformer")

@@ -88,12 +88,7 @@ class AdamNet(nn.Module):
             batch_first=True,
         )
         self.dropout = nn.Dropout(config.dropout)
-        seen = {
-            "lstm+transformer+front": 2 * width + front,
-            "lstm+transformer": 2 * width,
-            "transformer": width,
-        }
-        widths = (seen[config.tail],) + config.tail_widths + (OUTPUTS,)
+        widths = (config.seen,) + config.tail_widths + (OUTPUTS,)
         # The published files name the tail's tensors fc1.weight, fc2.weight, ... on the network
         # itself, two or three layers of them. So the layers are attributes with computed names, not
         # a ModuleList, whose tensors would be called fc.0.weight.

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple, Union
 
+from leapkit.core import multiplications as of
 from leapkit.core.architectures import ResidualStack
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
 from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
-
-CHANNELS = 25  # of the network's input (leapkit.nets.blocks, which needs torch)
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,26 @@ class CnnLstm:
         kernels = [kernel for kernel, _ in self.convolutions]
         if len(set(kernels)) != len(kernels) or not all(kernel % 2 for kernel in kernels):
             raise ValueError(f"{self}: kernels are odd and each occurs once")
-        if (CHANNELS + sum(width for _, width in self.convolutions)) % 2:
+        if self.width % 2:
             raise ValueError(
-                f"{self}: the blocks' width must be even: {CHANNELS} plus the convolutions' widths"
-                " plus twice the encoder's"
+                f"{self}: the blocks' width must be even: {of.CHANNELS} plus the convolutions'"
+                " widths plus twice the encoder's"
             )
+
+    @property
+    def width(self) -> int:
+        """The features per level of the blocks."""
+        return of.CHANNELS + sum(width for _, width in self.convolutions) + 2 * self.encoder
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        return (
+            sum(of.convolution(of.CHANNELS, width, kernel) for kernel, width in self.convolutions)
+            + of.lstm(of.CHANNELS, self.encoder)
+            + self.blocks * of.lstm_block(self.width)
+            + of.linear(self.width, of.OUTPUTS)
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,17 @@ class LstmMamba:
             raise ValueError(
                 f"{self}: a head that sees blocks and Mambas needs Mambas after the blocks"
             )
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        width = 2 * self.hidden
+        return (
+            of.lstm(of.CHANNELS, self.hidden)
+            + self.blocks * of.lstm_block(width)
+            + (self.mambas or self.blocks) * of.mamba(width, self.state)
+            + of.linear(width * (1 + self.sees_blocks), of.OUTPUTS)
+        )
 
 
 Network = Union[ResidualStack, CnnLstm, LstmMamba]

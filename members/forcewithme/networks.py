@@ -28,7 +28,7 @@ class CnnLstmNet(nn.Module):
             setattr(self, f"convk{kernel}", nn.Conv1d(CHANNELS, width, kernel, padding="same"))
         self._convolutions = [f"convk{kernel}" for kernel, _ in config.convolutions]
         self.lstm_enc = BiLSTM(CHANNELS, config.encoder)
-        width = CHANNELS + sum(width for _, width in config.convolutions) + 2 * config.encoder
+        width = config.width
         self.enc_norm = nn.LayerNorm(width)
         self.lstm_layers = nn.ModuleDict(
             {f"lstm{k + 1}": LstmBlock(width, skip=k > 0) for k in range(config.blocks)}

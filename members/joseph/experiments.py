@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple, Union
 
+from leapkit.core import multiplications as of
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
 from leapkit.core.recipes import Augmentation, CosineRestarts, Recipe, at_sample_size
 
@@ -28,6 +29,13 @@ class LstmChain:
     def __post_init__(self) -> None:
         if min(self.hidden, self.layers, self.heads) < 1 or 2 * self.hidden % self.heads:
             raise ValueError(f"{self}: widths are at least 1 and heads divide 2 x hidden")
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        width = 2 * self.hidden
+        lstms = of.lstm(of.CHANNELS, self.hidden) + self.layers * of.lstm(width, self.hidden)
+        return lstms + of.attention(width) + of.linear(width, of.OUTPUTS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,22 @@ class ConvLstm:
             raise ValueError(f"{self}: widths are at least 1 and heads divide the width")
         if not self.dropouts or not all(0 <= p < 1 for p in self.dropouts + (self.dropout,)):
             raise ValueError(f"{self}: dropouts are at least 0 and below 1")
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications), when predicting.
+
+        In training the head, a hundredth of the whole, is passed once per dropout.
+        """
+        inputs = [of.CHANNELS] + [self.width] * (self.blocks - 1)
+        blocks = sum(
+            of.convolution(width, self.width, self.kernel)
+            + of.lstm(self.width, self.width)
+            + of.linear(2 * self.width, self.width)
+            + (of.linear(width, self.width) if width != self.width else 0)
+            for width in inputs
+        )
+        return blocks + of.attention(self.width) + of.linear(self.width, of.OUTPUTS)
 
 
 Network = Union[LstmChain, ConvLstm]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Tuple, Union
 
+from leapkit.core import multiplications as of
 from leapkit.core.architectures import ResidualStack
 from leapkit.core.experiments import Experiment, GroupRule, PublishedCheckpoints
 from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
@@ -31,6 +32,13 @@ class TwoLstms:
     def __post_init__(self) -> None:
         if min(self.hidden + (self.layers, self.heads)) < 1 or 2 * self.hidden[1] % self.heads:
             raise ValueError(f"{self}: widths are at least 1 and heads divide 2 x hidden")
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        first, second = self.hidden
+        lstms = of.lstm(of.CHANNELS, first, self.layers) + of.lstm(2 * first, second, self.layers)
+        return lstms + of.attention(2 * second) + of.linear(2 * second, of.OUTPUTS)
 
 
 Network = Union[ResidualStack, TwoLstms]

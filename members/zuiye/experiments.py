@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
+from leapkit.core import multiplications as of
 from leapkit.core.experiments import Experiment
 from leapkit.core.recipes import CosineRestarts, Recipe, at_sample_size
 
@@ -35,6 +36,18 @@ class LstmAttention:
             raise ValueError(f"{self}: widths are at least 1")
         if 2 * self.hidden % self.heads:
             raise ValueError(f"{self}: heads divide 2 x hidden")
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        width = 2 * self.hidden
+        front = of.CHANNELS + sum(width for _, width in self.convolutions)
+        return (
+            sum(of.convolution(of.CHANNELS, width, kernel) for kernel, width in self.convolutions)
+            + of.lstm(front, self.hidden, self.layers)
+            + of.attention(width)
+            + of.linear(width, of.OUTPUTS)
+        )
 
 
 NETWORK_A = LstmAttention(512, layers=2, heads=8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launch import engine, gpus, machine
+from launch import engine, gpus, machine, rates
 from launch.gpus import NONE, Gpu
 from launch.options import OPTIONS
 
@@ -21,6 +21,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "apptainer_program", lambda: "")
     monkeypatch.setenv("LEAP_SIFS", "/nothing/here")
     monkeypatch.setattr(gpus, "probe", lambda: Gpu(NONE, "no NVIDIA GPU"))
+    monkeypatch.setattr(rates, "cards_here", list)
     monkeypatch.setattr(machine, "engine_has_gpu", lambda: False)
     monkeypatch.setattr(machine, "interpreter", lambda version: "/usr/bin/python" + version)
     monkeypatch.setattr(machine, "has_image", lambda name: False)

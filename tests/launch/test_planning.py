@@ -10,7 +10,7 @@ from typing import Dict
 
 import pytest
 
-from launch import plan_lines, planning, registry, settings
+from launch import plan_lines, planning, registry, row_counts, settings
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from tests.conftest import REPOSITORY
@@ -84,13 +84,14 @@ def test_a_plan_names_the_months_that_train_and_what_of_them_is_not_whole(tmp_pa
         (raw.steps / month).mkdir(parents=True)
         for name in files:
             (raw.steps / month / name).touch()
-    first, second, third = plan_lines.month_lines(raw)
+    first, second, third = plan_lines.month_lines(raw, row_counts.read_months(raw))
     assert first.endswith("1 months train, 1 validate (published: 89, 7)")
     assert second.strip() == "0008-05: 1 of 2232 steps; not step files: x.part"
     assert third.endswith(
         "0008-07: 0 of 2232 steps; without their counterpart: E3SM-MMF.mli.0008-07-02-01200.nc"
     )
-    assert plan_lines.month_lines(RawData(tmp_path / "nothing")) == []
+    nothing = RawData(tmp_path / "nothing")
+    assert plan_lines.month_lines(nothing, row_counts.read_months(nothing)) == []
 
 
 def test_planning_needs_the_standard_library_only(tmp_path):

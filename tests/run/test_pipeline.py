@@ -14,8 +14,9 @@ from tests.helpers import small_run
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core import errors, pauses, receipts  # noqa: E402
+from leapkit.core import errors, pauses, receipts, run_progress  # noqa: E402
 from leapkit.core.layout import RawData, Results  # noqa: E402
+from leapkit.core.run_progress import Progress, Recorder  # noqa: E402
 from leapkit.run import inference, prediction  # noqa: E402
 from leapkit.run.checkpoint_training import CheckpointTrainer  # noqa: E402
 
@@ -137,7 +138,7 @@ def test_a_result_that_vanishes_before_the_end_is_told(
 
 def hidden(folder: Path) -> List[str]:
     """Return the files of a submission folder that are no results."""
-    names = (".state.pt", ".f32", "predictions-", ".partial-")
+    names = (".state.pt", ".progress.json", ".f32", "predictions-", ".partial-")
     files = [path for path in folder.rglob("*") if any(part in path.name for part in names)]
     return sorted(path.name for path in files)
 
@@ -164,6 +165,7 @@ def test_only_what_a_proven_experiment_left_is_removed(tiny_world: Path, tmp_pat
     left = [
         folder / "200.state.pt",
         folder / "200_g3.state.pt",
+        folder / "200.progress.json",
         folder / "predictions-0123456789abcdef.f32",
         folder / ".partial-oof.npy",
         results.subs / f".partial-{PARQUET}",
@@ -177,6 +179,31 @@ def test_only_what_a_proven_experiment_left_is_removed(tiny_world: Path, tmp_pat
         path.write_bytes(b"x")
     assert small_run.run(argv) == 0
     assert hidden(tmp_path / "s") == sorted(path.name for path in others)
+
+
+def test_a_run_says_how_far_it_is_until_it_ends(
+    tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training, then six groups together, as the seventh keeps its parent, then predictions."""
+    seen: Dict[str, Progress] = {}
+
+    def add_and_read(recorder: Recorder, done: int) -> None:
+        add(recorder, done)
+        progress = run_progress.read(recorder._path)
+        assert progress
+        seen[recorder._path.name.split("-")[0]] = progress
+
+    add = Recorder.add
+    monkeypatch.setattr(run_progress, "WRITE_EVERY", 0.0)
+    monkeypatch.setattr(Recorder, "add", add_and_read)
+    for name in ("200", "200gf"):
+        argv = small_run.arguments("reproduce", tiny_world, tmp_path / "s")
+        assert small_run.run([*argv, "--alone", "--experiments", name]) == 0
+        assert seen["predictions"].fraction == 1 and seen["predictions"].total == 144
+        assert hidden(tmp_path / "s") == []
+    alone, together = seen["200.progress.json"], seen["200gf_g1.progress.json"]
+    assert (alone.parts, alone.total) == (1, 3 * 6) and alone.done >= 6
+    assert (together.parts, together.total, together.fraction) == (6, 6 * 6, 1)
 
 
 def test_infer_only_leaves_an_unfinished_training_alone(tiny_world: Path, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
+from leapkit.core import multiplications as of
+
 
 @dataclass(frozen=True)
 class ResidualStack:
@@ -44,6 +46,14 @@ class ResidualStack:
             raise ValueError(f"{self}: a layer is mixed or saved, not both")
         if self.residual and not (self.saved and min(self.saved) < min(self.residual)):
             raise ValueError(f"{self}: nothing is saved before the first mix")
+
+    @property
+    def multiplications(self) -> int:
+        """Those of a forward pass of one row (leapkit.core.multiplications)."""
+        width = 2 * self.hidden
+        lstms = of.lstm(of.CHANNELS, self.hidden) + (self.layers - 1) * of.lstm(width, self.hidden)
+        mambas = self.layers * of.mamba(width, self.mamba_state) if self.mamba_state else 0
+        return lstms + mambas + of.linear(width, of.OUTPUTS)
 
     def narrower(self, layers: int, hidden: int) -> ResidualStack:
         """Return the same network with fewer and narrower layers, for small worlds."""

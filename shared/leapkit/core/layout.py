@@ -162,6 +162,11 @@ class RunFiles:
         return self.folder / (self.stem + ".state.pt")
 
     @property
+    def progress(self) -> Path:
+        """How far the run is, while it goes on (leapkit.core.run_progress)."""
+        return self.folder / (self.stem + ".progress.json")
+
+    @property
     def validation_predictions(self) -> Path:
         return self.folder / (group_stem("oof", self.group) + ".npy")
 
@@ -187,6 +192,11 @@ class Layout:
 def scratch_path(folder: Path, inference_inputs: Mapping[str, str]) -> Path:
     """Return the file of unfinished predictions, named after everything that decides them."""
     return folder / f"predictions-{sha256_json(dict(inference_inputs))[:16]}.f32"
+
+
+def progress_path(scratch: Path) -> Path:
+    """Return the file that says how far unfinished predictions are."""
+    return scratch.with_suffix(".progress.json")
 
 
 # What `make split` writes beside the step files.

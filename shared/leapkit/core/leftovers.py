@@ -44,6 +44,7 @@ def _leftovers(experiment_plan: ExperimentPlan, results: Results) -> Iterator[Pa
     yield from folder.glob(TEMPORARY + "*")
     if "train" in experiment_plan.reasons:  # infer-only leaves an unfinished training alone
         yield from folder.glob("*.state.pt")
+        yield from folder.glob("*.progress.json")
     if experiment.artifact:
         names = (f"{TEMPORARY}{experiment.artifact}.*", f"{TEMPORARY}{experiment.artifact}-*")
         yield from chain(folder.glob(SCRATCH), *(results.subs.glob(name) for name in names))

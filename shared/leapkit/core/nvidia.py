@@ -40,6 +40,13 @@ def cards(root: Path = Path("/")) -> Optional[List[str]]:
     ]
 
 
+def models(root: Path = Path("/")) -> List[str]:
+    """Return the names of the GPUs that a loaded driver shows, as `NVIDIA A100-SXM4-40GB`."""
+    files = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for file in files for line in _read(file).splitlines()]
+    return [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text().strip()

@@ -1,4 +1,4 @@
-"""Whether the sample world has to be made."""
+"""The sample world's months, and whether it has to be made."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ from leapkit.core.files import read_json, sha256_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import world_files, world_receipt
 from leapkit.core.receipts import Verdict
+from leapkit.core.splits import Split, months_between
 
 # Raise it when the generator writes other numbers: all older sample worlds are then made again.
 VERSION = 2
+SPLIT = Split(
+    train=months_between("0007-07", "0008-06"),
+    validation=months_between("0008-07", "0009-01"),
+    validation_stride=1,
+    test=months_between("0009-02", "0009-08"),
+)
+STEPS_PER_MONTH = {"train": 4, "validation": 1, "test": 1}
 
 
 def sample_inputs(seed: int = 0) -> Dict[str, str]:

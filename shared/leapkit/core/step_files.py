@@ -17,6 +17,7 @@ from leapkit.core.errors import KitError
 MONTH = re.compile(r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")
 PRECISIONS = ("float64", "float32")  # of the numbers in a file: the published one, then lower ones
 STEPS_PER_DAY = 72  # of 1200 s
+COLUMNS = 384  # of the grid: rows of a step
 _NAME = re.compile(r"E3SM-MMF\.(ml[io])\.(([0-9]{4}-[0-9]{2})-([0-9]{2})-([0-9]{5}))\.nc")
 
 

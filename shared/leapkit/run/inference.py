@@ -20,6 +20,7 @@ from leapkit.core import pauses
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import atomic, require_free, sha256, sync
+from leapkit.core.layout import progress_path
 from leapkit.data import checkpoints, submission
 from leapkit.data.inference_set import InferenceSet, LazyRows
 from leapkit.data.progress import progress
@@ -132,7 +133,13 @@ def predictions(
     with explain_os_errors(scratch), open(scratch, "ab") as handle:
         done = _whole_batches(handle.tell() // _ROW_BYTES, count, batch)
         handle.truncate(done * _ROW_BYTES)
-        with progress(total=count, initial=done, desc="predicting", unit="row") as bar:
+        with progress(
+            record=progress_path(scratch),
+            total=count,
+            initial=done,
+            desc="predicting",
+            unit="row",
+        ) as bar:
             for chunk in predict_chunks(
                 network, group_checkpoints, test_set.inputs, batch, device, done
             ):

@@ -86,6 +86,8 @@ def _in_lockstep(
     runs = list(together.runs)
     others = f" and {len(runs) - 1} more" if runs[1:] else ""
     with progress(
+        record=runs[0].task.files.progress,
+        parts=len(runs),
         total=sum(run.task.recipe.epochs * run.steps for run in runs),
         initial=sum(run.epoch * run.steps + run.step for run in runs),
         desc=f"training {runs[0].task.files.stem}{others}",

@@ -19,19 +19,11 @@ from leapkit.core import receipts
 from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import TEMPORARY
 from leapkit.core.layout import world_receipt
-from leapkit.core.sample_world import judge_world, sample_inputs
-from leapkit.core.splits import Split, months_between
+from leapkit.core.sample_world import SPLIT, STEPS_PER_MONTH, judge_world, sample_inputs
 from leapkit.sampleworld.steptime import DAYS_IN_MONTH, StepTime
 from leapkit.sampleworld.write import write_steps
 from leapkit.worlds.make_world import make_world, write_world_receipt
 
-SPLIT = Split(
-    train=months_between("0007-07", "0008-06"),
-    validation=months_between("0008-07", "0009-01"),
-    validation_stride=1,
-    test=months_between("0009-02", "0009-08"),
-)
-STEPS_PER_MONTH = {"train": 4, "validation": 1, "test": 1}
 CSV_STRIDE = 4  # train.csv holds one step of each training month
 
 

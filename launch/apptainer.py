@@ -14,7 +14,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from launch import bundled, container_user, containers, engine, process, sif_making, sifs
 from launch.code_version import code_version
 from launch.registry import REPOSITORY
-from launch.settings import Settings
+from launch.settings import Settings, sample_world
 from leapkit.core.errors import explain_os_errors
 
 RUNNER = REPOSITORY / "launch" / "apptainer_run.py"
@@ -142,13 +142,30 @@ def images_of(settings: Settings, services: Sequence[str]) -> Dict[str, str]:
 def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
     """Run {service: arguments} side by side on the data and the results; return the exit code."""
     prepare(settings, list(steps))
+    _make_folders(settings, list(steps))
+    commands = {name: command(settings, name, arguments)[0] for name, arguments in steps.items()}
+    return process.side_by_side(commands, os.environ)
+
+
+def in_a_job(
+    settings: Settings, service: str, arguments: Sequence[str]
+) -> Tuple[List[str], Dict[str, str]]:
+    """Return what `command` does, once the SIF and the folders that it mounts are made.
+
+    service  a member, `blend`, or `world`, which makes the sample world
+    """
+    prepare(settings, [service])
+    _make_folders(settings, [service])
+    return command(settings, service, arguments, {"LEAP_RAW_DATA_PARENT": sample_world().parent})
+
+
+def _make_folders(settings: Settings, services: Sequence[str]) -> None:
+    """Make the folders of results that services mount."""
     results = settings.results
-    members = [service for service in steps if service not in ENTRYPOINTS]
+    members = [service for service in services if service not in ENTRYPOINTS]
     for folder in (results.subs, results.blend, *map(results.outputs, members)):
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-    commands = {name: command(settings, name, arguments)[0] for name, arguments in steps.items()}
-    return process.side_by_side(commands, os.environ)
 
 
 def on_world(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import List, Sequence
 
-from launch import environments, process, runtimes, step_arguments
+from launch import containers, environments, process, runtimes, step_arguments
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.settings import Settings, sample_world
@@ -26,18 +26,30 @@ def in_environment(arguments: Sequence[str]) -> int:
     return process.run([str(environments.blend_python()), *arguments], env)
 
 
+def tables(settings: Settings) -> List[str]:
+    """Return the tables of TABLE by the names that the blend knows them by, where it runs."""
+    if settings.in_containers:
+        return containers.tables_inside(settings)[0]
+    return [blend.source for blend in settings.blends]
+
+
+def world_arguments(settings: Settings) -> List[str]:
+    """Return what follows `python` to make the sample world."""
+    folder = f"{WORLD}/{sample_world().name}" if settings.in_containers else sample_world()
+    return ["-m", "leapkit.sampleworld", f"--to={folder}"]
+
+
 def make_world(settings: Settings) -> None:
     """Make the sample world. Raises KitError if its maker fails."""
     world = sample_world()
     require_writable(world, "copy the kit to a folder that you may write to, or name your RAW_DATA")
     world.parent.mkdir(parents=True, exist_ok=True)
-    module = ["-m", "leapkit.sampleworld"]
+    arguments = world_arguments(settings)
     if settings.in_containers:
         mounts = {"LEAP_RAW_DATA_PARENT": world.parent}
-        arguments = [*module, f"--to={WORLD}/{world.name}"]
         code = runtimes.on_world(settings, arguments, mounts, world.parent)
     else:
-        code = in_environment([*module, f"--to={world}"])
+        code = in_environment(arguments)
     if code:
         raise KitError(
             "could not be made (the lines above say why)",

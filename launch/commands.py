@@ -186,7 +186,7 @@ def commands() -> Dict[str, Command]:
         "slurm": Command(
             "the plan as batch jobs; SUBMIT=1 submits them",
             _slurm,
-            (*BLEND_OPTIONS, "MODE", "SUBMIT", "SLURM", "HOURS", "PACK"),
+            (*BLEND_OPTIONS, "MODE", "SUBMIT", "SLURM", "HOURS", "PACK", "CARD"),
         ),
         "doctor": Command(
             "what this machine has, and what you can run now",

@@ -48,7 +48,7 @@ def _in_all(estimator: Estimator, known: Sequence[Estimate]) -> str:
     hours = estimates.wall_hours(known, at_once)
     bound = "at most " if any(cost.is_bound and cost.train for cost in known) else ""
     gpu_hours = sum(cost.gpu_hours for cost in known)
-    cost = f", {_number(gpu_hours)} GPU hours" if gpu_hours else ""
+    cost = f", {number(gpu_hours)} GPU hours" if gpu_hours else ""
     networks = f"{at_once} networks at a time" if at_once > 1 else "one network after the other"
     return f"{bound}about {duration(hours)}{cost}, on {estimator.hardware.name}, {networks}"
 
@@ -61,7 +61,7 @@ def _cost_line(cost: Estimate) -> str:
         steps.append(f"train {bound}{duration(cost.train.hours or 0)}{parts}")
     if cost.infer:
         steps.append(f"infer {duration(cost.infer.hours or 0)}")
-    gpu_hours = f"; {_number(cost.gpu_hours)} GPU hours" if cost.gpus else ""
+    gpu_hours = f"; {number(cost.gpu_hours)} GPU hours" if cost.gpus else ""
     return line(cost.name, ", ".join(steps) + gpu_hours)
 
 
@@ -128,11 +128,11 @@ def duration(hours: float) -> str:
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} min"
     if hours < 48:
-        return f"{_number(hours)} h"
+        return f"{number(hours)} h"
     if hours < 730 * 24:
-        return f"{_number(hours / 24)} days"
-    return f"{_number(hours / 24 / 365)} years"
+        return f"{number(hours / 24)} days"
+    return f"{number(hours / 24 / 365)} years"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:.1f}" if value < 10 else f"{value:,.0f}"

@@ -1,10 +1,10 @@
-"""What a batch job runs without a container: a step in the virtual environment of its room."""
+"""What a batch job runs: a step in its SIF file, or in the virtual environment of its room."""
 
 from __future__ import annotations
 
 from typing import Dict, List, Sequence, Tuple
 
-from launch import environments, step_arguments
+from launch import apptainer, environments, step_arguments
 from launch.code_version import code_version
 from launch.settings import Settings
 
@@ -16,9 +16,11 @@ def command(
 
     service    a member, `blend` or `world`
     arguments  what follows the module, as launch.step_arguments gives it; of `world` all of them
-    The environment is made first, on this machine: a job on another one finds it on the file system
-    that both see. Raises KitError if it cannot be made.
+    SIF or environment is made first, on this machine: a job on another one finds it on the file
+    system that both see. Raises KitError if it cannot be made.
     """
+    if settings["RUNTIME"] == "apptainer":
+        return apptainer.in_a_job(settings, service, arguments)
     variables = environments.variables({"LEAP_CODE": code_version()})
     if service == "world":
         return [str(environments.blend_python()), *arguments], variables

@@ -7,7 +7,6 @@ from typing import Mapping, Sequence
 
 from blend import scores_text
 from launch import (
-    containers,
     environments,
     estimate_lines,
     planning,
@@ -16,7 +15,7 @@ from launch import (
     runtimes,
     step_arguments,
 )
-from launch.blend_tools import make_world, on_results
+from launch.blend_tools import make_world, on_results, tables
 from launch.code_version import code_version
 from launch.settings import Settings
 from leapkit.core import leftovers, receipts
@@ -135,11 +134,7 @@ def _in_environments(settings: Settings, arguments: Mapping[str, Sequence[str]])
 
 def run_blend(settings: Settings, experiments: registry.Registry) -> int:
     """Run the blend of every table, say where the results are, and return the exit code."""
-    if settings.in_containers:
-        tables = containers.tables_inside(settings)[0]
-    else:
-        tables = [blend.source for blend in settings.blends]
-    arguments = step_arguments.blend_arguments(settings, experiments, tables)
+    arguments = step_arguments.blend_arguments(settings, experiments, tables(settings))
     code = on_results(settings, "blend", arguments)
     if not code:
         show_results(settings)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from launch import member_command, slurm_script, step_arguments
+from launch import blend_tools, member_command, slurm_script, step_arguments
 from launch.registry import Registry
-from launch.settings import Settings, sample_world
+from launch.settings import Settings
 from launch.slurm import WORLD, Job, Task
 
 Command = Tuple[List[str], Dict[str, str]]  # what runs, and what it adds to the environment
@@ -40,11 +40,9 @@ def _network(settings: Settings, task: Task) -> Command:
 
 
 def _world(settings: Settings) -> Command:
-    arguments = ["-m", "leapkit.sampleworld", f"--to={sample_world()}"]
-    return member_command.command(settings, "world", arguments)
+    return member_command.command(settings, "world", blend_tools.world_arguments(settings))
 
 
 def _blend(settings: Settings, experiments: Registry) -> Command:
-    tables = [blend.source for blend in settings.blends]
-    arguments = step_arguments.blend_arguments(settings, experiments, tables)
+    arguments = step_arguments.blend_arguments(settings, experiments, blend_tools.tables(settings))
     return member_command.command(settings, "blend", arguments)

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from types import MappingProxyType
 from typing import Dict, List, Mapping, Sequence
 
 from launch import machine, options, planning, slurm, slurm_jobs, slurm_options
@@ -15,6 +14,7 @@ from launch.registry import Registry
 from launch.run import show
 from launch.settings import Settings, sample_world
 from launch.slurm import PACK, Job
+from launch.slurm_costs import Costs
 from launch.slurm_options import Allocation
 from leapkit.core import file_lock, stops
 from leapkit.core.errors import KitError, explain_os_errors
@@ -42,8 +42,9 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
     if not jobs:
         print("nothing to submit: every step is proven by its receipt", flush=True)
         return 0
-    submission = Submission(settings, experiments, jobs, asked)
-    show(["", *submission.lines(), ""])
+    costs = Costs(plan, jobs, settings)
+    submission = Submission(settings, experiments, jobs, asked, costs)
+    show(["", *submission.lines(), "", *costs.lines(jobs)])
     if submits:
         show(submission.table(submission.submit()))
     else:
@@ -57,7 +58,7 @@ class Submission:
     settings     the choices of the run
     experiments  those of the run, which a search of weights may choose from
     jobs         in an order in which each comes after those that it waits for
-    costs        {job: its hours and GPU hours in words}
+    costs        their hours and GPU hours
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Submission:
         experiments: Registry,
         jobs: Sequence[Job],
         asked: Allocation,
-        costs: Mapping[str, str] = MappingProxyType({}),
+        costs: Costs,
     ) -> None:
         self._settings = settings
         self._experiments = experiments
@@ -80,7 +81,7 @@ class Submission:
         shown = [f"cd {shlex.quote(str(self.folder))}"]
         for job in self._jobs:
             names = ", ".join(task.name for task in job.tasks) if job.width > 1 else ""
-            words = [job.why, names, self._costs.get(job.name, "")]
+            words = [job.why, names, self._costs.of(job)]
             shown += [line("" if k else job.name, text) for k, text in enumerate(words) if text]
             after = [f"<{name}>" for name in job.after]
             command = self._sbatch(job, slurm_options.dependency(after))

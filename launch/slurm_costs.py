@@ -11,6 +11,8 @@ from launch.planning import Plan
 from launch.settings import Settings
 from launch.slurm import Job, Task
 
+LEAST = 0.05  # GPU hours that are worth a word
+
 
 class Costs:
     """Estimates of the networks that a plan runs, as its jobs divide them.
@@ -35,14 +37,14 @@ class Costs:
         longest = duration(max(hours))
         text = f"{len(hours)} tasks of about {longest}" if job.is_array else f"about {longest}"
         gpu_hours = sum(map(self._gpu_hours, job.tasks))
-        return text + (f"; {number(gpu_hours)} GPU hours" if gpu_hours else "")
+        return text + (f"; {number(gpu_hours)} GPU hours" if gpu_hours >= LEAST else "")
 
     def lines(self, jobs: Sequence[Job]) -> List[str]:
         """Return the GPU hours of all jobs, and what the hours rest on."""
         gpu_hours = sum(self._gpu_hours(task) for job in jobs for task in job.tasks)
         steps = [step for cost in self._estimates.values() for step in cost.steps]
         bases = "; ".join(dict.fromkeys(step.basis for step in steps))
-        total = f"{number(gpu_hours)} GPU hours in all" if gpu_hours else "hours"
+        total = f"{number(gpu_hours)} GPU hours in all" if gpu_hours >= LEAST else "hours"
         return [f"{total}, on {self.estimator.hardware.name}: {bases}"] if bases else []
 
     def _hours(self, task: Task) -> float:

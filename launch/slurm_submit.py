@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from types import MappingProxyType
 from typing import Dict, List, Mapping, Sequence
 
 from launch import machine, options, planning, slurm, slurm_jobs, slurm_options
@@ -43,7 +44,8 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
         print("nothing to submit: every step is proven by its receipt", flush=True)
         return 0
     costs = Costs(plan, jobs, settings)
-    submission = Submission(settings, experiments, jobs, asked, costs)
+    in_words = {job.name: costs.of(job) for job in jobs}
+    submission = Submission(settings, experiments, jobs, asked, in_words)
     show(["", *submission.lines(), "", *costs.lines(jobs)])
     if submits:
         show(submission.table(submission.submit()))
@@ -58,7 +60,7 @@ class Submission:
     settings     the choices of the run
     experiments  those of the run, which a search of weights may choose from
     jobs         in an order in which each comes after those that it waits for
-    costs        their hours and GPU hours
+    costs        {job: its hours and GPU hours in words}
     """
 
     def __init__(
@@ -67,7 +69,7 @@ class Submission:
         experiments: Registry,
         jobs: Sequence[Job],
         asked: Allocation,
-        costs: Costs,
+        costs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._settings = settings
         self._experiments = experiments
@@ -81,7 +83,7 @@ class Submission:
         shown = [f"cd {shlex.quote(str(self.folder))}"]
         for job in self._jobs:
             names = ", ".join(task.name for task in job.tasks) if job.width > 1 else ""
-            words = [job.why, names, self._costs.of(job)]
+            words = [job.why, names, self._costs.get(job.name, "")]
             shown += [line("" if k else job.name, text) for k, text in enumerate(words) if text]
             after = [f"<{name}>" for name in job.after]
             command = self._sbatch(job, slurm_options.dependency(after))

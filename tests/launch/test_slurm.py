@@ -14,6 +14,7 @@ from launch import (
     member_command,
     planning,
     registry,
+    row_counts,
     slurm,
     slurm_options,
     slurm_script,
@@ -21,6 +22,7 @@ from launch import (
 )
 from launch.settings import Settings, choose_for_jobs
 from launch.slurm import Job, Task
+from launch.slurm_costs import Costs
 from launch.slurm_submit import Submission
 from leapkit.core.errors import KitError
 from leapkit.core.plan import CheckpointPlan, ExperimentPlan
@@ -58,7 +60,7 @@ def plan_of(*plans: ExperimentPlan) -> planning.Plan:
     members: Dict[str, List[ExperimentPlan]] = {}
     for plan in plans:
         members.setdefault(plan.experiment.member, []).append(plan)
-    return planning.Plan(None, [], members, {}, "")
+    return planning.Plan(None, [], row_counts.of_sample_world(), members, {}, "")
 
 
 # --- what waits for what --------------------------------------------------------------------------
@@ -84,6 +86,7 @@ def test_a_world_that_must_be_made_is_made_first(settings: Settings) -> None:
     plan = planning.Plan(
         Verdict(False, "not made yet"),
         [],
+        row_counts.of_sample_world(),
         {
             "joseph": [
                 planning._before_the_world(EXPERIMENTS["joseph/" + n]) for n in ("912", "912sep")
@@ -166,6 +169,18 @@ def test_every_line_names_its_dependencies_and_comes_back_before_its_limit(
     blend = commands[-1]
     assert not [word for word in blend if word.startswith(("--gres", "--signal"))]
     assert not submission.folder.exists()  # nothing is written either
+
+
+def test_each_job_says_its_share_of_the_hours_of_its_network(settings: Settings) -> None:
+    plan = planning.make(settings, settings.experiments(), with_blend=True)
+    jobs = slurm.graph(plan)
+    costs = Costs(plan, jobs, settings)
+    words = {job.name: costs.of(job) for job in jobs}
+    assert words["joseph/912sep groups"].startswith("7 tasks of about ")
+    assert words["joseph/907"].startswith("about ")
+    assert words["blend"] == ""
+    [total] = costs.lines(jobs)
+    assert costs.estimator.hardware.name in total
 
 
 def test_jobs_of_one_network_and_folder_share_a_name_and_no_others(tmp_path: Path) -> None:

@@ -45,17 +45,15 @@ def test_a_paused_command_says_so_and_ends_with_a_code_of_its_own(
 
 JOBS = """
 import sys
-from pathlib import Path
 from leapkit.core.errors import run_cli
-from leapkit.core.job_runner import Job, JobSlots, run
+from leapkit.core.job_runner import Job, run
 script = "trap 'exit 75' USR1; touch $0; while :; do sleep 0.05; done"
 jobs = [
     Job("trains", ["sh", "-c", script, sys.argv[1] + "/trains"]),
     Job("starts", ["sh", "-c", "touch $0; exec sleep 60", sys.argv[1] + "/starts"]),
-    Job("waits", ["touch", sys.argv[1] + "/waits"]),
     Job("child", ["touch", sys.argv[1] + "/child"], ["trains"]),
 ]
-run_cli(lambda argv: run(jobs, JobSlots(Path(sys.argv[1]) / "slots", 2)), [])
+run_cli(lambda argv: run(jobs), [])
 """
 
 
@@ -76,4 +74,4 @@ def test_jobs_side_by_side_are_all_paused_and_no_other_starts(tmp_path: Path) ->
     runner.send_signal(pauses.SIGNAL)
     output = runner.communicate(timeout=20)[0].decode()
     assert runner.returncode == exit_codes.PAUSED, output
-    assert {path.name for path in tmp_path.iterdir()} == {"trains", "starts", "slots"}
+    assert {path.name for path in tmp_path.iterdir()} == {"trains", "starts"}

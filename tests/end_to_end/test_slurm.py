@@ -29,6 +29,16 @@ def node() -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("node")
+def test_a_node_that_runs_is_left_as_it_is() -> None:
+    home = Path(os.environ["SLURM_CONF"]).parent
+    files = [home / "slurm.conf", *home.glob("*.pid"), home / "munge.key"]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    assert len(before) == 5
+    slurm_node.start()
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
+
+
 @pytest.fixture
 def chosen(group_world: Path, tmp_path: Path) -> Dict[str, str]:
     return {

@@ -412,6 +412,26 @@ def counted_updates(monkeypatch):
     return updates
 
 
+def test_a_group_whose_loss_is_not_finite_leaves_the_others_proven(
+    with_parent, tuned, tiny_world, tmp_path, monkeypatch
+):
+    folder = copy_of(with_parent, tmp_path)
+    update = training._update
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            training,
+            "_update",
+            lambda run, *batch: update(run, *batch) * (np.nan if run.task.group == 3 else 1),
+        )
+        with refused("training", "the loss became NaN or infinite"):
+            small_run.run(tune(tiny_world, folder))
+    proven = [g for g in ALL if receipts.receipt_path(files_of(folder, g).checkpoint).exists()]
+    assert proven == [0, 1, 2, 4, 5, 6]
+    updates = counted_updates(monkeypatch)
+    assert small_run.run(tune(tiny_world, folder)) == 0
+    assert Counter(updates) == {3: 6} and products(folder) == products(tuned)
+
+
 # ---- groups alone --------------------------------------------------------------------------------
 
 

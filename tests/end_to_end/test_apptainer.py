@@ -81,10 +81,43 @@ def cluster(clone: Path, tiny_world: Path) -> Iterator[Cluster]:
         shutil.rmtree(str(home))
 
 
+def of_the_user() -> Dict[int, str]:
+    """Return {process: command line} of all that the user runs, inside containers too."""
+    processes = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text()
+            if f"\nUid:\t{USER}\t" in status and "\nState:\tZ" not in status:
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                processes[int(folder.name)] = words.decode("utf-8", "replace")
+        except OSError:  # it has ended
+            continue
+    return processes
+
+
+@pytest.mark.parametrize("whom", ["-m launch", "apptainer_run.py"])
+def test_a_launcher_or_a_runner_that_is_killed_leaves_nothing_at_work(
+    cluster: Cluster, whom: str
+) -> None:
+    process = cluster.start("joseph", "one")
+    line = b""
+    while b"training rows of" not in line:
+        line = process.stdout.readline()
+        assert line, "it has ended before it trained"
+    assert any("members.joseph" in words for words in of_the_user().values())
+    os.kill(min(pid for pid, words in of_the_user().items() if whom in words), signal.SIGKILL)
+    process.stdout.close()
+    assert process.wait(60) != 0
+    deadline = time.monotonic() + 20
+    while of_the_user() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert of_the_user() == {}
+
+
 def test_a_copied_sif_gives_a_user_without_an_engine_the_bytes_of_the_docker_runtime(
     cluster: Cluster, clone: Path, tmp_path: Path
 ) -> None:
-    text = cluster.run("reproduce", "one")
+    text = cluster.run("reproduce", "one")  # continues what the tests above have stopped
     assert f"and {cluster.sifs} holds SIF files" in text and "building the images" not in text
     raw, submission = str(cluster.raw), str(tmp_path)
     make(clone, "reproduce", RUNTIME="docker", RAW_DATA=raw, SUBMISSION=submission, **NETWORK)
@@ -119,65 +152,39 @@ print("world", refused(lambda: open("/world/x", "w")), refused(lambda: open("/tm
 """
 
 
-def test_a_step_has_no_network_no_rights_and_a_root_that_is_read_only(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def probe(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> List[str]:
+    """Return the command of a step that prints what it may do; it may write to a new folder."""
     monkeypatch.setenv("LEAP_SIFS", str(cluster.sifs))
     run = settings.choose("reproduce", {"RUNTIME": "apptainer", **NETWORK})
     world = cluster.home / "world"
-    world.mkdir()
+    world.mkdir(exist_ok=True)
     os.chown(str(world), USER, USER)
     mounts = {"LEAP_RAW_DATA_PARENT": world, "LEAP_STEPS": cluster.raw}
     argv, _ = apptainer.command(run, "world", ["-c", PROBE], mounts)
+    return [PYTHON, *argv[1:]]
+
+
+def test_a_step_has_no_network_no_rights_and_a_root_that_is_read_only(
+    cluster: Cluster, probe: List[str]
+) -> None:
     env = {**environment(), "LEAP_SECRET": "x", "CUDA_VISIBLE_DEVICES": "0,1"}
-    done = subprocess.run(
-        [*AS_USER, PYTHON, *argv[1:]], env=env, cwd="/", stdout=subprocess.PIPE, check=True
-    )
+    done = subprocess.run([*AS_USER, *probe], env=env, stdout=subprocess.PIPE, check=True)
     said = dict(line.partition(" ")[::2] for line in done.stdout.decode().splitlines())
     assert said["uid"] == str(USER) and said["rights"] == ""
     assert said["environment"] == "['/tmp', None, '0,1']"
     assert said["interfaces"] == "['lo']" and said["network"] == "OSError"
     assert said["root"] == said["steps"] == "OSError"
     assert said["world"] == "allowed allowed"
-    assert [path.name for path in world.iterdir()] == ["x"]
+    assert [path.name for path in (cluster.home / "world").iterdir()] == ["x"]
 
 
-def of_the_user() -> Dict[int, str]:
-    """Return {process: command line} of all that the user runs, inside containers too."""
-    processes = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (folder / "status").read_text()
-            if f"\nUid:\t{USER}\t" in status and "\nState:\tZ" not in status:
-                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                processes[int(folder.name)] = words.decode("utf-8", "replace")
-        except OSError:  # it has ended
-            continue
-    return processes
-
-
-@pytest.mark.parametrize("whom", ["-m launch", "apptainer_run.py", "group"])
-def test_a_stop_of_any_kind_ends_what_runs_inside_and_the_same_command_continues(
-    cluster: Cluster, whom: str
+def test_a_machine_that_gives_users_no_network_namespace_gets_no_step_with_a_network(
+    probe: List[str],
 ) -> None:
-    process = cluster.start("joseph", "stopped")
-    line = b""
-    while b"training rows of" not in line:
-        line = process.stdout.readline()
-        assert line, "it has ended before it trained"
-    assert any("members.joseph" in words for words in of_the_user().values())
-    if whom == "group":
-        os.killpg(process.pid, signal.SIGTERM)
-    else:
-        os.kill(min(pid for pid, words in of_the_user().items() if whom in words), signal.SIGKILL)
-    process.stdout.close()
-    assert process.wait(60) != 0
-    deadline = time.monotonic() + 20
-    while of_the_user() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert of_the_user() == {}
-    if whom == "group":
-        cluster.run("joseph", "stopped")
-        stopped, whole = cluster.home / "stopped", cluster.home / "one"
-        name = f"{SUBS}.parquet"
-        assert (stopped / name).read_bytes() == (whole / name).read_bytes()
+    script = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"'
+    within = [*AS_USER, "unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
+    done = subprocess.run([*within, *probe], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text = done.stdout.decode("utf-8", "replace")
+    assert done.returncode != 0 and "uid" not in text
+    assert "Failed to create network namespace" in text and "max_net_namespaces" in text

@@ -53,7 +53,7 @@ sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIME
 	$(LAUNCH) sifs
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
-bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. RUNTIME=.. DEVICE=cuda)
+bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DEVICE=cuda)
 	$(LAUNCH) bundle
 unbundle: ## check a bundle's sums, and install what it holds (BUNDLE=..)
 	$(LAUNCH) unbundle

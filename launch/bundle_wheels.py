@@ -51,16 +51,20 @@ def download(folder: Path, pythons: Mapping[Path, str]) -> List[Path]:
     What is there is kept, and pip is asked for the rest. Raises KitError if it cannot have that.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    held = {sha256(path): path for path in sorted(folder.iterdir())}
     allowed: Set[str] = set().union(*map(pip.hashes, pythons))
-    for digest in set(held) - allowed:  # of another lock, or cut off by a stop
-        held.pop(digest).unlink()
+    held: Set[str] = set()
+    for path in sorted(folder.iterdir()):
+        digest = sha256(path)
+        if digest in allowed - held:
+            held.add(digest)
+        else:  # of another lock, or cut off by a stop
+            path.unlink()
     for lock, version in pythons.items():
         python = str(machine.interpreter(version))
         env = pip.variables(python)
         command = [python, *DOWNLOAD, "--dest", str(folder), "--requirement", str(lock)]
         # Whether the wheels that are there are those of this Python is pip's to say.
-        may_be_whole = len(pip.hashes(lock) & set(held)) >= len(pip.locked(lock))
+        may_be_whole = len(pip.hashes(lock) & held) >= len(pip.locked(lock))
         if may_be_whole and not process.run(command, {**env, **pip.only_from(folder)}, quiet=True):
             continue
         print(f"{FOLDER}: downloading those of {lock.name}", flush=True)

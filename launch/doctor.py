@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
-from launch import choices, engine, folders, gpus, machine, registry, stacks, venv
+from launch import choices, engine, folders, gpus, machine, registry, sifs, stacks, venv
 from launch.gpus import Gpu
 from launch.settings import Settings, choose
 from leapkit.core import allotment
@@ -64,6 +64,8 @@ def machine_facts(gpu: Gpu, places: Mapping[str, Path]) -> List[Tuple[str, str]]
     for version in [] if problem else stacks.pythons():
         image = stacks.base_image(version, probe=True)
         facts.append(("base image " + version, image or "none, and no image registry answers"))
+    problem = engine.apptainer_problem()
+    facts.append(("apptainer", problem.what if problem else engine.apptainer_program()))
     facts.append(("GPU", f"{gpu.state}: {gpu.how}"))
     cores, memory = allotment.core_limit(ROOT), allotment.memory_limit(ROOT)
     facts.append(("cores", f"{cores.amount} ({cores.source})"))
@@ -86,17 +88,24 @@ def _of_folder(folder: Path) -> str:
 
 
 def runtimes(gpu: Gpu) -> List[Way]:
-    """Return the two runtimes and what they lack."""
+    """Return the runtimes and what they lack."""
     docker: Dict[str, str] = {}
     try:
         choices.runtime("docker")
     except KitError as error:
         docker[error.what] = error.remedy
+    apptainer: Dict[str, str] = {}
+    problem = engine.apptainer_problem()
+    if problem:
+        apptainer[problem.what] = problem.remedy
+    if docker and not sifs.exist():
+        apptainer[f"SIF files in {sifs.folder()}"] = sifs.REMEDY
     stack = choices.stack(in_containers=False, gpu=gpu)
     missing = [] if machine.interpreter(stacks.BLEND_PYTHON) else [stacks.BLEND_PYTHON]
     venv = {f"python{version}": "install it, or PYTHON_3_11=path" for version in missing}
     return [
         Way("RUNTIME=docker", "each member in a container", docker),
+        Way("RUNTIME=apptainer", "each member in a SIF file", apptainer),
         Way("RUNTIME=venv", f"virtual environments, STACK={stack.value}", venv),
     ]
 

@@ -11,7 +11,7 @@ import re
 import shutil
 from typing import NamedTuple, Optional, Tuple
 
-from launch.machine import output_of
+from launch.machine import ask, output_of
 
 Version = Tuple[int, int]
 # BuildKit of its own, which mounts secrets and knows COPY --chmod without a registry's frontend.
@@ -58,8 +58,9 @@ def apptainer_problem() -> Optional[Problem]:
     program = apptainer_program()
     if not program:
         return Problem("apptainer is not installed", INSTALL_APPTAINER)
-    if output_of([program, "--version"]) is None:
-        return Problem(f"{program} does not answer", INSTALL_APPTAINER)
+    answer = ask([program, "--nocolor", "--version"])
+    if answer.code != 0:
+        return Problem(f"{program} does not run ({answer.complaint})", INSTALL_APPTAINER)
     return None
 
 

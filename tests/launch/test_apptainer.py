@@ -17,7 +17,9 @@ from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 
 SERVICES = [*registry.members(), "blend", "verify", "world"]
-WORLD = {name: Path("/" + name) for name in ("LEAP_RAW_DATA_PARENT", "LEAP_STEPS", "LEAP_STATISTICS")}
+WORLD = {
+    name: Path("/" + name) for name in ("LEAP_RAW_DATA_PARENT", "LEAP_STEPS", "LEAP_STATISTICS")
+}
 
 
 def chosen(tmp_path: Path, accelerator: str = "cpu") -> settings.Settings:

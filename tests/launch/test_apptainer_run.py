@@ -30,13 +30,12 @@ wait
 
 def start(tmp_path: Path, script: str = PROGRAM) -> subprocess.Popen[Any]:
     own = {"CUDA_VISIBLE_DEVICES": "3", "APPTAINER_BIND": "/scratch", "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, str(REPOSITORY / "launch" / "apptainer_run.py"), "sh", "-c", script],
         env={**os.environ, **own},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    return process
 
 
 def lines(process: subprocess.Popen[Any]) -> List[str]:
@@ -67,7 +66,9 @@ def test_a_runner_that_is_killed_takes_the_container_with_it(tmp_path: Path) -> 
     mark = running.mark()
     os.environ.update(mark)
     try:
-        process = start(tmp_path, "trap 'exit 3' TERM; sleep 97 & echo; echo; echo up; wait; kill %1")
+        process = start(
+            tmp_path, "trap 'exit 3' TERM; sleep 97 & echo; echo; echo up; wait; kill %1"
+        )
     finally:
         os.environ.pop(next(iter(mark)))
     lines(process)
@@ -83,6 +84,6 @@ def test_a_runner_that_is_killed_takes_the_container_with_it(tmp_path: Path) -> 
 
 def test_a_container_that_is_killed_is_said_to_be_and_its_helpers_end(tmp_path: Path) -> None:
     process = start(tmp_path, "sleep 96 & kill -9 $$")
-    out, errors = process.communicate(timeout=10)  # ends as soon as the helper does
+    _, errors = process.communicate(timeout=10)  # ends as soon as the helper does
     assert process.returncode == 137
     assert b"the container was killed (SIGKILL)" in errors

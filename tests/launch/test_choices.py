@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from launch import choices, engine, gpus, machine, settings
@@ -36,6 +38,34 @@ def test_an_engine_with_local_bases_or_a_registry_is_taken(
     monkeypatch.setattr(engine, "problem", lambda: None)
     monkeypatch.setattr(machine, condition, lambda name: True)
     assert choices.runtime().value == "docker"
+
+
+def test_apptainer_is_taken_for_files_that_were_copied_if_no_engine_answers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "apptainer_problem", lambda: None)
+    monkeypatch.setenv("LEAP_SIFS", str(tmp_path))
+    assert choices.runtime().value == "venv"
+    (tmp_path / "leap-adam-published-cuda-0123456789ab.tar").touch()
+    chosen = choices.runtime()
+    assert chosen.value == "apptainer"
+    assert chosen.reason == f"no container engine answers, and {tmp_path} holds SIF files"
+    monkeypatch.setattr(engine, "problem", lambda: None)
+    monkeypatch.setattr(machine, "has_image", lambda name: True)
+    assert choices.runtime().value == "docker"
+
+
+def test_apptainer_that_is_not_installed_is_refused() -> None:
+    with pytest.raises(KitError, match="apptainer is not installed; load your cluster's module"):
+        choices.runtime("apptainer")
+
+
+def test_files_for_another_machine_may_be_for_gpus_that_this_one_lacks() -> None:
+    requested = {"DEVICE": "cuda", "RUNTIME": "venv"}
+    with pytest.raises(KitError, match="DEVICE=cuda"):
+        settings.choose("reproduce", requested)
+    chosen = settings.choose("reproduce", requested, is_elsewhere=True)
+    assert chosen["ACCELERATOR"] == "cuda"
 
 
 def test_the_published_stack_is_taken_where_its_interpreter_is_and_modern_else(

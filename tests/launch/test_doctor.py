@@ -43,6 +43,7 @@ def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path
         "make reproduce PROFILE=full",
         "make blend MODE=infer-only",
         "RUNTIME=docker",
+        "RUNTIME=apptainer",
     ]
     text = "\n".join(lines)
     for remedy in (
@@ -51,6 +52,8 @@ def test_what_cannot_run_yet_names_the_command_that_gives_what_it_lacks(tmp_path
         "make fetch WHAT=steps",
         "make fetch WHAT=weights",
         "make bases",
+        "containers/install-apptainer",
+        "make sifs",
     ):
         assert remedy in text
 
@@ -83,7 +86,8 @@ def test_without_any_runtime_nothing_can_run_and_both_say_what_they_lack(
     lines = verdict(RAW_DATA=str(tmp_path), SUBMISSION=str(tmp_path))
     assert lines[0] == "You can run nothing yet: no runtime works."
     other_commands = commands(lines, "For the rest:")
-    assert {"RUNTIME=docker", "RUNTIME=venv"} <= {line.split("  ")[0] for line in other_commands}
+    runtimes = {"RUNTIME=docker", "RUNTIME=apptainer", "RUNTIME=venv"}
+    assert runtimes <= {line.split("  ")[0] for line in other_commands}
 
 
 def test_the_doctor_ends_in_its_verdict_and_changes_nothing(

@@ -131,11 +131,16 @@ def test_a_bundle_of_wheels_is_all_that_a_machine_without_a_network_needs(tmp_pa
     online = {**env, "PIP_FIND_LINKS": wheels.as_uri()}
     folder = tmp_path / "a bundle"
     chosen = {"RUNTIME": "venv", "STACK": "modern", "DEVICE": "cuda", "EXPERIMENTS": "joseph/907"}
-    # what a call that was killed leaves
+    # what a call that was killed leaves, beside a wheel of an earlier lock
     (folder / "wheels").mkdir(parents=True)
-    (folder / "wheels" / "tiny_package-1.0-py3-none-any.whl").write_text("cut off")
+    for version in ("1.0", "0.9"):
+        name = f"tiny_package-{version}-py3-none-any.whl"
+        (folder / "wheels" / name).write_text("cut off")
     (folder / UNFINISHED).touch()
     assert make(kit, "bundle", [], online, BUNDLE=str(folder), **chosen).startswith("0 ")
+    assert [path.name for path in (folder / "wheels").iterdir()] == [
+        "tiny_package-1.0-py3-none-any.whl"
+    ]
     shutil.rmtree(str(wheels))  # and no wheel is asked for again
     text = make(kit, "bundle", [], env, BUNDLE=str(folder), **chosen)
     assert "nothing to do: the bundle is whole" in text

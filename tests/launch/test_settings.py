@@ -36,3 +36,10 @@ def test_post_processing_is_off_unless_requested_and_its_names_are_checked_at_on
     assert chosen.options == ("positivity", "fluxes")
     with pytest.raises(KitError, match="choose from positivity, fluxes"):
         settings.choose("reproduce", {"POSTPROCESS": "clip"})
+
+
+def test_the_precision_is_the_devices_own_unless_it_is_requested() -> None:
+    assert settings.choose("reproduce", {})["PRECISION"] == "auto"
+    assert settings.choose("reproduce", {"PRECISION": "bf16"})["PRECISION"] == "bf16"
+    with pytest.raises(KitError, match="PRECISION=tf32: a CPU has no TF32; use PRECISION=float32"):
+        settings.choose("reproduce", {"PRECISION": "tf32", "DEVICE": "cpu"})

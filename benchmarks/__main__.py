@@ -143,8 +143,8 @@ def table(results: Dict[str, Dict[str, Any]]) -> List[str]:
 def _faster(published: Dict[str, Any], side: Dict[str, Any]) -> float:
     """Return how many times as fast a side is: in the median of their turns, if they took any."""
     if side.get("takes_turns"):
-        turns = zip(published["runs"], side["runs"])
-        return float(median(before / own for before, own in turns))
+        pairs = zip(published["runs"], side["runs"])
+        return float(median(before / own for before, own in pairs))
     return float(published["seconds"] / side["seconds"])
 
 

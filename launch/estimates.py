@@ -46,7 +46,7 @@ class Estimate:
 
     train, infer  None if the step does not run
     parts         checkpoints that are trained, which are jobs of their own on a cluster
-    gpus          that it trains on; 0 on a CPU
+    gpus          that it trains on; 0 on a CPU, and at sample size, where networks share one
     is_bound      whether the training may end earlier, as its recipe stops early
     """
 
@@ -105,7 +105,7 @@ class Estimator:
             self._training(plan, parts) if parts else None,
             self._inference(plan) if plan.infer else None,
             len(parts),
-            self.hardware.per_network if self.hardware.gpus else 0,
+            self.hardware.per_network if self.hardware.gpus and self.profile == "full" else 0,
             recipe.early_stop and recipe.epochs > 1,
             f"{experiment.member}/{experiment.parent}" if experiment.parent else "",
         )

@@ -10,7 +10,7 @@ from typing import Dict
 
 import pytest
 
-from launch import plan_lines, planning, registry, row_counts, settings
+from launch import estimate_lines, plan_lines, planning, registry, row_counts, settings
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from tests.conftest import REPOSITORY
@@ -47,6 +47,22 @@ def test_a_table_whose_parquets_are_not_all_made_names_the_missing(tmp_path, tin
     assert not plan.blocked and plan.members_to_run == ["adam"]
     assert "13 of 16 parquets are missing" in plan.blend_problem
     assert "make verify" in plan.blend_problem
+
+
+def test_a_plan_says_how_long_what_has_to_run_takes(tmp_path, tiny_world):
+    requested = {"RAW_DATA": str(tiny_world), "PROFILE": "sample", "SUBMISSION": str(tmp_path)}
+    chosen = settings.choose("reproduce", requested, needs_runtime=False)
+    run = registry.chosen("adam/195,adam/197,adam/200", "", "reproduce", True)
+    plan = planning.make(chosen, run, with_blend=False)
+    first, *others = estimate_lines.lines(plan, chosen)
+    assert first.startswith("time and cost") and "networks at a time" in first
+    assert others[0].split()[0::3] == ["adam/195", "adam/197", "adam/200"]
+    plan.members["adam"][0].checkpoints[0].train = False
+    plan.members["adam"][0].infer = False
+    assert "adam/195" not in " ".join(estimate_lines.lines(plan, chosen))
+    blocked = {"RAW_DATA": str(tmp_path), "PROFILE": "sample", "SUBMISSION": str(tmp_path)}
+    chosen = settings.choose("reproduce", blocked, needs_runtime=False)
+    assert estimate_lines.lines(planning.make(chosen, run, with_blend=False), chosen) == []
 
 
 def test_a_blend_without_its_report_or_scores_is_not_done(tmp_path, maker, sixteen):

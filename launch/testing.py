@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
@@ -21,7 +22,7 @@ from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 # The tests of a stack by their marks: all but whole runs on the modern one.
 MARKS = {
     MODERN: "not docker and not end_to_end",
-    TORCH_1_10: "stack",
+    TORCH_1_10: "stack or oldest",
     TORCH_1_12: "stack",
 }
 
@@ -46,10 +47,7 @@ def check(arguments: List[str]) -> int:
 
 def test(arguments: List[str]) -> int:
     """Run what a developer runs before handing over: all but containers and whole runs."""
-    pythons = {MODERN: modern_python()}
-    for stack in (TORCH_1_10, TORCH_1_12):
-        if machine.interpreter(stack.python):
-            pythons[stack] = environments.tests_python(stack)
+    pythons = tests_pythons()
     another = {
         stack: str(next((p for s, p in pythons.items() if s != stack), "")) for stack in pythons
     }
@@ -58,8 +56,9 @@ def test(arguments: List[str]) -> int:
         return Suite(name, pythons[stack], ["-m", marks, *arguments], another[stack])
 
     # The longest first, so that no core idles while another ends its list.
-    suites = [suite("processes", MODERN, f"process and {MARKS[MODERN]}")]
+    suites = [suite("processes", MODERN, f"process and not fault and {MARKS[MODERN]}")]
     suites += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
+    suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}")]
     suites += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
     code = run(suites, linters(pythons[MODERN]))
     for stack in MARKS:
@@ -89,6 +88,18 @@ def bench() -> int:
     options = os.environ.get("BENCH", "").split()
     command = [str(modern_python()), "-m", "benchmarks", *options]
     return process.run(command, environments.environment({}))
+
+
+def tests_pythons() -> Dict[Stack, Path]:
+    """Return the tests' pythons of the stacks whose Python is installed, always the modern one's.
+
+    Environments that do not exist are made side by side.
+    """
+    old = [stack for stack in (TORCH_1_10, TORCH_1_12) if machine.interpreter(stack.python)]
+    with ThreadPoolExecutor() as threads:
+        making = {MODERN: threads.submit(modern_python)}
+        making.update((stack, threads.submit(environments.tests_python, stack)) for stack in old)
+    return {stack: python.result() for stack, python in making.items()}
 
 
 def modern_python() -> Path:

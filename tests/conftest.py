@@ -27,6 +27,14 @@ NOT_UNIT = ("process", "docker", "end_to_end")
 UNIT_CPU_SECONDS = 5.0  # of one test; what needs more is no unit test and says so by its mark
 
 
+def pytest_configure() -> None:
+    """Let tests stop what they start: under nohup, and behind a shell's &, stops are ignored."""
+    defaults = {signal.SIGINT: signal.default_int_handler}
+    for number in stops.SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, defaults.get(number, signal.SIG_DFL))
+
+
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(name) for name in NOT_UNIT):

@@ -41,7 +41,7 @@ def check(arguments: List[str]) -> int:
     python = modern_python()
     # Side by side with the tests, whose workers leave gaps while they import.
     parallel = ["-m", "unit", "-n", str(allotment.cores()), "--dist", "worksteal", "-q"]
-    unit = Suite("unit tests", python, [*parallel, *arguments])
+    unit = Suite("unit tests", python, [*parallel, *arguments], is_short=True)
     return run([unit], linters(python))
 
 
@@ -158,12 +158,14 @@ class Suite:
     """One pytest with an environment's python.
 
     other_python  the python of another stack
+    is_short      a unit test that computes for seconds fails
     """
 
     name: str
     python: Path
     arguments: Sequence[str]
     other_python: str = ""
+    is_short: bool = False
 
     def report(self, folder: Path) -> Path:
         """Return the file of what it found."""
@@ -173,4 +175,5 @@ class Suite:
         """Return the job that runs it."""
         options = [f"--junit-xml={self.report(folder)}", "-o", f"faulthandler_timeout={HANGS}"]
         command = [str(self.python), "-m", "pytest", *options, *self.arguments]
-        return job_runner.Job(self.name, command, env=variables(self.other_python))
+        env = {**variables(self.other_python), "LEAP_UNITS_ARE_SHORT": "1" * self.is_short}
+        return job_runner.Job(self.name, command, env=env)

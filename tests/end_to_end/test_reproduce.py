@@ -17,8 +17,8 @@ from tests.end_to_end.commands import RUNTIMES, make, modification_times, scores
 pytestmark = pytest.mark.end_to_end
 
 # In containers every member, kind of network and way of fine-tuning, on the stack that is quickest
-# here; two members without containers, on the published stack. The rest of the list differs from
-# these in sizes: LEAP_LONG_TESTS=1 trains all of it, as `make reproduce` does.
+# here; two members without containers, on the published stack. The other experiments differ from
+# these in sizes and in where their Mamba layers stand; LEAP_LONG_TESTS=1 trains them too.
 EVERY_KIND = (
     "adam/197,adam/200,forcewithme/18,forcewithme/32,forcewithme/39,forcewithme/40,"
     "joseph/907,joseph/912sep,max2020/010,max2020/022,zuiye/A,zuiye/B"

@@ -7,11 +7,14 @@ pytest. As many jobs run at a time as there are cores, each with one thread for 
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
-from launch import environments, machine, options, process, venv
+from launch import environments, machine, options, process, suite_reports, venv
 from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
@@ -19,10 +22,11 @@ from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 # The tests of a stack by their marks: all but whole runs on the modern one.
 MARKS = {
     MODERN: "not docker and not end_to_end",
-    TORCH_1_10: "stack",
+    TORCH_1_10: "stack or oldest",
     TORCH_1_12: "stack",
 }
 
+HANGS = 420  # seconds of one test, after which pytest prints where each thread is and goes on
 
 # What tests must not see: they start their own interpreters and their own make.
 OF_THE_LAUNCHER = (
@@ -37,27 +41,26 @@ def check(arguments: List[str]) -> int:
     python = modern_python()
     # Side by side with the tests, whose workers leave gaps while they import.
     parallel = ["-m", "unit", "-n", str(allotment.cores()), "--dist", "worksteal", "-q"]
-    return run([*linters(python), pytest_job("unit tests", python, [*parallel, *arguments])])
+    unit = Suite("unit tests", python, [*parallel, *arguments], is_short=True)
+    return run([unit], linters(python))
 
 
 def test(arguments: List[str]) -> int:
     """Run what a developer runs before handing over: all but containers and whole runs."""
-    pythons = {MODERN: modern_python()}
-    for stack in (TORCH_1_10, TORCH_1_12):
-        if machine.interpreter(stack.python):
-            pythons[stack] = environments.tests_python(stack)
+    pythons = tests_pythons()
     another = {
         stack: str(next((p for s, p in pythons.items() if s != stack), "")) for stack in pythons
     }
 
-    def suite(name: str, stack: Stack, marks: str) -> job_runner.Job:
-        return pytest_job(name, pythons[stack], ["-m", marks, *arguments], another[stack])
+    def suite(name: str, stack: Stack, marks: str) -> Suite:
+        return Suite(name, pythons[stack], ["-m", marks, *arguments], another[stack])
 
     # The longest first, so that no core idles while another ends its list.
-    jobs = [suite("processes", MODERN, f"process and {MARKS[MODERN]}")]
-    jobs += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
-    jobs += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
-    code = run([*jobs, *linters(pythons[MODERN])])
+    suites = [suite("processes", MODERN, f"process and not fault and {MARKS[MODERN]}")]
+    suites += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
+    suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}")]
+    suites += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
+    code = run(suites, linters(pythons[MODERN]))
     for stack in MARKS:
         if stack not in pythons:
             print(f"SKIPPED: the tests on {stack.name}: python{stack.python} is not installed")
@@ -69,15 +72,15 @@ def end_to_end(arguments: List[str]) -> int:
     python = modern_python()
     return run(
         [
-            pytest_job("containers", python, ["-m", "docker", *arguments]),
-            pytest_job("venv", python, ["-m", "end_to_end and not docker", *arguments]),
+            Suite("containers", python, ["-m", "docker", *arguments]),
+            Suite("venv", python, ["-m", "end_to_end and not docker", *arguments]),
         ]
     )
 
 
 def lint() -> int:
     """Run ruff and mypy with the settings of pyproject.toml."""
-    return run(linters(modern_python()))
+    return run([], linters(modern_python()))
 
 
 def bench() -> int:
@@ -85,6 +88,18 @@ def bench() -> int:
     options = os.environ.get("BENCH", "").split()
     command = [str(modern_python()), "-m", "benchmarks", *options]
     return process.run(command, environments.environment({}))
+
+
+def tests_pythons() -> Dict[Stack, Path]:
+    """Return the tests' pythons of the stacks whose Python is installed, always the modern one's.
+
+    Environments that do not exist are made side by side.
+    """
+    old = [stack for stack in (TORCH_1_10, TORCH_1_12) if machine.interpreter(stack.python)]
+    with ThreadPoolExecutor() as threads:
+        making = {MODERN: threads.submit(modern_python)}
+        making.update((stack, threads.submit(environments.tests_python, stack)) for stack in old)
+    return {stack: python.result() for stack, python in making.items()}
 
 
 def modern_python() -> Path:
@@ -98,10 +113,18 @@ def modern_python() -> Path:
     return environments.tests_python(MODERN)
 
 
-def run(jobs: List[job_runner.Job]) -> int:
-    """Run the jobs, as many at a time as there are cores."""
-    with tempfile.TemporaryDirectory() as folder:
-        return job_runner.run(jobs, job_runner.JobSlots(Path(folder), allotment.cores()))
+def run(suites: List[Suite], tools: Sequence[job_runner.Job] = ()) -> int:
+    """Run suites and tools, as many at a time as there are cores; end in what the suites found."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        slots = job_runner.JobSlots(folder, allotment.cores())
+        code = job_runner.run([*(suite.job(folder) for suite in suites), *tools], slots)
+        reports = [suite_reports.read(suite.name, suite.report(folder)) for suite in suites]
+    for tool in tools if code else ():
+        # Its lines are far above; by its cache it says them again in a second.
+        subprocess.run(tool.command, env=dict(tool.env), stderr=subprocess.STDOUT)
+    print("\n".join(suite_reports.lines(reports)), flush=True)
+    return code
 
 
 def linters(python: Path) -> List[job_runner.Job]:
@@ -130,9 +153,27 @@ def variables(other_python: str = "") -> Dict[str, str]:
     }
 
 
-def pytest_job(
-    name: str, python: Path, arguments: List[str], other_python: str = ""
-) -> job_runner.Job:
-    return job_runner.Job(
-        name, [str(python), "-m", "pytest", *arguments], env=variables(other_python)
-    )
+@dataclass(frozen=True)
+class Suite:
+    """One pytest with an environment's python.
+
+    other_python  the python of another stack
+    is_short      a unit test that computes for seconds fails
+    """
+
+    name: str
+    python: Path
+    arguments: Sequence[str]
+    other_python: str = ""
+    is_short: bool = False
+
+    def report(self, folder: Path) -> Path:
+        """Return the file of what it found."""
+        return folder / f"{self.name}.xml"
+
+    def job(self, folder: Path) -> job_runner.Job:
+        """Return the job that runs it."""
+        options = [f"--junit-xml={self.report(folder)}", "-o", f"faulthandler_timeout={HANGS}"]
+        command = [str(self.python), "-m", "pytest", *options, *self.arguments]
+        env = {**variables(self.other_python), "LEAP_UNITS_ARE_SHORT": "1" * self.is_short}
+        return job_runner.Job(self.name, command, env=env)

@@ -14,7 +14,7 @@ import pytest
 from leapkit.core import allotment
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.oldest
 
 MANY = 64
 GB = 1 << 30

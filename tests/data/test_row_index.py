@@ -25,7 +25,7 @@ from tests.data import test_checkpoints as hostile  # the collection of attacks
 from tests.helpers import crafted as craft
 from tests.helpers.refusals import refusal_in_little_memory, refused
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.oldest
 
 torch = pytest.importorskip("torch")
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))

@@ -21,7 +21,7 @@ from leapkit.data.submission import SCHEMA, blocks, verify, write
 from tests.core.test_lfs_pointer import POINTER
 from tests.helpers.refusals import refused
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.oldest
 
 ROWS = 50
 FUZZ = dict(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

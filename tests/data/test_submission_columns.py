@@ -16,7 +16,7 @@ from leapkit.core.columns import LINEAR, PREDICTED, TARGETS, ZERO, kaggle_positi
 from leapkit.data.submission import OpenedParquet, verify
 from tests.helpers.refusals import refused
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.oldest
 
 ROWS = 20
 IDS = [f"test_{k}" for k in range(ROWS)]

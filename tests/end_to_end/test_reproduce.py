@@ -16,10 +16,16 @@ from tests.end_to_end.commands import RUNTIMES, make, modification_times, scores
 
 pytestmark = pytest.mark.end_to_end
 
-# All members in containers, on the stack that is quickest here; two members without containers, on
-# the published stack.
+# In containers every member, kind of network and way of fine-tuning, on the stack that is quickest
+# here; two members without containers, on the published stack. The other experiments differ from
+# these in sizes and in where their Mamba layers stand; LEAP_LONG_TESTS=1 trains them too.
+EVERY_KIND = (
+    "adam/197,adam/200,forcewithme/18,forcewithme/32,forcewithme/39,forcewithme/40,"
+    "joseph/907,joseph/912sep,max2020/010,max2020/022,zuiye/A,zuiye/B"
+)
+IN_CONTAINERS = "" if os.environ.get("LEAP_LONG_TESTS") else EVERY_KIND
 WAYS = [
-    pytest.param("docker", "modern", "", marks=pytest.mark.docker),
+    pytest.param("docker", "modern", IN_CONTAINERS, marks=pytest.mark.docker),
     ("venv", "published", "joseph/907,joseph/912sep,zuiye/A,zuiye/B"),
 ]
 
@@ -45,9 +51,10 @@ def test_reproduce_makes_the_sample_world_trains_blends_and_a_second_run_does_no
     blend = networks.pop("blend searched")
     assert set(networks) == {e.artifact for e in experiments if e.blended}
     # With two weak networks alone, weights climbed on validation may lose a little on the test.
-    assert blend > max(networks.values()) - (0.002 if names else 0), networks
-    # The two networks of the short list score below the ridge so early.
-    assert names or max(networks.values()) > ridge, networks
+    is_weak = runtime == "venv"
+    assert blend > max(networks.values()) - (0.002 if is_weak else 0), networks
+    # Those two score below the ridge so early.
+    assert is_weak or max(networks.values()) > ridge, networks
     zuiye = scores(submission, "searched-zuiye")
     assert set(zuiye) == {"zuiye_A", "zuiye_B", "blend searched-zuiye", "ridge regression"}
     assert_report_agrees(submission, blend)

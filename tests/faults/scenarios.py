@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple
 
@@ -71,4 +72,9 @@ def _make(
     shutil.copytree(str(folder / name), str(ended))
     clean = runner(Run(program, arguments(ended), str(ended)))
     assert clean.code == 0, clean.output
+    # The first run of a kind is slower, and moments beyond the end of a run kill nothing.
+    second = folder / f"{name}-again"
+    shutil.copytree(str(folder / name), str(second))
+    again = runner(Run(program, arguments(second), str(second)))
+    clean = replace(clean, seconds=min(clean.seconds, again.seconds))
     return Scenario(name, program, folder / name, arguments, clean, tiny.results(ended))

@@ -16,7 +16,7 @@ from tests.faults.forked_runs import Ended, Run, Runner
 from tests.faults.scenarios import Scenario
 from tests.faults.test_failing_calls import refusal
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.fault]
 
 LACKING = [
     ("training", "flock", "ENOSYS"),  # Lustre without -o flock

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.forked_runs import Run, Runner
 from tests.faults.scenarios import Scenario
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.fault]
 
 MOMENTS = {"training": 13, "tuning": 6, "inference": 14, "search": 7}
 # Moments between two calls that a timer rarely meets: before a name is given, or taken away.

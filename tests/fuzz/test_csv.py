@@ -23,7 +23,7 @@ from leapkit.core.splits import Split, read_split, write_split
 from leapkit.data import kaggle_csv
 from tests.fuzz.mutations import mutations
 
-pytestmark = [pytest.mark.process, pytest.mark.stack]
+pytestmark = [pytest.mark.process, pytest.mark.oldest]
 
 Rows = Tuple[List[str], np.ndarray]
 LONGEST = 2_000  # characters of a refusal, with its path

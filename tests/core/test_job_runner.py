@@ -179,6 +179,22 @@ def test_slots_beyond_the_gpus_share_them_and_without_gpus_nothing_is_set(tmp_pa
         assert environment == {}
 
 
+@pytest.mark.parametrize(
+    "gpus, together, seen",
+    [
+        ("0,1,2,3", 2, ["0,1", "2,3", "0,1"]),
+        ("0,1,GPU-2,3,4", 2, ["0,1", "GPU-2,3", "0,1"]),  # the fifth has no other
+        ("0,1,2,3", 4, ["0,1,2,3"] * 3),
+        ("0,1", 4, ["0,1"] * 3),  # too few, which the command refuses
+    ],
+)
+def test_a_network_on_several_gpus_has_them_alone(
+    tmp_path: Path, gpus: str, together: int, seen: list
+) -> None:
+    slots = JobSlots(tmp_path, 3, gpus.split(","), together)
+    assert [slots._environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == seen
+
+
 # --- the end --------------------------------------------------------------------------------------
 
 

@@ -39,6 +39,7 @@ def test_a_run_of_all_targets_and_a_run_of_a_group_leave_files_of_different_name
     all_targets, group = RunFiles(Path("f"), "195"), RunFiles(Path("f"), "32", 0)
     assert all_targets.checkpoint == Path("f/195.pt") and group.checkpoint == Path("f/32_g0.pt")
     assert all_targets.state == Path("f/195.state.pt") and group.state == Path("f/32_g0.state.pt")
+    assert all_targets.lock == Path("f/.lock") and group.lock == Path("f/.g0.lock")
     assert all_targets.log == Path("f/log.txt") and group.log == Path("f/log_g0.txt")
     assert all_targets.validation_predictions == Path("f/oof.npy")
     assert group.validation_predictions == Path("f/oof_g0.npy")

@@ -6,13 +6,20 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import pytest
 
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
-from leapkit.core.registry import by_id, choose_experiments, discover, lineage, select
+from leapkit.core.registry import (
+    by_id,
+    choose_experiments,
+    choose_groups,
+    discover,
+    lineage,
+    select,
+)
 from members.adam.experiments import EXPERIMENTS
 from tests.helpers.refusals import refused
 
@@ -141,3 +148,27 @@ def test_what_was_never_published_cannot_be_inferred_only(
         "infer-only", f"no checkpoints were published of {unpublished};", "MODE=reproduce"
     ):
         choose_experiments(MEMBERS[member], names, "infer-only", everything=True)
+
+
+@pytest.mark.parametrize("numbers, groups", [(None, ()), ("3", (3,)), ("6, 0,3,0", (0, 3, 6))])
+def test_groups_of_one_experiment_are_chosen_by_number(
+    numbers: Optional[str], groups: Tuple[int, ...]
+) -> None:
+    chosen = select(FORCEWITHME, "32")
+    assert choose_groups(chosen, numbers, "reproduce") == groups
+
+
+@pytest.mark.parametrize(
+    "names, numbers, mode, words",
+    [
+        *(("32", numbers, "reproduce", "is no list of groups") for numbers in ("", "7", "x", "1,")),
+        ("18", "0", "reproduce", "forcewithme/18: not one experiment with groups"),
+        ("32,37", "0", "reproduce", "forcewithme/32, forcewithme/37: not one experiment"),
+        ("32", "0", "infer-only", "trained alone, not predicted"),
+    ],
+)
+def test_what_is_no_group_to_train_is_one_sentence(
+    names: str, numbers: str, mode: str, words: str
+) -> None:
+    with refused("--groups", words):
+        choose_groups(select(FORCEWITHME, names), numbers, mode)

@@ -20,7 +20,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, List
+from typing import IO, Any, List, Tuple
 
 import numpy as np
 
@@ -157,8 +157,8 @@ def run_cli_armed(moment: str, argv: List[str]) -> None:
     run_cli(run, argv)
 
 
-def in_children(jobs: List[Any]) -> List[Any]:
-    """Run (moment, argv) jobs one after another, each in a process of its own.
+def in_children(jobs: List[Any], at_once: bool = False) -> List[Any]:
+    """Run (moment, argv) jobs one after another, or at once, each in a process of its own.
 
     Returns [(exit code or -signal, output), ...]. The processes are forks of one interpreter that
     has imported torch and started no thread, which saves seconds at each.
@@ -167,13 +167,13 @@ def in_children(jobs: List[Any]) -> List[Any]:
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root / "shared"), str(root)]))
     done = subprocess.run(
         [sys.executable, str(Path(__file__).resolve())],
-        input=json.dumps(jobs),
+        input=json.dumps([at_once, jobs]),
         env=env,
         cwd=str(root),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     return list(json.loads(done.stdout))
 
@@ -188,19 +188,29 @@ def serve() -> None:
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
     with contextlib.suppress(ImportError):
         import pandas  # noqa: F401
-    results = []
-    for moment, argv in json.load(sys.stdin):
-        with tempfile.TemporaryFile() as output:
-            child = os.fork()
-            if not child:
-                os.dup2(output.fileno(), 1)
-                os.dup2(output.fileno(), 2)
-                run_cli_armed(moment, argv)
-            _, status = os.waitpid(child, 0)
-            output.seek(0)
-            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            results.append((code, output.read().decode("utf-8", "replace")))
-    json.dump(results, sys.stdout)
+    at_once, jobs = json.load(sys.stdin)
+    started = (started_child(moment, argv) for moment, argv in jobs)
+    json.dump([ended(*child) for child in (list(started) if at_once else started)], sys.stdout)
+
+
+def started_child(moment: str, argv: List[str]) -> Tuple[int, IO[bytes]]:
+    """Start a command as a fork of this process; return its number and what takes its output."""
+    output = tempfile.TemporaryFile()
+    child = os.fork()
+    if not child:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+        run_cli_armed(moment, argv)
+    return child, output
+
+
+def ended(child: int, output: IO[bytes]) -> Tuple[int, str]:
+    """Wait for a process; return its exit code, or -signal, and its output."""
+    with output:
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return code, output.read().decode("utf-8", "replace")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,13 @@ def test_names_that_a_shell_or_a_path_would_take_are_names_and_unknown(
         main([COMMAND[variable], f"{flag}={value}", f"--submission={tmp_path}"])
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "two", "2.0", "1e3", "1000", "٣"])
+def test_a_number_of_gpus_is_a_number(value: str) -> None:
+    with pytest.raises(KitError, match=r"^GPUS: .* is not a number from 1 to 999; write one\.$"):
+        options.requested({"GPUS": value})
+    assert options.requested({"GPUS": " 4 "}) == {"GPUS": "4"}
+
+
 def test_an_artifact_is_not_looked_for_outside_the_folder_of_parquets(tmp_path: Path) -> None:
     (tmp_path / "subs").mkdir()
     for name in ("outside", "subs/inside"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Tuple
 
 import pytest
 
 from launch import run, settings
-from leapkit.core import file_lock, leftovers, plan, receipts
+from leapkit.core import leftovers, plan, receipts, work_locks
 from leapkit.core.layout import Results
+from members.forcewithme import experiments as forcewithme
 from tests.helpers.refusals import refused
 
 
@@ -59,19 +60,21 @@ def test_a_blend_that_ends_with_0_must_have_left_its_parquet(chosen: settings.Se
     run.require_blends(chosen)
 
 
-def test_leftovers_stay_while_another_process_is_at_work(
-    chosen: settings.Settings, tmp_path: Path
+@pytest.mark.parametrize("groups", [(), (3,)])
+def test_leftovers_stay_while_another_process_is_at_work_on_the_experiment_or_a_group(
+    groups: Tuple[int, ...], tmp_path: Path
 ) -> None:
-    [experiment] = chosen.experiments()["adam"]
+    experiment = next(each for each in forcewithme.EXPERIMENTS if each.id == "32")
     results = Results(tmp_path)
-    folder = results.experiment("adam", "200")
+    folder = results.experiment("forcewithme", "32")
     proven = plan.ExperimentPlan(experiment, reasons={"train": "", "infer": ""})
     leftovers.remove_unless_at_work(proven, results)
     assert not folder.exists(), "nothing is made where nothing was"
-    folder.mkdir(parents=True)
-    scratch = folder / "predictions-0123456789abcdef.f32"
+    with work_locks.hold(experiment, results):
+        pass  # a run that ended long ago
+    scratch = folder / "32_g3.state.pt"
     scratch.write_bytes(b"x")
-    with file_lock.hold(folder / ".lock"):
+    with work_locks.hold(experiment, results, groups):
         leftovers.remove_unless_at_work(proven, results)
         assert scratch.exists()
     leftovers.remove_unless_at_work(plan.ExperimentPlan(experiment, infer=True), results)

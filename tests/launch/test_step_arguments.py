@@ -90,6 +90,16 @@ def test_step_files_in_float32_are_accepted_by_members_only_where_the_user_says_
         assert member.arguments("adam", arguments).step_precision == expected
 
 
+def test_a_member_gets_the_gpus_of_one_network_if_the_user_says_how_many(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from leapkit.run import member
+
+    for given, expected in (({}, 1), ({"GPUS": "4"}, 4)):
+        chosen = run_settings("venv", tmp_path, EXPERIMENTS="195", **given)
+        arguments = step_arguments.member_arguments(chosen, chosen.experiments()["adam"])
+        assert member.arguments("adam", arguments).gpus == expected
+
+
 def test_the_blend_gets_the_same_arguments_in_both_runtimes(tmp_path, commands):
     requested = {"TABLE": "v10,searched.ridge", "POSTPROCESS": "fluxes", "EXPERIMENTS": "195,197"}
     for runtime in ("venv", "docker"):

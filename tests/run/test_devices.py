@@ -128,6 +128,21 @@ def test_in_an_allotment_of_two_of_64_cores_three_small_networks_start_and_not_6
     assert member._slots(tmp_path, options).count == 7
 
 
+@pytest.mark.parametrize(
+    "command, together, slots", [("reproduce", 1, 5), ("reproduce", 2, 2), ("infer-only", 2, 5)]
+)
+def test_networks_on_several_gpus_are_as_many_as_these_allow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, together: int, slots: int
+) -> None:
+    """A prediction takes one GPU."""
+    monkeypatch.setattr(devices, "choose_device", lambda *_, **__: torch.device("cuda"))
+    monkeypatch.setattr(devices, "gpus", lambda: list("01234"))
+    options = member.arguments("adam", [command, "--profile=full", f"--gpus={together}"])
+    found = member._slots(tmp_path, options)
+    assert found.count == slots
+    assert len(found._environment(1)["CUDA_VISIBLE_DEVICES"].split(",")) == 5 // slots
+
+
 def test_torch_is_given_no_more_threads_than_are_allotted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import tracemalloc
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.helpers.refusals import refused
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core import experiments, plan, receipts  # noqa: E402
+from leapkit.core import experiments, plan, receipts, work_locks  # noqa: E402
 from leapkit.core.columns import GROUPS, TARGETS  # noqa: E402
 from leapkit.core.files import sha256  # noqa: E402
 from leapkit.core.hash_index import HashIndex  # noqa: E402
@@ -38,6 +39,7 @@ PARENT = small_run.EXPERIMENT
 TUNED = small_run.TUNED
 KEPT = (2, 5)  # groups whose parent was better
 ALL = range(7)
+TRAINED = range(1, 7)
 CPU = torch.device("cpu")
 
 
@@ -359,16 +361,19 @@ def test_inference_builds_one_network(tuned, tiny_world, tmp_path):
 
 # ---- killed --------------------------------------------------------------------------------------
 
-# In a group's training, between it and its receipt, between two groups, while the parent's weights
-# are taken over (its predictions are, the checkpoint is not), in the pass over seven checkpoints,
-# between the merge and the parquet.
+# At the first and the second evaluation: while checkpoints are kept, and when some states are saved
+# and others not. Before the receipt of a group, while the parent's weights are taken over (its
+# predictions are, the checkpoint is not), in the pass over seven checkpoints, between the merge and
+# the parquet. {moment: {group: updates that are left of its six}}
 _MOMENTS = {
-    "leapkit.run.training._keep:2": [1, 2, 3, 4, 5, 6],
-    "leapkit.core.receipts.write:2": [1, 2, 3, 4, 5, 6],
-    "leapkit.run.training.train:3": [3, 4, 5, 6],
-    "leapkit.run.fine_tuning.publish_copy:2": [2, 3, 4, 5, 6],
-    "leapkit.run.inference.predict:17": [],
-    "leapkit.run.inference.write_submission:1": [],
+    "leapkit.run.training._keep:2": dict.fromkeys(TRAINED, 6),
+    "leapkit.run.training_state.save:3": {1: 3, 2: 3, 3: 6, 4: 6, 5: 6, 6: 6},
+    "leapkit.run.training._keep:8": dict.fromkeys(TRAINED, 3),
+    "leapkit.run.training_state.save:8": {2: 3, 3: 3, 4: 3, 5: 3, 6: 3},
+    "leapkit.core.receipts.write:3": {},
+    "leapkit.run.fine_tuning.publish_copy:2": {},
+    "leapkit.run.inference.predict:17": {},
+    "leapkit.run.inference.write_submission:1": {},
 }
 
 
@@ -386,38 +391,17 @@ def killed(with_parent, tiny_world, tmp_path_factory):
 
 
 @pytest.mark.parametrize("moment", _MOMENTS)
-def test_a_killed_fine_tuning_goes_on_to_the_same_bytes_and_repeats_no_finished_group(
+def test_a_killed_fine_tuning_goes_on_to_the_same_bytes_and_repeats_no_update(
     moment, killed, tuned, tiny_world, monkeypatch
 ):
     folder = killed[moment]
-    original = training.train
-    groups = []
-
-    def train(build_, task, *arguments):
-        groups.append(task.group)
-        return original(build_, task, *arguments)
-
-    monkeypatch.setattr(training, "train", train)
+    updates = counted_updates(monkeypatch)
     assert small_run.run(tune(tiny_world, folder)) == 0
-    assert groups == _MOMENTS[moment] and products(folder) == products(tuned)
+    assert Counter(updates) == _MOMENTS[moment] and products(folder) == products(tuned)
 
 
-def test_a_trained_group_without_a_receipt_makes_no_update_again(
-    with_parent, tuned, tiny_world, tmp_path, monkeypatch
-):
-    """The run ends before the receipt of group 2, which already has the parent's weights."""
-    folder = copy_of(with_parent, tmp_path)
-    written = receipts.write
-
-    def ends(product, *arguments):
-        if product.name == "200gf_g2.pt":
-            raise KeyboardInterrupt
-        return written(product, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(receipts, "write", ends)
-        with pytest.raises(KeyboardInterrupt):
-            small_run.run(tune(tiny_world, folder))
+def counted_updates(monkeypatch):
+    """Return a list that grows by the group of each update."""
     updates = []
     update = training._update
     monkeypatch.setattr(
@@ -425,8 +409,108 @@ def test_a_trained_group_without_a_receipt_makes_no_update_again(
         "_update",
         lambda run, *arguments: updates.append(run.task.group) or update(run, *arguments),
     )
+    return updates
+
+
+def test_a_group_whose_loss_is_not_finite_leaves_the_others_proven(
+    with_parent, tuned, tiny_world, tmp_path, monkeypatch
+):
+    folder = copy_of(with_parent, tmp_path)
+    update = training._update
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            training,
+            "_update",
+            lambda run, *batch: update(run, *batch) * (np.nan if run.task.group == 3 else 1),
+        )
+        with refused("training", "the loss became NaN or infinite"):
+            small_run.run(tune(tiny_world, folder))
+    proven = [g for g in ALL if receipts.receipt_path(files_of(folder, g).checkpoint).exists()]
+    assert proven == [0, 1, 2, 4, 5, 6]
+    updates = counted_updates(monkeypatch)
     assert small_run.run(tune(tiny_world, folder)) == 0
-    assert sorted(set(updates)) == [3, 4, 5, 6] and products(folder) == products(tuned)
+    assert Counter(updates) == {3: 6} and products(folder) == products(tuned)
+
+
+# ---- groups alone --------------------------------------------------------------------------------
+
+
+def part(raw: Path, folder: Path, groups: str):
+    """Return the command line of the training of some groups alone."""
+    return [*tune(raw, folder), "--groups", groups]
+
+
+@pytest.fixture(scope="module")
+def parted(with_parent, tiny_world, tmp_path_factory):
+    """Return (folder, output of each command): seven processes at once, one killed, then the rest.
+
+    Group 3 is killed at its second evaluation and started again, group 1 again for nothing, and the
+    plain command comes last.
+    """
+    folder = tmp_path_factory.mktemp("parted") / "submission"
+    shutil.copytree(str(with_parent), str(folder))
+    moments = {3: "leapkit.run.training._keep:2:SIGKILL"}
+    ended = small_run.in_children(
+        [(moments.get(g, ""), part(tiny_world, folder, str(g))) for g in ALL], at_once=True
+    )
+    assert [code for code, _ in ended] == [-signal.SIGKILL if g == 3 else 0 for g in ALL], ended
+    assert [files_of(folder, g).state.exists() for g in ALL] == [g == 3 for g in ALL]
+    again = small_run.in_children(
+        [("", part(tiny_world, folder, g)) for g in "31"] + [("", tune(tiny_world, folder))]
+    )
+    assert [code for code, _ in again] == [0, 0, 0], again
+    return folder, [output for _, output in again]
+
+
+def test_seven_groups_in_processes_of_their_own_leave_the_bytes_of_one_run(parted, tuned):
+    folder, _ = parted
+    assert products(folder) == products(tuned)
+    assert not [path for path in folder.rglob("*") if ".partial" in path.name]
+    for group in ALL:
+        ours, theirs = (receipt(files_of(each, group).checkpoint) for each in (folder, tuned))
+        assert ours["inputs"] == theirs["inputs"] and ours["sha256"] == theirs["sha256"]
+
+
+def test_a_killed_group_goes_on_a_proven_one_does_nothing_and_the_plain_command_predicts(parted):
+    _, (resumed, proven, plain) = parted
+    assert "200gf_g3: continues after epoch 1, step 3 of 6" in resumed
+    assert "train runs: group 3 alone: it has no receipt" in resumed and "infer" not in resumed
+    assert "train is skipped: group 1 alone: its receipt proves it" in proven
+    assert "train is skipped: its receipt proves it" in plain and "infer runs" in plain
+
+
+def test_some_groups_of_a_request_are_trained_together(with_parent, tuned, tiny_world, tmp_path):
+    folder = copy_of(with_parent, tmp_path)
+    assert small_run.run(part(tiny_world, folder, "4, 1")) == 0
+    assert sorted(path.name for path in files_of(folder).folder.glob("*.pt")) == [
+        "200gf_g1.pt",
+        "200gf_g4.pt",
+    ]
+    assert not (folder / "subs" / "adam_200gf.parquet").exists()
+    for group in (1, 4):
+        ours, theirs = (files_of(each, group).checkpoint for each in (folder, tuned))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "held, refused_groups, free_group",
+    [((), ("", "3"), None), ((3,), ("", "3", "1,3"), "0")],
+)
+def test_a_group_at_work_refuses_the_whole_and_itself_and_a_whole_run_refuses_its_groups(
+    held, refused_groups, free_group, with_parent, tiny_world, tmp_path
+):
+    folder = copy_of(with_parent, tmp_path)
+    with work_locks.hold(TUNED, Results(folder), held):
+        for groups in refused_groups:
+            argv = part(tiny_world, folder, groups) if groups else tune(tiny_world, folder)
+            with refused(files_of(folder).folder, "another run is at work here"):
+                small_run.run(argv)
+        assert free_group is None or small_run.run(part(tiny_world, folder, free_group)) == 0
+
+
+def test_a_proven_group_is_left_as_it_is_whoever_is_at_work(tuned, tiny_world, tmp_path):
+    with work_locks.hold(TUNED, Results(tuned)):
+        assert small_run.run(part(tiny_world, tuned, "1")) == 0
 
 
 # ---- stale ---------------------------------------------------------------------------------------

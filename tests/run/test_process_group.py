@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from leapkit.core.errors import KitError  # noqa: E402
+from leapkit.run import process_group  # noqa: E402
 from leapkit.run.processes import ALONE, Processes  # noqa: E402
 from tests.conftest import REPOSITORY  # noqa: E402
 
@@ -31,6 +34,70 @@ def test_slices_of_all_processes_are_the_batch_and_as_even_as_they_can_be(rows: 
         assert [row for part in slices for row in range(rows)[part]] == list(range(rows))
         assert {part.stop - part.start for part in slices} <= {rows // size, -(-rows // size)}
     assert ALONE.slice(rows) == slice(0, rows)
+
+
+@pytest.mark.parametrize(
+    "visible, on_this_machine, seen",
+    [
+        (None, "4", "2"),
+        ("4,5,GPU-a,7", "4", "GPU-a"),
+        ("0", "4", ""),  # three of four processes have none, which is refused
+        ("3", "1", "3"),  # the scheduler gave this process its own
+        ("3", None, "3"),
+        ("-1", "4", "-1"),
+        ("", "4", ""),
+    ],
+)
+def test_each_process_sees_one_gpu(monkeypatch, visible, on_this_machine, seen) -> None:
+    for name, value in (
+        ("CUDA_VISIBLE_DEVICES", visible),
+        ("LOCAL_WORLD_SIZE", on_this_machine),
+    ):
+        monkeypatch.setenv(name, value or "")
+        if value is None:
+            monkeypatch.delenv(name)
+    process_group._see_one_gpu(2)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
+
+
+def test_only_several_processes_that_torchrun_started_join(monkeypatch) -> None:
+    for name in process_group._SET_BY_TORCHRUN:
+        monkeypatch.setenv(name, "1")
+    assert not process_group.is_one_of_several()  # WORLD_SIZE is 1
+    with process_group.joined() as processes:
+        assert processes is ALONE
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert process_group.is_one_of_several()
+    monkeypatch.delenv("MASTER_ADDR")
+    assert not process_group.is_one_of_several()
+
+
+@pytest.mark.parametrize(
+    "environments, refused",
+    [
+        ([{"torch": "2.13", "device": "H100", "threads": 4}] * 2, ""),
+        ([{"torch": "2.13", "device": "H100"}, {"torch": "2.13", "device": "cpu"}], "process 2"),
+        ([{"torch": "1.12", "device": "cpu"}, {"torch": "2.13", "device": "cpu"}], "process 2"),
+    ],
+)
+def test_processes_on_different_devices_or_stacks_are_refused(
+    monkeypatch, environments, refused
+) -> None:
+    def gathered(everywhere, here):
+        everywhere[:] = environments
+
+    monkeypatch.setattr(process_group.dist, "all_gather_object", gathered)
+    group = process_group.ProcessGroup(0, 2)
+    if refused:
+        with pytest.raises(KitError, match=refused):
+            group._require_alike(torch.device("cpu"))
+    else:
+        group._require_alike(torch.device("cpu"))
+
+
+def test_a_batch_of_fewer_rows_than_processes_is_refused() -> None:
+    with pytest.raises(KitError, match="3 processes share no batch of 2; use at most 2 processes"):
+        process_group.ProcessGroup(0, 3).joined(torch.nn.Linear(1, 1), 2)
 
 
 @pytest.fixture(scope="module")

@@ -24,12 +24,10 @@ torch = pytest.importorskip("torch")
 from leapkit.core import pauses  # noqa: E402
 from leapkit.core.columns import ZERO, network_positions  # noqa: E402
 from leapkit.core.errors import KitError  # noqa: E402
-from leapkit.core.layout import RawData, RunFiles  # noqa: E402
+from leapkit.core.layout import RunFiles  # noqa: E402
 from leapkit.core.recipes import Augmentation, CosineRestarts, PlateauSchedule, Recipe  # noqa: E402
-from leapkit.data import scaling  # noqa: E402
 from leapkit.data.loader import Loader  # noqa: E402
 from leapkit.data.score import Score  # noqa: E402
-from leapkit.data.step_rows import StepRows  # noqa: E402
 from leapkit.run import inference, training, training_start, training_state  # noqa: E402
 from leapkit.run.optimisation import Schedule  # noqa: E402
 from members.adam.networks import build  # noqa: E402
@@ -41,18 +39,6 @@ RECIPE = small_run.RECIPE
 CPU = torch.device("cpu")
 POOL = RECIPE.rows.pool
 EVALUATIONS = RECIPE.epochs * RECIPE.evaluations_per_epoch
-
-
-@pytest.fixture(scope="module")
-def data(tiny_world):
-    """Return (training rows, validation rows, scaling) of the tiny world: 576 and 96 rows."""
-    raw = RawData(tiny_world)
-    adam_scaling = scaling.load_scaling(raw.statistics("adam"), "adam", raw.old_weights)
-    return (
-        Loader(StepRows(raw.training_pairs(), adam_scaling), POOL),
-        Loader(StepRows(raw.validation_pairs(), adam_scaling), POOL),
-        adam_scaling,
-    )
 
 
 def train(data, folder: Path, recipe: Recipe = RECIPE, key: str = "key", network=small_run.NETWORK):

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from leapkit.core import pauses, stops
+from leapkit.core import nvidia, pauses, stops
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import EXIT_INTERRUPTED, KitError
 from leapkit.run import divided_dropout, provenance
@@ -91,7 +91,8 @@ def _is_of_own_run() -> bool:
 def _see_one_gpu(local_rank: int) -> None:
     """Let this process see its own GPU alone. Call before the first use of CUDA."""
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    if len(visible) != 1:  # a scheduler may have given each process its own already
+    is_given_its_own = len(visible) == 1 and os.environ.get("LOCAL_WORLD_SIZE", "1") == "1"
+    if not (nvidia.hidden_by() or is_given_its_own):
         names = visible or [str(number) for number in range(local_rank + 1)]
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[local_rank : local_rank + 1])
 

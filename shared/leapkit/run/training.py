@@ -23,7 +23,7 @@ from leapkit.data.progress import progress
 from leapkit.data.scaling import Scaling
 from leapkit.data.score import Score
 from leapkit.data.validation_predictions import PredictionsWriter
-from leapkit.run import devices, training_state
+from leapkit.run import training_state
 from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.lockstep import Lockstep
@@ -68,11 +68,7 @@ def train_together(
     waiting = list(tasks)
     failures: List[KitError] = []
     while waiting:
-        runs = [begin(build, waiting.pop(0), rows, device, processes)]
-        room = processes.of_first(devices.networks_at_once(runs[0].network, device))
-        while waiting and len(runs) < room:
-            runs.append(begin(build, waiting.pop(0), rows, device, processes))
-        together = Lockstep(runs)
+        together = Lockstep(begin(build, waiting, rows, device, processes))
         yield from _in_lockstep(together, rows, validation, scaling)
         failures += together.failures
     if failures:
@@ -83,15 +79,16 @@ def _in_lockstep(
     together: Lockstep, rows: Loader, validation: Loader, scaling: Scaling
 ) -> Iterator[Tuple[Task, Trained]]:
     """Make epoch after epoch until no run is left; yield each that is finished."""
-    runs = list(together.runs)
-    others = f" and {len(runs) - 1} more" if runs[1:] else ""
+    first, *others = together.runs
+    more = f" and {len(others)} more" if others else ""
     with progress(
-        total=sum(run.task.recipe.epochs * run.steps for run in runs),
-        initial=sum(run.epoch * run.steps + run.step for run in runs),
-        desc=f"training {runs[0].task.files.stem}{others}",
+        total=sum(run.task.recipe.epochs * run.steps for run in together.runs),
+        initial=sum(run.epoch * run.steps + run.step for run in together.runs),
+        desc=f"training {first.task.files.stem}{more}",
         unit="step",
-        disable=not runs[0].processes.is_first,
+        disable=not first.processes.is_first,
     ) as bar:
+        del first, others  # a run that is finished frees its memory
         while together.runs:
             for run in together.take_finished():
                 assert run.best is not None  # the first evaluation always counts
@@ -113,11 +110,12 @@ def _epoch(
     batches = training_batches(rows, recipe, epoch, first, one.device, one.processes)
     with contextlib.closing(batches):
         for step, (x, y) in enumerate(batches, first):
-            for run in together.at(epoch, step):
+            runs = together.at(epoch, step)
+            for run in runs:
                 with together.update(run):
                     _step(run, x, y)
                 bar.update(1)
-            runs = together.at(epoch, step + 1)
+            runs = [run for run in runs if run in together.runs]
             if not runs:  # they failed
                 break
             together.share_time(runs)

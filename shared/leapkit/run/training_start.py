@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import torch
 from torch import nn
@@ -19,12 +19,29 @@ from leapkit.run.training_run import Run, Task
 
 def begin(
     build: Callable[[], nn.Module],
+    waiting: List[Task],
+    rows: Loader,
+    device: torch.device,
+    processes: Processes,
+) -> List[Run]:
+    """Begin as many of the tasks `waiting` as the device has room for; take them off that list.
+
+    A run begins anew, or where an unfinished one of the same task ended.
+    """
+    runs = [_begin(build, waiting.pop(0), rows, device, processes)]
+    room = processes.of_first(devices.networks_at_once(runs[0].network, device))
+    while waiting and len(runs) < room:
+        runs.append(_begin(build, waiting.pop(0), rows, device, processes))
+    return runs
+
+
+def _begin(
+    build: Callable[[], nn.Module],
     task: Task,
     rows: Loader,
     device: torch.device,
     processes: Processes,
 ) -> Run:
-    """Return a run at its beginning, or where an unfinished one of the same task ended."""
     run = _start(build, task, rows, device, processes)
     _continue_unfinished(run)
     if run.step == run.steps:

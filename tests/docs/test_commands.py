@@ -10,8 +10,7 @@ from typing import List, Set, Tuple
 
 import pytest
 
-from launch.commands import commands
-from launch.options import OPTIONS
+from launch.options import OPTIONS, PASSED_ON
 from tests.docs.markdown import ROOT, everywhere
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -24,10 +23,8 @@ def targets() -> Set[str]:
 
 def variables() -> Set[str]:
     """Return the variables that the Makefile sets and those that the launcher reads."""
-    benchmarks = {"BENCH"}  # launch/testing.py hands it to the benchmarks
     set_here = re.findall(r"^([A-Z_]+)\s*\?=", MAKEFILE, flags=re.M)
-    passed_on = {command.variable for command in commands().values() if command.variable}
-    return set(set_here) | set(OPTIONS) | passed_on | benchmarks
+    return {*set_here, *OPTIONS, *PASSED_ON.values()}
 
 
 def words_of(command: str) -> Tuple[List[str], List[str]]:

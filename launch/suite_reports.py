@@ -1,4 +1,4 @@
-"""What the pytests of a loop found, said once more at the end of its log, failures last.
+"""What the pytests of a loop found, said once more at the end of its log.
 
 A log of half an hour is read from its end, and where it is shortened its end is what is left.
 """
@@ -49,26 +49,27 @@ def read(name: str, path: Path) -> Report:
     return Report(name, passed - len(skipped), tuple(failed), tuple(skipped), seconds)
 
 
-def lines(reports: Sequence[Report]) -> List[str]:
-    """Return what is printed: every reason of a skip once, a line a pytest, then the failures."""
-    skips: Dict[str, List[str]] = collections.defaultdict(list)
+def skips(reports: Sequence[Report]) -> List[str]:
+    """Return a line for every reason of a skip, whatever the number of tests and suites."""
+    suites: Dict[str, List[str]] = collections.defaultdict(list)
     for report in reports:
         for skip in report.skipped:
-            skips[skip].append(report.name)
-    said = [
-        f"skipped: {skip} ({', '.join(_counted(names))})" for skip, names in sorted(skips.items())
-    ]
-    said += [
+            suites[skip].append(report.name)
+    return [f"skipped: {skip} ({', '.join(_counted(of))})" for skip, of in sorted(suites.items())]
+
+
+def results(reports: Sequence[Report]) -> List[str]:
+    """Return a line for every failure, then the counts of every suite."""
+    failures = [f"FAILED [{report.name}] {test}" for report in reports for test in report.failed]
+    return failures + [
         f"{report.name}: {report.passed} passed, {len(report.skipped)} skipped,"
         f" {len(report.failed)} failed in {report.seconds:.0f} s"
         for report in reports
     ]
-    return said + [f"FAILED [{report.name}] {test}" for report in reports for test in report.failed]
 
 
-def _counted(names: Sequence[str]) -> List[str]:
-    counts = collections.Counter(names)
-    return [f"{count} in {name}" for name, count in counts.items()]
+def _counted(suites: Sequence[str]) -> List[str]:
+    return [f"{count} in {suite}" for suite, count in collections.Counter(suites).items()]
 
 
 def _file(case: ElementTree.Element) -> str:

@@ -120,11 +120,17 @@ def run(suites: List[Suite], tools: Sequence[job_runner.Job] = ()) -> int:
         slots = job_runner.JobSlots(folder, allotment.cores())
         code = job_runner.run([*(suite.job(folder) for suite in suites), *tools], slots)
         reports = [suite_reports.read(suite.name, suite.report(folder)) for suite in suites]
-    for tool in tools if code else ():
-        # Its lines are far above; by its cache it says them again in a second.
+    _say(suite_reports.skips(reports))
+    for tool in tools if code and suites else ():
+        # What it said is far above; by its cache it says that again in a second.
         subprocess.run(tool.command, env=dict(tool.env), stderr=subprocess.STDOUT)
-    print("\n".join(suite_reports.lines(reports)), flush=True)
+    _say(suite_reports.results(reports))
     return code
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
 
 
 def linters(python: Path) -> List[job_runner.Job]:

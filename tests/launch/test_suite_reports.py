@@ -35,7 +35,7 @@ def suite(name: str, folder: Path, **files: str) -> testing.Suite:
     return testing.Suite(name, Path(sys.executable), options)
 
 
-def test_the_last_lines_name_every_failure_and_count_every_skip_once(
+def test_the_end_says_every_reason_of_a_skip_what_the_linters_said_and_every_failure(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     absent = "import pytest; pytest.skip('no torch', allow_module_level=True)"
@@ -48,18 +48,13 @@ def test_the_last_lines_name_every_failure_and_count_every_skip_once(
     tools = [job_runner.Job("linter", [sys.executable, "-c", "print('line 3 is too long')"])]
     assert testing.run(suites, tools) != 0
     lines = capfd.readouterr().out.splitlines()
-    end = lines[max(i for i, line in enumerate(lines) if "line 3 is too long" in line) + 1 :]
-    assert end[:2] == [
-        "skipped: test_absent.py: no torch (1 in old)",
+    begin = lines.index("skipped: test_absent.py: no torch (1 in old)")
+    assert lines[begin + 1 : begin + 3] == [
         "skipped: test_some.py: no engine (2 in new, 2 in old)",
+        "line 3 is too long",
     ]
-    assert [line.rpartition(" in ")[0] for line in end[2:6]] == [
-        "broken: 0 passed, 0 skipped, 1 failed",
-        "new: 1 passed, 2 skipped, 2 failed",
-        "old: 1 passed, 3 skipped, 2 failed",
-        "killed: 0 passed, 0 skipped, 1 failed",
-    ]
-    assert [line.partition(": ")[0] for line in end[6:]] == [
+    failures, counts = lines[begin + 3 : -4], lines[-4:]
+    assert [line.partition(": ")[0] for line in failures] == [
         "FAILED [broken] test_late.py",
         "FAILED [new] test_some.py::test_differs[1]",
         "FAILED [new] test_some.py::test_set_up",
@@ -68,7 +63,13 @@ def test_the_last_lines_name_every_failure_and_count_every_skip_once(
         "FAILED [killed] it ended before it wrote its report",
     ]
     said = ("No module named 'nothing_of_this_name'", "one is not two", "no such world")
-    assert all(words in line for words, line in zip(said, end[6:]))
+    assert all(words in line for words, line in zip(said, failures))
+    assert [line.rpartition(" in ")[0] for line in counts] == [
+        "broken: 0 passed, 0 skipped, 1 failed",
+        "new: 1 passed, 2 skipped, 2 failed",
+        "old: 1 passed, 3 skipped, 2 failed",
+        "killed: 0 passed, 0 skipped, 1 failed",
+    ]
 
 
 def test_a_long_message_is_cut(tmp_path: Path) -> None:

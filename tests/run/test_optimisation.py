@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,7 @@ def test_a_state_saved_by_fused_kernels_goes_on_with_others_and_the_other_way_ro
         optimisers.append(optimisation.make_optimiser(networks[-1], recipe))
     updated(optimisers[0], networks[0])
     networks[1].load_state_dict(networks[0].state_dict())
-    optimisation.load_optimiser(optimisers[1], optimisers[0].state_dict())
+    optimisation.load_optimiser(optimisers[1], copy.deepcopy(optimisers[0].state_dict()))
     kernels = [optimiser.param_groups[0]["fused"] for optimiser in optimisers]
     assert [bool(fused) for fused in kernels] == [saved_by_fused, not saved_by_fused]
     both = [updated(*pair) for pair in zip(optimisers, networks)]

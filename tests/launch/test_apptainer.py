@@ -7,11 +7,20 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 
-from launch import apptainer, apptainer_run, engine, registry, settings, sifs
+from launch import (
+    apptainer,
+    apptainer_run,
+    blend_tools,
+    engine,
+    member_command,
+    registry,
+    settings,
+    sifs,
+)
 from launch.choices import Choice
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
@@ -129,3 +138,24 @@ def test_without_a_sif_and_an_engine_the_command_that_makes_one_is_named(
     monkeypatch.setenv("LEAP_SIFS", str(tmp_path))
     with pytest.raises(KitError, match=r"holds no SIF of leap-adam:modern-cpu; run `make sifs`"):
         apptainer.prepare(chosen(tmp_path), ["adam"])
+
+
+@pytest.mark.parametrize("service", ["joseph", "blend", "world"])
+def test_a_batch_job_runs_the_same_step_once_its_sif_and_folders_are_made(
+    tmp_path: Path, sif: Path, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    run = chosen(tmp_path / "results")
+    prepared: List[str] = []
+    monkeypatch.setattr(apptainer, "prepare", lambda _, services: prepared.extend(services))
+    argv, variables = member_command.command(run, service, ["--an=argument"])
+    folders = {"LEAP_RAW_DATA_PARENT": settings.sample_world().parent}
+    assert (argv, variables) == apptainer.command(run, service, ["--an=argument"], folders)
+    assert prepared == [service]
+    mounted = apptainer.mounts_of(run, service, folders)
+    assert all(mount.source.is_dir() for mount in mounted if tmp_path in mount.source.parents)
+    assert argv[-1] == "--an=argument"
+
+
+def test_a_job_makes_the_sample_world_where_its_container_sees_it(tmp_path: Path) -> None:
+    folder = f"{blend_tools.WORLD}/{settings.sample_world().name}"
+    assert blend_tools.world_arguments(chosen(tmp_path))[-1] == f"--to={folder}"

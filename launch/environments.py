@@ -61,6 +61,7 @@ def reachable(stack: Stack, accelerator: str) -> str:
     for built in ACCELERATORS:
         if bundled.has_lock(stacks.lock(f"{stack.name}-{built}")):
             return built
+    for built in ACCELERATORS:
         # An existing environment has answered before: the network is not asked again.
         for pattern in (f"*-modern-{built}-*", f"tests-{stack.name}-{built}*"):
             if any(venv.folder().glob(f"{pattern}/{venv.MARKER}")):

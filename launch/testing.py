@@ -56,7 +56,11 @@ def test(arguments: List[str]) -> int:
         return Suite(name, pythons[stack], ["-m", marks, *arguments], another[stack])
 
     # The longest first, so that no core idles while another ends its list.
-    suites = [suite("processes", MODERN, f"process and not fault and {MARKS[MODERN]}")]
+    marks = f"process and not fault and {MARKS[MODERN]}"
+    suites = [
+        suite("processes", MODERN, f"{marks} and not training"),
+        suite("trainings", MODERN, f"{marks} and training"),
+    ]
     suites += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
     suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}")]
     suites += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]

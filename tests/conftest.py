@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BESIDE = REPOSITORY.parent / "shared"
+TRAININGS = REPOSITORY / "tests" / "run"
 NOT_UNIT = ("process", "docker", "end_to_end")
 UNIT_CPU_SECONDS = 5.0  # of one test; what needs more is no unit test and says so by its mark
 
@@ -39,6 +40,8 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(name) for name in NOT_UNIT):
             item.add_marker(pytest.mark.unit)
+        elif TRAININGS in item.path.parents:
+            item.add_marker(pytest.mark.training)
 
 
 @pytest.hookimpl(hookwrapper=True)

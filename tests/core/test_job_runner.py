@@ -134,6 +134,18 @@ sys.exit(run(jobs, JobSlots(Path(sys.argv[1]), 2)))
     assert busy == 0 and most_busy == 2
 
 
+def test_free_slots_go_to_the_first_jobs_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # So the longest of a list can be its first; children come when their parents have ended.
+    jobs = [Job(name, ["echo", name]) for name in "cbda"]
+    jobs.insert(1, Job("child", ["echo", "child"], after=["c"]))
+    assert run(jobs, JobSlots(tmp_path, 1)) == 0
+    order = [line.split()[1] for line in lines(capsys)]
+    assert [name for name in order if name != "child"] == list("cbda")
+    assert order.index("child") < order.index("a")
+
+
 def test_a_killed_holder_frees_its_slot(tmp_path: Path) -> None:
     holder = other_process(
         """

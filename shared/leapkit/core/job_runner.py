@@ -12,7 +12,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Callable, ContextManager, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from leapkit.core import exit_codes, pauses, stops
 from leapkit.core.errors import EXIT_INTERRUPTED, LONGEST_LINE, printable
@@ -55,13 +55,16 @@ class JobSlots:
         return self.folder / f"{slot}.lock"
 
     @contextlib.contextmanager
-    def hold(self, stopping: threading.Event) -> Iterator[Dict[str, str]]:
+    def hold(
+        self, stopping: threading.Event, is_next: Callable[[], bool] = lambda: True
+    ) -> Iterator[Dict[str, str]]:
         """Wait for a slot (or for `stopping`) and hold it; yield what it adds to the environment.
 
+        is_next  whether a free slot may be taken yet
         Raises KitError if the operating system refuses a lock.
         """
         while True:
-            for slot in range(self.count):
+            for slot in range(self.count) if is_next() else ():
                 with try_hold(self.path(slot)) as is_held:
                     if is_held:
                         yield self._environment(slot)
@@ -81,7 +84,7 @@ def run(jobs: Sequence[Job], slots: Optional[JobSlots] = None) -> int:
     """Run every job; return the first exit code that is not 0, in the order of `jobs`, else 0.
 
     jobs   each one after those that it waits for
-    slots  how many run at a time; None runs all at once
+    slots  how many run at a time, the first ones first; None runs all at once
     A job is not started if one that it comes after failed. At a stop the commands are told to end
     and waited for, no other is started, and KeyboardInterrupt is raised. A pause is passed on, no
     other is started, and the code is that of a paused job.
@@ -97,6 +100,7 @@ class JobRunner:
         self._slots = slots
         self._codes: Dict[str, Future[int]] = {}
         self._processes: List[subprocess.Popen[str]] = []
+        self._waiting = {job.name for job in jobs if not job.after}  # for a slot
         self._stopping = threading.Event()
         self._starting = threading.Lock()  # no process starts while the others are stopped
         self._printing = threading.Lock()
@@ -145,14 +149,30 @@ class JobRunner:
             if code and not self._stopping.is_set():
                 self._print(f"{job.name} is not started: {name} failed")
                 return code
-        slot: ContextManager[Dict[str, str]] = (
-            self._slots.hold(self._stopping) if self._slots else contextlib.nullcontext({})
-        )
-        with slot as environment:
+        with self._slot(job) as environment:
             process = self._start(job, environment)
             if process:
                 return self._stream(job, process)
             return exit_codes.PAUSED if pauses.requested() else EXIT_INTERRUPTED
+
+    @contextlib.contextmanager
+    def _slot(self, job: Job) -> Iterator[Dict[str, str]]:
+        """Hold a slot, which no later job takes before this one; yield what it adds."""
+        self._waiting.add(job.name)
+        slot: ContextManager[Dict[str, str]] = (
+            self._slots.hold(self._stopping, lambda: self._is_next(job))
+            if self._slots
+            else contextlib.nullcontext({})
+        )
+        try:
+            with slot as environment:
+                self._waiting.discard(job.name)
+                yield environment
+        finally:
+            self._waiting.discard(job.name)  # also if no slot could be had
+
+    def _is_next(self, job: Job) -> bool:
+        return job is next((one for one in self._jobs if one.name in self._waiting), job)
 
     def _start(self, job: Job, environment: Mapping[str, str]) -> Optional[subprocess.Popen[str]]:
         """Start a job's command; None if the run is being stopped."""

@@ -1,4 +1,4 @@
-"""make check, test, test-end-to-end, lint and bench: loops of one, fifteen and thirty minutes.
+"""make check, test, test-end-to-end, lint and bench: loops of one and of about seventeen minutes.
 
 What a test needs is said by its marks (pyproject.toml). A loop is a list of jobs, each a tool or a
 pytest. As many jobs run at a time as there are cores, each with one thread for numerics.

@@ -12,6 +12,7 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 from launch import stacks
 from launch.folders import expanded
+from leapkit.core import precisions
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES
 from leapkit.core.plan import MODES
@@ -98,7 +99,7 @@ _ALL = (
     _closed("DEVICE", ("auto", "cpu", "cuda"), "what networks run on"),
     _closed(
         "PRECISION",
-        ("auto", "float32", "tf32", "bf16"),
+        ("auto", *precisions.PRECISIONS),
         "what networks compute in; tf32 on a GPU, as the team's cards, float32 on a CPU",
     ),
     Option("GPUS", NUMBER, "GPUs that train one network together; 1"),

@@ -16,8 +16,7 @@ from launch import machine
 from launch.settings import Settings
 from leapkit.core import allotment, nvidia
 from leapkit.core.experiments import PROFILES
-
-PRECISIONS = ("float32", "tf32", "bf16")
+from leapkit.core.precisions import PRECISIONS as PRECISIONS
 
 
 class Rate(NamedTuple):

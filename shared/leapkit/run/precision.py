@@ -17,11 +17,11 @@ import torch
 from torch import nn
 
 from leapkit.core.errors import KitError
+from leapkit.core.precisions import BF16 as BF16
+from leapkit.core.precisions import FLOAT32 as FLOAT32
+from leapkit.core.precisions import PRECISIONS as PRECISIONS
+from leapkit.core.precisions import TF32 as TF32
 
-FLOAT32 = "float32"
-TF32 = "tf32"
-BF16 = "bf16"
-PRECISIONS = (FLOAT32, TF32, BF16)
 _CUDNN = 91300  # the first version whose LSTM takes bf16
 _AMPERE = (8, 0)  # the first compute capability with units for TF32 and bf16
 

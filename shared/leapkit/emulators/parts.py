@@ -7,12 +7,14 @@ imported by name when they are asked for: leapkit depends on neither.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
+import torch
 from torch import nn
 
 from leapkit.core.columns import TARGETS
@@ -53,7 +55,9 @@ class NetworkParts:
 
         Raises KitError if a checkpoint does not fit, or may be another network's.
         """
-        modules = [self.build() for _ in self.checkpoints]
+        modules = [self.build()]
+        # A copy is made faster than the initial weights of another one, which nobody needs.
+        modules += [copy.deepcopy(modules[0]) for _ in self.checkpoints[1:]]
         prefixes: Set[str] = {
             load(module, checkpoint.path) for module, checkpoint in zip(modules, self.checkpoints)
         }
@@ -203,7 +207,8 @@ def _folder(experiment: Experiment, weights: Path) -> Path:
 
 def _build(experiment: Experiment, profile: str) -> nn.Module:
     networks = _package(f"members.{experiment.member}.networks")
-    network: nn.Module = networks.build(experiment.network[profile])
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn from the user's generator
+        network: nn.Module = networks.build(experiment.network[profile])
     return network.eval()
 
 

@@ -132,6 +132,11 @@ def test_test_csv_and_the_withheld_truth_are_the_step_files_bit_for_bit(world: t
     assert ids == truth_ids == kaggle_csv.read_ids(raw.sample_submission)
 
 
+def test_the_steps_of_the_test_rows_are_kept_beside_their_truth_in_order(world: tuple) -> None:
+    raw, pairs, _ = world
+    assert read_json(raw.test_steps) == [pair.stamp for pair in pairs]
+
+
 def test_the_withheld_truth_s_linear_columns_are_the_formula_of_test_csv(world: tuple) -> None:
     x, truth = read_csv(world[0].test_csv, INPUTS)[1], read_truth(world[0].truth)[1]
     formula = -x[:, [INPUTS.index(name) for name in LINEAR_INPUTS]] / 1200

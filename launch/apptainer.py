@@ -29,6 +29,7 @@ HOME = "/tmp"
 ENTRYPOINTS = {
     "blend": ("python", "-m", "blend"),
     "verify": ("python", "-m", "blend"),
+    "evaluate": ("python", "-m", "evaluation"),
     "world": ("python",),
 }
 
@@ -51,7 +52,7 @@ class Mount(NamedTuple):
 def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> List[Mount]:
     """Return what compose.yaml mounts for a service.
 
-    folders  {variable of compose.yaml: folder} of the service `world`
+    folders  {variable of compose.yaml: folder} of the services `world` and `evaluate`
     """
     raw = Mount(settings.raw.root, "/raw_data")
     subs = Mount(settings.results.subs, "/submission/subs", is_writable=True)
@@ -61,6 +62,15 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
             Mount(folders["LEAP_RAW_DATA_PARENT"], "/world", is_writable=True),
             Mount(folders.get("LEAP_STEPS", REPOSITORY / "raw_data"), "/steps"),
             Mount(folders.get("LEAP_STATISTICS", REPOSITORY / "raw_data"), "/statistics"),
+        ]
+    if service == "evaluate":
+        results = settings.results
+        return [
+            raw,
+            Mount(results.root, "/submission"),
+            Mount(results.evaluation, "/submission/evaluation", is_writable=True),
+            Mount(folders.get("LEAP_PREDICTIONS", REPOSITORY / "raw_data"), "/predictions"),
+            Mount(folders.get("LEAP_TRUTH", REPOSITORY / "raw_data"), "/truth"),
         ]
     if service == "verify":
         return [raw, subs, blend]
@@ -91,7 +101,7 @@ def command(
     """Return (what runs a service in its SIF, what it adds to the environment of the caller).
 
     arguments  what follows the entrypoint, as `step_arguments.member_arguments` gives it
-    folders    {variable of compose.yaml: folder} of the service `world`
+    folders    {variable of compose.yaml: folder} of the services `world` and `evaluate`
     A batch job may run it on another machine that sees the same folders. Raises KitError if there
     is no SIF of this code.
     """
@@ -169,14 +179,18 @@ def _make_folders(settings: Settings, services: Sequence[str]) -> None:
 
 
 def on_world(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+    settings: Settings,
+    arguments: Sequence[str],
+    mounts: Mapping[str, Path],
+    made: Path,
+    service: str,
 ) -> int:
-    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+    """Run `world` or `evaluate` with `arguments` on folders of the user's.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made
     """
-    prepare(settings, ["world"])
+    prepare(settings, [service])
     with explain_os_errors(made):
         made.mkdir(parents=True, exist_ok=True)
-    return process.run(command(settings, "world", arguments, mounts)[0], os.environ)
+    return process.run(command(settings, service, arguments, mounts)[0], os.environ)

@@ -185,9 +185,13 @@ def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
 
 
 def on_world(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+    settings: Settings,
+    arguments: Sequence[str],
+    mounts: Mapping[str, Path],
+    made: Path,
+    service: str,
 ) -> int:
-    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+    """Run `world` or `evaluate` with `arguments` on folders of the user's.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made
@@ -196,6 +200,6 @@ def on_world(
     user = container_user.of(made)
     container_user.prepare(made, user)
     container_user.require_readable([settings.raw.root, *mounts.values()], user)
-    env = build_images(settings, ["world"], user)
+    env = build_images(settings, [service], user)
     env.update((variable, str(folder)) for variable, folder in mounts.items())
-    return process.run(step(settings, "world", arguments), env)
+    return process.run(step(settings, service, arguments), env)

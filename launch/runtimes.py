@@ -20,13 +20,18 @@ def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
 
 
 def on_world(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+    settings: Settings,
+    arguments: Sequence[str],
+    mounts: Mapping[str, Path],
+    made: Path,
+    service: str = "world",
 ) -> int:
-    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+    """Run a service with `arguments` on folders of the user's.
 
-    mounts  {variable of compose.yaml: folder}; the container sees LEAP_RAW_DATA_PARENT as /world
-    made    the folder in which files or folders are made
+    mounts   {variable of compose.yaml: folder}; `world` sees LEAP_RAW_DATA_PARENT as /world
+    made     the folder in which files or folders are made
+    service  `world`, whose arguments are Python's own, or `evaluate`
     """
     if settings["RUNTIME"] == "apptainer":
-        return apptainer.on_world(settings, arguments, mounts, made)
-    return containers.on_world(settings, arguments, mounts, made)
+        return apptainer.on_world(settings, arguments, mounts, made, service)
+    return containers.on_world(settings, arguments, mounts, made, service)

@@ -146,10 +146,10 @@ def code_of(service: str) -> str:
 
 
 def _code_files(service: str) -> Dict[str, str]:
-    rooms = ("shared/leapkit", f"members/{service}" if _is_member(service) else "blend")
+    rooms = [f"members/{service}"] if _is_member(service) else ["blend", "evaluation"]
     return {
         str(path.relative_to(REPOSITORY)): files.sha256(path)
-        for room in rooms
+        for room in ["shared/leapkit", *rooms]
         for path in sorted((REPOSITORY / room).rglob("*.py"))
     }
 

@@ -15,7 +15,7 @@ import pytest
 import leapkit
 from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
 from leapkit.core.errors import KitError
-from leapkit.core.files import sha256
+from leapkit.core.files import read_json, sha256
 from leapkit.core.layout import WORLD_FILES, RawData, world_receipt
 from leapkit.core.splits import (
     Split,

@@ -132,6 +132,10 @@ class Results:
     def blend(self) -> Path:
         return self.root / "blend"
 
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "evaluation"
+
     def parquet(self, artifact: str) -> Path:
         return self.subs / (artifact + ".parquet")
 

@@ -40,7 +40,7 @@ def of_test_rows(
         if verdict:
             left_out.append(verdict)
         else:
-            chosen.append(ParquetPrediction(f"blend {title}", _made_of(results, title), path))
+            chosen.append(ParquetPrediction(f"blend_{title}", _made_of(results, title), path))
     for artifact in _named(results, artifacts) or _artifacts(results):
         path = results.parquet(artifact)
         if artifacts:
@@ -79,7 +79,7 @@ def of_validation_rows(
         if set(table.artifacts) <= networks:
             members = load_predictions(table.artifacts, results, raw, index)
             options = tuple(map(str, details.get("post-processing", ())))
-            blends.append(BlendOnValidation(f"blend {title}", table, members, options))
+            blends.append(BlendOnValidation(f"blend_{title}", table, members, options))
         else:
             left_out.append(f"blend {title} has artifacts without validation predictions")
     return [*blends, *chosen], left_out

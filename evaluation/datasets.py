@@ -15,7 +15,7 @@ import numpy as np
 
 from evaluation.truths import Step
 from leapkit.climate.diagnostics import NEEDED_INPUTS
-from leapkit.core.columns import INPUTS, LEVELS, OUTPUT_SCALARS, TARGETS, TENDENCY_PROFILES, UNITS
+from leapkit.core.columns import INPUTS, LEVELS, OUTPUT_SCALARS, TENDENCY_PROFILES, UNITS
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256_json
 from leapkit.core.hash_index import HashIndex
@@ -191,7 +191,9 @@ def _stamps(opened: Any, path: Path) -> List[str]:
 
 def _moments(opened: Any, path: Path) -> List[Any]:
     if "time" not in opened.coords:
-        raise KitError("has no coordinate `time`, so nothing says which steps these are", path, REMEDY)
+        raise KitError(
+            "has no coordinate `time`, so nothing says which steps these are", path, REMEDY
+        )
     values = opened["time"].values
     return list(values.astype("datetime64[s]").tolist() if values.dtype.kind == "M" else values)
 

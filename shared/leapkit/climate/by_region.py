@@ -12,9 +12,10 @@ from leapkit.climate.errors import GroupedErrors
 from leapkit.climate.regions import CELLS, REGIONS, in_region
 from leapkit.climate.results import Budget, RegionScores
 from leapkit.climate.scores import by_variable
-from leapkit.core.columns import TARGETS, UNITS
+from leapkit.core.columns import LEVELS, TARGETS, TENDENCY_PROFILES, UNITS
 
 ALL_MONTHS = ""
+_PROFILES = LEVELS * len(TENDENCY_PROFILES)  # targets on levels
 _NAMES = (*VARIABLES, *(name for name, _ in DIAGNOSTICS))
 _UNITS = (*(UNITS[name] for name in VARIABLES), *(unit for _, unit in DIAGNOSTICS))
 
@@ -41,17 +42,32 @@ def region_scores(months: Dict[str, GroupedErrors]) -> Tuple[RegionScores, ...]:
 
     months  errors by month and cell, (CELLS, 368 targets and the diagnostics) in raw units
 
-    R2 is that of all rows of the region about their common mean; a profile's is the mean over its
-    levels, each at least 0, as `climsim3_offline.ipynb: show_r2` caps it.
+    R2 is that of all rows of the region about their common mean. That of a profile is the mean
+    over its levels, each at least 0, as climsim-kaggle-edition's `climsim3_offline.ipynb: show_r2`
+    caps it: the levels where truth hardly varies would drown the others.
     """
     found: List[RegionScores] = []
     for month, region, pool in _pools(months):
-        r2, rmse, bias = (
-            np.concatenate([by_variable(values[: len(TARGETS)]), values[len(TARGETS) :]])
-            for values in (np.maximum(pool.r2()[0], 0), pool.rmse()[0], pool.bias()[0])
+        r2 = pool.r2()[0]
+        r2[:_PROFILES] = np.maximum(r2[:_PROFILES], 0)
+        found.append(
+            RegionScores(
+                region=region,
+                month=month,
+                rows=int(pool.rows[0]),
+                variables=_NAMES,
+                units=_UNITS,
+                r2=_by_variable(r2),
+                rmse=_by_variable(pool.rmse()[0]),
+                bias=_by_variable(pool.bias()[0]),
+            )
         )
-        found.append(RegionScores(region, month, int(pool.rows[0]), _NAMES, _UNITS, r2, rmse, bias))
     return tuple(found)
+
+
+def _by_variable(values: np.ndarray) -> np.ndarray:
+    """Return values of targets and diagnostics as those of variables and diagnostics, (21,)."""
+    return np.concatenate([by_variable(values[: len(TARGETS)]), values[len(TARGETS) :]])
 
 
 def budgets(months: Dict[str, GroupedErrors]) -> Tuple[Budget, ...]:

@@ -54,7 +54,7 @@ def energy_fluxes(targets: np.ndarray, mass: np.ndarray) -> np.ndarray:
     |dV/dt| = sqrt((du/dt)^2 + (dv/dt)^2), each of truth and prediction by its own |dV/dt|; its
     unit is W/m2/s, which ClimSim does not say.
     """
-    fluxes = targets * _FACTORS
+    fluxes: np.ndarray = targets * _FACTORS
     winds = fluxes[:, _WIND].reshape(len(fluxes), len(WINDS), LEVELS)  # (n, 2, 60), a view
     winds *= np.sqrt(np.square(winds).sum(axis=1, keepdims=True))
     profiles = fluxes[:, : LEVELS * len(_PROFILES)].reshape(len(fluxes), len(_PROFILES), LEVELS)

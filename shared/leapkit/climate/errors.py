@@ -45,29 +45,40 @@ class GroupedErrors:
     ) -> None:
         """Add rows: group (n,) of 0..G-1, truth and prediction (n, Q), weights (n,) above 0 or 1.
 
-        The work space is that of the rows of one group, which fits into a processor's cache.
+        Groups with the same number of rows are computed as one array: in step files, all columns.
         """
+        w = np.ones(len(group)) if weights is None else weights
         order = np.argsort(group, kind="stable")
-        present, starts = np.unique(group[order], return_index=True)
+        present, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
         block = GroupedErrors(len(present), truth.shape[1])
-        for k, rows in enumerate(np.split(order, starts[1:])):
-            w = np.ones(len(rows)) if weights is None else weights[rows]
-            block._set(k, w, truth[rows], prediction[rows])
+        for count in np.unique(counts):
+            (members,) = np.nonzero(counts == count)
+            rows = order[starts[members, None] + np.arange(count)]  # (g, count)
+            block._set(members, w[rows], truth[rows], prediction[rows])
         self._merge_at(present, block)
 
-    def _set(self, group: int, w: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> None:
-        """Set a group to its only rows."""
-        self.rows[group] = len(w)
-        self.weight[group] = w.sum()
-        share = w / self.weight[group]
+    def _set(
+        self, at: np.ndarray, w: np.ndarray, truth: np.ndarray, prediction: np.ndarray
+    ) -> None:
+        """Set groups to their only rows: w (g, count), truth and prediction (g, count, Q)."""
+
+        def total(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+            sums: np.ndarray = np.matmul(weights[:, None], values)[:, 0]
+            return sums  # (g, Q)
+
+        share = w / w.sum(axis=1, keepdims=True)
+        self.rows[at] = w.shape[1]
+        self.weight[at] = w.sum(axis=1)
         error = prediction - truth
-        self.error_mean[group] = share @ error
-        self.absolute[group] = w @ np.abs(error)
-        self.squared[group] = w @ np.square(error)
-        self.truth_mean[group] = share @ truth
-        self.truth_m2[group] = w @ np.square(truth - self.truth_mean[group])
-        self.prediction_mean[group] = share @ prediction
-        self.prediction_m2[group] = w @ np.square(prediction - self.prediction_mean[group])
+        self.error_mean[at] = total(share, error)
+        self.squared[at] = total(w, np.square(error))
+        self.absolute[at] = total(w, np.abs(error, out=error))
+        for values, mean, m2 in (
+            (truth, self.truth_mean, self.truth_m2),
+            (prediction, self.prediction_mean, self.prediction_m2),
+        ):
+            mean[at] = total(share, values)
+            m2[at] = total(w, np.square(values - mean[at][:, None]))
 
     def merge(self, other: GroupedErrors) -> None:
         """Add the rows of another object with the same groups and quantities."""
@@ -125,7 +136,8 @@ class GroupedErrors:
 
     def rmse(self) -> np.ndarray:
         """Return the root of the mean squared error, (G, Q)."""
-        return np.sqrt(self._per_weight(self.squared))
+        rmse: np.ndarray = np.sqrt(self._per_weight(self.squared))
+        return rmse
 
     def bias(self) -> np.ndarray:
         """Return the mean of prediction - truth, (G, Q)."""
@@ -133,19 +145,23 @@ class GroupedErrors:
 
     def truth_std(self) -> np.ndarray:
         """Return the standard deviation of the truth (ddof = 0), (G, Q)."""
-        return np.sqrt(self._per_weight(self.truth_m2))
+        std: np.ndarray = np.sqrt(self._per_weight(self.truth_m2))
+        return std
 
     def prediction_std(self) -> np.ndarray:
         """Return the standard deviation of the prediction (ddof = 0), (G, Q)."""
-        return np.sqrt(self._per_weight(self.prediction_m2))
+        std: np.ndarray = np.sqrt(self._per_weight(self.prediction_m2))
+        return std
 
     def truth_rms(self) -> np.ndarray:
         """Return the root of the mean square of the truth, (G, Q)."""
-        return np.hypot(self.truth_std(), self.truth_mean)
+        rms: np.ndarray = np.hypot(self.truth_std(), self.truth_mean)
+        return rms
 
     def prediction_rms(self) -> np.ndarray:
         """Return the root of the mean square of the prediction, (G, Q)."""
-        return np.hypot(self.prediction_std(), self.prediction_mean)
+        rms: np.ndarray = np.hypot(self.prediction_std(), self.prediction_mean)
+        return rms
 
     def r2(self) -> np.ndarray:
         """Return 1 - sum of squared errors / sum of squared deviations of the truth, (G, Q).

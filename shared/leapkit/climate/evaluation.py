@@ -64,8 +64,10 @@ class Evaluation:
                 "give the grid that belongs to the step files",
             )
         labels = np.broadcast_to(np.asarray(months), columns.shape)
-        for start in range(0, len(columns), _CHUNK_ROWS):
-            part = slice(start, start + _CHUNK_ROWS)
+        # Whole steps at a time, so that each column has as many rows.
+        size = max(1, _CHUNK_ROWS // self.grid.columns) * self.grid.columns
+        for start in range(0, len(columns), size):
+            part = slice(start, start + size)
             self._add(inputs[part], truth[part], prediction[part], columns[part], labels[part])
 
     def _add(

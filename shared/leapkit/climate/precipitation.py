@@ -14,7 +14,7 @@ EDGES: np.ndarray = np.logspace(-3, 3, 61)
 class PrecipitationCounts:
     """Weighted counts of rows in bins of PRECC, per cell of regions.
 
-    truth, prediction  (CELLS, 62): below the first edge (dry, or negative), the bins, above the last
+    truth, prediction  (CELLS, 62): below the first edge (dry, negative), the bins, above the last
     """
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class PrecipitationCounts:
     def pdf(self, region: str) -> PrecipitationPdf:
         """Return the distribution of a region, one of regions.REGIONS; NaN if it has no rows.
 
-        The density is the share of a bin by its width, as `numpy.histogram(..., density=True)` of
-        the organisers' `create_online_precc_dist_model_comparison.py`, with bins equal in logarithm.
+        The density is the share of a bin by its width, as that of climsim-kaggle-edition's
+        `create_online_precc_dist_model_comparison.py`, here with bins equal in logarithm.
         """
         cells = in_region(region)
         truth, prediction = (

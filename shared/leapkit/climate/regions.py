@@ -25,7 +25,8 @@ REGIONS: Tuple[str, ...] = (GLOBE, *(band[0] for band in BANDS), *(name for name
 
 def bands_of(lat: np.ndarray) -> np.ndarray:
     """Return the index of the band of each latitude in degrees, (n,)."""
-    return np.searchsorted([band[1] for band in BANDS[1:]], np.abs(lat), side="right")
+    bands: np.ndarray = np.searchsorted([band[1] for band in BANDS[1:]], np.abs(lat), side="right")
+    return bands
 
 
 def surfaces_of(inputs: Dict[str, np.ndarray]) -> np.ndarray:
@@ -33,7 +34,9 @@ def surfaces_of(inputs: Dict[str, np.ndarray]) -> np.ndarray:
 
     Land comes before ocean and ocean before ice where two are equal.
     """
-    return np.argmax(np.stack([inputs[fraction] for _, fraction in SURFACES]), axis=0)
+    fractions = np.stack([inputs[fraction] for _, fraction in SURFACES])  # (3, n)
+    surfaces: np.ndarray = fractions.argmax(axis=0)
+    return surfaces
 
 
 def cells_of(lat: np.ndarray, inputs: Dict[str, np.ndarray]) -> np.ndarray:
@@ -44,15 +47,17 @@ def cells_of(lat: np.ndarray, inputs: Dict[str, np.ndarray]) -> np.ndarray:
 
 def in_region(region: str) -> np.ndarray:
     """Return (CELLS,) whether a cell is in a region, one of REGIONS."""
-    band, surface = np.divmod(np.arange(CELLS), len(SURFACES))
-    if region == GLOBE:
-        return np.ones(CELLS, dtype=bool)
-    names = [name for name, _, _ in BANDS]
-    if region in names:
-        return band == names.index(region)
-    return surface == [name for name, _ in SURFACES].index(region)
+    bands = [name for name, _, _ in BANDS]
+    surfaces = [name for name, _ in SURFACES]
+    return np.array(
+        [
+            region in (GLOBE, bands[cell // len(SURFACES)], surfaces[cell % len(SURFACES)])
+            for cell in range(CELLS)
+        ]
+    )
 
 
 def latitude_bins(lat: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the bin of each latitude in degrees, (n,); edges (B + 1,) rise from -90 to 90."""
-    return np.clip(np.searchsorted(edges, lat, side="right") - 1, 0, len(edges) - 2)
+    bins: np.ndarray = np.searchsorted(edges, lat, side="right") - 1
+    return bins.clip(0, len(edges) - 2)

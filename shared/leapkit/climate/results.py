@@ -71,9 +71,9 @@ class PrecipitationPdf:
     """The distribution of PRECC in a region, weighted by area.
 
     edges              of the bins in mm/day, (B + 1,), equal in logarithm
-    truth, prediction  share of the area and time in each bin divided by its width, (B,) in 1/(mm/day)
-    truth_dry, prediction_dry  share below the first edge; the prediction's holds negative rain
-    truth_beyond, prediction_beyond  share above the last edge
+    truth, prediction  share of area and time in each bin by its width, (B,) in 1/(mm/day)
+    ..._dry            share below the first edge; the prediction's holds negative rain
+    ..._beyond         share above the last edge
     """
 
     region: str

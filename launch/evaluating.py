@@ -33,7 +33,7 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
             [Path(TRUTH, path.name) for path in truth],
         )
         made = settings.results.evaluation
-        code = runtimes.on_world(settings, [*choices, *inside], mounts, made, "evaluate")
+        code = runtimes.on_folder(settings, "evaluate", [*choices, *inside], mounts, made)
     else:
         folders = step_arguments.host_folders(settings)
         code = in_environment(["-m", "evaluation", *choices, *_files(predictions, truth), *folders])

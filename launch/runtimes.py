@@ -20,18 +20,28 @@ def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
 
 
 def on_world(
+    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+) -> int:
+    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+
+    mounts  {variable of compose.yaml: folder}; the container sees LEAP_RAW_DATA_PARENT as /world
+    made    the folder in which files or folders are made
+    """
+    return on_folder(settings, "world", arguments, mounts, made)
+
+
+def on_folder(
     settings: Settings,
+    service: str,
     arguments: Sequence[str],
     mounts: Mapping[str, Path],
     made: Path,
-    service: str = "world",
 ) -> int:
-    """Run a service with `arguments` on folders of the user's.
+    """Run a service that writes to a folder of the user's: `world`, `evaluate` or `emulator`.
 
-    mounts   {variable of compose.yaml: folder}; `world` sees LEAP_RAW_DATA_PARENT as /world
-    made     the folder in which files or folders are made
-    service  `world`, whose arguments are Python's own, or `evaluate`
+    mounts  {variable of compose.yaml: folder}
+    made    the folder in which files or folders are made
     """
     if settings["RUNTIME"] == "apptainer":
-        return apptainer.on_world(settings, arguments, mounts, made, service)
-    return containers.on_world(settings, arguments, mounts, made, service)
+        return apptainer.on_folder(settings, service, arguments, mounts, made)
+    return containers.on_folder(settings, service, arguments, mounts, made)

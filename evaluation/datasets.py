@@ -98,8 +98,8 @@ class DatasetPrediction:
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self._variables = StepVariables(path, _TARGETS)
-        network = self._variables._opened.attrs.get("network", "")
-        self.origin = f"{path.name}" + (f", predicted by {network}" if network else "")
+        emulator = self._variables._opened.attrs.get("emulator", "")
+        self.origin = path.name + (f", predicted by {emulator}" if emulator else "")
         self.stamps = self._variables.stamps
         self.columns = self._variables.columns
 
@@ -147,9 +147,9 @@ def _open(path: Path) -> Any:
 
     with _explained(path):
         opened = (
-            xarray.open_zarr(str(path), chunks=None)
+            xarray.open_zarr(str(path), chunks=None, decode_timedelta=False)
             if path.is_dir()
-            else xarray.open_dataset(str(path))
+            else xarray.open_dataset(str(path), decode_timedelta=False)
         )
         if "time" not in opened.dims and "ncol" in opened.dims:
             opened = opened.expand_dims("time")

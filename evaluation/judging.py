@@ -52,7 +52,7 @@ def judge(truth: Truth, predictions: Sequence[Prediction], grid: Grid) -> Judged
     with progress(total=total, desc=f"evaluating {what}", unit="row") as bar:
         for steps in _in_blocks(truth.steps(), max(1, _ROWS_AT_ONCE // truth.columns)):
             columns = np.tile(np.arange(truth.columns), len(steps))
-            months = np.repeat([step.month for step in steps], truth.columns)
+            months = [step.month for step in steps for _ in range(truth.columns)]
             inputs = np.concatenate([step.inputs for step in steps])
             expected = np.concatenate([step.truth for step in steps])
             for prediction in predictions:

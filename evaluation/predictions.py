@@ -8,9 +8,9 @@ from typing import Dict, List, Optional, Protocol, Sequence
 import numpy as np
 
 from blend import postprocess
-from blend.apply import weights_of
 from blend.reblocked import Reblocked
 from blend.tables import WeightTable
+from blend.target_weights import weights_of
 from blend.validation import ValidationPredictions
 from evaluation.truths import Step
 from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, kaggle_positions

@@ -54,7 +54,9 @@ class Truth(Protocol):
 
     title: str
     columns: int
-    stamps: Sequence[str]
+
+    @property
+    def stamps(self) -> Sequence[str]: ...
 
     def steps(self) -> Iterator[Step]: ...
 

@@ -12,7 +12,8 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend predict export plan slurm doctor verify fetch world statistics split store
+.PHONY: help reproduce infer-only blend predict export plan slurm doctor verify evaluate fetch world
+.PHONY: statistics split store
 .PHONY: bases sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
@@ -43,6 +44,8 @@ doctor: ## what this machine has, what you can run now, and the commands that gi
 	$(LAUNCH) doctor
 verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
+evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDICTIONS=file.nc)
+	$(LAUNCH) evaluate
 fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone

@@ -29,10 +29,12 @@ HOME = "/tmp"
 ENTRYPOINTS = {
     "blend": ("python", "-m", "blend"),
     "verify": ("python", "-m", "blend"),
+    "evaluate": ("python", "-m", "evaluation"),
     "world": ("python",),
     "emulator": ("python", "-m", "leapkit.emulators"),
 }
-OF_THE_BLEND = ("blend", "verify", "world")  # what runs in the blend's image, which has one stack
+# What runs in the blend's image, which has one stack.
+OF_THE_BLEND = ("blend", "verify", "evaluate", "world")
 
 
 class Mount(NamedTuple):
@@ -53,7 +55,7 @@ class Mount(NamedTuple):
 def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> List[Mount]:
     """Return what compose.yaml mounts for a service.
 
-    folders  {variable of compose.yaml: folder} of the services `world` and `emulator`
+    folders  {variable of compose.yaml: folder} of `world`, `evaluate` and `emulator`
     """
     raw = Mount(settings.raw.root, "/raw_data")
     subs = Mount(settings.results.subs, "/submission/subs", is_writable=True)
@@ -63,6 +65,15 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
             Mount(folders["LEAP_RAW_DATA_PARENT"], "/world", is_writable=True),
             Mount(folders.get("LEAP_STEPS", REPOSITORY / "raw_data"), "/steps"),
             Mount(folders.get("LEAP_STATISTICS", REPOSITORY / "raw_data"), "/statistics"),
+        ]
+    if service == "evaluate":
+        results = settings.results
+        return [
+            raw,
+            Mount(results.root, "/submission"),
+            Mount(results.evaluation, "/submission/evaluation", is_writable=True),
+            Mount(folders.get("LEAP_PREDICTIONS", REPOSITORY / "raw_data"), "/predictions"),
+            Mount(folders.get("LEAP_TRUTH", REPOSITORY / "raw_data"), "/truth"),
         ]
     if service == "verify":
         return [raw, subs, blend]
@@ -102,7 +113,7 @@ def command(
     """Return (what runs a service in its SIF, what it adds to the environment of the caller).
 
     arguments  what follows the entrypoint, as `step_arguments.member_arguments` gives it
-    folders    {variable of compose.yaml: folder} of the services `world` and `emulator`
+    folders    {variable of compose.yaml: folder} of `world`, `evaluate` and `emulator`
     A batch job may run it on another machine that sees the same folders. Raises KitError if there
     is no SIF of this code.
     """
@@ -193,7 +204,7 @@ def on_folder(
     mounts: Mapping[str, Path],
     made: Path,
 ) -> int:
-    """Run a service that writes to a folder of the user's: `world` or `emulator`.
+    """Run a service that writes to a folder of the user's: `world`, `evaluate` or `emulator`.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made

@@ -12,6 +12,7 @@ from launch import (
     emulated,
     emulating,
     estimate_lines,
+    evaluating,
     names,
     options,
     planning,
@@ -127,6 +128,13 @@ def _verify(request: Request) -> int:
     return tools.verify(settings, request.values.get("ARTIFACTS", ""))
 
 
+def _evaluate(request: Request) -> int:
+    settings = _with_results(request, "reproduce")
+    names.require_data(settings)
+    run.show(settings.lines())
+    return evaluating.run(settings, request.values)
+
+
 def _fetch(request: Request) -> int:
     # What it fetches into need not exist yet: no name is checked.
     return tools.fetch(choose("infer-only", request.values, needs_runtime=False), request.values)
@@ -214,6 +222,11 @@ def commands() -> Dict[str, Command]:
             "check the parquets in submission/subs, admit your own",
             _verify,
             ("RUNTIME", *WORLD_OPTIONS, "MODE", "ARTIFACTS"),
+        ),
+        "evaluate": Command(
+            "the field's figures of predictions, as pages",
+            _evaluate,
+            ("RUNTIME", *WORLD_OPTIONS, "ARTIFACTS", "ROWS", "PREDICTIONS", "TRUTH"),
         ),
         "fetch": Command(
             "fetch the data that WHAT names; without it, list what exists",

@@ -23,6 +23,7 @@ NUMBER = "N"  # the form of a whole number from 1 on
 LONGEST_NAME = 255  # bytes of one file's or folder's name
 # Where the Makefile says which variables were typed on its command line.
 TYPED = "LEAP_TYPED"
+ROWS = ("test", "validation")  # whose truth a world may have
 # {command: the variable that holds arguments of what it starts}
 PASSED_ON = {
     "split": "SPLIT",
@@ -118,7 +119,16 @@ _ALL = (
     Option("SLURM", "OPTIONS", 'of sbatch for every job, as "--account=A --partition=P"'),
     Option("HOURS", "HOURS", "the time limit of a job; the partition's"),
     Option("PACK", NUMBER, "networks of one GPU each that share a whole node; 1"),
-    Option("ARTIFACTS", "NAME,..", "the parquets in submission/subs to check; all of them"),
+    Option(
+        "ARTIFACTS", "NAME,..", "parquets in submission/subs to check or to evaluate; all of them"
+    ),
+    _closed(
+        "ROWS", ROWS, "what make evaluate compares with; test, or validation without its truth"
+    ),
+    Option("PREDICTIONS", "PATH,..", "predictions from elsewhere: file.parquet, file.nc or .zarr"),
+    Option(
+        "TRUTH", "PATH", "step files, or file.nc, of the truth of such files; those of RAW_DATA"
+    ),
     Option("CARD", "NAME", "the GPU that `make plan` reckons with, as H100; this machine's"),
     Option("WHAT", "NAME,..", "what to fetch: kaggle train.csv steps statistics weights drop"),
     Option("MONTHS", "MONTH,..", "months of step files to fetch, as 0008-01:0008-03,0009-01"),

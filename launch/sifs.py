@@ -150,9 +150,11 @@ def code_of(service: str) -> str:
 
 
 def _code_files(service: str) -> Dict[str, str]:
-    rooms = ["shared/leapkit", f"members/{service}" if _is_member(service) else "blend"]
+    rooms = ["shared/leapkit", *([f"members/{service}"] if _is_member(service) else ["blend"])]
     if service == "emulator":
         rooms.append("members")
+    elif not _is_member(service):
+        rooms.append("evaluation")
     return {
         str(path.relative_to(REPOSITORY)): files.sha256(path)
         for room in rooms

@@ -43,6 +43,5 @@ WORKDIR /
 # These layers come last: a member with the same stack shares every layer before them.
 COPY --chmod=755 blend /opt/leap/blend
 COPY --chmod=755 members /opt/leap/members
-# As compose.yaml mounts them: the launcher names what lies below /inputs, /to and /weights.
 ENTRYPOINT ["python", "-m", "leapkit.emulators"]
 CMD ["--help"]

@@ -46,7 +46,7 @@ def find(words: Sequence[str]) -> PredictionInputs:
     paths = [path for word in words for path in _named(word)]
     if not paths:
         raise KitError("names nothing", "INPUTS", _REMEDY)
-    if len(paths) == 1 and _is_dataset(paths[0]):
+    if len(paths) == 1 and is_dataset(paths[0]):
         return PredictionInputs(dataset=paths[0])
     files = [file for path in paths for file in _step_files(path)]
     if not files:
@@ -81,7 +81,8 @@ def _named(word: str) -> List[Path]:
     return [Path(name) for name in matching]
 
 
-def _is_dataset(path: Path) -> bool:
+def is_dataset(path: Path) -> bool:
+    """Return whether a path is no step file and no folder of them: NetCDF of another kind, Zarr."""
     if path.is_dir():
         return any((path / name).exists() for name in _ZARR)
     return parse_name(path.name) is None

@@ -7,6 +7,7 @@ imported by name when they are asked for: leapkit depends on neither.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,9 @@ class NetworkParts:
 
         Raises KitError if a checkpoint does not fit, or may be another network's.
         """
-        modules = [self.build() for _ in self.checkpoints]
+        modules = [self.build()]
+        # A copy is made faster than the initial weights of another one, which nobody needs.
+        modules += [copy.deepcopy(modules[0]) for _ in self.checkpoints[1:]]
         prefixes: Set[str] = {
             load(module, checkpoint.path) for module, checkpoint in zip(modules, self.checkpoints)
         }

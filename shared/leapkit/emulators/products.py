@@ -35,6 +35,11 @@ def work_folder(product: Path) -> Path:
     return product.with_name(TEMPORARY + product.name)
 
 
+def lock_path(product: Path) -> Path:
+    """Return the file beside a product that the command locks which makes it."""
+    return product.with_name(f"{TEMPORARY}{product.name}.lock")
+
+
 def require_replaceable(product: Path) -> None:
     """Raise KitError if something lies in the product's place that this kit did not predict."""
     if not os.path.lexists(str(product)):

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
@@ -23,7 +22,7 @@ from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import TEMPORARY, publish_copy, read_json, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, world_receipt
-from leapkit.core.splits import Split, write_split
+from leapkit.core.splits import with_training_months, write_split
 from leapkit.core.step_files import StepPair, list_pairs, parse_name
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader
@@ -44,7 +43,7 @@ def make(source: RawData, labels: Sequence[Path], to: Path) -> None:
     index = HashIndex(to.with_name(f".{to.name}.hashes.json"))
     before = _receipt(to)
     predicted = _predicted(source, labels)
-    split = _split(source, predicted)
+    split = with_training_months(source.split(), {pair.month for pair in predicted})
     inputs = {
         **_teacher(labels, index),
         "source": _source(source, index),
@@ -104,17 +103,6 @@ def _others(source: RawData) -> List[StepPair]:
     training = set(source.training_pairs())
     months = sorted(set(split.train + split.validation))
     return [pair for pair in list_pairs(source.steps, months) if pair not in training]
-
-
-def _split(source: RawData, predicted: Sequence[StepPair]) -> Split:
-    """Return the source's split, to whose training months all that were predicted belong."""
-    split = source.split()
-    months = {pair.month for pair in predicted} - set(split.train)
-    held_out = sorted(months & set(split.validation + split.test))
-    if held_out:
-        what = f"{held_out[0]} validates or tests: a student may not learn from its columns"
-        raise KitError(what, "INPUTS", "take that month away")
-    return replace(split, train=tuple(sorted({*split.train, *months})))
 
 
 def _teacher(labels: Sequence[Path], index: HashIndex) -> Dict[str, str]:

@@ -102,7 +102,7 @@ def _of_emulator(emulator: Emulator) -> Dict[str, str]:
         for name, digest in json.loads(made_by[table]).items()
     }
     plain = ("emulator", "networks", "profile", "constraints", "weights_sha256")
-    return {**digests, **{name: made_by[name] for name in plain}}
+    return {**digests, **{name: made_by[name] for name in plain if name in made_by}}
 
 
 def _source(inputs: PredictionInputs, request: Request) -> Union[StepSource, DataSource]:
@@ -137,6 +137,9 @@ def _make(
     # Twice: the scratch file, and the product that is made of it.
     done = scratch.stat().st_size if scratch.exists() else 0
     require_free(work, 2 * count * streaming.ROW_BYTES - done, "the predictions")
+    # As the members' command does: at sample size one, which any number of cores can repeat.
+    is_small = all(part.profile == "sample" for part in parts.networks)
+    torch.set_num_threads(1 if is_small else devices.threads(0))
     chunk = _chunk(parts, device)
     y = streaming.predictions(source.rows, emulator.predict, scratch, chunk)
     seconds = time.monotonic() - clock

@@ -12,7 +12,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Union
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,9 +23,11 @@ from leapkit.core.files import require_free, sha256_json
 from leapkit.core.layout import RawData
 from leapkit.core.prediction_inputs import PredictionInputs
 from leapkit.emulators import dataset_form, products, sources, step_form, streaming
+from leapkit.emulators.data_source import DataSource
 from leapkit.emulators.emulator import Emulator
 from leapkit.emulators.parts import EmulatorParts
-from leapkit.emulators.sources import DataSource, StepSource
+from leapkit.emulators.sources import Source
+from leapkit.emulators.step_source import StepSource
 from leapkit.run import devices, provenance, unfinished_predictions
 from leapkit.run.prediction import batch_rows
 
@@ -105,7 +107,7 @@ def _of_emulator(emulator: Emulator) -> Dict[str, str]:
     return {**digests, **{name: made_by[name] for name in plain if name in made_by}}
 
 
-def _source(inputs: PredictionInputs, request: Request) -> Union[StepSource, DataSource]:
+def _source(inputs: PredictionInputs, request: Request) -> Source:
     if inputs.steps:
         return StepSource(inputs.steps, request.accept_float32)
     if request.writes_steps:
@@ -121,7 +123,7 @@ def _make(
     request: Request,
     parts: EmulatorParts,
     emulator: Emulator,
-    source: Union[StepSource, DataSource],
+    source: Source,
     digests: Mapping[str, str],
     work: Path,
 ) -> None:
@@ -176,7 +178,7 @@ def _chunk(parts: EmulatorParts, device: torch.device) -> int:
 
 def _write(
     request: Request,
-    source: Union[StepSource, DataSource],
+    source: Source,
     y: np.ndarray,
     attributes: Dict[str, str],
     made: Path,

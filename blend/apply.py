@@ -16,8 +16,9 @@ import pyarrow as pa
 from blend.parquets import remedy
 from blend.postprocess import PostProcessing
 from blend.tables import WeightTable
+from blend.target_weights import weights_of
 from leapkit.core import allotment
-from leapkit.core.columns import GROUPS, LINEAR, TARGETS, TARGETS_TO_KAGGLE, ZERO, kaggle_positions
+from leapkit.core.columns import LINEAR, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError
 from leapkit.data import submission
 from leapkit.data.id_checker import require_ids
@@ -50,18 +51,6 @@ class _Stream:
     source: Source
     blocks: Iterator[Tuple[pa.Array, List[np.ndarray]]]
     weights: np.ndarray
-
-
-def weights_of(table: WeightTable) -> np.ndarray:
-    """Return (M, 368) float64, Kaggle order: the weight of every artifact for every target."""
-    weights = np.array([row[1:] for row in table.rows], dtype=np.float64)
-    if table.scope == "group":
-        repeated = [
-            np.repeat(weights[:, [g]], group.stop - group.start, axis=1)
-            for g, group in enumerate(GROUPS)
-        ]
-        weights = np.concatenate(repeated, axis=1)[:, TARGETS_TO_KAGGLE]
-    return np.ascontiguousarray(np.broadcast_to(weights, (len(weights), len(TARGETS))))
 
 
 def blended(

@@ -8,13 +8,13 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from blend import comparison
-from blend.apply import weights_of
 from blend.comparison import quality
 from blend.forms import Fits
 from blend.gram import PREDICTED_POSITIONS, Gram
 from blend.naming import Search, parse_search
 from blend.payload import FormScore, Loss, Report, Sides, ValidationFigures, VariableLevels
 from blend.tables import WeightTable, find
+from blend.target_weights import weights_of
 from leapkit.core.columns import LEVELS, PREDICTED, TENDENCY_PROFILES
 
 _FORMULAS = 76  # of 368 targets: those that score 1 by post-processing alone

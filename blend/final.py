@@ -9,6 +9,7 @@ from blend import apply, parquets, postprocess, published
 from blend.apply import Source
 from blend.context import BlendContext
 from blend.postprocess import Effect, PostProcessing
+from blend.target_weights import weights_of
 from leapkit.core import receipts
 from leapkit.core.files import atomic
 from leapkit.data import kaggle_csv, submission
@@ -87,7 +88,7 @@ def measured_effect(context: BlendContext, post_processing: PostProcessing) -> E
         on_validation = postprocess.effect_on_validation(
             context.raw,
             [predictions[artifact] for artifact in context.table.artifacts],
-            apply.weights_of(context.table),
+            weights_of(context.table),
             post_processing.options,
         )
         for option, r2 in on_validation.items():

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from blend import __main__ as command
 from blend import (
-    apply,
     baseline,
     forms,
     gram,
@@ -28,6 +27,7 @@ from blend import (
     validation,
     validation_errors,
 )
+from blend.target_weights import weights_of
 from leapkit.core import receipts
 from leapkit.core.columns import (
     INPUTS,
@@ -261,12 +261,12 @@ def test_every_form_and_scope_is_searched_applied_and_recorded(
     table = tables.read(files(name).weights(sixteen))
     assert search and table.fields == tables.FIELDS_OF_SCOPE[search.scope]
     expected = np.zeros((len(maker.ids), len(TARGETS)))
-    for artifact, artifact_weights in zip(table.artifacts, apply.weights_of(table)):
+    for artifact, artifact_weights in zip(table.artifacts, weights_of(table)):
         expected += artifact_weights * maker.values(V10.index(artifact))
     linear = kaggle_positions(LINEAR)
     final_table = pq.read_table(str(files(name).final(sixteen)))
     values = np.stack([final_table.column(target).to_numpy() for target in TARGETS], axis=1)
-    moves = np.abs(apply.weights_of(table).sum(axis=0) - 1) > 1e-9
+    moves = np.abs(weights_of(table).sum(axis=0) - 1) > 1e-9
     expected[:, linear] = np.where(moves[linear], -maker.q0002 / 1200, expected[:, linear])
     assert values.tobytes() == np.ascontiguousarray(expected).tobytes()
     np.testing.assert_allclose(values[:, linear], -maker.q0002 / 1200, rtol=1e-9)

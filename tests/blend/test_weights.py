@@ -445,7 +445,7 @@ def test_the_table_of_weights_is_heaviest_first_and_has_a_weight_for_every_colum
     weights = forms.fit(folded, search.form, scope)
     table = forms.Fits(folded).table(search)
     assert table.fields == FIELDS_OF_SCOPE[scope] and table.name == search.name
-    from blend.apply import weights_of
+    from blend.target_weights import weights_of
 
     weights_of_artifact = dict(zip(table.artifacts, weights_of(table)))
     for m, artifact in enumerate(folded.artifacts):

@@ -26,7 +26,6 @@ from leapkit.data import kaggle_csv, submission
 from leapkit.data.scaling import FAMILIES
 from leapkit.data.step_reader import StepReader
 from leapkit.worlds import make_world
-from leapkit.worlds.make_world import PublishedScaling
 from tests.helpers.refusals import refused
 
 pytestmark = pytest.mark.process
@@ -409,13 +408,3 @@ def test_months_that_are_not_there_are_refused(steps: Path, tmp_path: Path) -> N
     with refused(steps / "0011-01", "the month is missing"):
         make_world.main(options)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_statistics_are_found_as_the_team_lays_them_out(published: Path, tmp_path: Path) -> None:
-    published_scaling = PublishedScaling.find(published)
-    assert (
-        set(published_scaling.families) == {"adam", "fdzm"}
-        and published_scaling.old_weights.exists()
-    )
-    with refused(tmp_path, "old weights"):
-        PublishedScaling.find(tmp_path)

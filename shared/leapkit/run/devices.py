@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
 import warnings
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import torch
@@ -108,20 +109,42 @@ def threads(requested: int) -> int:
 
 
 def make_repeatable(seed: int, precision: str = FLOAT32) -> None:
-    """Seed every generator, and turn off what trades repeatability or exactness for speed.
+    """Seed every generator, and turn off what trades repeatability or exactness for speed."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    _set_switches(precision)
+
+
+def _set_switches(precision: str) -> None:
+    """Turn off what trades repeatability or exactness for speed.
 
     TF32 is on only as the precision says. The inference fast path of torch's attention is off,
     which torch 1.10 does not have: both stacks then compute the same function.
     """
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     set_switches(precision)
     attention = getattr(torch.backends, "mha", None)
     if attention is not None:
         attention.set_fastpath_enabled(False)
+
+
+@contextlib.contextmanager
+def repeatable(precision: str) -> Iterator[None]:
+    """Turn off the same for a while, in a program that has other uses of torch; seed nothing."""
+    cudnn = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    attention = getattr(torch.backends, "mha", None)
+    before = (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32)
+    fast_path = attention is not None and attention.get_fastpath_enabled()
+    _set_switches(precision)
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+        if attention is not None:
+            attention.set_fastpath_enabled(fast_path)
 
 
 def random_state() -> Dict[str, torch.Tensor]:

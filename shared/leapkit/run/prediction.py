@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 import numpy as np
 import torch
@@ -68,9 +68,7 @@ def predict_experiment(
     environments = unfinished_predictions.environments(
         scratch, provenance.environment(device, precision=arithmetic)
     )
-    # Rows do not depend on each other: on a CPU smaller batches save gigabytes and stay in its
-    # caches.
-    batch = experiment.batch if device.type == "cuda" else min(experiment.batch, CPU_BATCH)
+    batch = batch_rows(experiment, device)
     z = inference.predictions(network.to(device), checkpoints, test_set, batch, scratch, device)
     details: Dict[str, Any] = {
         "experiment": experiment.name,
@@ -114,13 +112,23 @@ def predict_experiment(
     print(f"{experiment.name}: {rows} rows in {seconds:.0f} s -> {parquet}", flush=True)
 
 
+def batch_rows(experiment: Experiment, device: torch.device) -> int:
+    """Return the rows of a forward pass.
+
+    Rows do not depend on each other: on a CPU smaller batches save gigabytes and stay in its
+    caches.
+    """
+    return experiment.batch if device.type == "cuda" else min(experiment.batch, CPU_BATCH)
+
+
+def targets_of(group: Optional[int]) -> slice:
+    """Return the targets, network order, that a group's checkpoint predicts; None has all."""
+    return slice(0, len(TARGETS)) if group is None else GROUPS[group]
+
+
 def _group_checkpoints(experiment_plan: plan.ExperimentPlan) -> List[GroupCheckpoint]:
-    all_targets = slice(0, len(TARGETS))
     return [
-        GroupCheckpoint(
-            checkpoint.checkpoint,
-            all_targets if checkpoint.group is None else GROUPS[checkpoint.group],
-        )
+        GroupCheckpoint(checkpoint.checkpoint, targets_of(checkpoint.group))
         for checkpoint in experiment_plan.checkpoints
     ]
 
@@ -137,12 +145,12 @@ def _check(
     """
     prefixes = {inference.load(network, checkpoint.path) for checkpoint in checkpoints}
     if options.mode == "infer-only":
-        _refuse_indistinguishable(experiment, checkpoints, prefixes, options.profile)
+        refuse_indistinguishable(experiment, checkpoints, prefixes, options.profile)
 
 
-def _refuse_indistinguishable(
+def refuse_indistinguishable(
     experiment: Experiment,
-    checkpoints: List[GroupCheckpoint],
+    checkpoints: Sequence[GroupCheckpoint],
     prefixes: Set[str],
     profile: str,
 ) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -31,41 +31,11 @@ from leapkit.data import kaggle_csv, scaling, statistics_tables, submission
 from leapkit.data.moments import Moments
 from leapkit.data.old_weights import read_weights
 from leapkit.data.progress import progress
+from leapkit.data.scaling_files import PublishedScaling
 from leapkit.data.step_reader import StepReader, grid_columns
 from leapkit.worlds.train_moments import TrainMoments, chunk_moments, iter_row_chunks
 
 CSV_STRIDE = 7  # Kaggle's train.csv holds every seventh step of its months
-
-
-@dataclass(frozen=True)
-class PublishedScaling:
-    """The team's statistics and Kaggle's old weights, if the user has them."""
-
-    families: Dict[str, Path]  # family -> folder of mean.json and std.json
-    old_weights: Path
-
-    @staticmethod
-    def find(root: Path) -> PublishedScaling:
-        """Find them in a folder with the team's layout.
-
-        It holds <family>/{mean,std}.json and a file of old weights. Raises KitError otherwise.
-        """
-        families = {
-            name: root / name for name in scaling.FAMILIES if (root / name / "mean.json").exists()
-        }
-        candidates = [
-            root / "kaggle-data" / "sample_submission_old.csv",
-            root / "sample_submission_old.csv",
-            root / "adam" / "old_sample_weight.csv",
-        ]
-        old_weights = [path for path in candidates if path.exists()]
-        if not families or not old_weights:
-            raise KitError(
-                "holds no adam/mean.json or fdzm/mean.json, or no old weights",
-                root,
-                "give the folder of the team's published statistics",
-            )
-        return PublishedScaling(families, old_weights[0])
 
 
 def rows_of(

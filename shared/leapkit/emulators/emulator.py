@@ -1,0 +1,111 @@
+"""One network, or a blend of several, as a function of columns."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple, overload
+
+import numpy as np
+
+import leapkit
+from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.errors import KitError
+from leapkit.emulators import attributes, datasets, plausibility
+from leapkit.emulators.arithmetic import Networks
+from leapkit.emulators.parts import EmulatorParts
+from leapkit.run.devices import choose_device
+from leapkit.run.precision import choose as choose_precision
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Emulator:
+    """Predict the tendencies and surface fluxes that E3SM-MMF's cloud-resolving model gives.
+
+    `leapkit.load` makes it. It may be pickled: the networks are then read where it is used.
+
+    name       "max2020/022", "v10"
+    device     "cpu" or "cuda"
+    precision  "float32", "tf32" or "bf16" (leapkit.run.precision)
+    """
+
+    def __init__(
+        self,
+        parts: EmulatorParts,
+        device: str = "auto",
+        precision: str = "auto",
+        constraints: Sequence[str] = (),
+    ) -> None:
+        self._parts = parts
+        chosen = choose_device(device)
+        self.name = parts.name
+        self.device = chosen.type
+        self.precision = choose_precision(precision, chosen)
+        self.constraints = tuple(constraints)
+        self._networks = Networks(parts, chosen, self.precision)
+
+    @overload
+    def predict(self, columns: xarray.Dataset, *, check: bool = True) -> xarray.Dataset: ...
+
+    @overload
+    def predict(self, columns: np.ndarray, *, check: bool = True) -> np.ndarray: ...
+
+    def predict(self, columns: Any, *, check: bool = True) -> Any:
+        """Return the physics' tendencies and surface fluxes of columns.
+
+        columns  a Dataset of ClimSim's 25 input variables in their units: profiles with the
+                 dimension `lev`, 60 levels from the model top down, all else with any dimensions
+                 (ncol, time, member, ...) in any order, in memory or of Dask arrays; or an array
+                 (B, 556) in raw units, Kaggle order (leapkit.core.columns.INPUTS)
+        check    whether values that no climate has, NaN and profiles upside down are refused
+
+        Returns a Dataset of ptend_* and cam_out_*, float64, with units, coordinates and provenance,
+        lazy if the columns are; or an array (B, 368) float64, Kaggle order (TARGETS).
+
+        Memory beside columns and result is that of the networks and of some thousand rows.
+        Raises KitError for what is missing, in other units or orders, or not plausible.
+        """
+        if isinstance(columns, np.ndarray):
+            return self._of_rows(columns, check)
+        return datasets.mapped(
+            columns, functools.partial(self._of_block, check), self._networks.block, self.attributes
+        )
+
+    @functools.cached_property
+    def attributes(self) -> Dict[str, str]:
+        """What made the predictions, as global attributes of a NetCDF file."""
+        return {
+            **attributes.CONVENTIONS,
+            **attributes.provenance(self._parts, self.device, self.precision, self.constraints),
+        }
+
+    def _of_rows(self, x: np.ndarray, check: bool) -> np.ndarray:
+        if x.ndim != 2 or x.shape[1] != len(INPUTS):
+            raise KitError(
+                f"have the shape {x.shape} and not (B, {len(INPUTS)})",
+                "the columns",
+                "give one row per column, in the order of leapkit.core.columns.INPUTS",
+            )
+        y = np.empty((len(x), len(TARGETS)))
+        for start in range(0, len(x), self._networks.block):
+            rows = slice(start, start + self._networks.block)
+            y[rows] = self._of_block(check, x[rows])
+        return y
+
+    def _of_block(self, check: bool, x: np.ndarray) -> np.ndarray:
+        """Return (n, 368) float64 from x (n, 556) of some real type, both raw in Kaggle order."""
+        x = x.astype(np.float64)
+        if check:
+            plausibility.require_plausible(x)
+        return self._networks.predict(x)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Emulator, (self._parts, self.device, self.precision, self.constraints)
+
+    def __repr__(self) -> str:
+        constrained = f", constraints={self.constraints}" if self.constraints else ""
+        return (
+            f"<leapkit.Emulator {self.name}: {len(self._parts.networks)} network(s), "
+            f"{self.precision} on {self.device}{constrained}, leapkit {leapkit.__version__}>"
+        )

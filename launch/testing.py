@@ -22,8 +22,8 @@ from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 # The tests of a stack by their marks: all but whole runs on the modern one.
 MARKS = {
     MODERN: "not docker and not end_to_end",
-    TORCH_1_10: "stack or oldest",
-    TORCH_1_12: "stack",
+    TORCH_1_10: "(stack or oldest) and not modern",
+    TORCH_1_12: "stack and not modern",
 }
 
 # Files of whole runs, each a job: the longest first, so that both cores work to the end.

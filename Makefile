@@ -12,7 +12,8 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan slurm doctor verify fetch world statistics split store
+.PHONY: help reproduce infer-only blend predict export plan slurm doctor verify evaluate fetch world
+.PHONY: statistics split store
 .PHONY: bases sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
@@ -31,6 +32,10 @@ $(MEMBERS):
 	$(LAUNCH) $@
 blend: ## the blend alone: weights, parquet, scores, report (TABLE=.. POSTPROCESS=positivity,fluxes)
 	$(LAUNCH) blend
+predict: ## a network or a blend on columns of your own (NETWORK=max2020/022 INPUTS=.. TO=file.nc)
+	$(LAUNCH) predict
+export: ## a network or a blend as files for other programs (NETWORK=.. TO=folder FORMATS=..)
+	$(LAUNCH) export
 plan: ## what would run, what is skipped, and why; starts nothing
 	$(LAUNCH) plan
 slurm: ## the plan as batch jobs of Slurm (SUBMIT=1 SLURM="--account=A" HOURS=24 GPUS=1 PACK=4)
@@ -39,6 +44,8 @@ doctor: ## what this machine has, what you can run now, and the commands that gi
 	$(LAUNCH) doctor
 verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
+evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDICTIONS=file.nc)
+	$(LAUNCH) evaluate
 fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone

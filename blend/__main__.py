@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, List
 
 from blend import names
+from blend.alone import alone
 from blend.context import BlendContext
 from blend.naming import OPTIONS, parse_blends, parse_options, parse_search
 from blend.run import run
 from blend.verify import verify
-from leapkit.core import file_lock
 from leapkit.core.errors import KitError, run_cli
-from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 
 
@@ -25,35 +23,15 @@ def main(argv: List[str]) -> int:
     results = Results(options.submission)
     if options.command == "verify":
         artifacts = _split(options.artifacts)
-        with _alone(results.blend) as index:
+        with alone(results.blend, "another blend") as index:
             verify(raw, results, index, artifacts)
         return 0
     choices = parse_choices(options.artifacts)
     blends = parse_blends(options.table, parse_options(options.postprocess))
-    with _alone(results.blend) as index:
+    with alone(results.blend, "another blend") as index:
         for name in blends:
             run(BlendContext(name, choices, raw, results, index))
     return 0
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[HashIndex]:
-    """Yield the index of hashes in the folder of blends, which one process at a time works in."""
-    lock = folder / ".cache" / "lock"
-    busy = KitError("another blend is at work", folder, "wait for it to end")
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(file_lock.hold(lock, busy))
-        except KitError as error:
-            if error is not busy:
-                raise
-            print(f"waiting: another blend is at work in {folder}", flush=True)
-            held.enter_context(file_lock.hold(lock))
-        index = HashIndex(folder / ".cache" / "hashes.json")
-        try:
-            yield index
-        finally:
-            index.save()
 
 
 def _parser() -> argparse.ArgumentParser:

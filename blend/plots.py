@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import plotly.graph_objects as go
-import plotly.io
 
+from blend.drawing import (
+    ARTIFACT,
+    BLEND,
+    LEGEND_ABOVE,
+    LOSE,
+    SECOND,
+    WIN,
+    figure_of,
+    height_of,
+    html,
+)
 from blend.payload import Loss, Quality, Report, ValidationFigures, VariableLevels
 from leapkit.core.columns import GROUP_NAMES, LEVELS
 
-# Colours of the blend, of an artifact, of a second series, of a gain and of a loss.
-BLEND = "#b3420a"
-ARTIFACT = "#9aa5b1"
-SECOND = "#1f5f99"
-WIN = "#2e7d5b"
-LOSE = "#b3261e"
 _DIVERGING = [[0.0, SECOND], [0.5, "#ffffff"], [1.0, BLEND]]
-_LEGEND_ABOVE = {
-    "showlegend": True,
-    "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-    "margin_t": 40,
-}
 
 
 def draw(report: Report) -> Dict[str, str]:
@@ -38,44 +37,12 @@ def draw(report: Report) -> Dict[str, str]:
             figures[f"margin-{levels.variable}"] = _margin(levels, validation.artifacts)
         if validation.path:
             figures["path"] = _path(validation)
-    return {name: _html(name, figure) for name, figure in figures.items()}
+    return {name: html(name, figure) for name, figure in figures.items()}
 
 
 def short_name(name: str) -> str:
     """Drop ptend_ from the name of a group or target."""
     return name.replace("ptend_", "")
-
-
-def _html(name: str, figure: go.Figure) -> str:
-    """Return one plot as a <div> and its script; Plotly escapes what could end the script."""
-    return str(
-        plotly.io.to_html(
-            figure,
-            include_plotlyjs=False,
-            full_html=False,
-            div_id="plot-" + name,
-            config={"displaylogo": False, "responsive": True, "displayModeBar": False},
-        )
-    )
-
-
-def _figure(height: int, traces: Sequence[Any], **layout: Any) -> go.Figure:
-    figure = go.Figure(list(traces))
-    figure.update_layout(
-        template="plotly_white",
-        height=height,
-        margin={"l": 10, "r": 20, "t": 10, "b": 40},
-        font={"family": "system-ui, sans-serif", "size": 12},
-        showlegend=False,
-        **layout,
-    )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
-    return figure
-
-
-def _height(lines: int) -> int:
-    return 80 + 24 * lines
 
 
 def _weights(report: Report) -> go.Figure:
@@ -90,7 +57,7 @@ def _weights(report: Report) -> go.Figure:
             marker_color=[BLEND if value >= 0 else SECOND for value in values],
             hovertemplate="%{y}: %{x:.6f}<extra></extra>",
         )
-        return _figure(_height(len(names)), [bars], xaxis_title="weight")
+        return figure_of(height_of(len(names)), [bars], xaxis_title="weight")
     largest = max(abs(value) for row in weights for value in row)
     heat = go.Heatmap(
         z=weights,
@@ -102,7 +69,7 @@ def _weights(report: Report) -> go.Figure:
         hovertemplate="%{y}<br>%{x}: %{z:.4f}<extra></extra>",
         colorbar_title="weight",
     )
-    return _figure(_height(len(names)) + 60, [heat])
+    return figure_of(height_of(len(names)) + 60, [heat])
 
 
 def _forms(validation: ValidationFigures) -> go.Figure:
@@ -125,10 +92,10 @@ def _forms(validation: ValidationFigures) -> go.Figure:
         for name, qualities, colour, symbol in series
         if any(qualities)
     ]
-    figure = _figure(
-        _height(len(names)) + 40, traces, xaxis_title="mean R2 over the 292 predicted targets"
+    figure = figure_of(
+        height_of(len(names)) + 40, traces, xaxis_title="mean R2 over the 292 predicted targets"
     )
-    return figure.update_layout(**_LEGEND_ABOVE)
+    return figure.update_layout(**LEGEND_ABOVE)
 
 
 def _adds(validation: ValidationFigures) -> go.Figure:
@@ -151,13 +118,13 @@ def _adds(validation: ValidationFigures) -> go.Figure:
         for name, values, colour in series
         if any(value is not None for value in values)
     ]
-    figure = _figure(
-        _height(len(names)) + 40,
+    figure = figure_of(
+        height_of(len(names)) + 40,
         traces,
         xaxis_title="loss of R2 over 368 targets without it",
         barmode="group",
     )
-    return figure.update_layout(**_LEGEND_ABOVE)
+    return figure.update_layout(**LEGEND_ABOVE)
 
 
 def _smallest_first(losses: List[Loss]) -> List[int]:
@@ -179,7 +146,7 @@ def _correlation(validation: ValidationFigures) -> go.Figure:
         texttemplate="%{z:.2f}",
         colorbar_title="r",
     )
-    figure = _figure(260 + 26 * len(names), [heat])
+    figure = figure_of(260 + 26 * len(names), [heat])
     return figure.update_yaxes(autorange="reversed").update_xaxes(tickangle=-40)
 
 
@@ -206,7 +173,7 @@ def _groups(validation: ValidationFigures) -> go.Figure:
             hovertemplate="blend, %{x}: %{y:.5f}<extra></extra>",
         )
     )
-    return _figure(360, traces, yaxis_title="R2 of all targets of the group")
+    return figure_of(360, traces, yaxis_title="R2 of all targets of the group")
 
 
 def _levels(levels: VariableLevels, artifacts: Sequence[str]) -> go.Figure:
@@ -232,7 +199,7 @@ def _levels(levels: VariableLevels, artifacts: Sequence[str]) -> go.Figure:
             hovertemplate="blend<br>level %{y}: %{x:.4f}<extra></extra>",
         )
     )
-    figure = _figure(420, traces, xaxis_title="R2", yaxis_title="level (0: model top)")
+    figure = figure_of(420, traces, xaxis_title="R2", yaxis_title="level (0: model top)")
     return _with_model_top_above(figure)
 
 
@@ -246,7 +213,7 @@ def _margin(levels: VariableLevels, artifacts: Sequence[str]) -> go.Figure:
         marker_color=[WIN if value >= 0 else LOSE for value in levels.margin],
         hovertemplate="level %{y}: %{x:+.5f}<br>against %{customdata}<extra></extra>",
     )
-    figure = _figure(420, [bars], xaxis_title="R2, blend less best artifact", bargap=0.1)
+    figure = figure_of(420, [bars], xaxis_title="R2, blend less best artifact", bargap=0.1)
     return _with_model_top_above(figure)
 
 
@@ -264,7 +231,7 @@ def _path(validation: ValidationFigures) -> go.Figure:
         customdata=[[name, step] for name, step, _ in path],
         hovertemplate="%{customdata[0]}, step %{customdata[1]:.2f}<br>R2 %{y:.6f}<extra></extra>",
     )
-    figure = _figure(
+    figure = figure_of(
         320, [line], xaxis_title="artifacts in the blend", yaxis_title="R2 over 368 targets"
     )
     return figure.update_xaxes(dtick=1)

@@ -10,10 +10,7 @@ import functools
 from pathlib import Path
 from typing import Optional
 
-import jinja2
-import plotly.offline
-
-from blend import plots
+from blend import html_page, plots
 from blend.payload import Report
 from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.files import sha256_json
@@ -25,22 +22,18 @@ _MADE_BY = ("report.py", "plots.py", "figures.py", "comparison.py", "payload.py"
 @functools.lru_cache(maxsize=None)
 def version() -> str:
     """Return a hash that changes when the page does."""
-    files = [TEMPLATE, *(TEMPLATE.with_name(name) for name in _MADE_BY)]
+    files = [TEMPLATE, *html_page.MADE_BY, *(TEMPLATE.with_name(name) for name in _MADE_BY)]
     return sha256_json([path.read_text(encoding="utf-8") for path in files])
 
 
 def page(report: Report) -> str:
     """Return the page's HTML. The same figures give the same bytes."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(r2=_r2, gain=_gain, weight=_weight, name=plots.short_name)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    return html_page.render(
+        TEMPLATE,
+        {"r2": _r2, "gain": _gain, "weight": _weight, "name": plots.short_name},
         report=report,
         v=report.validation,
         plots=plots.draw(report),
-        plotly=plotly.offline.get_plotlyjs(),
         groups=GROUP_NAMES,
     )
 

@@ -15,7 +15,8 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import read_json, sha256, write_json
 
 PATH = REPOSITORY / ".bundle" / "record.json"
-IN_IMAGES = ("shared/", "members/", "blend/", "containers/")  # what .dockerignore lets through
+# What .dockerignore lets through.
+IN_IMAGES = ("shared/", "members/", "blend/", "evaluation/", "containers/")
 AGAIN = "run `make unbundle BUNDLE=folder` again"
 
 

@@ -23,6 +23,7 @@ NUMBER = "N"  # the form of a whole number from 1 on
 LONGEST_NAME = 255  # bytes of one file's or folder's name
 # Where the Makefile says which variables were typed on its command line.
 TYPED = "LEAP_TYPED"
+ROWS = ("test", "validation")  # whose truth a world may have
 # {command: the variable that holds arguments of what it starts}
 PASSED_ON = {
     "split": "SPLIT",
@@ -56,7 +57,7 @@ class Option:
     @property
     def names_files(self) -> bool:
         """Whether a `~` stands for the home folder."""
-        return self.form == "FOLDER" or self.variable == "TABLE"
+        return self.form in ("FOLDER", "PATH", "PATH,..") or self.variable == "TABLE"
 
     def checked(self, value: str) -> str:
         """Return a value, with the home folder written out.
@@ -83,7 +84,7 @@ class Option:
             raise KitError(what, where, "write one")
         if not self.names_files:
             return value
-        words = value.split(",") if self.variable == "TABLE" else [value]
+        words = value.split(",") if self.form.endswith(",..") else [value]
         return ",".join(expanded(word.strip(), self.variable) for word in words)
 
 
@@ -110,11 +111,24 @@ _ALL = (
     Option("EXPERIMENTS", "NAME,..", "networks by id, name or artifact, as 195,max2020/022"),
     Option("TABLE", "NAME,..", "weights: v10, searched[.form][.scope], file.csv or file.pt"),
     Option("POSTPROCESS", "NAME,..", "positivity, fluxes or both, beside the published one"),
+    Option("NETWORK", "NAME", "a network, as max2020/022, or a blend: v10, searched, file.csv"),
+    Option("INPUTS", "PATH,..", "step files, their folder, NetCDF or Zarr; the validation steps"),
+    Option("TO", "PATH", "file.nc, file.zarr, or a folder of step files; of make export a folder"),
+    Option("FORMATS", "NAME,..", "what make export writes; torchscript,pt2,onnx,safetensors"),
     _closed("SUBMIT", ("0", "1"), "1 submits the jobs that make slurm shows"),
     Option("SLURM", "OPTIONS", 'of sbatch for every job, as "--account=A --partition=P"'),
     Option("HOURS", "HOURS", "the time limit of a job; the partition's"),
     Option("PACK", NUMBER, "networks of one GPU each that share a whole node; 1"),
-    Option("ARTIFACTS", "NAME,..", "the parquets in submission/subs to check; all of them"),
+    Option(
+        "ARTIFACTS", "NAME,..", "parquets in submission/subs to check or to evaluate; all of them"
+    ),
+    _closed(
+        "ROWS", ROWS, "what make evaluate compares with; test, or validation without its truth"
+    ),
+    Option("PREDICTIONS", "PATH,..", "predictions from elsewhere: file.parquet, file.nc or .zarr"),
+    Option(
+        "TRUTH", "PATH", "step files, or file.nc, of the truth of such files; those of RAW_DATA"
+    ),
     Option("CARD", "NAME", "the GPU that `make plan` reckons with, as H100; this machine's"),
     Option("WHAT", "NAME,..", "what to fetch: kaggle train.csv steps statistics weights drop"),
     Option("MONTHS", "MONTH,..", "months of step files to fetch, as 0008-01:0008-03,0009-01"),

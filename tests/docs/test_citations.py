@@ -9,7 +9,17 @@ from typing import Dict, Iterator
 
 from tests.docs.markdown import DOCUMENTS, ROOT, headings
 
-FOLDERS = ("benchmarks", "blend", "containers", "fetch", "launch", "members", "shared", "tests")
+FOLDERS = (
+    "benchmarks",
+    "blend",
+    "containers",
+    "evaluation",
+    "fetch",
+    "launch",
+    "members",
+    "shared",
+    "tests",
+)
 _KINDS = (".py", ".in", ".toml", ".sh", ".html", ".yaml", "")
 _GAP = r"(?:\s|#)+"  # a citation may be continued on the next line, of a comment too
 CITATION = re.compile(rf'docs/reference/(\w+\.md)((?:,?{_GAP}(?:and{_GAP})?"[^"]+")*)')

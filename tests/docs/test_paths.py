@@ -13,7 +13,17 @@ ROOMS = (
     *("emulators", "exports", "climate"),
 )
 FOLDERS = (
-    *("benchmarks", "blend", "containers", "docs", "fetch", "launch", "members", "shared"),
+    *(
+        "benchmarks",
+        "blend",
+        "containers",
+        "evaluation",
+        "docs",
+        "fetch",
+        "launch",
+        "members",
+        "shared",
+    ),
     *("tests", ".ci", ".github"),
 )
 _PATH = re.compile(r"[\w.*<>{},-]+(/[\w.*<>{},-]*)*")
@@ -69,7 +79,9 @@ def test_every_module_in_backticks_exists() -> None:
     names = [
         (document, name)
         for document, text in everywhere("in_backticks")
-        for name in re.findall(r"\b(?:leapkit|members|launch|blend)(?:\.[A-Za-z_]\w*)+", text)
+        for name in re.findall(
+            r"\b(?:leapkit|members|launch|blend|evaluation)(?:\.[A-Za-z_]\w*)+", text
+        )
         if not name.endswith((".csv", ".py", ".md"))
     ]
     assert names

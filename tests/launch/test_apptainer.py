@@ -25,7 +25,7 @@ from launch.choices import Choice
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 
-SERVICES = [*registry.members(), "blend", "verify", "world"]
+SERVICES = [*registry.members(), "blend", "verify", "evaluate", "world"]
 WORLD = {
     name: Path("/" + name) for name in ("LEAP_RAW_DATA_PARENT", "LEAP_STEPS", "LEAP_STATISTICS")
 }

@@ -255,7 +255,7 @@ def test_a_new_member_needs_its_own_folder_and_the_generated_files_only(copy: Pa
     )
     assert planned.returncode == 0 and b"newbie/907" in planned.stdout, planned.stdout
     compose = services("compose.yaml", copy)
-    assert set(compose) == {*MEMBERS, "newbie", "blend", "verify", "world"}
+    assert set(compose) == {*MEMBERS, "newbie", "blend", "verify", "evaluate", "world"}
     assert "newbie" in compose["blend"]["depends_on"]
     assert "newbie" in services("compose.gpu.yaml", copy)
 
@@ -307,7 +307,15 @@ def test_every_service_is_sandboxed_and_mounts_what_it_reads_read_only() -> None
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["user"].startswith("${LEAP_UID") and "shm_size" in service, name
         for mount in service["volumes"]:
-            if mount["target"] in ("/raw_data", "/weights", "/tables", "/steps", "/statistics"):
+            if mount["target"] in (
+                "/raw_data",
+                "/weights",
+                "/tables",
+                "/steps",
+                "/statistics",
+                "/predictions",
+                "/truth",
+            ):
                 assert mount["read_only"] is True, (name, mount)
     # The blend only reads what the members wrote.
     mounts = {mount["target"]: mount for mount in services("compose.yaml")["blend"]["volumes"]}
@@ -334,7 +342,7 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     members = "|".join(name.upper() for name in MEMBERS)
     allowed = (
         r"UID|GID|PIDS|MEMORY|CORES|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
-        r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS"
+        r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS|PREDICTIONS|TRUTH"
         rf"|WEIGHTS_({members})|BASE_({members}|BLEND)"
     )
     assert variables and not [

@@ -15,7 +15,7 @@ import pytest
 import leapkit
 from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
 from leapkit.core.errors import KitError
-from leapkit.core.files import sha256
+from leapkit.core.files import read_json, sha256
 from leapkit.core.layout import WORLD_FILES, RawData, world_receipt
 from leapkit.core.splits import (
     Split,
@@ -129,6 +129,11 @@ def test_test_csv_and_the_withheld_truth_are_the_step_files_bit_for_bit(world: t
     truth_ids, truth = read_truth(raw.truth)
     assert (bits(values) == bits(x)).all() and (bits(truth) == bits(y)).all()
     assert ids == truth_ids == kaggle_csv.read_ids(raw.sample_submission)
+
+
+def test_the_steps_of_the_test_rows_are_kept_beside_their_truth_in_order(world: tuple) -> None:
+    raw, pairs, _ = world
+    assert read_json(raw.test_steps) == [pair.stamp for pair in pairs]
 
 
 def test_the_withheld_truth_s_linear_columns_are_the_formula_of_test_csv(world: tuple) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 
 _ROUNDING = 1e-14  # relative to the mean; smaller deviations from it are not variance but rounding
 
+_CACHED_ROWS = 64  # computed at once: what a processor's cache holds
+
 
 class GroupedErrors:
     """Weighted moments of the truth, the prediction and its error, per group and quantity.
@@ -52,9 +54,10 @@ class GroupedErrors:
         present, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
         block = GroupedErrors(len(present), truth.shape[1])
         for count in np.unique(counts):
-            (members,) = np.nonzero(counts == count)
-            rows = order[starts[members, None] + np.arange(count)]  # (g, count)
-            block._set(members, w[rows], truth[rows], prediction[rows])
+            (alike,) = np.nonzero(counts == count)
+            for members in np.array_split(alike, max(1, len(alike) * count // _CACHED_ROWS)):
+                rows = order[starts[members, None] + np.arange(count)]  # (g, count)
+                block._set(members, w[rows], truth[rows], prediction[rows])
         self._merge_at(present, block)
 
     def _set(

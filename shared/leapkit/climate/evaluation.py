@@ -57,9 +57,10 @@ class Evaluation:
         Raises KitError for a prediction that is not finite, and for columns outside the grid.
         """
         columns = np.asarray(columns)
-        if len(columns) and not 0 <= columns.min() <= columns.max() < self.grid.columns:
+        outside = columns[(columns < 0) | (columns >= self.grid.columns)]
+        if len(outside):
             raise KitError(
-                f"the rows name column {columns.max()} of a grid of {self.grid.columns}",
+                f"a row is of column {outside[0]} of a grid of {self.grid.columns}",
                 self.grid.source,
                 "give the grid that belongs to the step files",
             )
@@ -111,7 +112,9 @@ class Evaluation:
         """Return all numbers of the rows so far. Raises KitError if there are none."""
         if not self._months:
             raise KitError(
-                "holds no rows to evaluate", self.grid.source, "give predictions of some"
+                "holds no rows to evaluate",
+                self.grid.source,
+                "give predictions of rows with a truth",
             )
         targets = scores.target_scores(self._energy, self._raw, self.grid)
         kaggle, predicted = scores.kaggle_means(targets.kaggle_r2)

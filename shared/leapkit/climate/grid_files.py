@@ -36,8 +36,9 @@ _CLOSE = 1e-5  # relative, of pressure: real files agree to 2e-16, files in floa
 
 def places(raw: RawData) -> List[Path]:
     """Return where the grid file is looked for: beside the steps, in RAW_DATA, and beside it."""
-    folders = [raw.steps.parent, raw.steps, raw.root, raw.steps.resolve().parent, raw.root.parent]
-    return [folder / NAME for folder in folders]
+    # The steps may be a link to a folder elsewhere, beside which its grid lies.
+    beside = [raw.steps.parent, raw.steps, raw.steps.resolve().parent]
+    return [folder / NAME for folder in dict.fromkeys([*beside, raw.root, raw.root.parent])]
 
 
 def find_grid(raw: RawData) -> Grid:

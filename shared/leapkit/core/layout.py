@@ -50,6 +50,14 @@ class RawData:
         return self.root / "withheld" / "test_truth.parquet"
 
     @property
+    def test_steps(self) -> Path:
+        """The stamps of the steps that are the rows of test.csv, in order, each for a whole grid.
+
+        Worlds that older versions of the kit made have none, and no receipt names it.
+        """
+        return self.root / "withheld" / "test_steps.json"
+
+    @property
     def steps(self) -> Path:
         return self.root / "ClimSim_low-res" / "train"
 
@@ -123,6 +131,10 @@ class Results:
     @property
     def blend(self) -> Path:
         return self.root / "blend"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "evaluation"
 
     def parquet(self, artifact: str) -> Path:
         return self.subs / (artifact + ".parquet")

@@ -107,6 +107,11 @@ class OpenedParquet:
         if problem:
             raise KitError(problem, path, REMEDY)
 
+    @property
+    def rows(self) -> int:
+        """The number of rows, which the file itself names."""
+        return int(self._metadata.num_rows)
+
     def digest(self, index: HashIndex) -> str:
         """Return the sha256 of the file that was opened."""
         return index.of_open(self._file.fileno(), self.path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
+import torch
 from torch import nn
 
 from leapkit.core.columns import TARGETS
@@ -206,7 +207,8 @@ def _folder(experiment: Experiment, weights: Path) -> Path:
 
 def _build(experiment: Experiment, profile: str) -> nn.Module:
     networks = _package(f"members.{experiment.member}.networks")
-    network: nn.Module = networks.build(experiment.network[profile])
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn from the user's generator
+        network: nn.Module = networks.build(experiment.network[profile])
     return network.eval()
 
 

@@ -4,6 +4,7 @@
     <to>/ClimSim_low-res/train/YYYY-MM/    steps of the training and validation months
     <to>/statistics/{adam,fdzm}/           mean.json and std.json, given or computed from train.csv
     <to>/withheld/test_truth.parquet       the 368 targets of test.csv
+    <to>/withheld/test_steps.json          which steps its rows are
     <to>/split.json, world.receipt.json    what was done
 
 So anyone can score locally, on the sample world as on real step files (`make split`).
@@ -68,7 +69,7 @@ def write_train_csv(path: Path, pairs: Sequence[StepPair], reader: StepReader) -
 
 
 def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int, reader: StepReader) -> List[str]:
-    """Write test.csv, sample_submission.csv and the withheld truth.
+    """Write test.csv, sample_submission.csv and the withheld truth and steps.
 
     Returns the ids, a seeded permutation as on Kaggle.
     """
@@ -87,6 +88,7 @@ def write_test(raw: RawData, pairs: Sequence[StepPair], seed: int, reader: StepR
         submission.write(
             temporary, ids, (y for _, y in rows_of(pairs, "writing the withheld truth", reader))
         )
+    write_json(raw.test_steps, [pair.stamp for pair in pairs])
     return ids
 
 

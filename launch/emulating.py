@@ -67,7 +67,7 @@ class Step:
 def predict(requested: Mapping[str, str]) -> int:
     """Predict what INPUTS names and return the exit code. Raises KitError for a wrong name."""
     target = emulated.named(requested.get("NETWORK", ""), "predict")
-    chosen = _choose(requested, target, "" if target.experiment else SEVERAL)
+    chosen = choose(requested, target)
     default = chosen.results.root / "predictions" / f"{target.file_name}.nc"
     to = _to(requested, default)
     words = ["predict", *_arithmetic(chosen, requested)]
@@ -82,7 +82,7 @@ def predict(requested: Mapping[str, str]) -> int:
 def export(requested: Mapping[str, str]) -> int:
     """Write a network into files below TO and return the exit code. Raises KitError."""
     target = emulated.named(requested.get("NETWORK", ""), "export")
-    chosen = _choose(requested, target, "files are exported by the modern stack")
+    chosen = choose(requested, target, "files are exported by the modern stack")
     to = _to(requested, chosen.results.root / "exports" / target.file_name)
     if Path(to.value).is_file():
         raise KitError("is a file", f"TO={to.value}", "name a folder")
@@ -91,11 +91,12 @@ def export(requested: Mapping[str, str]) -> int:
     return _run(chosen, target, words, [], to)
 
 
-def _choose(requested: Mapping[str, str], target: Emulated, modern: str) -> Settings:
+def choose(requested: Mapping[str, str], target: Emulated, modern: str = "") -> Settings:
     """Return the choices of a run. Raises KitError for what cannot be had.
 
-    modern  why the modern stack is needed, "" if it is not
+    modern  why the modern stack is needed; without a reason a blend needs it all the same
     """
+    modern = modern or ("" if target.experiment else SEVERAL)
     if modern and requested.get("STACK") == "published":
         raise KitError(modern, "STACK=published", "leave it out, or write STACK=modern")
     values = {**requested, **({"STACK": "modern"} if modern else {})}

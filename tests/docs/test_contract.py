@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from leapkit.emulators import constraints  # noqa: E402
+from leapkit.exports import namelist  # noqa: E402
 from leapkit.exports.contracts import COUPLED  # noqa: E402
 from tests.docs.markdown import DOCUMENTS  # noqa: E402
 
@@ -41,3 +42,9 @@ def test_the_table_of_inputs_is_the_contract() -> None:
 def test_the_constraints_are_those_that_can_be_chosen_in_their_order() -> None:
     section = PAGE.split("### Constraints")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, flags=re.M) == list(constraints.CONSTRAINTS)
+
+
+def test_the_namelist_is_the_block_that_is_written() -> None:
+    block = namelist.block("max2020-022.pt", ())
+    written = "\n".join(line for line in block.splitlines() if not line.startswith("!"))
+    assert written in PAGE

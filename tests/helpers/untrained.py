@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-import pytest
-
 
 def untrained(experiment: str, folder: Path) -> Path:
     """Write the checkpoints of a network that was never trained, and return their folder."""
@@ -25,13 +23,3 @@ def untrained(experiment: str, folder: Path) -> Path:
             networks.build(entry.network["sample"]), folder / f"{entry.stem(group)}.pt"
         )
     return folder
-
-
-@pytest.fixture(scope="session")
-def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a submission folder with checkpoints of adam/195 and of max2020/022's seven groups."""
-    pytest.importorskip("torch")
-    root = tmp_path_factory.mktemp("untrained") / "submission"
-    for experiment in ("adam/195", "max2020/022"):
-        untrained(experiment, root / "outputs" / experiment)
-    return root

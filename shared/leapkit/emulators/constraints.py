@@ -132,7 +132,9 @@ class Stratosphere(nn.Module):
         liquid, ice = (_profile(x, f"state_{name}") for name in _WATER[1:])
         tendencies = {
             "ptend_q0001": torch.where(is_above, self.zero, _profile(y, "ptend_q0001")),
-            "ptend_q0002": torch.where(is_above, -liquid / STEP_SECONDS, _profile(y, "ptend_q0002")),
+            "ptend_q0002": torch.where(
+                is_above, -liquid / STEP_SECONDS, _profile(y, "ptend_q0002")
+            ),
             "ptend_q0003": torch.where(is_above, -ice / STEP_SECONDS, _profile(y, "ptend_q0003")),
         }
         return _with_profiles(y, tendencies)

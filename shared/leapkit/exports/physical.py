@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from leapkit.core.columns import (
+    INPUTS,
     INPUTS_TO_NETWORK,
     LINEAR,
     LINEAR_INPUTS,
-    INPUTS,
     STEP_SECONDS,
     TARGETS,
     TARGETS_TO_KAGGLE,

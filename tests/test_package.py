@@ -59,7 +59,7 @@ def modules(folder: Path) -> Set[str]:
 
 
 @pytest.mark.process
-@pytest.mark.stack
+@pytest.mark.oldest
 def test_a_package_of_a_clone_predicts_outside_of_it(
     submission: Path, tiny_world: Path, tmp_path: Path
 ) -> None:

@@ -24,8 +24,8 @@ def target_scores(energy: GroupedErrors, raw: GroupedErrors, grid: Grid) -> Scor
     energy  errors per grid column (C, 368) in W/m2
     raw     errors per grid column (C, 368 or more) in raw units
 
-    Source: docs/reference/evaluation.md, "Scores", with the weight a / mean(a) of "Energy unit": each
-    is taken per grid column over time, and then averaged over the columns that have rows.
+    Source: docs/reference/evaluation.md, "Scores", with the weight a / mean(a) of "Energy unit".
+    Each is taken per grid column over time, and then averaged over the columns that have rows.
     """
     present = energy.weight > 0
     area = grid.area_weights[present, None]

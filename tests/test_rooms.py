@@ -27,6 +27,7 @@ LAWS: Dict[str, Tuple[Set[str], Tuple[str, ...]]] = {
         {"core", "data", "nets", "run", "emulators"},
         ("numpy", "pyarrow", "tqdm", "torch"),
     ),
+    "climate": ({"core", "data", "sampleworld"}, ("numpy",)),
     "worlds": ({"core", "data"}, ("numpy", "pyarrow", "tqdm")),
     "sampleworld": ({"core", "worlds"}, ("numpy", "pyarrow", "tqdm", "netCDF4")),
 }

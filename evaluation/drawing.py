@@ -7,7 +7,7 @@ page, and repeat a template of 7 kB in each of its thirty plots.
 from __future__ import annotations
 
 import base64
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 import plotly.io
@@ -15,9 +15,20 @@ import plotly.io
 from blend.drawing import BLEND, SECOND
 
 Plot = Dict[str, Any]
-R2_SCALE = "Blues"  # from nothing to the truth
+
+
+def scale(colours: str) -> List[List[Any]]:
+    """Return a scale of colours at equal distances."""
+    names = colours.split()
+    return [[k / (len(names) - 1), name] for k, name in enumerate(names)]
+
+
+# Cynthia Brewer's: R2 from nothing to the truth, and means from little to much. Plotly has scales
+# of the same names, whose order is the other one.
+R2_SCALE = scale("#f7fbff #deebf7 #c6dbef #9ecae1 #6baed6 #4292c6 #2171b5 #08519c #08306b")
+MEAN_SCALE = scale("#ffffd9 #edf8b1 #c7e9b4 #7fcdbb #41b6c4 #1d91c0 #225ea8 #253494 #081d58")
 DIVERGING = [[0.0, SECOND], [0.5, "#ffffff"], [1.0, BLEND]]
-_AXIS = {"automargin": True, "gridcolor": "#ebf0f8", "zerolinecolor": "#ebf0f8"}
+_AXIS = {"automargin": True, "ticks": "", "gridcolor": "#ebf0f8", "zerolinecolor": "#ebf0f8"}
 LEGEND_ABOVE = {
     "showlegend": True,
     "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},

@@ -6,7 +6,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from evaluation.drawing import DIVERGING, R2_SCALE, Plot, packed, plot
+from evaluation.drawing import DIVERGING, MEAN_SCALE, R2_SCALE, Plot, packed, plot
 
 Line = List[Optional[float]]
 _DEGREES = 2.5  # of a cell: a column of ClimSim's grid has about 11
@@ -39,7 +39,7 @@ class Atlas:
         self, values: Sequence[Optional[float]], unit: str, limits: Tuple[float, float]
     ) -> Plot:
         """Draw a mean, in shades from the lower limit on."""
-        return self._draw(values, unit, "YlGnBu", limits)
+        return self._draw(values, unit, MEAN_SCALE, limits)
 
     def bias(self, values: Sequence[Optional[float]], unit: str) -> Plot:
         """Draw a difference, white where it is 0."""

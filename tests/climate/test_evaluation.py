@@ -26,7 +26,6 @@ from tests.helpers.climates import Climate, climate
 from tests.helpers.refusals import refused
 
 pytest.importorskip("xarray")
-pytestmark = pytest.mark.oldest
 
 METRICS = ("mae", "rmse", "bias", "r2", "r2_clipped", "kaggle_r2")
 
@@ -241,7 +240,8 @@ def numbers(result: EvaluationResult) -> np.ndarray:
     return np.array(found)
 
 
-@settings(max_examples=12, deadline=None)
+@pytest.mark.oldest
+@settings(max_examples=6, deadline=None)
 @given(cuts=st.lists(st.integers(0, 60), max_size=4), seed=st.integers(0, 3))
 def test_any_split_and_order_of_the_rows_gives_the_same_numbers(cuts: List[int], seed: int) -> None:
     grid, data = sample_grid(7), rows(60)

@@ -86,7 +86,7 @@ def _require_folder(to: Path) -> None:
 
 
 def _parts(months: List[Path]) -> Iterator[List[Path]]:
-    """Yield the months in parts that are predicted at once: their predictions must fit on a disk."""
+    """Yield the months in parts that are predicted at once: predictions must fit on a disk."""
     part: List[Path] = []
     steps = 0
     for month in months:

@@ -54,16 +54,19 @@ def make(source: RawData, labels: Sequence[Path], to: Path) -> None:
         index.save()
         return
     started = receipts.now()
+    _require_plausible(predicted)
     partial = RawData(to.with_name(TEMPORARY + to.name))
-    with explain_os_errors(to):
-        shutil.rmtree(str(partial.root), ignore_errors=True)
+    shutil.rmtree(str(partial.root), ignore_errors=True)
+    try:
         _place(source, predicted, partial)
         write_split(partial.root / "split.json", split)
-        _require_plausible(predicted)
         record = {"kind": KIND, "inputs": inputs, "files": _files(partial, index)}
         _write_receipt(partial.root, record, started, {"predicted steps": len(predicted)})
-        shutil.rmtree(str(to), ignore_errors=True)
-        partial.root.rename(to)
+        with explain_os_errors(to):
+            shutil.rmtree(str(to), ignore_errors=True)
+            partial.root.rename(to)
+    finally:
+        shutil.rmtree(str(partial.root), ignore_errors=True)
     index.save()
     print(f"{to}: {len(predicted)} training steps hold the teacher's predictions", flush=True)
 

@@ -125,13 +125,10 @@ def measure(name: str, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="leap-exports-") as folder:
         fill_checkpoints(name, options.shared / "reference", Path(folder))
         found = parts.find(name, Path(folder), options.shared / "published", "full")
-        eager = Emulator(found, "cpu")
         x = real_columns(options.shared, options.columns)
         batches = [*BATCHES, options.columns]  # the timed one last: torch optimises what it runs
-        eager = Emulator(found, "cpu")
-        expected, eager_seconds = predictions(
-            lambda rows: eager.predict(rows, check=False), x, batches
-        )
+        eager = functools.partial(Emulator(found, "cpu").predict, check=False)
+        expected, eager_seconds = predictions(eager, x, batches)
         del eager
         for form in options.formats.split(","):
             line = {"network": name, "format": form, "copies": len(found.networks[0].checkpoints)}

@@ -10,6 +10,7 @@ measured, and what the file of lines already holds is not measured again. The ta
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import json
@@ -21,11 +22,12 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
-from benchmarks.export_formats import WRITERS
+from benchmarks.export_formats import WRITERS, Predict
 from leapkit.core.errors import run_cli
 
 RESULTS = Path(__file__).resolve().parent / "results"
 BATCHES = (1, 16, 61)
+SUFFIXES = {"torchscript": "pt"}
 STEP = 384  # columns of the grid: one step of the climate model
 
 
@@ -103,9 +105,8 @@ def table(lines: List[Dict[str, Any]]) -> str:
             continue
         numbers = (line["mb"], line["export_s"], line["load_s"])
         cells += [f"{number:.1f}" for number in numbers]
-        cells += [f"{line['difference']:.0e}" if line["difference"] is not None else "-"]
-        seconds = (line["predict_s"], line["eager_s"])
-        cells += [f"{number:.1f}" if number is not None else "-" for number in seconds]
+        cells.append(f"{line['difference']:.0e}")
+        cells += [f"{number:.1f}" for number in (line["predict_s"], line["eager_s"])]
         rows.append(tuple(cells))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -124,18 +125,17 @@ def measure(name: str, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="leap-exports-") as folder:
         fill_checkpoints(name, options.shared / "reference", Path(folder))
         found = parts.find(name, Path(folder), options.shared / "published", "full")
-        eager = Emulator(found, "cpu")
         x = real_columns(options.shared, options.columns)
-        expected = {rows: eager.predict(x[:rows], check=False) for rows in BATCHES}
-        eager_seconds, _ = timed(lambda: eager.predict(x, check=False))
+        batches = [*BATCHES, options.columns]  # the timed one last: torch optimises what it runs
+        eager = functools.partial(Emulator(found, "cpu").predict, check=False)
+        expected, eager_seconds = predictions(eager, x, batches)
         del eager
         for form in options.formats.split(","):
             line = {"network": name, "format": form, "copies": len(found.networks[0].checkpoints)}
             try:
                 line.update(exported(form, found, Path(folder), x, expected))
-                if line["predict_s"] is not None:
-                    line["eager_s"] = eager_seconds * STEP / len(x)
-                    line["predict_s"] *= STEP / len(x)
+                line["eager_s"] = eager_seconds * STEP / options.columns
+                line["predict_s"] *= STEP / options.columns
             except Exception as error:  # what cannot be exported is a finding
                 line["failed"] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
             with open(options.lines, "a") as handle:
@@ -194,25 +194,29 @@ def timed(work: Callable[[], Any]) -> Tuple[float, Any]:
     return time.process_time() - started, result
 
 
+def predictions(predict: Predict, x: Any, batches: List[int]) -> Tuple[Dict[int, Any], float]:
+    """Return what is predicted at each batch size, and the seconds of CPU of the last one."""
+    values, seconds = {}, 0.0
+    for rows in dict.fromkeys(batches):
+        seconds, values[rows] = timed(functools.partial(predict, x[:rows]))
+    return values, seconds
+
+
 def exported(
     form: str, found: Any, folder: Path, x: Any, expected: Dict[int, Any]
 ) -> Dict[str, Any]:
     """Write a file, read it and run it; return what is measured of it."""
     import numpy as np
 
-    path = folder / f"network.{form}"
+    path = folder / f"network.{SUFFIXES.get(form, form)}"
     export_seconds, reader = timed(lambda: WRITERS[form](found, path))
     measured = {"mb": path.stat().st_size / 1e6, "export_s": export_seconds}
     load_seconds, predict = timed(reader)
-    if predict is None:  # a file of weights predicts nothing
-        return {**measured, "load_s": load_seconds, "difference": None, "predict_s": None}
-    unit = target_units(found)
-    predict(x)  # torch optimises what it runs again
+    values, seconds = predictions(predict, x, list(expected))
     differences = [
-        float((np.abs(predict(x[:rows]).astype(np.float64) - y) / unit).max())
+        float((abs(values[rows].astype(np.float64) - y) / target_units(found)).max())
         for rows, y in expected.items()
     ]
-    seconds, _ = timed(lambda: predict(x))
     return {
         **measured,
         "load_s": load_seconds,

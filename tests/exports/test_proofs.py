@@ -15,9 +15,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import leapkit  # noqa: E402
 from leapkit.core.columns import LINEAR, TARGETS, ZERO, kaggle_positions  # noqa: E402
 from leapkit.emulators import parts  # noqa: E402
 from leapkit.emulators.emulator import Emulator  # noqa: E402
+from leapkit.exports import exporting  # noqa: E402
 from tests.emulators.conftest import untrained  # noqa: E402
 from tests.exports import stranger  # noqa: E402
 from tests.exports.conftest import World  # noqa: E402
@@ -26,6 +28,7 @@ pytestmark = [pytest.mark.process, pytest.mark.stack]
 
 # A network of each kind: seven residual LSTMs, convolutions with a transformer, Mamba.
 NETWORKS = ("max2020/022", "adam/195", "forcewithme/37-stage1")
+OF_TORCH_EXPORT = NETWORKS[1:]  # a minute for seven copies
 BLEND = "blend"  # of the first two, which have different statistics
 TABLE = "artifact,weight\nmax_022_deeper_gf_cv7908_lbUnknown,0.75\nadam_195_78569.oof,0.5\n"
 
@@ -37,20 +40,24 @@ HALF_STEP = 2.0**-24  # relative: of the cast to float32 at the end
 SMALLEST = 2.0**-149  # float32's: what is as small as cloud water aloft is rounded to its multiples
 
 
+MODERN = hasattr(torch, "export")  # the stack that has onnxruntime too
+
+
 class Case(NamedTuple):
     network: str
-    form: str  # of the file
-    contract: str
+    suffix: str  # of the file's name
+    contract: str = "coupled"
 
     @property
-    def name(self) -> str:
-        return f"{self.network.replace('/', '-')}-{self.contract}{SUFFIXES[self.form]}"
+    def file(self) -> str:
+        return self.network.replace("/", "-") + self.suffix
 
 
-SUFFIXES = {"torchscript": ".pt", "pt2": ".pt2", "onnx": ".onnx"}
 CASES = (
-    *(Case(name, "torchscript", "coupled") for name in (*NETWORKS, BLEND)),
-    Case(NETWORKS[1], "torchscript", "kaggle"),
+    *(Case(name, ".pt") for name in (*NETWORKS, BLEND)),
+    *(Case(name, ".kaggle.pt", "kaggle") for name in (*NETWORKS, BLEND)),
+    *(Case(name, ".onnx") for name in (*NETWORKS, BLEND) if MODERN),
+    *(Case(name, ".pt2") for name in OF_TORCH_EXPORT if MODERN),
 )
 
 
@@ -67,14 +74,11 @@ def emulators(world: World, tmp_path_factory: pytest.TempPathFactory) -> Dict[st
 
 @pytest.fixture(scope="module")
 def files(emulators: Dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export every case into one folder."""
-    from leapkit.exports import contracts, physical, torchscript
-
+    """Export all emulators into one folder."""
     folder = tmp_path_factory.mktemp("files")
-    for case in CASES:
-        contract = contracts.chosen(case.contract)
-        network = physical.physical_network(emulators[case.network], contract)
-        torchscript.write(folder / case.name, network, len(contract.inputs), {})
+    for name, found in emulators.items():
+        formats = ["torchscript", "safetensors", *["onnx"] * MODERN]
+        exporting.export(found, folder, formats + ["pt2"] * (MODERN and name in OF_TORCH_EXPORT))
     return folder
 
 
@@ -88,7 +92,7 @@ def strangers(
     np.savez(str(folder / "columns.npz"), coupled=coupled, kaggle=world.x)
     question = {
         "columns": str(folder / "columns.npz"),
-        "files": {str(files / case.name): case.contract for case in CASES},
+        "files": {str(files / case.file): case.contract for case in CASES},
         "answers": str(folder / "answers.npz"),
     }
     (folder / "question.json").write_text(json.dumps(question))
@@ -101,7 +105,7 @@ def strangers(
     return np.load(str(folder / "answers.npz")), json.loads(modules)
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+@pytest.fixture(params=CASES, ids=lambda case: case.file)
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
@@ -109,7 +113,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture
 def answers(strangers: Tuple[Any, Any], files: Path, case: Case) -> Dict[str, np.ndarray]:
     """Return {form of the columns: what the file predicts}."""
-    return {form: strangers[0][f"{files / case.name}|{form}"] for form in stranger.FORMS}
+    return {form: strangers[0][f"{files / case.file}|{form}"] for form in stranger.FORMS}
 
 
 def require_equal(y: np.ndarray, expected: np.ndarray, emulator: Any) -> None:
@@ -160,3 +164,31 @@ def test_a_row_that_is_not_finite_spoils_no_other(
     expected = Emulator(emulators[case.network], "cpu").predict(world.x[:16], check=False)
     assert np.isnan(y[3]).any()
     require_equal(y[others], expected[others], emulators[case.network])
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, BLEND])
+def test_a_safetensors_file_predicts_what_its_checkpoints_do_to_the_last_bit(
+    name: str, files: Path, emulators: Dict[str, Any], world: World
+) -> None:
+    path = files / Case(name, ".safetensors").file
+    loaded = leapkit.load(emulators[name].name, path, world.raw_data, device="cpu")
+    y = loaded.predict(world.x[:16], check=False)
+    expected = Emulator(emulators[name], "cpu").predict(world.x[:16], check=False)
+    assert y.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_safetensors_file_holds_each_checkpoint_for_any_reader(
+    name: str, files: Path, emulators: Dict[str, Any]
+) -> None:
+    """Read as the format says: a length, JSON of names, the numbers."""
+    content = (files / Case(name, ".safetensors").file).read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    (network,) = emulators[name].networks
+    for number, module in enumerate(network.modules()):
+        for tensor_name, tensor in module.state_dict().items():
+            entry = header[f"0.{number}.{tensor_name}"]
+            first, end = entry["data_offsets"]
+            assert entry["shape"] == list(tensor.shape) and entry["dtype"] == "F32"
+            assert content[start + first : start + end] == tensor.numpy().tobytes()

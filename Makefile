@@ -12,8 +12,8 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend predict export plan slurm doctor verify evaluate fetch world
-.PHONY: statistics split store
+.PHONY: help reproduce infer-only blend predict export distil evaluate plan slurm doctor verify
+.PHONY: fetch world statistics split store
 .PHONY: bases sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
@@ -36,6 +36,8 @@ predict: ## a network or a blend on columns of your own (NETWORK=max2020/022 INP
 	$(LAUNCH) predict
 export: ## a network or a blend as files for other programs (NETWORK=.. TO=folder FORMATS=..)
 	$(LAUNCH) export
+distil: ## the student, trained on what a network or a blend predicts (TEACHER=searched TO=folder)
+	$(LAUNCH) distil
 plan: ## what would run, what is skipped, and why; starts nothing
 	$(LAUNCH) plan
 slurm: ## the plan as batch jobs of Slurm (SUBMIT=1 SLURM="--account=A" HOURS=24 GPUS=1 PACK=4)

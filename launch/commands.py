@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, Tuple
 from launch import (
     apptainer,
     bundle,
+    distil,
     doctor,
     emulated,
     emulating,
@@ -35,6 +36,10 @@ RUN_OPTIONS = (
 )
 BLEND_OPTIONS = (*RUN_OPTIONS, "TABLE", "POSTPROCESS")
 EMULATOR_OPTIONS = ("NETWORK", "TO", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "POSTPROCESS")
+DISTIL_OPTIONS = (
+    *("TEACHER", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "TO", "INPUTS", "POSTPROCESS"),
+    *("DEVICE", "STEP_PRECISION", "PRECISION"),
+)
 
 
 @dataclass(frozen=True)
@@ -204,6 +209,11 @@ def commands() -> Dict[str, Command]:
             "a network or a blend as files for other programs",
             lambda request: emulating.export(request.values),
             (*EMULATOR_OPTIONS, "FORMATS"),
+        ),
+        "distil": Command(
+            "train the student on what a network or a blend predicts",
+            lambda request: distil.distil(request.values),
+            DISTIL_OPTIONS,
         ),
         "plan": Command(
             "what would run, why, and how long it takes", _plan, (*BLEND_OPTIONS, "MODE", "CARD")

@@ -50,17 +50,18 @@ class Emulated:
         return re.sub(r"[^\w.+-]", "_", text)
 
 
-def named(name: str, command: str) -> Emulated:
-    """Return what NETWORK names. Raises KitError if that is nothing, or several networks."""
+def named(name: str, command: str, variable: str = "NETWORK") -> Emulated:
+    """Return what a variable names. Raises KitError if that is nothing, or several networks."""
     if not name:
-        remedy = f"write make {command} NETWORK=max2020/022, NETWORK=v10 or NETWORK=searched"
-        raise KitError("lacks NETWORK", f"make {command}", remedy)
+        examples = [f"{variable}={example}" for example in ("max2020/022", "v10", "searched")]
+        remedy = f"write make {command} {examples[0]}, {examples[1]} or {examples[2]}"
+        raise KitError(f"lacks {variable}", f"make {command}", remedy)
     every = registry.flat(registry.members())
     canonical = tables.canonical(name)
     found = [one for one in every if canonical in (one.id, one.name, one.artifact)]
     if len(found) > 1:
         names = " or ".join(one.name for one in found)
-        raise KitError("is the id of several networks", f"NETWORK={name}", f"write {names}")
+        raise KitError("is the id of several networks", f"{variable}={name}", f"write {names}")
     if found:
         return Emulated(found[0].name, found[0])
     try:
@@ -71,7 +72,7 @@ def named(name: str, command: str) -> Emulated:
         known = ", ".join(one.name for one in every if one.artifact)
         what = "is neither a network nor a weight table nor a file"
         remedy = f"choose {known}, v10 or searched"
-        raise KitError(what, f"NETWORK={name}", remedy) from error
+        raise KitError(what, f"{variable}={name}", remedy) from error
     return Emulated(name)
 
 

@@ -20,6 +20,10 @@ from leapkit.core import prediction_inputs
 from leapkit.core.errors import KitError
 
 SEVERAL = "networks of several members run together on the modern stack"
+SHOWN = (
+    *("NETWORK", "WEIGHTS", "RAW_DATA", "INPUTS", "TO", "POSTPROCESS"),
+    *("RUNTIME", "STACK", "ACCELERATOR", "DEVICE", "PRECISION"),
+)
 FOLDERS = {"LEAP_WEIGHTS": "/weights", "LEAP_INPUTS": "/inputs", "LEAP_TO": "/to"}
 
 
@@ -63,31 +67,36 @@ class Step:
 def predict(requested: Mapping[str, str]) -> int:
     """Predict what INPUTS names and return the exit code. Raises KitError for a wrong name."""
     target = emulated.named(requested.get("NETWORK", ""), "predict")
-    chosen = _choose(requested, target, "" if target.experiment else SEVERAL)
+    chosen = choose(requested, target)
     default = chosen.results.root / "predictions" / f"{target.file_name}.nc"
     to = _to(requested, default)
     words = ["predict", *_arithmetic(chosen, requested)]
     inputs = _inputs(requested, chosen)
+    shown = Choice(",".join(map(str, inputs)), AS_REQUESTED)
+    if not inputs:
+        shown = Choice("validation", f"the steps that validate in {chosen.raw.steps}")
+    chosen = replace(chosen, choices={**chosen.choices, "INPUTS": shown})
     return _run(chosen, target, words, inputs, to)
 
 
 def export(requested: Mapping[str, str]) -> int:
     """Write a network into files below TO and return the exit code. Raises KitError."""
     target = emulated.named(requested.get("NETWORK", ""), "export")
-    chosen = _choose(requested, target, "files are exported by the modern stack")
+    chosen = choose(requested, target, "files are exported by the modern stack")
     to = _to(requested, chosen.results.root / "exports" / target.file_name)
-    if to.is_file():
-        raise KitError("is a file", f"TO={to}", "name a folder")
+    if Path(to.value).is_file():
+        raise KitError("is a file", f"TO={to.value}", "name a folder")
     words = ["export", f"--formats={requested.get('FORMATS', '')}"]
     words += [f"--postprocess={chosen['POSTPROCESS']}", *_profile(requested)]
     return _run(chosen, target, words, [], to)
 
 
-def _choose(requested: Mapping[str, str], target: Emulated, modern: str) -> Settings:
+def choose(requested: Mapping[str, str], target: Emulated, modern: str = "") -> Settings:
     """Return the choices of a run. Raises KitError for what cannot be had.
 
-    modern  why the modern stack is needed, "" if it is not
+    modern  why the modern stack is needed; without a reason a blend needs it all the same
     """
+    modern = modern or ("" if target.experiment else SEVERAL)
     if modern and requested.get("STACK") == "published":
         raise KitError(modern, "STACK=published", "leave it out, or write STACK=modern")
     values = {**requested, **({"STACK": "modern"} if modern else {})}
@@ -98,8 +107,7 @@ def _choose(requested: Mapping[str, str], target: Emulated, modern: str) -> Sett
         remedy = "name the folder that holds statistics/ with RAW_DATA=, or run `make world`"
         raise KitError("the folder does not exist", chosen.raw.root, remedy)
     weights = emulated.weights(requested, target, chosen.results)
-    choices = {"NETWORK": Choice(target.name, target.reason), **chosen.choices, "WEIGHTS": weights}
-    return replace(chosen, choices=choices)
+    return replace(chosen, choices={**chosen.choices, "WEIGHTS": weights})
 
 
 def with_stack(chosen: Settings, target: Emulated, modern: str = "") -> Settings:
@@ -129,11 +137,12 @@ def _profile(requested: Mapping[str, str]) -> List[str]:
     return [f"--profile={requested['PROFILE']}"] if "PROFILE" in requested else []
 
 
-def _to(requested: Mapping[str, str], default: Path) -> Path:
-    """Return TO, absolute. Raises KitError if nothing can be written there."""
-    to = Path(requested.get("TO") or default).absolute()
+def _to(requested: Mapping[str, str], default: Path) -> Choice:
+    """Choose what is made, an absolute path. Raises KitError if nothing can be written there."""
+    given = requested.get("TO", "")
+    to = Path(given or default).absolute()
     require_writable(to.parent, "name a file in a folder that you may write to with TO=")
-    return to
+    return Choice(str(to), AS_REQUESTED if given else "the default")
 
 
 def _inputs(requested: Mapping[str, str], chosen: Settings) -> List[Path]:
@@ -151,20 +160,20 @@ def _inputs(requested: Mapping[str, str], chosen: Settings) -> List[Path]:
 
 
 def _run(
-    chosen: Settings, target: Emulated, words: Sequence[str], inputs: Sequence[Path], to: Path
+    chosen: Settings, target: Emulated, words: Sequence[str], inputs: Sequence[Path], to: Choice
 ) -> int:
-    weights = Path(chosen["WEIGHTS"]).resolve()
+    """Show the choices that count, and run the step."""
+    weights, made = Path(chosen["WEIGHTS"]).resolve(), Path(to.value)
     mounts = {
         "LEAP_WEIGHTS": weights.parent if weights.is_file() else weights,
-        "LEAP_TO": to.parent,
+        "LEAP_TO": made.parent,
     }
     if inputs and chosen.in_containers:
         mounts["LEAP_INPUTS"] = emulated.common_folder(inputs)
-    paths = [("--weights", "LEAP_WEIGHTS", weights), ("--to", "LEAP_TO", to)]
+    paths = [("--weights", "LEAP_WEIGHTS", weights), ("--to", "LEAP_TO", made)]
     paths += [("--inputs", "LEAP_INPUTS", word) for word in inputs]
-    shown = {"INPUTS": [str(word) for word in inputs], "TO": [str(to)]}
-    choices = {name: Choice(",".join(value), AS_REQUESTED) for name, value in shown.items()}
-    run.show(replace(chosen, choices={**chosen.choices, **choices}).lines())
+    choices = {"NETWORK": Choice(target.name, target.reason), **chosen.choices, "TO": to}
+    run.show(replace(chosen, choices={k: choices[k] for k in SHOWN if k in choices}).lines())
     return start(Step(chosen, target, words, paths, mounts))
 
 

@@ -112,6 +112,7 @@ _ALL = (
     Option("TABLE", "NAME,..", "weights: v10, searched[.form][.scope], file.csv or file.pt"),
     Option("POSTPROCESS", "NAME,..", "positivity, fluxes or both, beside the published one"),
     Option("NETWORK", "NAME", "a network, as max2020/022, or a blend: v10, searched, file.csv"),
+    Option("TEACHER", "NAME", "what make distil learns from: a network or a blend, as NETWORK"),
     Option("INPUTS", "PATH,..", "step files, their folder, NetCDF or Zarr; the validation steps"),
     Option("TO", "PATH", "file.nc, file.zarr, or a folder of step files; of make export a folder"),
     Option("FORMATS", "NAME,..", "what make export writes; torchscript,pt2,onnx,safetensors"),

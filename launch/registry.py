@@ -54,9 +54,12 @@ def _requested_ids(candidates: Registry, names: str) -> Dict[str, List[str]]:
 def _takes_part_by_default(experiments: Sequence[Experiment], mode: str) -> bool:
     """Return whether a member takes part in a run that names no experiment.
 
-    To reproduce, all do; infer-only needs the checkpoints that were published of the blend.
+    To reproduce, all do but those that are trained on request only; infer-only needs the
+    checkpoints that were published of the blend.
     """
-    return mode == "reproduce" or any(experiment.blended for experiment in experiments)
+    if mode == "reproduce":
+        return not all(experiment.on_request for experiment in experiments)
+    return any(experiment.blended for experiment in experiments)
 
 
 def flat(registry: Registry) -> List[Experiment]:

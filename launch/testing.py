@@ -1,4 +1,4 @@
-"""make check, test, test-end-to-end, lint and bench: loops of one and of about seventeen minutes.
+"""make check, test, test-end-to-end, lint and bench: loops of one and of about sixteen minutes.
 
 What a test needs is said by its marks (pyproject.toml). A loop is a list of jobs, each a tool or a
 pytest. As many jobs run at a time as there are cores, each with one thread for numerics.
@@ -22,9 +22,13 @@ from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 # The tests of a stack by their marks: all but whole runs on the modern one.
 MARKS = {
     MODERN: "not docker and not end_to_end",
-    TORCH_1_10: "stack or oldest",
-    TORCH_1_12: "stack",
+    TORCH_1_10: "(stack or oldest) and not modern",
+    TORCH_1_12: "stack and not modern",
 }
+
+# Files of whole runs, each a job: the longest first, so that both cores work to the end.
+WHOLE_RUNS = Path("tests") / "end_to_end"
+LONGEST = ("reproduce", "apptainer", "slurm", "containers", "real_steps")
 
 HANGS = 420  # seconds of one test, after which pytest prints where each thread is and goes on
 
@@ -52,17 +56,18 @@ def test(arguments: List[str]) -> int:
         stack: str(next((p for s, p in pythons.items() if s != stack), "")) for stack in pythons
     }
 
-    def suite(name: str, stack: Stack, marks: str) -> Suite:
-        return Suite(name, pythons[stack], ["-m", marks, *arguments], another[stack])
+    def suite(name: str, stack: Stack, marks: str, folder: str = "tests") -> Suite:
+        chosen = ["-m", marks, *_within(folder, arguments)]
+        return Suite(name, pythons[stack], chosen, another[stack])
 
     # The longest first, so that no core idles while another ends its list.
     marks = f"process and not fault and {MARKS[MODERN]}"
     suites = [
         suite("processes", MODERN, f"{marks} and not training"),
-        suite("trainings", MODERN, f"{marks} and training"),
+        suite("trainings", MODERN, f"{marks} and training", "tests/run"),
     ]
     suites += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
-    suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}")]
+    suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}", "tests/faults")]
     suites += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
     code = run(suites, linters(pythons[MODERN]))
     for stack in MARKS:
@@ -72,14 +77,22 @@ def test(arguments: List[str]) -> int:
 
 
 def end_to_end(arguments: List[str]) -> int:
-    """Run whole commands as a user gives them, in containers and without them."""
+    """Run whole commands as a user gives them, in containers and without them: a suite a file."""
     python = modern_python()
-    return run(
-        [
-            Suite("containers", python, ["-m", "docker", *arguments]),
-            Suite("venv", python, ["-m", "end_to_end and not docker", *arguments]),
-        ]
-    )
+    if _names_paths(arguments):
+        return run([Suite("end to end", python, ["-m", "end_to_end", *arguments])])
+    files = {path.stem[len("test_") :]: path for path in sorted(WHOLE_RUNS.glob("test_*.py"))}
+    names = [*LONGEST, *(name for name in files if name not in LONGEST)]
+    return run([Suite(name, python, [*arguments, str(files[name])]) for name in names])
+
+
+def _within(folder: str, arguments: Sequence[str]) -> List[str]:
+    """Return pytest's arguments for a folder's tests: to collect all takes a core 12 seconds."""
+    return [*arguments] if _names_paths(arguments) else [*arguments, folder]
+
+
+def _names_paths(arguments: Sequence[str]) -> bool:
+    return any(Path(argument.partition("::")[0]).exists() for argument in arguments)
 
 
 def lint() -> int:

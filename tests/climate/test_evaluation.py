@@ -260,6 +260,19 @@ def test_any_split_and_order_of_the_rows_gives_the_same_numbers(cuts: List[int],
     )
 
 
+def test_targets_that_kaggle_ignores_count_as_met() -> None:
+    grid, data = sample_grid(7), rows(60)  # truth and prediction differ in all targets
+    evaluation = Evaluation(grid)
+    evaluation.add(*data)
+    result = evaluation.result()
+    sums = R2()
+    sums.add(data[1], data[2])
+    assert result.kaggle == pytest.approx(submission_score(sums).all_columns, rel=1e-12)
+    ignored = np.array([_is_ablated(name) for name in TARGETS])
+    assert ((result.targets.kaggle_r2 == 1) == ignored).all()
+    assert (result.targets.r2 < 1).all()
+
+
 def test_steps_of_one_block_are_the_same_as_steps_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

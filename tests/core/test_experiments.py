@@ -43,6 +43,7 @@ each_experiment = pytest.mark.parametrize("experiment", ALL.values(), ids=list(A
         {"groups": GroupRule()},
         {"reinitialised": ("fc1.weight",)},
         {"published": None},
+        {"on_request": True},
     ],
 )
 def test_an_impossible_experiment_is_refused(wrong: Dict[str, Any]) -> None:

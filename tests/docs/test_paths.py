@@ -8,7 +8,10 @@ from typing import List
 
 from tests.docs.markdown import ROOT, everywhere
 
-ROOMS = ("core", "data", "nets", "run", "worlds", "sampleworld")
+ROOMS = (
+    *("core", "data", "nets", "run", "worlds", "sampleworld"),
+    *("emulators", "exports", "climate"),
+)
 FOLDERS = (
     *(
         "benchmarks",

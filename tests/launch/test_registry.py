@@ -41,6 +41,17 @@ def test_without_experiments_a_run_is_about_the_blend_or_everything() -> None:
         names("", only="zuiye", mode="infer-only")
 
 
+def test_what_is_trained_on_request_takes_part_only_where_it_is_named() -> None:
+    for everything in (True, False):
+        assert not [name for name in names("", everything=everything) if name[:7] == "student"]
+    assert names("", only="student") == names("student/stack") == ["student/stack"]
+    assert names("student_stack,195") == ["adam/195", "student/stack"]
+    named = registry.searches(registry.chosen("student/stack", "", "reproduce", True))
+    assert named == {"searched-student": ["student_stack"]}
+    with pytest.raises(KitError, match="no checkpoints were published of student"):
+        names("", only="student", mode="infer-only")
+
+
 def test_every_search_chooses_among_its_own() -> None:
     searches = registry.searches(registry.chosen("", "", "reproduce", True))
     assert list(searches) == ["searched", "searched-zuiye"]

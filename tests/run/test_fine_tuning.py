@@ -390,6 +390,7 @@ def killed(with_parent, tiny_world, tmp_path_factory):
     return folders
 
 
+@pytest.mark.modern  # test_training ends a run at every moment on every stack
 @pytest.mark.parametrize("moment", _MOMENTS)
 def test_a_killed_fine_tuning_goes_on_to_the_same_bytes_and_repeats_no_update(
     moment, killed, tuned, tiny_world, monkeypatch
@@ -462,6 +463,7 @@ def parted(with_parent, tiny_world, tmp_path_factory):
     return folder, [output for _, output in again]
 
 
+@pytest.mark.modern
 def test_seven_groups_in_processes_of_their_own_leave_the_bytes_of_one_run(parted, tuned):
     folder, _ = parted
     assert products(folder) == products(tuned)
@@ -471,6 +473,7 @@ def test_seven_groups_in_processes_of_their_own_leave_the_bytes_of_one_run(parte
         assert ours["inputs"] == theirs["inputs"] and ours["sha256"] == theirs["sha256"]
 
 
+@pytest.mark.modern
 def test_a_killed_group_goes_on_a_proven_one_does_nothing_and_the_plain_command_predicts(parted):
     _, (resumed, proven, plain) = parted
     assert "200gf_g3: continues after epoch 1, step 3 of 6" in resumed

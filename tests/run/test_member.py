@@ -694,6 +694,7 @@ def undisturbed(tiny_world, tmp_path_factory, weights) -> bytes:
     return (folder / "subs" / PARQUET).read_bytes()
 
 
+@pytest.mark.modern  # files and processes; test_training ends runs on every stack
 @pytest.mark.parametrize("moment, name", _ENDED)
 def test_an_inference_that_was_ended_goes_on_to_the_same_bytes(
     moment, name, ended, tiny_world, weights, undisturbed, tmp_path
@@ -717,6 +718,7 @@ def test_an_inference_that_was_ended_goes_on_to_the_same_bytes(
     assert not [p for p in folder.rglob("*") if p.name.startswith(".partial-")]
 
 
+@pytest.mark.modern
 def test_a_killed_inference_does_not_predict_again_what_it_had(
     ended, tiny_world, weights, tmp_path, capsys, monkeypatch
 ):
@@ -796,6 +798,7 @@ def test_predictions_of_other_inputs_are_not_gone_on_with(
     assert (tmp_path / "s" / "subs" / PARQUET).read_bytes() == undisturbed and not stale.exists()
 
 
+@pytest.mark.modern
 @pytest.mark.parametrize("moment", _TRAINING)
 def test_a_reproduction_that_was_killed_goes_on_to_the_same_bytes(
     moment, ended, tiny_world, tmp_path, reproduced

@@ -203,6 +203,7 @@ def test_weights_that_lie_one_behind_the_other_are_rounded_at_once() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.modern  # the tests above compare layers in bf16 on every stack
 def test_a_run_in_bf16_says_what_that_costs_and_receipts_keep_it(
     tiny_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +246,7 @@ def state_of(folder: Path, **changes: Any) -> Path:
 
 
 @pytest.mark.process
+@pytest.mark.modern
 def test_a_training_is_not_ended_in_another_precision_and_float32_is_what_an_older_kit_had(
     tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

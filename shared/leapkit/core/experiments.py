@@ -67,6 +67,7 @@ class Experiment:
     groups         the rule of group fine-tuning; None for one checkpoint that predicts all targets
     published      the team's checkpoint files; None if it released none
     blended        whether the published blend counts it
+    on_request     whether only a run that names it, or its member, trains it
 
     Raises ValueError if the fields contradict each other.
     """
@@ -83,6 +84,7 @@ class Experiment:
     groups: Optional[GroupRule] = None
     published: Optional[PublishedCheckpoints] = None
     blended: bool = False
+    on_request: bool = False
 
     def __post_init__(self) -> None:
         require(self.family in FAMILY_NAMES, self.name, f"unknown family {self.family!r}")
@@ -107,6 +109,11 @@ class Experiment:
             bool(self.artifact and self.published) or not self.blended,
             self.name,
             "what the published blend counts has an artifact and checkpoints",
+        )
+        require(
+            not (self.blended and self.on_request),
+            self.name,
+            "what the published blend counts is no extra",
         )
 
     @property

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from leapkit.core.errors import KitError
 from leapkit.core.files import read_json, write_json
@@ -71,6 +71,19 @@ def months_of(text: str, option: str) -> Tuple[str, ...]:
                 f"write {option}=0008-01:0008-03,0009-01, the earlier month of a range first",
             ) from error
     return tuple(months)
+
+
+def with_training_months(split: Split, months: Iterable[str]) -> Split:
+    """Return the split with further training months.
+
+    Raises KitError if one of them validates or tests.
+    """
+    further = set(months) - set(split.train)
+    held_out = sorted(further & set(split.validation + split.test))
+    if held_out:
+        what = f"{held_out[0]} validates or tests: nothing may be learned from its columns"
+        raise KitError(what, "INPUTS", "take that month away")
+    return replace(split, train=tuple(sorted({*split.train, *further})))
 
 
 # 89 training months and every seventh step of the last seven: docs/reference/data_pipeline.md,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING, Any, Dict, Iterable
 
 from leapkit.core.errors import KitError, explain_os_errors
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     import xarray
 
 ZARR = ".zarr"
-_CHUNKS = "chunks"
 
 
 def write(path: Path, blocks: Iterable[xarray.Dataset], dimension: str, size: int) -> None:
@@ -51,22 +51,40 @@ def _define(file: Any, block: xarray.Dataset, dimension: str, size: int) -> None
     for name, length in block.sizes.items():
         file.createDimension(name, size if name == dimension else length)
     for name, variable in block.variables.items():
-        made = file.createVariable(name, variable.dtype, variable.dims, fill_value=False)
-        made.setncatts(variable.attrs)
+        dtype = variable.dtype.newbyteorder("=")
+        made = file.createVariable(name, dtype, variable.dims, fill_value=False)
+        made.setncatts({**variable.attrs, **_places(block, name)})
         if dimension not in variable.dims:
             made[...] = variable.values
 
 
+def _places(block: xarray.Dataset, name: Any) -> Dict[str, str]:
+    """Return the attribute that names coordinates of a variable beside its dimensions' own."""
+    if name in block.coords:
+        return {}
+    axes = set(block[name].dims)
+    places = [
+        str(place)
+        for place, values in block.coords.items()
+        if place not in block.sizes and set(values.dims) <= axes
+    ]
+    return {"coordinates": " ".join(places)} if places else {}
+
+
 def _write_zarr(path: Path, blocks: Iterable[xarray.Dataset], dimension: str, _: int) -> None:
+    """Write Zarr in the newest version that the library knows, a chunk for each block."""
     _library("zarr")
     is_first = True
-    for block in blocks:
-        if is_first:
-            chunks = {name: {_CHUNKS: block[name].shape} for name in block.variables}
-            block.to_zarr(str(path), mode="w", encoding=chunks)
-        else:
-            block.to_zarr(str(path), append_dim=dimension)
-        is_first = False
+    with warnings.catch_warnings():
+        # Version 3 has not yet written down what the library does to open a folder quickly.
+        warnings.filterwarnings("ignore", "Consolidated metadata")
+        for block in blocks:
+            if is_first:
+                chunks = {name: {"chunks": block[name].shape} for name in block.variables}
+                block.to_zarr(str(path), mode="w", encoding=chunks)
+            else:
+                block.to_zarr(str(path), append_dim=dimension)
+            is_first = False
 
 
 def _library(name: str) -> Any:

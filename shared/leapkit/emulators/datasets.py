@@ -51,11 +51,10 @@ def mapped(
     inputs = dataset[list(INPUT_VARIABLES)]
     results = xarray.apply_ufunc(
         functools.partial(_columns, function, block),
-        *(inputs[name].variable for name in INPUT_VARIABLES),
+        *(_with_whole_columns(inputs[name].variable) for name in INPUT_VARIABLES),
         input_core_dims=[_core(has_levels) for has_levels in INPUT_VARIABLES.values()],
         output_core_dims=[_core(has_levels) for has_levels in OUTPUT_VARIABLES.values()],
         dask="parallelized",
-        dask_gufunc_kwargs={"allow_rechunk": True},  # of levels: a column is needed whole
         output_dtypes=[np.float64] * len(OUTPUT_VARIABLES),
     )
     order = _order(inputs)
@@ -73,6 +72,13 @@ def mapped(
 
 def _core(has_levels: bool) -> List[str]:
     return [LEVEL] if has_levels else []
+
+
+def _with_whole_columns(variable: xarray.Variable) -> xarray.Variable:
+    """Return a variable of Dask arrays with all levels of a column in one chunk."""
+    if variable.chunks is None or LEVEL not in variable.dims:
+        return variable
+    return variable.chunk({LEVEL: -1})
 
 
 def _order(inputs: xarray.Dataset) -> List[Any]:

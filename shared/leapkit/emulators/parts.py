@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
+import torch
 from torch import nn
 
 from leapkit.core.columns import TARGETS
@@ -121,6 +122,11 @@ def find(name: str, weights: Path, raw_data: Path, profile: Optional[str] = None
     )
 
 
+def experiment_named(name: str) -> Experiment:
+    """Return an experiment of the members. Raises KitError for an unknown name."""
+    return _one(_experiments(), name)
+
+
 def _package(name: str) -> Any:
     """Return a module of the packages beside leapkit. Raises KitError if it is not installed."""
     try:
@@ -206,7 +212,8 @@ def _folder(experiment: Experiment, weights: Path) -> Path:
 
 def _build(experiment: Experiment, profile: str) -> nn.Module:
     networks = _package(f"members.{experiment.member}.networks")
-    network: nn.Module = networks.build(experiment.network[profile])
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn from the user's generator
+        network: nn.Module = networks.build(experiment.network[profile])
     return network.eval()
 
 

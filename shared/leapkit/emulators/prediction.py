@@ -12,7 +12,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Union
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,9 +23,11 @@ from leapkit.core.files import require_free, sha256_json
 from leapkit.core.layout import RawData
 from leapkit.core.prediction_inputs import PredictionInputs
 from leapkit.emulators import dataset_form, products, sources, step_form, streaming
+from leapkit.emulators.data_source import DataSource
 from leapkit.emulators.emulator import Emulator
 from leapkit.emulators.parts import EmulatorParts
-from leapkit.emulators.sources import DataSource, StepSource
+from leapkit.emulators.sources import Source
+from leapkit.emulators.step_source import StepSource
 from leapkit.run import devices, provenance, unfinished_predictions
 from leapkit.run.prediction import batch_rows
 
@@ -102,10 +104,10 @@ def _of_emulator(emulator: Emulator) -> Dict[str, str]:
         for name, digest in json.loads(made_by[table]).items()
     }
     plain = ("emulator", "networks", "profile", "constraints", "weights_sha256")
-    return {**digests, **{name: made_by[name] for name in plain}}
+    return {**digests, **{name: made_by[name] for name in plain if name in made_by}}
 
 
-def _source(inputs: PredictionInputs, request: Request) -> Union[StepSource, DataSource]:
+def _source(inputs: PredictionInputs, request: Request) -> Source:
     if inputs.steps:
         return StepSource(inputs.steps, request.accept_float32)
     if request.writes_steps:
@@ -121,7 +123,7 @@ def _make(
     request: Request,
     parts: EmulatorParts,
     emulator: Emulator,
-    source: Union[StepSource, DataSource],
+    source: Source,
     digests: Mapping[str, str],
     work: Path,
 ) -> None:
@@ -137,6 +139,9 @@ def _make(
     # Twice: the scratch file, and the product that is made of it.
     done = scratch.stat().st_size if scratch.exists() else 0
     require_free(work, 2 * count * streaming.ROW_BYTES - done, "the predictions")
+    # As the members' command does: at sample size one, which any number of cores can repeat.
+    is_small = all(part.profile == "sample" for part in parts.networks)
+    torch.set_num_threads(1 if is_small else devices.threads(0))
     chunk = _chunk(parts, device)
     y = streaming.predictions(source.rows, emulator.predict, scratch, chunk)
     seconds = time.monotonic() - clock
@@ -173,7 +178,7 @@ def _chunk(parts: EmulatorParts, device: torch.device) -> int:
 
 def _write(
     request: Request,
-    source: Union[StepSource, DataSource],
+    source: Source,
     y: np.ndarray,
     attributes: Dict[str, str],
     made: Path,

@@ -7,7 +7,7 @@ Rows go through the network in whole batches across the borders of files, as tho
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Sized
+from typing import Callable
 
 import numpy as np
 
@@ -17,20 +17,13 @@ from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sync
 from leapkit.core.layout import progress_path
 from leapkit.data.progress import progress
+from leapkit.emulators.sources import BlockRows
 
 ROW_BYTES = 8 * len(TARGETS)
 Predict = Callable[[np.ndarray], np.ndarray]  # (n, 556) raw float64 -> (n, 368) raw float64
 
 
-class Rows(Sized):
-    """What is predicted: rows that are read when they are asked for."""
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Return (stop - start, 556) float64 raw, Kaggle order."""
-        raise NotImplementedError
-
-
-def predictions(rows: Rows, predict: Predict, scratch: Path, chunk: int) -> np.ndarray:
+def predictions(rows: BlockRows, predict: Predict, scratch: Path, chunk: int) -> np.ndarray:
     """Return the predictions as a read-only map of the file `scratch`, (N, 368) float64, raw.
 
     chunk  rows that are read and written at a time: a multiple of the batch

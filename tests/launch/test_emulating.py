@@ -133,7 +133,7 @@ def test_without_inputs_the_steps_that_validate_are_predicted(
         (["--to=/proc/none/a.nc"], "cannot be written to"),
         (["--weights=none"], "WEIGHTS=none: does not exist"),
         (["--raw-data=none"], "the folder does not exist"),
-        (["--postprocess=none"], "POSTPROCESS: 'none' is not"),
+        (["--postprocess=none"], "POSTPROCESS=none: is no constraint: none"),
     ],
 )
 def test_a_wrong_name_is_refused_before_anything_starts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, List, Mapping, Optional, Sequence
 
 from evaluation.drawing import DIVERGING, R2_SCALE, Plot, plot, titled
@@ -24,8 +25,7 @@ def r2(section: Mapping[str, Any], score: str) -> Plot:
     place = {
         "type": "contour",
         "z": [[clipped(value) for value in line] for line in _by_level(section[score])],
-        "x": section["latitude"],
-        "y": pressure_of(section),
+        **_place_of(section),
     }
     filled = {
         **place,
@@ -34,7 +34,7 @@ def r2(section: Mapping[str, Any], score: str) -> Plot:
         "colorscale": R2_SCALE,
         "contours": {"start": 0, "end": 1, "size": 0.1, "showlines": False},
         "colorbar": {**_COLOUR_BAR, "title": {"text": "R2"}},
-        "hovertemplate": "%{x:.0f}°, %{y:.0f} hPa: %{z:.3f}<extra></extra>",
+        "hovertemplate": "%{text}, %{y:.0f} hPa: %{z:.3f}<extra></extra>",
     }
     lines = [
         {
@@ -60,16 +60,35 @@ def bias(section: Mapping[str, Any]) -> Plot:
     contour = {
         "type": "contour",
         "z": values,
-        "x": section["latitude"],
-        "y": pressure_of(section),
+        **_place_of(section),
         "zmin": -largest,
         "zmax": largest,
         "colorscale": DIVERGING,
         "contours": {"start": -largest, "end": largest, "size": largest / 8, "showlines": False},
         "colorbar": {**_COLOUR_BAR, "title": {"text": unit}},
-        "hovertemplate": f"%{{x:.0f}}°, %{{y:.0f}} hPa: %{{z:.3g}} {unit}<extra></extra>",
+        "hovertemplate": f"%{{text}}, %{{y:.0f}} hPa: %{{z:.3g}} {unit}<extra></extra>",
     }
     return _in_atmosphere([contour])
+
+
+def _place_of(section: Mapping[str, Any]) -> Plot:
+    """Return where a section's values lie: over sine of latitude, as area does, and pressure."""
+    pressure = pressure_of(section)
+    names = [degrees(latitude) for latitude in section["latitude"]]
+    return {
+        "x": [_sine(latitude) for latitude in section["latitude"]],
+        "y": pressure,
+        "text": [names] * len(pressure),
+    }
+
+
+def _sine(latitude: float) -> float:
+    return round(math.sin(math.radians(latitude)), 5)
+
+
+def degrees(latitude: float) -> str:
+    """Return a latitude as a reader writes it: 30°S."""
+    return f"{abs(latitude):.0f}°" + ("S" if latitude < 0 else "N" if latitude > 0 else "")
 
 
 def pressure_of(section: Mapping[str, Any]) -> List[float]:
@@ -91,10 +110,12 @@ def _almost_largest(values: Values) -> float:
 
 def _in_atmosphere(traces: Sequence[Plot]) -> Plot:
     """Return a plot of latitude and pressure, the ground below."""
+    latitudes = (-60, -40, -20, 0, 20, 40, 60)
     x = {
-        "tickvals": [-90, -60, -30, 0, 30, 60, 90],
-        "ticktext": ["90°S", "60°S", "30°S", "0°", "30°N", "60°N", "90°N"],
-        "range": [-85, 85],
+        "tickvals": [_sine(latitude) for latitude in latitudes],
+        "ticktext": [degrees(latitude) for latitude in latitudes],
+        "range": [_sine(-85), _sine(85)],
+        "zeroline": False,
     }
     y = {
         **titled("pressure, hPa"),

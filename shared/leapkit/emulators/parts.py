@@ -122,6 +122,11 @@ def find(name: str, weights: Path, raw_data: Path, profile: Optional[str] = None
     )
 
 
+def experiment_named(name: str) -> Experiment:
+    """Return an experiment of the members. Raises KitError for an unknown name."""
+    return _one(_experiments(), name)
+
+
 def _package(name: str) -> Any:
     """Return a module of the packages beside leapkit. Raises KitError if it is not installed."""
     try:

@@ -1,8 +1,9 @@
 """Mamba (selective state space) layers in plain PyTorch, with mamba_ssm's names and shapes.
 
-Three forms of the scan compute the same function: `scan_reference` is the formula; `scan` is what
+Four forms of the scan compute the same function: `scan_reference` is the formula; `scan` is what
 runs, and never holds all states at once; mamba_ssm's CUDA kernel takes over if that package is
-installed and the tensors are on a GPU. tests/nets/test_mamba.py compares them, gradients included.
+installed and the tensors are on a GPU; `scan_by_level` is a plain loop, which an exported file can
+hold. tests/nets/test_mamba.py compares them, gradients included.
 Source: docs/reference/models.md, "Mamba".
 """
 
@@ -164,6 +165,30 @@ def scan(
     return y + D * u
 
 
+def scan_by_level(
+    u: torch.Tensor,
+    delta: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+) -> torch.Tensor:
+    """Return what `scan` does on a CPU, as a loop that torch can trace, script and export.
+
+    It has the same steps in the same order, for all rows at once: no chunks of rows that a trace
+    would fix, no custom backward pass, nothing in place. It holds the outputs of all levels.
+    """
+    At = A.t().contiguous()
+    du = delta * u
+    h = B[:, 0, :, None] * du[:, 0, None]  # (rows, states, inner), after the top level
+    levels = [torch.bmm(C[:, 0, None], h)]
+    for level in range(1, u.shape[1]):
+        decay = torch.exp(delta[:, level, None] * At)
+        h = torch.addcmul(h * decay, B[:, level, :, None], du[:, level, None])
+        levels.append(torch.bmm(C[:, level, None], h))
+    return torch.cat(levels, dim=1) + D * u
+
+
 # Cached: a package that cannot be imported would be tried again at every step.
 @functools.lru_cache(maxsize=None)
 def _cuda_kernel() -> Optional[Callable[..., torch.Tensor]]:
@@ -180,7 +205,11 @@ class Mamba(nn.Module):
     """mamba_ssm 2.1.0's `Mamba` with d_conv 4 and expand 2, from level 0 downwards.
 
     (B, L, width) -> (B, L, width)
+
+    scan  the form that runs: a copy that is exported is given scan_by_level
     """
+
+    scan: Callable[..., torch.Tensor] = staticmethod(scan)
 
     def __init__(self, width: int, states: int) -> None:
         super().__init__()
@@ -218,6 +247,6 @@ class Mamba(nn.Module):
         u = F.silu(u).contiguous()
         low, B, C = self.x_proj(u).split([self.rank, self.states, self.states], dim=2)
         delta = F.softplus(self.dt_proj(low))  # (B, L, inner)
-        y = scan(u, delta, -torch.exp(self.A_log), B.contiguous(), C.contiguous(), self.D)
+        y = self.scan(u, delta, -torch.exp(self.A_log), B.contiguous(), C.contiguous(), self.D)
         out: torch.Tensor = self.out_proj(y * F.silu(z))
         return out

@@ -41,7 +41,7 @@ EXPERIMENTS = (
             "full": RECIPE,
             "sample": replace(
                 at_sample_size(RECIPE, faster=5, epochs=SAMPLE_EPOCHS, fraction=1.0),
-                schedule=replace(RECIPE.schedule, first=SAMPLE_EPOCHS),
+                schedule=CosineRestarts(SAMPLE_EPOCHS, 1, 1e-6),
             ),
         },
         batch=4096,

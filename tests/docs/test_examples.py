@@ -27,7 +27,7 @@ EXAMPLES = [
     for name, text in DOCUMENTS.items()
     for code in blocks(text, "python")
 ]
-MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "zuiye")
+MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "student", "zuiye")
 
 
 @pytest.fixture(scope="module")

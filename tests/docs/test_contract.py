@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from leapkit.emulators import constraints  # noqa: E402
-from leapkit.exports import namelist  # noqa: E402
-from leapkit.exports.contracts import COUPLED  # noqa: E402
-from tests.docs.markdown import DOCUMENTS  # noqa: E402
+from leapkit.emulators import constraints
+from leapkit.exports import namelist
+from leapkit.exports.contracts import COUPLED
+from tests.docs.markdown import DOCUMENTS
 
 PAGE = DOCUMENTS["docs/emulators.md"]
 

@@ -1,8 +1,8 @@
-"""make check, test, test-end-to-end, lint and bench: loops of one and of about sixteen minutes.
+"""make check, test, test-end-to-end, lint and bench: loops of one and of about seventeen minutes.
 
 What a test needs is said by its marks (pyproject.toml). A loop is a list of jobs, each a tool or a
-pytest, with one thread for numerics. One more runs at a time than there are cores: about a quarter
-of the time tests wait, for processes that start and end, locks, disks and engines.
+pytest, with one thread for numerics. One more runs at a time than there are cores, as tests also
+wait: for processes that start and end, locks, disks and engines.
 """
 
 from __future__ import annotations

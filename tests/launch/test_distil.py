@@ -10,6 +10,8 @@ from typing import Any, Dict, List, Sequence
 import pytest
 
 from launch import blend_tools, distil, emulating, environments, run
+from launch.choices import Choice
+from launch.settings import Settings
 from leapkit.core.errors import KitError
 from leapkit.core.splits import Split, write_split
 from leapkit.core.step_files import file_name
@@ -109,6 +111,24 @@ def test_a_step_that_fails_ends_the_command_with_its_code(
     monkeypatch.setattr(emulating.process, "run", lambda argv, env=None: 3)
     assert distil.distil(given(world)) == 3
     assert not started
+
+
+def test_a_container_sees_the_labels_and_the_world_below_one_folder_so_that_it_can_link_them(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: List[Any] = []
+    monkeypatch.setattr(distil.runtimes, "on_world", lambda *given: seen.append(given[1:]) or 0)
+    chosen = {"RUNTIME": Choice("docker", ""), "RAW_DATA": Choice(str(world), "")}
+    to = world.parent / "to"
+    assert distil.make_world(Settings("reproduce", chosen), [to / "labels" / "0008-01"], to) == 0
+    [(arguments, mounts, made)] = seen
+    assert arguments[:2] == ["-m", "leapkit.worlds.teacher_world"] and made == to
+    assert arguments[2:] == [
+        "--raw-data=/steps",
+        "--to=/world/world",
+        "--labels=/world/labels/0008-01",
+    ]
+    assert mounts == {"LEAP_RAW_DATA_PARENT": to, "LEAP_STEPS": world}
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,10 @@ def _run(
     paths += [("--inputs", "LEAP_INPUTS", word) for word in inputs]
     choices = {"NETWORK": Choice(target.name, target.reason), **chosen.choices, "TO": to}
     run.show(replace(chosen, choices={k: choices[k] for k in SHOWN if k in choices}).lines())
-    return start(Step(chosen, target, words, paths, mounts))
+    code = start(Step(chosen, target, words, paths, mounts))
+    if not code:
+        print(f"result: {made}", flush=True)  # a container knows it by another path
+    return code
 
 
 def start(step: Step) -> int:

@@ -145,8 +145,9 @@ def _make(
         **emulator.attributes,
     }
     receipts.write(request.to, products.KIND, roles, started, details, digest=digest)
-    rate = (count - done // streaming.ROW_BYTES) / max(seconds, 1e-9)
-    print(f"{request.to}: {count} rows, {rate:.0f} rows/s, {_peak(details)}", flush=True)
+    computed = count - done // streaming.ROW_BYTES
+    rate = f", {computed / seconds:.0f} rows/s" if computed else ""
+    print(f"{request.to}: {count} rows{rate}, {_peak(details)}", flush=True)
 
 
 def _chunk(parts: EmulatorParts, device: torch.device) -> int:

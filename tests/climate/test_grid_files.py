@@ -136,6 +136,15 @@ def test_a_world_without_a_grid_says_what_to_put_where(real_steps: Path, tmp_pat
         find_grid(raw)
 
 
+def test_steps_of_other_levels_are_not_given_the_sample_worlds_grid(world: RawData) -> None:
+    step = first_step(world)
+    assert step
+    with netCDF4.Dataset(str(step), "a") as file:
+        file["state_pmid"][...] *= 1.001
+    with refused(world.steps.parent / NAME, "is missing"):
+        find_grid(world)
+
+
 def test_a_folder_without_steps_has_no_grid(tmp_path: Path) -> None:
     with refused(tmp_path / "ClimSim_low-res" / NAME, "is missing"):
         find_grid(RawData(tmp_path))

@@ -54,7 +54,7 @@ class Evaluation:
         columns            (n,) int, the grid column of each row: in step files row % C
         months             YYYY-MM of all rows, or of each, (n,)
 
-        Raises KitError for a prediction that is not finite, and for columns outside the grid.
+        Raises KitError for numbers that are not finite, and for columns outside the grid.
         """
         columns = np.asarray(columns)
         outside = columns[(columns < 0) | (columns >= self.grid.columns)]
@@ -79,10 +79,11 @@ class Evaluation:
         columns: np.ndarray,
         months: np.ndarray,
     ) -> None:
-        _require_finite(prediction)
+        truth = _finite(truth, "truth")
+        prediction = _finite(prediction, "prediction")
         known = needed_inputs(inputs)
         mass = layer_mass(self.grid, known["state_ps"])  # (n, 60)
-        y = np.concatenate([truth, diagnose(known, truth, mass)], axis=1, dtype=np.float64)
+        y = np.concatenate([truth, diagnose(known, truth, mass)], axis=1)
         p = np.concatenate([prediction, diagnose(known, prediction, mass)], axis=1)
         self._raw.add(columns, y, p)
         self._energy.add(columns, energy_fluxes(truth, mass), energy_fluxes(prediction, mass))
@@ -99,7 +100,9 @@ class Evaluation:
         return self._months.setdefault(month, GroupedErrors(CELLS, QUANTITIES))
 
     def merge(self, other: Evaluation) -> None:
-        """Add the rows of another evaluation on the same grid."""
+        """Add the rows of another evaluation. Raises ValueError unless it has the same grid."""
+        if not np.array_equal(self.grid.lat, other.grid.lat):
+            raise ValueError("the evaluations are of different grids")
         self._raw.merge(other._raw)
         self._energy.merge(other._energy)
         self._ps.merge(other._ps)
@@ -136,10 +139,12 @@ class Evaluation:
         )
 
 
-def _require_finite(prediction: np.ndarray) -> None:
-    finite = np.isfinite(prediction).all(axis=0)
+def _finite(targets: np.ndarray, what: str) -> np.ndarray:
+    """Return targets (n, 368) as float64. Raises KitError that names the first one not finite."""
+    finite = np.isfinite(targets).all(axis=0)
     if not finite.all():
         name = TARGETS[int(np.argmin(finite))]
         raise KitError(
-            f"the prediction of {name} is not finite", "", "predict these rows again, or leave them"
+            f"the {what} of {name} is not finite", "", "make these rows again, or leave them out"
         )
+    return np.asarray(targets, dtype=np.float64)

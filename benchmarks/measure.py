@@ -30,6 +30,7 @@ STEPS: Dict[str, str] = {
     "mamba_scan": "mamba_scan",
     **{"train_" + kind: "training" for kind in KINDS},
     **{"infer_" + kind: "inference" for kind in KINDS if not KINDS[kind].tuned},
+    **dict.fromkeys(("student", "student_all"), "student"),
 }
 # A side is repeated until it has had this many runs or seconds; its fastest run counts.
 RUNS = 3

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-import plotly.graph_objects as go
 
-from blend.drawing import figure_of
-from evaluation.plots import R2_SCALE
-from evaluation.sections import DIVERGING
+from evaluation.drawing import DIVERGING, MEAN_SCALE, R2_SCALE, Plot, packed, plot
 
+Line = List[Optional[float]]
 _DEGREES = 2.5  # of a cell: a column of ClimSim's grid has about 11
 RASTER_LON = np.arange(-180 + _DEGREES / 2, 180, _DEGREES)
 RASTER_LAT = np.arange(-90 + _DEGREES / 2, 90, _DEGREES)
@@ -39,17 +37,17 @@ class Atlas:
 
     def mean(
         self, values: Sequence[Optional[float]], unit: str, limits: Tuple[float, float]
-    ) -> Any:
+    ) -> Plot:
         """Draw a mean, in shades from the lower limit on."""
-        return self._draw(values, unit, "YlGnBu", limits)
+        return self._draw(values, unit, MEAN_SCALE, limits)
 
-    def bias(self, values: Sequence[Optional[float]], unit: str) -> Any:
+    def bias(self, values: Sequence[Optional[float]], unit: str) -> Plot:
         """Draw a difference, white where it is 0."""
         sizes = np.abs(_numbers(values))
         largest = float(np.nanpercentile(sizes, 98)) if np.isfinite(sizes).any() else 0.0
         return self._draw(values, unit, DIVERGING, (-(largest or 1.0), largest or 1.0))
 
-    def r2(self, values: Sequence[Optional[float]]) -> Any:
+    def r2(self, values: Sequence[Optional[float]]) -> Plot:
         """Draw R2 from 0 to 1."""
         return self._draw(values, "R2", R2_SCALE, (0.0, 1.0))
 
@@ -59,15 +57,16 @@ class Atlas:
         unit: str,
         scale: Any,
         limits: Tuple[float, float],
-    ) -> go.Figure:
-        heat = go.Heatmap(
-            z=_numbers(values).astype(np.float32)[self._nearest],
-            x=RASTER_LON.astype(np.float32),
-            y=RASTER_LAT.astype(np.float32),
-            zmin=limits[0],
-            zmax=limits[1],
-            colorscale=scale,
-            colorbar={
+    ) -> Plot:
+        heat = {
+            "type": "heatmap",
+            "z": packed(_numbers(values)[self._nearest]),
+            "x": packed(RASTER_LON),
+            "y": packed(RASTER_LAT),
+            "zmin": limits[0],
+            "zmax": limits[1],
+            "colorscale": scale,
+            "colorbar": {
                 "title": {"text": unit, "side": "right"},
                 "orientation": "h",
                 "thickness": 8,
@@ -75,27 +74,28 @@ class Atlas:
                 "yanchor": "top",
                 "exponentformat": "power",
             },
-            hovertemplate=f"%{{y:.0f}}°, %{{x:.0f}}°: %{{z:.4g}} {unit}<extra></extra>",
-        )
-        x, y = self._coasts
-        coasts = go.Scatter(
-            x=x, y=y, mode="lines", line={"color": "#1d2733", "width": 1}, hoverinfo="skip"
-        )
-        figure = figure_of(320, [heat, coasts])
-        figure.update_xaxes(
-            range=[-180, 180],
-            tickvals=[-120, -60, 0, 60, 120],
-            ticktext=["120°W", "60°W", "0°", "60°E", "120°E"],
-            showgrid=False,
-            zeroline=False,
-        )
-        return figure.update_yaxes(
-            range=[-90, 90],
-            tickvals=[-60, -30, 0, 30, 60],
-            ticktext=["60°S", "30°S", "0°", "30°N", "60°N"],
-            showgrid=False,
-            zeroline=False,
-        )
+            "hovertemplate": f"%{{y:.0f}}°, %{{x:.0f}}°: %{{z:.4g}} {unit}<extra></extra>",
+        }
+        coasts = {
+            "type": "scatter",
+            "mode": "lines",
+            "x": self._coasts[0],
+            "y": self._coasts[1],
+            "line": {"color": "#1d2733", "width": 1},
+            "hoverinfo": "skip",
+        }
+        x = {
+            "range": [-180, 180],
+            "tickvals": [-120, -60, 0, 60, 120],
+            "ticktext": ["120°W", "60°W", "0°", "60°E", "120°E"],
+        }
+        y = {
+            "range": [-90, 90],
+            "tickvals": [-60, -30, 0, 30, 60],
+            "ticktext": ["60°S", "30°S", "0°", "30°N", "60°N"],
+        }
+        bare = {"showgrid": False, "zeroline": False}
+        return plot(320, [heat, coasts], {**x, **bare}, {**y, **bare})
 
 
 def limits_of(*values: Sequence[Optional[float]]) -> Tuple[float, float]:
@@ -111,18 +111,17 @@ def _numbers(values: Sequence[Optional[float]]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _coasts(land: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Return a line (x, y) along the edges between land and sea in a raster; NaN lifts the pen."""
+def _coasts(land: np.ndarray) -> Tuple[Line, Line]:
+    """Return a line (x, y) along the edges between land and sea in a raster; None lifts the pen."""
     half = _DEGREES / 2
-    rows, columns = np.nonzero(land[:, 1:] != land[:, :-1])
-    east = RASTER_LON[columns] + half
-    upright = np.stack([RASTER_LAT[rows] - half, RASTER_LAT[rows] + half])
-    x = [np.stack([east, east, np.full(len(east), np.nan)])]
-    y = [np.concatenate([upright, np.full((1, len(east)), np.nan)])]
-    rows, columns = np.nonzero(land[1:] != land[:-1])
-    north = RASTER_LAT[rows] + half
-    level = np.stack([RASTER_LON[columns] - half, RASTER_LON[columns] + half])
-    x.append(np.concatenate([level, np.full((1, len(north)), np.nan)]))
-    y.append(np.stack([north, north, np.full(len(north), np.nan)]))
-    lines = [np.concatenate([part.T.ravel() for part in parts]) for parts in (x, y)]
-    return lines[0].astype(np.float32), lines[1].astype(np.float32)
+    x: Line = []
+    y: Line = []
+    for row, column in np.argwhere(land[:, 1:] != land[:, :-1]):
+        east, middle = float(RASTER_LON[column] + half), float(RASTER_LAT[row])
+        x += [east, east, None]
+        y += [middle - half, middle + half, None]
+    for row, column in np.argwhere(land[1:] != land[:-1]):
+        north, middle = float(RASTER_LAT[row] + half), float(RASTER_LON[column])
+        x += [middle - half, middle + half, None]
+        y += [north, north, None]
+    return x, y

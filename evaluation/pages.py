@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 from urllib.parse import quote
 
-from blend import drawing, html_page
-from evaluation import maps, plots, sections
-from evaluation.plots import PROFILES, Figures
+from blend import html_page
+from evaluation import drawing, maps, plots, sections
+from evaluation.plots import PROFILES, VARIABLES, Figures
 from leapkit.core.files import sha256_json, write_text
 
 HERE = Path(__file__).resolve().parent
@@ -21,7 +21,7 @@ PAGE = HERE / "page.html"
 COMPARISON = HERE / "comparison.html"
 _MADE_BY = (
     *("page.html", "comparison.html", "parts.html", "style.css"),
-    *("pages.py", "plots.py", "sections.py", "maps.py"),
+    *("drawing.py", "pages.py", "plots.py", "sections.py", "maps.py"),
 )
 # {quantity: (what a reader calls it, its unit)} of the maps.
 MAPPED = {
@@ -108,13 +108,21 @@ def _plots(shown: Figures, others: Sequence[Figures]) -> Dict[str, Any]:
     figures.update(_maps(shown))
     for region in RAIN_REGIONS:
         if region in result["precipitation"]:
-            figures[f"rain-{region}"] = plots.rain(result["precipitation"], region)
+            figures[f"rain-{region}"] = plots.rain(result["precipitation"][region])
     by_month = plots.with_months(result["regions"], "globe")
     if by_month:
-        figures["months"] = plots.table_of_r2(list(by_month), list(by_month.values()))
+        figures["months"] = _table_of_r2(by_month)
     whole = {each["region"]: each for each in result["regions"] if not each["month"]}
-    figures["regions"] = plots.table_of_r2(list(whole), list(whole.values()))
+    figures["regions"] = _table_of_r2(whole)
     return figures
+
+
+def _table_of_r2(scores: Mapping[str, Mapping[str, Any]]) -> drawing.Plot:
+    """Draw R2 of the variables in months or regions, {its name: scores}."""
+    names = next(iter(scores.values()))["variables"][:VARIABLES]
+    return plots.table_of_r2(
+        list(scores), names, [each["r2"][:VARIABLES] for each in scores.values()]
+    )
 
 
 def _maps(shown: Figures) -> Dict[str, Any]:
@@ -147,14 +155,9 @@ def comparison(known: Sequence[Figures]) -> str:
         group.sort(key=lambda each: -(each["result"]["kaggle_predicted"] or 0.0))
     drawn = {}
     for number, group in enumerate(groups):
-        scores = [
-            {
-                "variables": each["result"]["variables"]["names"],
-                "r2": each["result"]["variables"]["r2_clipped"],
-            }
-            for each in group
-        ]
-        drawn[str(number)] = plots.table_of_r2([each["name"] for each in group], scores)
+        names = group[0]["result"]["variables"]["names"]
+        scores = [each["result"]["variables"]["r2_clipped"] for each in group]
+        drawn[str(number)] = plots.table_of_r2([each["name"] for each in group], names, scores)
     return html_page.render(
         COMPARISON,
         _FILTERS,

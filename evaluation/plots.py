@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-import plotly.graph_objects as go
-
-from blend.drawing import ARTIFACT, BLEND, LEGEND_ABOVE, SECOND, figure_of, height_of
+from blend.drawing import ARTIFACT, BLEND, SECOND, height_of
+from evaluation.drawing import LEGEND_ABOVE, R2_SCALE, Plot, plot, text, titled
 from leapkit.core.columns import LEVELS, TENDENCY_PROFILES
 
 Figures = Mapping[str, Any]  # of a prediction, as evaluation.figures writes them
-# From nothing to the truth.
-R2_SCALE = "Blues"
-_LONGEST = 32  # characters of a name at an axis
+VARIABLES = 14
 # What a reader of the field calls a profile.
 PROFILES = {
     "ptend_t": "heating",
@@ -22,6 +19,7 @@ PROFILES = {
     "ptend_u": "zonal wind",
     "ptend_v": "meridional wind",
 }
+_LONGEST = 32  # characters of a name at an axis
 
 
 def short_name(variable: str) -> str:
@@ -29,60 +27,70 @@ def short_name(variable: str) -> str:
     return variable.replace("ptend_", "").replace("cam_out_", "")
 
 
-def variables(shown: Figures, others: Sequence[Figures]) -> go.Figure:
+def variables(shown: Figures, others: Sequence[Figures]) -> Plot:
     """Draw R2 of every variable: this prediction's mark, and a stroke for each of the others."""
     scores = shown["result"]["variables"]
     names = [short_name(name) for name in scores["names"]][::-1]
-    bars = go.Bar(
-        y=names,
-        x=scores["r2_clipped"][::-1],
-        orientation="h",
-        marker_color="#f0d9cc",
-        hoverinfo="skip",
-    )
-    mark = go.Scatter(
-        y=names,
-        x=scores["r2_clipped"][::-1],
-        mode="markers",
-        marker={"color": BLEND, "size": 11, "symbol": "diamond"},
-        hovertemplate=f"{_text(shown['name'])}<br>%{{y}}: %{{x:.4f}}<extra></extra>",
-    )
-    marks = [
-        go.Scatter(
-            y=names,
-            x=other["result"]["variables"]["r2_clipped"][::-1],
-            mode="markers",
-            marker={"color": "#46525f", "size": 7, "symbol": "line-ns-open", "line_width": 1.5},
-            opacity=0.55,
-            hovertemplate=f"{_text(other['name'])}<br>%{{y}}: %{{x:.4f}}<extra></extra>",
-        )
+    values = scores["r2_clipped"][::-1]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": names,
+        "x": values,
+        "marker": {"color": "#f0d9cc"},
+        "hoverinfo": "skip",
+    }
+    strokes = [
+        {
+            **_marks(other["name"], names, other["result"]["variables"]["r2_clipped"][::-1]),
+            "marker": {
+                "color": "#46525f",
+                "size": 8,
+                "symbol": "line-ns-open",
+                "line": {"width": 1.5},
+            },
+            "opacity": 0.55,
+        }
         for other in others
     ]
-    figure = figure_of(
-        height_of(len(names)), [bars, *marks, mark], xaxis_title="R2 per column, mean"
-    )
-    return figure.update_xaxes(range=[0, 1.005])
+    mark = {
+        **_marks(shown["name"], names, values),
+        "marker": {"color": BLEND, "size": 11, "symbol": "diamond"},
+    }
+    axis = {**titled("R2 per column, mean"), "range": [0, 1.005]}
+    return plot(height_of(len(names)), [bars, *strokes, mark], axis, {"showgrid": False})
 
 
-def levels(variable: str, shown: Figures, others: Sequence[Figures]) -> go.Figure:
+def _marks(name: str, names: Sequence[str], values: Sequence[Any]) -> Plot:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "y": names,
+        "x": values,
+        "hovertemplate": f"{text(name)}<br>%{{y}}: %{{x:.4f}}<extra></extra>",
+    }
+
+
+def levels(variable: str, shown: Figures, others: Sequence[Figures]) -> Plot:
     """Draw R2 over the levels of a profile, the model top above as in the atmosphere."""
-    traces = [_level_line(variable, other, ARTIFACT, 1) for other in others]
-    traces.append(_level_line(variable, shown, BLEND, 3))
-    figure = figure_of(400, traces, xaxis_title="R2", yaxis_title="level (0: model top)")
-    figure.update_xaxes(range=[-0.02, 1.02])
-    return figure.update_yaxes(range=[LEVELS, -1], tickvals=list(range(0, LEVELS, 10)))
+    lines = [_level_line(variable, other, ARTIFACT, 1) for other in others]
+    lines.append(_level_line(variable, shown, BLEND, 3))
+    ticks = list(range(0, LEVELS, 10))
+    y = {**titled("level (0: model top)"), "range": [LEVELS, -1], "tickvals": ticks}
+    return plot(400, lines, {**titled("R2"), "range": [-0.02, 1.02]}, y)
 
 
-def _level_line(variable: str, figures: Figures, colour: str, width: int) -> go.Scatter:
-    name = _text(figures["name"])
-    return go.Scatter(
-        x=of_levels(variable, figures["result"]["targets"]["r2_clipped"]),
-        y=list(range(LEVELS)),
-        mode="lines",
-        line={"color": colour, "width": width},
-        name=name,
-        hovertemplate=f"{name}<br>level %{{y}}: %{{x:.4f}}<extra></extra>",
-    )
+def _level_line(variable: str, figures: Figures, colour: str, width: int) -> Plot:
+    name = text(figures["name"])
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": of_levels(variable, figures["result"]["targets"]["r2_clipped"]),
+        "y": list(range(LEVELS)),
+        "line": {"color": colour, "width": width},
+        "name": name,
+        "hovertemplate": f"{name}<br>level %{{y}}: %{{x:.4f}}<extra></extra>",
+    }
 
 
 def of_levels(variable: str, values: Sequence[Any]) -> List[Any]:
@@ -91,56 +99,52 @@ def of_levels(variable: str, values: Sequence[Any]) -> List[Any]:
     return list(values[start : start + LEVELS])
 
 
-def table_of_r2(rows: Sequence[str], scores: Sequence[Mapping[str, Any]]) -> go.Figure:
+def table_of_r2(
+    rows: Sequence[str], variables: Sequence[str], scores: Sequence[Sequence[Optional[float]]]
+) -> Plot:
     """Draw R2 of variables (across) in months or regions, or of predictions (down).
 
-    scores  each with `variables` and `r2`
+    scores  (rows, variables)
     """
-    names = [short_name(name) for name in scores[0]["variables"][:14]]
-    values = [each["r2"][:14] for each in scores]
-    heat = go.Heatmap(
-        z=[[clipped(value) for value in line] for line in values],
-        x=names,
-        y=[_text(_shortened(row)) for row in rows],
-        zmin=0,
-        zmax=1,
-        colorscale=R2_SCALE,
-        text=[[_two_digits(value) for value in line] for line in values],
-        texttemplate="%{text}",
-        hovertemplate="%{y}, %{x}: %{text}<extra></extra>",
-        colorbar={"title": "R2", "thickness": 12},
-        xgap=1,
-        ygap=1,
-    )
-    figure = figure_of(110 + 26 * len(rows), [heat])
-    return figure.update_yaxes(autorange="reversed").update_xaxes(tickangle=-40, side="bottom")
+    heat = {
+        "type": "heatmap",
+        "z": [[clipped(value) for value in line] for line in scores],
+        "x": [short_name(name) for name in variables],
+        "y": [text(_shortened(row)) for row in rows],
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": R2_SCALE,
+        "text": [[_two_digits(value) for value in line] for line in scores],
+        "texttemplate": "%{text}",
+        "hovertemplate": "%{y}, %{x}: %{text}<extra></extra>",
+        "colorbar": {"title": {"text": "R2"}, "thickness": 10},
+        "xgap": 1,
+        "ygap": 1,
+    }
+    x = {"tickangle": -40, "showgrid": False}
+    return plot(110 + 26 * len(rows), [heat], x, {"autorange": "reversed", "showgrid": False})
 
 
-def rain(pdfs: Mapping[str, Mapping[str, Any]], region: str) -> go.Figure:
+def rain(pdf: Mapping[str, Any]) -> Plot:
     """Draw how often it rains how hard, truth and prediction, both axes logarithmic."""
-    pdf = pdfs[region]
     edges = pdf["edges"]
     middles = [(low * high) ** 0.5 for low, high in zip(edges, edges[1:])]
-    traces = [
-        go.Scatter(
-            x=middles,
-            y=[value or None for value in pdf[side]],
-            mode="lines",
-            line={"color": colour, "width": width},
-            name=side,
-            hovertemplate=f"{side}<br>%{{x:.3g}} mm/day: %{{y:.3g}}<extra></extra>",
-        )
-        for side, colour, width in (("truth", SECOND, 2), ("prediction", BLEND, 2.5))
+    lines = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": middles,
+            "y": [value or None for value in pdf[side]],
+            "line": {"color": colour, "width": 2.5},
+            "name": side,
+            "hovertemplate": f"{side}<br>%{{x:.3g}} mm/day: %{{y:.3g}}<extra></extra>",
+        }
+        for side, colour in (("truth", SECOND), ("prediction", BLEND))
     ]
-    figure = figure_of(
-        360,
-        traces,
-        xaxis_title="precipitation, mm/day",
-        yaxis_title="share of area and time per mm/day",
-    )
-    figure.update_layout(**LEGEND_ABOVE)
-    figure.update_xaxes(type="log", dtick=1, exponentformat="power", range=[-3, 2.7])
-    return figure.update_yaxes(type="log", dtick=1, exponentformat="power")
+    log = {"type": "log", "dtick": 1, "exponentformat": "power"}
+    x = {**titled("precipitation, mm/day"), **log, "range": [-3, 2.7]}
+    y = {**titled("share of area and time per mm/day"), **log}
+    return plot(360, lines, x, y, margin={"t": 40}, **LEGEND_ABOVE)
 
 
 def clipped(value: Optional[float]) -> Optional[float]:
@@ -155,11 +159,6 @@ def _two_digits(value: Optional[float]) -> str:
 def _shortened(name: str) -> str:
     """Return a name that leaves room for the plot: a table beside it has the whole one."""
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
-
-
-def _text(name: str) -> str:
-    """Return a name as Plotly shows it: it obeys some of HTML."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def with_months(regions: Sequence[Mapping[str, Any]], region: str) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -21,7 +21,8 @@ from fetch.layout import FetchLayout
 from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
 from fetch.outcome import Outcome, log, size_text
 from fetch.publishing import file_size, partial_file, publish
-from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey, require_step
+from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey, month_of_step, require_step
+from leapkit.climate.grid_files import read_grid
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free, sha256
 from leapkit.core.step_files import steps_of
@@ -69,10 +70,9 @@ def fetch(layout: FetchLayout, months: Sequence[str], outcome: Outcome) -> None:
         elif not month.damaged:
             log(f"{name} is complete, {steps_of(name)} steps")
     files = sum(len(month.missing()) for month in incomplete)
-    if not files:
-        return
-    size = size_text(files * PAIR_BYTES / 2)
-    log(f"steps: {files} files to fetch in {len(incomplete)} months, about {size}")
+    if files:
+        size = size_text(files * PAIR_BYTES / 2)
+        log(f"steps: {files} files to fetch in {len(incomplete)} months, about {size}")
     with outcome.attempt():
         require_free(layout.raw.steps, files * PAIR_BYTES // 2, f"{files} step files")
         _configure_client()
@@ -83,6 +83,21 @@ def fetch(layout: FetchLayout, months: Sequence[str], outcome: Outcome) -> None:
                 if is_fatal_for_server(error):
                     raise
                 outcome.refuse(error)
+        if not layout.grid.exists():
+            _fetch_grid(layout.grid)
+
+
+def _fetch_grid(target: Path) -> None:
+    """Fetch the file of the grid, which only `make evaluate` needs; say so if it cannot be had."""
+    try:
+        remote = list_folder("").get(target.name)
+        if remote is None:
+            raise KitError("the hub does not list it", target.name, f"see {PAGE}")
+        _fetch_file(target, remote, threading.Event(), lambda path, _: read_grid(path))
+    except KitError as error:
+        log(f"the grid of the columns, which `make evaluate` needs, is not here: {error}")
+    else:
+        log(f"{target.name}: fetched")
 
 
 def _configure_client() -> None:
@@ -93,11 +108,11 @@ def _configure_client() -> None:
     huggingface_hub.utils.logging.set_verbosity_error()
 
 
-def list_month(month: str) -> Dict[str, RemoteFile]:
-    """Return {file name: what the hub states} of a month."""
+def list_folder(folder: str) -> Dict[str, RemoteFile]:
+    """Return {file name: what the hub states} of the files in a folder of the data set."""
     files = {}
-    with explain_network_errors(f"train/{month} of {DATASET}", BY_HAND, ANSWERS):
-        for entry in huggingface_hub.list_repo_tree(DATASET, "train/" + month, repo_type="dataset"):
+    with explain_network_errors(f"{folder or 'the files'} of {DATASET}", BY_HAND, ANSWERS):
+        for entry in huggingface_hub.list_repo_tree(DATASET, folder or None, repo_type="dataset"):
             if isinstance(entry, huggingface_hub.RepoFile):
                 digest = entry.lfs.sha256 if entry.lfs else entry.blob_id
                 files[Path(entry.path).name] = RemoteFile(entry.path, entry.size, digest)
@@ -105,7 +120,7 @@ def list_month(month: str) -> Dict[str, RemoteFile]:
 
 
 def _fetch_month(folder: Path, month: MonthSurvey, outcome: Outcome) -> None:
-    remote_files = list_month(month.name)
+    remote_files = list_folder("train/" + month.name)
     names = [name for name in month.missing() if name in remote_files]
     unlisted = [name for name in month.missing() if name not in remote_files]
     if unlisted:
@@ -154,8 +169,17 @@ class _Stopped(Exception):
     """The failure of another file ended this transfer."""
 
 
-def _fetch_file(target: Path, remote: RemoteFile, stop: threading.Event) -> None:
-    """Fetch one file, resumed; check its digest and its step; give it its name. Raises KitError."""
+def _fetch_file(
+    target: Path,
+    remote: RemoteFile,
+    stop: threading.Event,
+    require: Callable[[Path, str], object] = require_step,
+) -> None:
+    """Fetch one file, resumed; check its digest and content; give it its name.
+
+    require  raises KitError unless a file, (path, its name), is what it should be
+    Raises KitError.
+    """
     partial = partial_file(target)
 
     def transfer() -> None:
@@ -186,14 +210,18 @@ def _fetch_file(target: Path, remote: RemoteFile, stop: threading.Event) -> None
                 "run the same command again",
             )
     try:
-        require_step(partial, target.name)
+        require(partial, target.name)
     except KitError as error:
         with explain_os_errors(partial):
             partial.unlink()
         raise KitError(
-            "the hub's file is not this step: " + error.what, target.name, BY_HAND
+            f"the hub's file is not {_what(target.name)}: {error.what}", target.name, BY_HAND
         ) from error
     publish(partial, target)
+
+
+def _what(name: str) -> str:
+    return "this step" if month_of_step(name) else "this file"
 
 
 def _digest(path: Path, remote: RemoteFile) -> str:

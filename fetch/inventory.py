@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Iterator, List, Sequence, Tuple
@@ -25,6 +25,7 @@ from leapkit.core.files import free_bytes
 from leapkit.core.splits import PUBLISHED, read_split
 from leapkit.core.step_files import list_months, steps_of
 
+GRID_SIZE = 16e3
 _DRIVE = "DRIVE=<address or id>"
 
 
@@ -94,6 +95,7 @@ def entries(layout: FetchLayout, months: Sequence[str]) -> List[Entry]:
         *kaggle,
         *statistics,
         *_step_entries(layout, months),
+        _grid_entry(layout),
         *_checkpoint_entries(layout),
         row_index,
     ]
@@ -119,6 +121,14 @@ def _file_entry(
         source=source,
         command=command(what, *variables),
     )
+
+
+def _grid_entry(layout: FetchLayout) -> Entry:
+    """Return the entry of the grid's file, which comes with steps and is none of them."""
+    entry = _file_entry(
+        "steps", layout.grid, layout, False, GRID_SIZE, "Hugging Face", "MONTHS=<months>"
+    )
+    return replace(entry, what="grid")
 
 
 def _step_entries(layout: FetchLayout, months: Sequence[str]) -> Iterator[Entry]:

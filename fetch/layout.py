@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from leapkit.climate import grid_files
 from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
 from leapkit.core.experiments import Experiment, group_stem
 from leapkit.core.files import TEMPORARY
@@ -89,6 +90,11 @@ class FetchLayout:
     @property
     def row_index(self) -> Path:
         return self.raw.root / ROW_INDEX
+
+    @property
+    def grid(self) -> Path:
+        """The file of the columns' places and layers, beside the step files."""
+        return self.raw.steps.parent / grid_files.NAME
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def distil(requested: Mapping[str, str]) -> int:
         code = emulating.predict({**requested, **teaching})
         if code:
             return code
-    code = _make_world(source, labels, to)
+    code = make_world(source, labels, to)
     if code:
         return code
     chosen = _student(requested, source, to)
@@ -86,7 +86,7 @@ def _require_folder(to: Path) -> None:
 
 
 def _parts(months: List[Path]) -> Iterator[List[Path]]:
-    """Yield the months in parts that are predicted at once: their predictions must fit on a disk."""
+    """Yield the months in parts that are predicted at once: predictions must fit on a disk."""
     part: List[Path] = []
     steps = 0
     for month in months:
@@ -99,7 +99,8 @@ def _parts(months: List[Path]) -> Iterator[List[Path]]:
     yield part
 
 
-def _make_world(source: Settings, labels: List[Path], to: Path) -> int:
+def make_world(source: Settings, labels: List[Path], to: Path) -> int:
+    """Make the teacher's world below `to` from what it predicted; return the exit code."""
     module = ["-m", "leapkit.worlds.teacher_world"]
     if not source.in_containers:
         folders = [f"--raw-data={source.raw.root}", f"--to={to / 'world'}"]

@@ -158,6 +158,18 @@ def _make_tiny_world(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a submission folder with untrained checkpoints of adam/195 and of max2020/022."""
+    pytest.importorskip("torch")
+    from tests.helpers.untrained import untrained
+
+    root = tmp_path_factory.mktemp("untrained") / "submission"
+    for experiment in ("adam/195", "max2020/022"):
+        untrained(experiment, root / "outputs" / experiment)
+    return root
+
+
+@pytest.fixture(scope="session")
 def maker(tiny_world: Path) -> Maker:
     """Return what writes artifacts with receipts on the tiny world."""
     from tests.helpers.small_blend import Maker

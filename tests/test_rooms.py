@@ -23,7 +23,10 @@ LAWS: Dict[str, Tuple[Set[str], Tuple[str, ...]]] = {
     "nets": ({"core"}, ("numpy", "torch")),
     "run": ({"core", "data"}, ("numpy", "pyarrow", "tqdm", "torch")),
     "emulators": ({"core", "data", "nets", "run"}, ("numpy", "pyarrow", "tqdm", "torch")),
-    "exports": ({"core", "data", "nets", "run", "emulators"}, ("numpy", "pyarrow", "tqdm", "torch")),
+    "exports": (
+        {"core", "data", "nets", "run", "emulators"},
+        ("numpy", "pyarrow", "tqdm", "torch"),
+    ),
     "climate": ({"core", "data", "sampleworld"}, ("numpy",)),
     "worlds": ({"core", "data"}, ("numpy", "pyarrow", "tqdm")),
     "sampleworld": ({"core", "worlds"}, ("numpy", "pyarrow", "tqdm", "netCDF4")),

@@ -260,6 +260,19 @@ def test_any_split_and_order_of_the_rows_gives_the_same_numbers(cuts: List[int],
     )
 
 
+def test_targets_that_kaggle_ignores_count_as_met() -> None:
+    grid, data = sample_grid(7), rows(60)  # truth and prediction differ in all targets
+    evaluation = Evaluation(grid)
+    evaluation.add(*data)
+    result = evaluation.result()
+    sums = R2()
+    sums.add(data[1], data[2])
+    assert result.kaggle == pytest.approx(submission_score(sums).all_columns, rel=1e-12)
+    ignored = np.array([_is_ablated(name) for name in TARGETS])
+    assert ((result.targets.kaggle_r2 == 1) == ignored).all()
+    assert (result.targets.r2 < 1).all()
+
+
 def test_steps_of_one_block_are_the_same_as_steps_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -270,6 +283,15 @@ def test_steps_of_one_block_are_the_same_as_steps_one_by_one(
     pieces = Evaluation(grid)
     pieces.add(*data)
     np.testing.assert_allclose(numbers(pieces.result()), numbers(whole.result()), rtol=1e-9)
+
+
+def test_float32_is_evaluated_in_float64() -> None:
+    grid, (inputs, truth, prediction, columns, months) = sample_grid(7), rows(60)
+    rounded = [array.astype(np.float32) for array in (inputs, truth, prediction)]
+    single, double = Evaluation(grid), Evaluation(grid)
+    single.add(*rounded, columns, months)
+    double.add(*(array.astype(np.float64) for array in rounded), columns, months)
+    np.testing.assert_array_equal(numbers(single.result()), numbers(double.result()))
 
 
 def test_a_perfect_prediction_scores_one_and_has_no_error() -> None:
@@ -317,3 +339,7 @@ def test_what_cannot_be_evaluated_is_refused_by_name() -> None:
     prediction[3, TARGETS.index("ptend_q0001_30")] = np.nan
     with refused("", "ptend_q0001_30", "not finite"):
         evaluation.add(inputs, truth, prediction, columns, months)
+    with refused("", "the truth of ptend_q0001_30", "not finite"):
+        evaluation.add(inputs, prediction, truth, columns, months)
+    with pytest.raises(ValueError, match="different grids"):
+        evaluation.merge(Evaluation(sample_grid(8)))

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 import numpy as np
 import pytest
 
-from leapkit.climate.grid import Grid, layer_pressure
+from leapkit.climate.grid import layer_pressure
 from leapkit.climate.grid_files import NAME, find_grid, read_grid, sample_grid
 from leapkit.climate.step_levels import first_step, read_levels
 from leapkit.core.layout import RawData
+from tests.helpers.grid_file import Contents, contents_of, write_grid
 from tests.helpers.refusals import refused
 
 netCDF4 = pytest.importorskip("netCDF4")
 pytestmark = pytest.mark.oldest
-
-Contents = Dict[str, np.ndarray]
-
-
-def contents_of(grid: Grid) -> Contents:
-    """Return what ClimSim's grid file would hold of a grid, by variable."""
-    names = ("lat", "lon", "area", "hyai", "hybi", "hyam", "hybm")
-    return {**{name: getattr(grid, name) for name in names}, "P0": np.array(grid.p0)}
-
-
-def write_grid(path: Path, contents: Contents, form: str = "NETCDF3_64BIT_DATA") -> Path:
-    axes = {"la": "ncol", "lo": "ncol", "ar": "ncol"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with netCDF4.Dataset(str(path), "w", format=form) as file:
-        for name, values in contents.items():
-            if values.ndim:
-                axis = axes.get(name[:2], "ilev" if name.endswith("i") else "lev")
-                if axis not in file.dimensions:
-                    file.createDimension(axis, len(values))
-            variable = file.createVariable(name, "f8", (axis,) if values.ndim else ())
-            variable[...] = values
-    return path
 
 
 @pytest.fixture
@@ -155,6 +134,15 @@ def test_a_world_without_a_grid_says_what_to_put_where(real_steps: Path, tmp_pat
         (raw.steps / month.name / step.name).symlink_to(step)
     with refused(tmp_path / "ClimSim_low-res" / NAME, "is missing", "LEAP/ClimSim_low-res"):
         find_grid(raw)
+
+
+def test_steps_of_other_levels_are_not_given_the_sample_worlds_grid(world: RawData) -> None:
+    step = first_step(world)
+    assert step
+    with netCDF4.Dataset(str(step), "a") as file:
+        file["state_pmid"][...] *= 1.001
+    with refused(world.steps.parent / NAME, "is missing"):
+        find_grid(world)
 
 
 def test_a_folder_without_steps_has_no_grid(tmp_path: Path) -> None:

@@ -154,3 +154,19 @@ def test_an_output_that_is_not_finite_is_refused(predicted: Tuple[Any, Any], x: 
     broken[5, 3] = np.nan
     with refused("small", "NaN or infinite"):
         emulator(parts["200"]).predict(broken, check=False)
+
+
+def test_constraints_are_the_post_processing_of_the_blend(
+    predicted: Tuple[Any, Any], x: np.ndarray
+) -> None:
+    from blend import postprocess
+
+    parts, _ = predicted
+    free = emulator(parts["200"])
+    options = ("positivity", "fluxes")
+    held = Emulator(free._parts, "cpu", constraints=options)
+    expected = free.predict(x)
+    moved = postprocess.bound(expected, x[:, postprocess.STATES], options)
+    assert moved.any() and np.array_equal(held.predict(x), expected)
+    with refused("POSTPROCESS=gravity", "positivity"):
+        Emulator(free._parts, "cpu", constraints=("gravity",))

@@ -22,7 +22,7 @@ from leapkit.emulators import datasets
 from leapkit.emulators.datasets import INPUT_VARIABLES, OUTPUT_VARIABLES
 from tests.helpers.refusals import refused
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.oldest
 STEPS = 3
 
 

@@ -62,14 +62,13 @@ def coupled(world: World) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def scripted(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
+    """Return the TorchScript file of a network of seven copies, in the coupled model's order."""
+    pytest.importorskip("torch")
     from leapkit.emulators import parts
-    from leapkit.exports import contracts, physical
+    from leapkit.exports import exporting
     from tests.emulators.conftest import untrained
 
     folder = tmp_path_factory.mktemp("scripted")
-    found = parts.find("max2020/022", untrained("max2020/022", folder / "w"), world.raw_data)
-    network = physical.physical_network(found, contracts.COUPLED)
-    with torch.no_grad():
-        torch.jit.trace(network, torch.zeros(4, 557)).save(str(folder / "a.pt"))
-    return folder / "a.pt"
+    weights = untrained("max2020/022", folder / "weights")
+    found = parts.find("max2020/022", weights, world.raw_data)
+    return exporting.export(found, folder, ["torchscript"])[0]

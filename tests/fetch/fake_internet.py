@@ -271,6 +271,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(request.path)
         tree = "/api/datasets/LEAP/ClimSim_low-res/tree/main/"
         resolve = "/datasets/LEAP/ClimSim_low-res/resolve/main/"
+        if url.path == tree[:-1]:
+            return self._tree("", {})
         if url.path.startswith(tree):
             return self._tree(
                 urllib.parse.unquote(url.path[len(tree) :]), urllib.parse.parse_qs(url.query)
@@ -287,19 +289,24 @@ class Handler(BaseHTTPRequestHandler):
         return self._send(302, Location=f"https://cdn-lfs.hf.co/{name}?Signature=abc")
 
     def _tree(self, folder: str, query: Dict[str, List[str]]) -> None:
-        names = sorted(name for name in self.internet.hub if name.startswith(folder + "/"))
+        names = sorted(
+            name
+            for name in self.internet.hub
+            if (name.startswith(folder + "/") if folder else "/" not in name)
+        )
         if not names:
             return self._send(404, b"{}", X_Error_Code="EntryNotFound")
         start = int(query.get("cursor", ["0"])[0])
         entries = (
-            [{"type": "directory", "oid": "0" * 40, "size": 0, "path": folder + "/old"}]
+            [{"type": "directory", "oid": "0" * 40, "size": 0, "path": f"{folder}/old".lstrip("/")}]
             if start == 0
             else []
         )
         for name in names[start : start + 1000]:
             body = self.internet.hub[name]
             digest = (
-                self.internet.stated.get(name.rsplit("/", 1)[1]) or hashlib.sha256(body).hexdigest()
+                self.internet.stated.get(name.rsplit("/", 1)[-1])
+                or hashlib.sha256(body).hexdigest()
             )
             entries.append(
                 {

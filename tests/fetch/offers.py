@@ -12,6 +12,7 @@ from typing import Dict, List, Tuple
 import numpy as np
 import pytest
 
+from leapkit.climate import grid_files
 from leapkit.core.columns import INPUTS, TARGETS
 from tests.fetch.fake_internet import Internet
 from tests.fetch.user import User, wait_until
@@ -62,6 +63,15 @@ class StepMaker:
 
 def offer_steps(internet: Internet, files: Dict[str, bytes]) -> None:
     internet.hub.update((f"train/{name[13:20]}/{name}", content) for name, content in files.items())
+
+
+def offer_grid(internet: Internet, folder: Path) -> bytes:
+    """Offer the file of a grid of 48 columns; return its content."""
+    from tests.helpers.grid_file import contents_of, write_grid
+
+    path = write_grid(folder / grid_files.NAME, contents_of(grid_files.sample_grid(48)))
+    internet.hub[grid_files.NAME] = path.read_bytes()
+    return internet.hub[grid_files.NAME]
 
 
 def put_on_disk(user: User, files: Dict[str, bytes], missing: int = 0) -> Dict[str, bytes]:

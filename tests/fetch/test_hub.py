@@ -6,28 +6,41 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional
 
 import pytest
 
+from leapkit.climate.grid_files import NAME as GRID
 from tests.fetch.disks import enough_disk, fill_up
 from tests.fetch.fake_internet import HF_TOKEN
-from tests.fetch.offers import MONTH, StepMaker, half_way, offer_steps, one_large_file, put_on_disk
+from tests.fetch.offers import (
+    MONTH,
+    StepMaker,
+    half_way,
+    offer_grid,
+    offer_steps,
+    one_large_file,
+    put_on_disk,
+)
 from tests.fetch.user import User, final_files
 
 pytestmark = pytest.mark.process
 
 
-def test_a_month_is_fetched_once(user: User, tiny_steps: Dict[str, bytes]) -> None:
+def test_a_month_is_fetched_once_and_the_grid_of_its_columns(
+    user: User, tiny_steps: Dict[str, bytes], tmp_path: Path
+) -> None:
     enough_disk(user.home, 6.5e9)
     offer_steps(user.internet, tiny_steps)
+    content = offer_grid(user.internet, tmp_path)
     text = user.fetch("--what", "steps", "--months", MONTH, HF_TOKEN=HF_TOKEN)
     assert final_files(user.steps / MONTH) == tiny_steps and not list(user.raw.rglob(".partial-*"))
     assert (
         "4032 files to fetch in 1 months, about 6.1 GB" in text
         and "nothing of what was requested is missing" in text
     )
-    assert len(user.internet.contents()) == 4032
+    assert (user.steps.parent / GRID).read_bytes() == content and f"{GRID}: fetched" in text
+    assert len(user.internet.contents()) == 4033
     api_requests = [
         request for request in user.internet.requests if request.host == "huggingface.co"
     ]
@@ -39,6 +52,25 @@ def test_a_month_is_fetched_once(user: User, tiny_steps: Dict[str, bytes]) -> No
     user.internet.requests.clear()
     text = user.fetch("--what", "steps", "--months", MONTH)
     assert not user.internet.requests and "0008-02 is complete, 2016 steps" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, f"{GRID}: the hub does not list it"),
+        (b"no grid", f"{GRID}: the hub's file is not this file: is not "),
+    ],
+)
+def test_steps_are_fetched_whole_without_a_grid_and_a_line_says_that_it_is_not_here(
+    user: User, tiny_steps: Dict[str, bytes], content: Optional[bytes], says: str
+) -> None:
+    offer_steps(user.internet, tiny_steps)
+    put_on_disk(user, tiny_steps)
+    user.internet.hub["README.md" if content is None else GRID] = content or b"of the data set"
+    text = user.fetch("--what", "steps", "--months", MONTH)
+    assert "the grid of the columns, which `make evaluate` needs, is not here: " + says in text
+    assert "nothing of what was requested is missing" in text
+    assert not (user.steps.parent / GRID).exists() and not list(user.raw.rglob(".partial-*"))
 
 
 def test_only_what_is_missing_is_asked_for_also_at_another_endpoint(

@@ -16,7 +16,16 @@ from tests.conftest import REPOSITORY
 
 def small_kit(root: Path, lock: str) -> Path:
     """Copy the kit, and let its modern stack, its blend and its fetch need one small package."""
-    copied = ("Makefile", "launch", "shared", "members", "blend", "evaluation", "fetch", "containers")
+    copied = (
+        "Makefile",
+        "launch",
+        "shared",
+        "members",
+        "blend",
+        "evaluation",
+        "fetch",
+        "containers",
+    )
     for name in (*copied, "compose.yaml", "compose.gpu.yaml", ".gitignore", ".dockerignore"):
         source = REPOSITORY / name
         if source.is_dir():

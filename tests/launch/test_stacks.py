@@ -40,7 +40,7 @@ def test_the_published_stacks_are_the_teams_and_the_modern_one_is_the_same_for_a
         member: member_stacks["published"].name
         for member, member_stacks in stacks.members_stacks().items()
     }
-    assert published.pop("adam") == "py38-torch1.10" and len(published) == 4
+    assert published.pop("adam") == "py38-torch1.10" and len(published) == 5
     assert set(published.values()) == {"py310-torch1.12"}
     assert {member_stacks["modern"] for member_stacks in stacks.members_stacks().values()} == {
         MODERN

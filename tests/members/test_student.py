@@ -15,9 +15,8 @@ from members.student.experiments import EXPERIMENTS
 
 [STUDENT] = EXPERIMENTS
 [BEST] = [experiment for experiment in MAX2020 if experiment.id == "022"]
-# Of two cores in float32, as matrix products reach it (docs/reference/performance.md): 84 GFLOP/s
-# were measured on one of them.
-TWO_CORES = 150e9
+# Of two cores in float32: 63 to 84 GFLOP/s were measured on one of an EPYC that others used too.
+TWO_CORES = 120e9
 
 
 def test_a_global_step_takes_two_cores_at_most_a_second() -> None:

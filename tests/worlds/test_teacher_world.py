@@ -126,16 +126,17 @@ def test_months_that_validate_and_train_keep_their_rule_and_further_months_train
     shutil.copytree(str(source.root), str(copy.root))
     months = ("0008-01", "0008-04")
     write_split(copy.root / "split.json", Split(months[:1], months[:1], 3, ("0009-02",)))
-    training, further = copy.training_pairs(), list_pairs(copy.steps)[6:12]
-    taught = label([*training, *further], tmp_path / "labels", halved)
+    every = list_pairs(copy.steps, months)  # `make predict` takes months as they are
     to = RawData(tmp_path / "world")
-    teacher_world.make(copy, [taught], to.root)
-    held_out = [pair.stamp for pair in copy.validation_pairs()]
-    assert [pair.stamp for pair in to.validation_pairs()] == held_out and len(held_out) == 2
+    teacher_world.make(copy, [label(every, tmp_path / "labels", halved)], to.root)
+    held_out, learned = copy.validation_pairs(), copy.training_pairs() + every[6:]
+    assert len(held_out) == 2 and len(learned) == 10
+    assert [pair.stamp for pair in to.validation_pairs()] == [pair.stamp for pair in held_out]
+    assert [pair.stamp for pair in to.training_pairs()] == [pair.stamp for pair in learned]
+    assert np.array_equal(targets(to.validation_pairs()), targets(held_out))
     assert to.split() == replace(copy.split(), train=months)
-    assert [pair.stamp for pair in to.training_pairs()] == [
-        pair.stamp for pair in (*training, *further)
-    ]
+    details = read_json(world_receipt(to.root))["details"]
+    assert details == {"predicted steps": len(learned)}
 
 
 def damage(labels: Path) -> None:

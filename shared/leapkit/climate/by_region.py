@@ -43,8 +43,7 @@ def region_scores(months: Dict[str, GroupedErrors]) -> Tuple[RegionScores, ...]:
     months  errors by month and cell, (CELLS, 368 targets and the diagnostics) in raw units
 
     R2 is that of all rows of the region about their common mean. That of a profile is the mean
-    over its levels, each at least 0, as climsim-kaggle-edition's `climsim3_offline.ipynb: show_r2`
-    caps it: the levels where truth hardly varies would drown the others.
+    over its levels, each at least 0: levels where the truth hardly varies would drown the others.
     """
     found: List[RegionScores] = []
     for month, region, pool in _pools(months):

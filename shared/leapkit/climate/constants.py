@@ -1,7 +1,6 @@
 """Constants of E3SM, which ClimSim's metrics use too.
 
-Source: E3SM's `share/util/shr_const_mod.F90`, as cited in `climsim_utils/data_utils.py` of
-leap-stc/ClimSim.
+Source: docs/reference/evaluation.md, "Energy unit".
 """
 
 from __future__ import annotations

@@ -55,18 +55,16 @@ def diagnose(inputs: Dict[str, np.ndarray], targets: np.ndarray, mass: np.ndarra
     mass  dp/g of the layers in kg/m2, (n, 60)
 
     Water (kg/m2/s, given in mm/day): W = sum (dqv/dt + dql/dt + dqi/dt) dp/g. PRECC is all
-    precipitation and PRECSC the snow in it. The step conserves water if W + rho PRECC = 0, which
-    is ClimSim's `demo_notebooks/water_conservation.ipynb` and ukkonen's `get_water_conservation`:
-    the surface flux is not in a ClimSim step. `..._with_evaporation` subtracts E = LHFLX/Lv, for
-    steps that hold it, as those of the sample world.
+    precipitation and PRECSC the snow in it. Real steps conserve W + rho PRECC = 0 of the globe.
+    `..._with_evaporation` subtracts E = LHFLX/Lv, for steps that hold it, as the sample world's.
 
-    Energy (W/m2): H = sum (cp dT/dt + (Lv + Lf) dqv/dt + Lf dql/dt) dp/g, that of E3SM's
-    `check_energy.F90` without the winds, relative to ice; precipitation takes Lf rho (PRECC -
-    PRECSC) out. The surface takes NETSW + FLWDS - LWUP, the sun gives SOLIN. The residual is H +
-    Lf rho (PRECC - PRECSC) + NETSW + FLWDS - LWUP - SOLIN, which is minus the radiation that
-    leaves at the top (reflected and long-wave): no variable of ClimSim holds it, so that the truth
-    has a residual of some -330 W/m2, too. `..._with_turbulence` subtracts SHFLX and
-    (Lv + Lf)/Lv LHFLX, for steps that hold them.
+    Energy (W/m2): H = sum (cp dT/dt + (Lv + Lf) dqv/dt + Lf dql/dt) dp/g, relative to ice. Rain
+    takes Lf rho (PRECC - PRECSC) out, the surface NETSW + FLWDS - LWUP, and the sun gives SOLIN.
+    The residual is H + Lf rho (PRECC - PRECSC) + NETSW + FLWDS - LWUP - SOLIN: minus what leaves at
+    the top, which no variable holds, so that of the truth is some -330 W/m2. `..._with_turbulence`
+    subtracts SHFLX + (Lv + Lf)/Lv LHFLX, for steps that hold them.
+
+    Source: docs/reference/evaluation.md, "Water" and "Energy".
     """
     profiles = targets[:, : 4 * LEVELS].reshape(len(targets), 4, LEVELS)  # t, vapour, liquid, ice
     heat, vapour, liquid, ice = np.einsum("nvl,nl->vn", profiles, mass, optimize=True)

@@ -1,8 +1,7 @@
 """One unit of energy for all targets, as ClimSim's own metrics have it.
 
-Source: `climsim_utils/data_utils.py: output_weighting, target_energy_conv` of leap-stc/ClimSim
-(variables 'v2'). Its weight of the area stands in `scores.climsim_scores`, as it is the same for
-all rows of a column.
+Source: docs/reference/evaluation.md, "Energy unit". The weight of the area, which is the same for
+all rows of a column, is in `scores.target_scores`.
 """
 
 from __future__ import annotations

@@ -169,8 +169,8 @@ class GroupedErrors:
     def r2(self) -> np.ndarray:
         """Return 1 - sum of squared errors / sum of squared deviations of the truth, (G, Q).
 
-        A constant truth scores 1 if it is met exactly, else 0, as sklearn's r2_score and the
-        organisers' `climsim3_offline.ipynb: get_coeff`. NaN for a group of less than two rows.
+        A constant truth scores 1 if it is met exactly, else 0 (docs/reference/evaluation.md,
+        "Scores"). NaN for a group of less than two rows.
         """
         rounding = self.weight[:, None] * np.square(_ROUNDING * self.truth_mean)
         constant = self.truth_m2 <= rounding

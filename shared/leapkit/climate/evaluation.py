@@ -10,11 +10,11 @@ from leapkit.climate import by_region, scores, sections
 from leapkit.climate.diagnostics import DIAGNOSTICS, diagnose, needed_inputs
 from leapkit.climate.energy_units import energy_fluxes
 from leapkit.climate.errors import GroupedErrors
-from leapkit.climate.grid import Grid, layer_mass, layer_pressure
+from leapkit.climate.grid import Grid, layer_mass
 from leapkit.climate.precipitation import PrecipitationCounts
 from leapkit.climate.regions import CELLS, REGIONS, cells_of
 from leapkit.climate.results import EvaluationResult
-from leapkit.core.columns import LEVELS, TARGETS
+from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
 
 QUANTITIES = len(TARGETS) + len(DIAGNOSTICS)
@@ -25,9 +25,9 @@ _PRECIPITATION = len(TARGETS) + [name for name, _ in DIAGNOSTICS].index("precipi
 class Evaluation:
     """The sums of all metrics of one network's or blend's predictions on a grid.
 
-    Bounded by the grid and the number of months, not by the rows: about 20 MB for 384 columns and
-    0.3 MB a month. Two objects of the same grid merge, so that parts may be added by several
-    processes; any split of the rows gives the same numbers to rounding
+    Their memory is bounded by the grid and the number of months, not by the rows: 16 MB for 384
+    columns, 0.2 MB a month and some 80 MB to work in. Two objects of the same grid merge, so that
+    several processes may add parts; any split of the rows gives the same numbers to rounding
     (tests/climate/test_evaluation.py).
     """
 
@@ -37,7 +37,7 @@ class Evaluation:
         self._energy = GroupedErrors(grid.columns, len(TARGETS))  # per column, W/m2
         self._months: Dict[str, GroupedErrors] = {}  # per cell, raw units, weighted by area
         self._rain = PrecipitationCounts()
-        self._pressure = GroupedErrors(grid.columns, LEVELS)
+        self._ps = GroupedErrors(grid.columns, 1)  # surface pressure, as its truth
 
     def add(
         self,
@@ -54,7 +54,7 @@ class Evaluation:
         columns            (n,) int, the grid column of each row: in step files row % C
         months             YYYY-MM of all rows, or of each, (n,)
 
-        Raises KitError for a prediction that is not finite, and for columns outside the grid.
+        Raises KitError for numbers that are not finite, and for columns outside the grid.
         """
         columns = np.asarray(columns)
         outside = columns[(columns < 0) | (columns >= self.grid.columns)]
@@ -79,15 +79,15 @@ class Evaluation:
         columns: np.ndarray,
         months: np.ndarray,
     ) -> None:
-        _require_finite(prediction)
+        truth = _finite(truth, "truth")
+        prediction = _finite(prediction, "prediction")
         known = needed_inputs(inputs)
         mass = layer_mass(self.grid, known["state_ps"])  # (n, 60)
-        y = np.concatenate([truth, diagnose(known, truth, mass)], axis=1, dtype=np.float64)
+        y = np.concatenate([truth, diagnose(known, truth, mass)], axis=1)
         p = np.concatenate([prediction, diagnose(known, prediction, mass)], axis=1)
-        pressure = layer_pressure(self.grid, known["state_ps"])
         self._raw.add(columns, y, p)
         self._energy.add(columns, energy_fluxes(truth, mass), energy_fluxes(prediction, mass))
-        self._pressure.add(columns, pressure, pressure)
+        self._ps.add(columns, known["state_ps"][:, None], known["state_ps"][:, None])
         weights = self.grid.area_weights[columns]
         cells = cells_of(self.grid.lat[columns], known)
         self._rain.add(cells, y[:, _PRECIPITATION], p[:, _PRECIPITATION], weights)
@@ -100,10 +100,12 @@ class Evaluation:
         return self._months.setdefault(month, GroupedErrors(CELLS, QUANTITIES))
 
     def merge(self, other: Evaluation) -> None:
-        """Add the rows of another evaluation on the same grid."""
+        """Add the rows of another evaluation. Raises ValueError unless it has the same grid."""
+        if not np.array_equal(self.grid.lat, other.grid.lat):
+            raise ValueError("the evaluations are of different grids")
         self._raw.merge(other._raw)
         self._energy.merge(other._energy)
-        self._pressure.merge(other._pressure)
+        self._ps.merge(other._ps)
         self._rain.merge(other._rain)
         for month, cell_errors in other._months.items():
             self._of_month(month).merge(cell_errors)
@@ -129,7 +131,7 @@ class Evaluation:
             kaggle_predicted=predicted,
             targets=targets,
             variables=scores.variable_scores(targets),
-            sections=sections.zonal_sections(self._raw, self._pressure, self.grid),
+            sections=sections.zonal_sections(self._raw, self._ps, self.grid),
             maps=sections.column_maps(self._raw),
             precipitation={region: self._rain.pdf(region) for region in REGIONS},
             regions=by_region.region_scores(self._months),
@@ -137,10 +139,12 @@ class Evaluation:
         )
 
 
-def _require_finite(prediction: np.ndarray) -> None:
-    finite = np.isfinite(prediction).all(axis=0)
+def _finite(targets: np.ndarray, what: str) -> np.ndarray:
+    """Return targets (n, 368) as float64. Raises KitError that names the first one not finite."""
+    finite = np.isfinite(targets).all(axis=0)
     if not finite.all():
         name = TARGETS[int(np.argmin(finite))]
         raise KitError(
-            f"the prediction of {name} is not finite", "", "predict these rows again, or leave them"
+            f"the {what} of {name} is not finite", "", "make these rows again, or leave them out"
         )
+    return np.asarray(targets, dtype=np.float64)

@@ -36,7 +36,7 @@ class Grid:
 
     @property
     def area_weights(self) -> np.ndarray:
-        """Return a / mean(a), (C,), as ClimSim weights columns (`data_utils.py: area_wgt`)."""
+        """Return a / mean(a), (C,), ClimSim's weights of the columns."""
         weights: np.ndarray = self.area / self.area.mean()
         return weights
 
@@ -56,7 +56,7 @@ def layer_pressure(grid: Grid, ps: np.ndarray) -> np.ndarray:
 def layer_thickness(grid: Grid, ps: np.ndarray) -> np.ndarray:
     """Return dp in Pa, (n, 60), between the interfaces hyai p0 + hybi ps; ps (n,) in Pa.
 
-    Source: ClimSim's `data_utils.py: set_pressure_grid`.
+    Source: docs/reference/evaluation.md, "Energy unit".
     """
     thickness: np.ndarray = np.diff(grid.hyai) * grid.p0 + np.multiply.outer(ps, np.diff(grid.hybi))
     return thickness

@@ -37,8 +37,7 @@ class PrecipitationCounts:
     def pdf(self, region: str) -> PrecipitationPdf:
         """Return the distribution of a region, one of regions.REGIONS; NaN if it has no rows.
 
-        The density is the share of a bin by its width, as that of climsim-kaggle-edition's
-        `create_online_precc_dist_model_comparison.py`, here with bins equal in logarithm.
+        The density is the share of a bin by its width, as the organisers', who have equal bins.
         """
         cells = in_region(region)
         truth, prediction = (

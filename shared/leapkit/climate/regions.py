@@ -6,8 +6,7 @@ from typing import Dict, Tuple
 
 import numpy as np
 
-# |latitude| in degrees from .. below, as the organisers cut them (climsim-kaggle-edition,
-# `evaluation/offline/create_offline_zonal_mean_tendency_bias.py: lat_idx_dict`).
+# |latitude| in degrees, from and below (docs/reference/evaluation.md, "Regions")
 BANDS: Tuple[Tuple[str, float, float], ...] = (
     ("tropics", 0.0, 30.0),
     ("mid-latitudes", 30.0, 60.0),

@@ -92,7 +92,7 @@ class RegionScores:
 
     variables  names of the 14 variables, then those of the diagnostics
     units      of rmse and bias: raw units, no energy unit
-    r2, rmse, bias  of a profile: the mean over its 60 levels of that of each level
+    r2, rmse, bias  of a profile: the mean over its 60 levels; R2 of a level counts as at least 0
     """
 
     region: str

@@ -24,10 +24,8 @@ def target_scores(energy: GroupedErrors, raw: GroupedErrors, grid: Grid) -> Scor
     energy  errors per grid column (C, 368) in W/m2
     raw     errors per grid column (C, 368 or more) in raw units
 
-    Source: `climsim_utils/data_utils.py: calc_MAE, calc_RMSE, calc_R2, calc_bias` of
-    leap-stc/ClimSim with its weight a / mean(a): each is taken per grid column over time, and then
-    averaged over the columns, here those that have rows. A column whose truth is constant is
-    treated as in `GroupedErrors.r2`; ClimSim divides by zero there.
+    Source: docs/reference/evaluation.md, "Scores", with the weight a / mean(a) of "Energy unit".
+    Each is taken per grid column over time, and then averaged over the columns that have rows.
     """
     present = energy.weight > 0
     area = grid.area_weights[present, None]
@@ -62,10 +60,7 @@ def kaggle_means(r2: np.ndarray) -> Tuple[float, float]:
 
 
 def variable_scores(targets: ScoreTable) -> ScoreTable:
-    """Return the metrics of the 14 variables: means over the levels of a profile.
-
-    Source: `data_utils.py: create_metrics_df`, its table of variables.
-    """
+    """Return the metrics of the 14 variables: means over the levels of a profile, as ClimSim."""
     return ScoreTable(
         VARIABLES,
         VARIABLE_UNITS,

@@ -8,7 +8,7 @@ import numpy as np
 
 from leapkit.climate.diagnostics import DIAGNOSTICS
 from leapkit.climate.errors import GroupedErrors
-from leapkit.climate.grid import Grid
+from leapkit.climate.grid import Grid, layer_pressure
 from leapkit.climate.regions import latitude_bins
 from leapkit.climate.results import ColumnMap, ZonalSection
 from leapkit.core.columns import LEVELS, OUTPUT_SCALARS, TARGETS, TENDENCY_PROFILES
@@ -20,17 +20,15 @@ _FIRST_MAPPED = len(TARGETS) - len(OUTPUT_SCALARS)
 
 
 def zonal_sections(
-    raw: GroupedErrors, pressure: GroupedErrors, grid: Grid, edges: np.ndarray = LATITUDE_EDGES
+    raw: GroupedErrors, ps: GroupedErrors, grid: Grid, edges: np.ndarray = LATITUDE_EDGES
 ) -> Dict[str, ZonalSection]:
     """Return the section of each profile's tendency, by variable, in raw units.
 
-    raw       errors per grid column (C, 368 or more)
-    pressure  mid-layer pressure per grid column in Pa, (C, 60), as its truth
-    edges     of the bins in degrees north, rising
+    raw    errors per grid column (C, 368 or more)
+    ps     surface pressure per grid column in Pa, (C, 1), as its truth
+    edges  of the bins in degrees north, rising
 
-    Source: climsim-kaggle-edition, `evaluation/offline/climsim3_offline.ipynb`: R2 per column over
-    time, then the area-weighted mean of the columns of a bin; and
-    `create_offline_zonal_mean_tendency_bias.py`: the area-weighted mean of the error.
+    Source: docs/reference/evaluation.md, "Zonal sections".
     """
     bins = latitude_bins(grid.lat, edges)
     pools = raw.pooled(bins, len(edges) - 1, grid.area)
@@ -38,8 +36,9 @@ def zonal_sections(
     bias = pools.bias()
     pooled_r2 = pools.r2()
     truth = np.where(pools.weight[:, None] > 0, pools.truth_mean, np.nan)
-    levels = pressure.pooled(bins, len(edges) - 1, grid.area)
-    hectopascals = np.where(levels.weight[:, None] > 0, levels.truth_mean / 100.0, np.nan)
+    surface = ps.pooled(bins, len(edges) - 1, grid.area)
+    surface_pressure = np.where(surface.weight > 0, surface.truth_mean[:, 0], np.nan)
+    pressure = layer_pressure(grid, surface_pressure) / 100.0  # linear in ps, as its mean
     sections = {}
     for index, (variable, unit) in enumerate(TENDENCY_PROFILES):
         part = (slice(None), slice(index * LEVELS, (index + 1) * LEVELS))
@@ -47,7 +46,7 @@ def zonal_sections(
             variable=variable,
             unit=unit,
             latitude=0.5 * (edges[1:] + edges[:-1]),
-            pressure=hectopascals,
+            pressure=pressure,
             r2=mean_r2[part],
             r2_pooled=pooled_r2[part],
             bias=bias[part],

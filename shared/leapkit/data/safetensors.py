@@ -1,15 +1,16 @@
-"""Read a .safetensors file: a length, JSON that names the tensors, their numbers. Nothing else.
+"""Read and write .safetensors: a length, JSON that names the tensors, their numbers. Nothing else.
 
-The format is https://github.com/huggingface/safetensors; its header is held to the bounds of a
-checkpoint's table of contents.
+The format is https://github.com/huggingface/safetensors; the header of a file that is read is held
+to bounds, those of a checkpoint's table of contents unless others are given.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, List, Tuple
+from typing import IO, Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -30,6 +31,7 @@ _TYPES = {
     "U8": "u1",
     "BOOL": "?",
 }
+_NAMES = {np.dtype(code).str: name for name, code in _TYPES.items() if name != "BF16"}
 
 
 def is_safetensors(path: Path, head: bytes) -> bool:
@@ -42,21 +44,15 @@ def read(path: Path, kind: Kind) -> OrderedDict[str, np.ndarray]:
 
     Raises KitError, Refused and OSError: call it inside safe_pickle.explained.
     """
+    return read_all(path, kind)[1]
+
+
+def read_all(path: Path, kind: Kind) -> Tuple[Dict[str, str], OrderedDict[str, np.ndarray]]:
+    """Return the metadata, and {name: array} in the order of the numbers. Raises as `read` does."""
     with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > kind.limits.pickle_bytes:
-            raise Refused(f"a header of {length} bytes")
-        header = file.read(length)
+        table = _table(file, path, kind)
         numbers = file.read()
-    if len(header) < length:
-        raise KitError("is truncated", path, kind.remedy)
-    try:
-        table = strict_json.parse(header)
-    except ValueError as error:
-        raise Refused(f"a header that is no JSON ({error})") from error
-    if not isinstance(table, dict):
-        raise Refused("a header that is no table of tensors")
-    table.pop("__metadata__", None)
+    metadata = _metadata(table)
     entries = sorted((_entry(name, entry) for name, entry in table.items()), key=lambda e: e[3])
     end = 0
     tensors: OrderedDict[str, np.ndarray] = OrderedDict()
@@ -70,7 +66,51 @@ def read(path: Path, kind: Kind) -> OrderedDict[str, np.ndarray]:
         raise KitError("is truncated", path, kind.remedy)
     if end < len(numbers):
         raise Refused("bytes of no tensor")
-    return tensors
+    return metadata, tensors
+
+
+def read_metadata(path: Path, kind: Kind) -> Dict[str, str]:
+    """Return the metadata of a file, without reading its numbers. Raises as `read` does."""
+    with open(path, "rb") as file:
+        return _metadata(_table(file, path, kind))
+
+
+def write(file: IO[bytes], tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write tensors in their order, and metadata. The same content has the same bytes."""
+    table: Dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, array in tensors.items():
+        begin, end = end, end + array.nbytes
+        dtype = _NAMES[array.dtype.str]
+        table[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
+    header = json.dumps(table, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    header += b" " * (-len(header) % 8)  # so that the numbers are aligned
+    file.write(len(header).to_bytes(8, "little") + header)
+    for array in tensors.values():
+        file.write(np.ascontiguousarray(array).tobytes())
+
+
+def _table(file: IO[bytes], path: Path, kind: Kind) -> Dict[str, Any]:
+    length = int.from_bytes(file.read(8), "little")
+    if length > kind.limits.pickle_bytes:
+        raise Refused(f"a header of {length} bytes")
+    header = file.read(length)
+    if len(header) < length:
+        raise KitError("is truncated", path, kind.remedy)
+    try:
+        table = strict_json.parse(header)
+    except ValueError as error:
+        raise Refused(f"a header that is no JSON ({error})") from error
+    if not isinstance(table, dict):
+        raise Refused("a header that is no table of tensors")
+    return table
+
+
+def _metadata(table: Dict[str, Any]) -> Dict[str, str]:
+    """Return the texts of __metadata__, and take it out of the table."""
+    metadata = table.pop("__metadata__", None)
+    items = metadata.items() if isinstance(metadata, dict) else ()
+    return {name: text for name, text in items if isinstance(text, str)}
 
 
 def _entry(name: str, entry: Any) -> Tuple[str, StorageType, List[int], int]:

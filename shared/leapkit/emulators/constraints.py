@@ -32,6 +32,7 @@ from leapkit.core.columns import (
     INPUTS,
     LEVELS,
     OUTPUT_SCALARS,
+    PREDICTED,
     STEP_SECONDS,
     TARGETS,
     TENDENCY_PROFILES,
@@ -132,7 +133,9 @@ class Stratosphere(nn.Module):
         liquid, ice = (_profile(x, f"state_{name}") for name in _WATER[1:])
         tendencies = {
             "ptend_q0001": torch.where(is_above, self.zero, _profile(y, "ptend_q0001")),
-            "ptend_q0002": torch.where(is_above, -liquid / STEP_SECONDS, _profile(y, "ptend_q0002")),
+            "ptend_q0002": torch.where(
+                is_above, -liquid / STEP_SECONDS, _profile(y, "ptend_q0002")
+            ),
             "ptend_q0003": torch.where(is_above, -ice / STEP_SECONDS, _profile(y, "ptend_q0003")),
         }
         return _with_profiles(y, tendencies)
@@ -159,7 +162,8 @@ class Positivity(_OfTargets):
     states: torch.Tensor
 
     def __init__(self) -> None:
-        targets = [name for name in TARGETS if name.startswith("ptend_q")]
+        # The others are 0, or remove exactly what there is.
+        targets = [name for name in PREDICTED if name.startswith("ptend_q")]
         super().__init__(targets)
         states = {name: INPUTS.index(name.replace("ptend", "state")) for name in targets}
         # The state of each water tendency; any input for the other targets, which stay.

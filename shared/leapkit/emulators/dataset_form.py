@@ -51,7 +51,8 @@ def _define(file: Any, block: xarray.Dataset, dimension: str, size: int) -> None
     for name, length in block.sizes.items():
         file.createDimension(name, size if name == dimension else length)
     for name, variable in block.variables.items():
-        made = file.createVariable(name, variable.dtype, variable.dims, fill_value=False)
+        dtype = variable.dtype.newbyteorder("=")
+        made = file.createVariable(name, dtype, variable.dims, fill_value=False)
         made.setncatts({**variable.attrs, **_places(block, name)})
         if dimension not in variable.dims:
             made[...] = variable.values

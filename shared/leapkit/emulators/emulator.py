@@ -12,6 +12,7 @@ from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.emulators import attributes, datasets, plausibility
 from leapkit.emulators.arithmetic import Networks
+from leapkit.emulators.constraints import Constraints
 from leapkit.emulators.parts import EmulatorParts
 from leapkit.run.devices import choose_device
 from leapkit.run.precision import choose as choose_precision
@@ -25,9 +26,10 @@ class Emulator:
 
     `leapkit.load` makes it. It may be pickled: the networks are then read where it is used.
 
-    name       "max2020/022", "v10"
-    device     "cpu" or "cuda"
-    precision  "float32", "tf32" or "bf16" (leapkit.run.precision)
+    name         "max2020/022", "v10"
+    device       "cpu" or "cuda"
+    precision    "float32", "tf32" or "bf16" (leapkit.run.precision)
+    constraints  that its predictions are held to (leapkit.emulators.constraints)
     """
 
     def __init__(
@@ -42,7 +44,8 @@ class Emulator:
         self.name = parts.name
         self.device = chosen.type
         self.precision = choose_precision(precision, chosen)
-        self.constraints = tuple(constraints)
+        self._constraints = Constraints(constraints)
+        self.constraints = self._constraints.names
         self._networks = Networks(parts, chosen, self.precision)
 
     @overload
@@ -98,14 +101,16 @@ class Emulator:
         x = x.astype(np.float64)
         if check:
             plausibility.require_plausible(x)
-        return self._networks.predict(x)
+        return self._constraints.of_arrays(x, self._networks.predict(x))
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return Emulator, (self._parts, self.device, self.precision, self.constraints)
 
     def __repr__(self) -> str:
+        count = len(self._parts.networks)
+        noun = "network" if count == 1 else "networks"
         constrained = f", constraints={self.constraints}" if self.constraints else ""
         return (
-            f"<leapkit.Emulator {self.name}: {len(self._parts.networks)} network(s), "
+            f"<leapkit.Emulator {self.name}: {count} {noun}, "
             f"{self.precision} on {self.device}{constrained}, leapkit {leapkit.__version__}>"
         )

@@ -55,7 +55,9 @@ def require_replaceable(product: Path) -> None:
 def publish(made: Path, product: Path) -> None:
     """Give what was made its final name; an earlier prediction gives way.
 
-    A folder cannot take another's place at once: between the two there is none.
+    A folder cannot take another's place at once: between the two there is none. Its files are not
+    synced one by one, which takes longer than writing them; if a crash of the machine cuts one, the
+    sum in the receipt says so.
     """
     with explain_os_errors(product):
         if not made.is_dir():

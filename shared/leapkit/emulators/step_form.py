@@ -8,6 +8,8 @@ predictions of a teacher. A folder holds both files of each step, .mli and .mlo.
 from __future__ import annotations
 
 import importlib
+import os
+import shutil
 from pathlib import Path
 from typing import Any, Dict, Mapping
 
@@ -15,7 +17,6 @@ import numpy as np
 
 from leapkit.core.columns import LEVELS, OUTPUT_SCALARS, STATE_PROFILES, STEP_SECONDS
 from leapkit.core.errors import KitError, explain_os_errors
-from leapkit.core.files import atomic, publish_copy
 from leapkit.core.step_files import StepPair
 
 _STATES = LEVELS * len(STATE_PROFILES)
@@ -45,7 +46,8 @@ def write_step(
 ) -> Path:
     """Write the two files of a step below root/YYYY-MM and return the path of the .mlo.
 
-    The .mli is the given one: a second name of it, or a copy.
+    The .mli is the given one: a second name of it, or a copy. `root` is a folder in the making,
+    whose files nobody reads before it is whole: they are not renamed one by one.
     step        whose .mli was read
     x           (C, 556) raw inputs of its columns, Kaggle order
     y           (C, 368) raw predictions, Kaggle order
@@ -53,9 +55,13 @@ def write_step(
     Raises KitError if the disk is full, or netCDF4 is not installed.
     """
     written = StepPair(root / step.month, step.stamp)
-    publish_copy(step.mli, written.mli)
-    with atomic(written.mlo) as temporary:
-        _write(temporary, step.stamp, state_after(x, y), attributes)
+    with explain_os_errors(written.mlo):
+        written.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(os.path.realpath(str(step.mli)), str(written.mli))
+        except OSError:  # another file system, or a bind mount of a container
+            shutil.copyfile(str(step.mli), str(written.mli))
+        _write(written.mlo, step.stamp, state_after(x, y), attributes)
     return written.mlo
 
 
@@ -65,7 +71,7 @@ def _write(
     """Write one file as ClimSim's are: CDF-5, float64, ymd and tod, no time axis."""
     netcdf = _library()
     columns = len(variables["cam_out_NETSW"])
-    with explain_os_errors(path), netcdf.Dataset(str(path), "w", format="NETCDF3_64BIT_DATA") as f:
+    with netcdf.Dataset(str(path), "w", format="NETCDF3_64BIT_DATA") as f:
         f.set_fill_off()  # every value is written below
         f.createDimension("ncol", columns)
         f.createDimension("lev", LEVELS)

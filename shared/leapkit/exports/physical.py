@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from leapkit.core.columns import (
+    INPUTS,
     INPUTS_TO_NETWORK,
     LINEAR,
     LINEAR_INPUTS,
-    INPUTS,
     STEP_SECONDS,
     TARGETS,
     TARGETS_TO_KAGGLE,
@@ -36,11 +36,15 @@ class PhysicalNetwork(nn.Module):
 
     to_kaggle: torch.Tensor
 
-    def __init__(self, raw: nn.Module, contract: Contract, constraints: Constraints) -> None:
+    def __init__(self, raw: nn.Module, contract: Contract, constraints: nn.Module) -> None:
         super().__init__()
         self.register_buffer("to_kaggle", torch.tensor(contract.to_kaggle))
         self.raw = raw
         self.constraints = constraints
+
+    def taking(self, contract: Contract) -> PhysicalNetwork:
+        """Return the same network behind another order of inputs."""
+        return PhysicalNetwork(self.raw, contract, self.constraints).eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.index_select(1, self.to_kaggle).double()

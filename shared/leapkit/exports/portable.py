@@ -91,7 +91,9 @@ class PortableAttention(nn.Module):
         heads, size = attention.num_heads, attention.head_dim
         projected = nn.functional.linear(x, attention.in_proj_weight, attention.in_proj_bias)
         query, key, value = (
-            part.reshape(x.shape[0], x.shape[1], heads, size).transpose(1, 2)  # (B, heads, 60, size)
+            part.reshape(x.shape[0], x.shape[1], heads, size).transpose(
+                1, 2
+            )  # (B, heads, 60, size)
             for part in projected.chunk(3, dim=2)
         )
         similarity = torch.matmul(query / math.sqrt(size), key.transpose(2, 3))

@@ -55,7 +55,7 @@ split: ## a data set of your own from step files, with its truth (SPLIT="--steps
 	$(LAUNCH) split
 store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
 	$(LAUNCH) store
-sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=..)
+sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=.. NETWORK=..)
 	$(LAUNCH) sifs
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto

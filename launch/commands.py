@@ -237,7 +237,7 @@ def commands() -> Dict[str, Command]:
         "sifs": Command(
             "the images as files, for a machine with Apptainer",
             _sifs,
-            ("STACK", "DEVICE", "EXPERIMENTS"),
+            ("STACK", "DEVICE", "EXPERIMENTS", "NETWORK"),
         ),
         "split": Command(
             "make a scored world from step files",

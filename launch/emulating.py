@@ -16,7 +16,7 @@ from launch.code_version import code_version
 from launch.emulated import Emulated
 from launch.folders import require_writable
 from launch.settings import Settings
-from leapkit.core import prediction_inputs
+from leapkit.core import constraint_names, prediction_inputs
 from leapkit.core.errors import KitError
 
 SEVERAL = "networks of several members run together on the modern stack"
@@ -87,7 +87,7 @@ def export(requested: Mapping[str, str]) -> int:
     if Path(to.value).is_file():
         raise KitError("is a file", f"TO={to.value}", "name a folder")
     words = ["export", f"--formats={requested.get('FORMATS', '')}"]
-    words += [f"--postprocess={chosen['POSTPROCESS']}", *_profile(requested)]
+    words += [f"--postprocess={requested.get('POSTPROCESS', '')}", *_profile(requested)]
     return _run(chosen, target, words, [], to)
 
 
@@ -99,7 +99,9 @@ def choose(requested: Mapping[str, str], target: Emulated, modern: str = "") -> 
     modern = modern or ("" if target.experiment else SEVERAL)
     if modern and requested.get("STACK") == "published":
         raise KitError(modern, "STACK=published", "leave it out, or write STACK=modern")
-    values = {**requested, **({"STACK": "modern"} if modern else {})}
+    postprocess = ",".join(constraint_names.parse(requested.get("POSTPROCESS", "")))
+    # The blend's post-processing has two of these names, and refuses the others.
+    values = {**requested, "POSTPROCESS": "", **({"STACK": "modern"} if modern else {})}
     if target.is_table:
         values["TABLE"] = target.name
     chosen = with_stack(settings.choose("reproduce", values), target, modern)
@@ -107,7 +109,8 @@ def choose(requested: Mapping[str, str], target: Emulated, modern: str = "") -> 
         remedy = "name the folder that holds statistics/ with RAW_DATA=, or run `make world`"
         raise KitError("the folder does not exist", chosen.raw.root, remedy)
     weights = emulated.weights(requested, target, chosen.results)
-    return replace(chosen, choices={**chosen.choices, "WEIGHTS": weights})
+    named = {"WEIGHTS": weights, "POSTPROCESS": Choice(postprocess, AS_REQUESTED)}
+    return replace(chosen, choices={**chosen.choices, **named})
 
 
 def with_stack(chosen: Settings, target: Emulated, modern: str = "") -> Settings:
@@ -126,7 +129,7 @@ def _arithmetic(chosen: Settings, requested: Mapping[str, str]) -> List[str]:
     return [
         f"--device={chosen['DEVICE']}",
         f"--precision={chosen['PRECISION']}",
-        f"--postprocess={chosen['POSTPROCESS']}",
+        f"--postprocess={requested.get('POSTPROCESS', '')}",
         *_profile(requested),
         *([f"--step-precision={chosen['STEP_PRECISION']}"] if chosen["STEP_PRECISION"] else []),
     ]
@@ -174,7 +177,10 @@ def _run(
     paths += [("--inputs", "LEAP_INPUTS", word) for word in inputs]
     choices = {"NETWORK": Choice(target.name, target.reason), **chosen.choices, "TO": to}
     run.show(replace(chosen, choices={k: choices[k] for k in SHOWN if k in choices}).lines())
-    return start(Step(chosen, target, words, paths, mounts))
+    code = start(Step(chosen, target, words, paths, mounts))
+    if not code:
+        print(f"result: {made}", flush=True)  # a container knows it by another path
+    return code
 
 
 def start(step: Step) -> int:

@@ -1,3 +1,3 @@
-"""What tests of emulators share: `submission`, in tests/conftest.py, holds untrained checkpoints."""
+"""What tests of emulators share, beside `submission` of tests/conftest.py."""
 
 from tests.helpers.untrained import untrained as untrained

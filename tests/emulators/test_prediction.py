@@ -33,6 +33,10 @@ from tests.helpers.refusals import refused
 
 pytestmark = pytest.mark.stack
 
+# As the command does, before the first product of matrices: its processes and this one then round
+# alike.
+devices.tune_libraries()
+
 BATCH = 256  # rows of adam/195 on a CPU
 
 

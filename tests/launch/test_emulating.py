@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import containers, emulating, environments, settings
+from launch import apptainer, containers, emulating, environments, settings
 from launch.__main__ import main
 from launch.choices import Choice
 from launch.emulating import Step
@@ -133,7 +133,7 @@ def test_without_inputs_the_steps_that_validate_are_predicted(
         (["--to=/proc/none/a.nc"], "cannot be written to"),
         (["--weights=none"], "WEIGHTS=none: does not exist"),
         (["--raw-data=none"], "the folder does not exist"),
-        (["--postprocess=none"], "POSTPROCESS: 'none' is not"),
+        (["--postprocess=none"], "POSTPROCESS=none: is no constraint: none"),
     ],
 )
 def test_a_wrong_name_is_refused_before_anything_starts(
@@ -163,3 +163,18 @@ def test_without_containers_a_step_runs_in_its_members_environment(
     assert one[:4] == ["max2020/published/cpu", "-m", "leapkit.emulators", "predict"]
     assert env["LEAP_STACK"] == "published"
     assert blend[0] == "adam/modern/cpu"
+
+
+@pytest.mark.parametrize(
+    "network, stack, lock",
+    [("022", "published", "py310-torch1.12"), ("v10", "modern", "py311-torch2.13")],
+)
+def test_the_image_of_a_network_becomes_a_file_if_it_is_named(
+    docker: None, monkeypatch: pytest.MonkeyPatch, network: str, stack: str, lock: str
+) -> None:
+    made: List[Any] = []
+    monkeypatch.setattr(apptainer, "make_files", lambda *given: made.append(given) or [])
+    main(["sifs", "--experiments=195", f"--network={network}"])
+    [(chosen, services)] = made
+    assert services == ["adam", "blend", "emulator"] and chosen["STACK"] == stack
+    assert apptainer.images_of(chosen, services)["emulator"] == f"leap-emulator:{lock}-cpu"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import List
 
-from leapkit.core import pauses
-from leapkit.core.errors import KitError, run_cli
+from leapkit.core import constraint_names, pauses
+from leapkit.core.errors import run_cli
 from leapkit.core.experiments import PROFILES
 from leapkit.core.precisions import PRECISIONS
 from leapkit.core.step_files import PRECISIONS as STEP_PRECISIONS
@@ -53,18 +54,21 @@ def _predict(options: argparse.Namespace) -> None:
     from leapkit.emulators.emulator import Emulator
 
     found = parts.find(options.network, options.weights, options.raw_data, options.profile)
-    emulator = Emulator(found, options.device, options.precision, _listed(options.postprocess))
+    names = constraint_names.parse(options.postprocess)
+    emulator = Emulator(found, options.device, options.precision, names)
     accepts = options.step_precision == "float32"
     request = prediction.Request(options.inputs, options.to, options.raw_data, accepts)
     prediction.predict(request, found, emulator)
 
 
 def _export(options: argparse.Namespace) -> None:
-    raise KitError("is not there yet", "export", "wait")
+    from leapkit.emulators import parts
 
-
-def _listed(text: str) -> List[str]:
-    return [word for word in text.replace(" ", "").split(",") if word]
+    found = parts.find(options.network, options.weights, options.raw_data, options.profile)
+    formats = [name for name in options.formats.replace(" ", "").split(",") if name]
+    # By name: the room of exports stands on this one.
+    making = importlib.import_module("leapkit.exports.making")
+    making.make(found, options.to, formats, constraint_names.parse(options.postprocess))
 
 
 _COMMANDS = {"predict": _predict, "export": _export}

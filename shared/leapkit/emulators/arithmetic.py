@@ -119,7 +119,8 @@ def _block(batches: List[int], rows: int) -> int:
 
 def _bytes(networks: Tuple[NetworkParts, ...]) -> int:
     """Return the bytes of all weights: those of their files."""
-    return sum(file.path.stat().st_size for part in networks for file in part.checkpoints)
+    files = {file.path for part in networks for file in part.checkpoints}
+    return sum(file.stat().st_size for file in files)
 
 
 def _budget(device: torch.device) -> int:

@@ -68,16 +68,17 @@ def provenance(
     networks = [part.experiment.name for part in parts.networks]
     families = {part.scaling.family.name: part.scaling for part in parts.networks}
     files = {
-        f"{part.experiment.name}/{file.path.name}": sha256(file.path)
+        f"{part.experiment.name}/{file.path.name}": file.path
         for part in parts.networks
         for file in part.checkpoints
     }
+    digests = {path: sha256(path) for path in set(files.values())}
     return {
         "source": f"leapkit {leapkit.__version__}: {parts.name}",
         "emulator": parts.name,
         "networks": " ".join(networks),
         "profile": " ".join(sorted({part.profile for part in parts.networks})),
-        "checkpoints_sha256": _json(files),
+        "checkpoints_sha256": _json({name: digests[path] for name, path in files.items()}),
         "statistics_sha256": _json({name: _digest(*_numbers(s)) for name, s in families.items()}),
         **({"weights_sha256": _digest(parts.weights)} if len(parts.networks) > 1 else {}),
         "constraints": " ".join(constraints) or "none",

@@ -107,8 +107,10 @@ class Emulator:
         return Emulator, (self._parts, self.device, self.precision, self.constraints)
 
     def __repr__(self) -> str:
+        count = len(self._parts.networks)
+        noun = "network" if count == 1 else "networks"
         constrained = f", constraints={self.constraints}" if self.constraints else ""
         return (
-            f"<leapkit.Emulator {self.name}: {len(self._parts.networks)} network(s), "
+            f"<leapkit.Emulator {self.name}: {count} {noun}, "
             f"{self.precision} on {self.device}{constrained}, leapkit {leapkit.__version__}>"
         )

@@ -112,6 +112,14 @@ def read(path: Path) -> EmulatorParts:
         return EmulatorParts(str(about["name"]), networks, np.array(weights))
 
 
+def constraints(path: Path) -> Tuple[str, ...]:
+    """Return the constraints that a file was exported with. Raises KitError as `read` does."""
+    with safe_pickle.explained(path, _KIND):
+        metadata = safetensors.read_metadata(path, _KIND)
+        record = strict_json.parse(metadata["provenance"].encode("utf-8"))
+    return tuple(name for name in str(record["constraints"]).split() if name != "none")
+
+
 def _little(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, dtype="<f8")
 

@@ -6,7 +6,6 @@ continues where it was; the product is made from that file and appears whole.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -22,7 +21,7 @@ from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free, sha256_json
 from leapkit.core.layout import RawData
 from leapkit.core.prediction_inputs import PredictionInputs
-from leapkit.emulators import dataset_form, products, sources, step_form, streaming
+from leapkit.emulators import dataset_form, digests, products, sources, step_form, streaming
 from leapkit.emulators.data_source import DataSource
 from leapkit.emulators.emulator import Emulator
 from leapkit.emulators.parts import EmulatorParts
@@ -64,8 +63,8 @@ def predict(request: Request, parts: EmulatorParts, emulator: Emulator) -> None:
     products.require_replaceable(request.to)
     inputs = _inputs(request)
     index = products.TreeIndex(products.index_path(request.to))
-    digests = {**_of_inputs(inputs, index), **_of_emulator(emulator)}
-    verdict = receipts.judge(request.to, digests, index)
+    roles = {**_of_inputs(inputs, index), **digests.of(emulator.attributes)}
+    verdict = receipts.judge(request.to, roles, index)
     index.save()
     if verdict.done:
         print(f"nothing to do: {request.to}: {verdict.reason}", flush=True)
@@ -76,7 +75,7 @@ def predict(request: Request, parts: EmulatorParts, emulator: Emulator) -> None:
     with file_lock.hold(products.lock_path(request.to), refusal), explain_os_errors(work):
         source = _source(inputs, request)
         work.mkdir(parents=True, exist_ok=True)
-        _make(request, parts, emulator, source, digests, work)
+        _make(request, parts, emulator, source, roles, work)
         shutil.rmtree(str(work))
 
 
@@ -92,19 +91,6 @@ def _of_inputs(inputs: PredictionInputs, index: products.TreeIndex) -> Dict[str,
     if inputs.steps:  # several at a time, with their progress
         index.of_many(inputs.files.values(), Path("/"))
     return {name: index.of(path) for name, path in inputs.files.items()}
-
-
-def _of_emulator(emulator: Emulator) -> Dict[str, str]:
-    """Return what decides the predictions beside the inputs; stack and device never do."""
-    made_by = emulator.attributes
-    tables = ("checkpoints_sha256", "statistics_sha256")
-    digests = {
-        f"{table.split('_')[0]} {name}": digest
-        for table in tables
-        for name, digest in json.loads(made_by[table]).items()
-    }
-    plain = ("emulator", "networks", "profile", "constraints", "weights_sha256")
-    return {**digests, **{name: made_by[name] for name in plain if name in made_by}}
 
 
 def _source(inputs: PredictionInputs, request: Request) -> Source:
@@ -124,13 +110,13 @@ def _make(
     parts: EmulatorParts,
     emulator: Emulator,
     source: Source,
-    digests: Mapping[str, str],
+    roles: Mapping[str, str],
     work: Path,
 ) -> None:
     started = receipts.now()
     clock = time.monotonic()
     device = torch.device(emulator.device)
-    scratch = work / f"predictions-{sha256_json(dict(digests))[:16]}.f64"
+    scratch = work / f"predictions-{sha256_json(dict(roles))[:16]}.f64"
     unfinished_predictions.remove_others(scratch)
     environments = unfinished_predictions.environments(
         scratch, provenance.environment(device, precision=emulator.precision)
@@ -158,9 +144,10 @@ def _make(
         "peak memory": devices.peak_memory(),
         **emulator.attributes,
     }
-    receipts.write(request.to, products.KIND, digests, started, details, digest=digest)
-    rate = (count - done // streaming.ROW_BYTES) / max(seconds, 1e-9)
-    print(f"{request.to}: {count} rows, {rate:.0f} rows/s, {_peak(details)}", flush=True)
+    receipts.write(request.to, products.KIND, roles, started, details, digest=digest)
+    computed = count - done // streaming.ROW_BYTES
+    rate = f", {computed / seconds:.0f} rows/s" if computed else ""
+    print(f"{request.to}: {count} rows{rate}, {_peak(details)}", flush=True)
 
 
 def _chunk(parts: EmulatorParts, device: torch.device) -> int:

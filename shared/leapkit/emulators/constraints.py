@@ -32,6 +32,7 @@ from leapkit.core.columns import (
     INPUTS,
     LEVELS,
     OUTPUT_SCALARS,
+    PREDICTED,
     STEP_SECONDS,
     TARGETS,
     TENDENCY_PROFILES,
@@ -161,7 +162,8 @@ class Positivity(_OfTargets):
     states: torch.Tensor
 
     def __init__(self) -> None:
-        targets = [name for name in TARGETS if name.startswith("ptend_q")]
+        # The others are 0, or remove exactly what there is.
+        targets = [name for name in PREDICTED if name.startswith("ptend_q")]
         super().__init__(targets)
         states = {name: INPUTS.index(name.replace("ptend", "state")) for name in targets}
         # The state of each water tendency; any input for the other targets, which stay.

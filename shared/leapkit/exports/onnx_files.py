@@ -55,9 +55,10 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
     content = io.BytesIO()
     # torch 2.5 and later have two exporters.
     legacy: Dict[str, Any] = {"dynamo": False} if hasattr(torch, "export") else {}
+    exporter: Any = torch.onnx
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        exporter.export(
             network,
             (torch.zeros(_ROWS, inputs),),
             content,

@@ -12,7 +12,7 @@ import json
 import warnings
 import zipfile
 from pathlib import Path
-from typing import IO, Iterator, Mapping
+from typing import IO, Any, Callable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from leapkit.core.files import atomic, require_free
 
 # Batch of the trace; nothing in a file depends on it.
 _ROWS = 3
+_jit: Any = torch.jit  # typed in some versions of torch only
 _ALIGNMENT = 64  # of torch's own archives
 RECORD = "leapkit.json"
 
@@ -32,15 +33,11 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
     the same command writes the same bytes.
     """
     with _without_warnings(), torch.no_grad():
-        traced = torch.jit.trace(  # type: ignore[no-untyped-call, unused-ignore]
-            network, torch.zeros(_ROWS, inputs), check_trace=False
-        )
+        traced = _jit.trace(network, torch.zeros(_ROWS, inputs), check_trace=False)
         content = io.BytesIO()
         text = json.dumps(dict(record), indent=1, sort_keys=True)
         # Through memory: on a full disk torch's own writer aborts the process (torch 1.10).
-        torch.jit.save(  # type: ignore[no-untyped-call, unused-ignore]
-            traced, content, _extra_files={RECORD: text}
-        )
+        _jit.save(traced, content, _extra_files={RECORD: text})
     require_free(path, len(content.getbuffer()), path.name)
     with atomic(path) as temporary, open(temporary, "wb") as file:
         _repack(content, file)
@@ -49,16 +46,15 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
 def read(path: Path) -> torch.nn.Module:
     """Return the network of a file, on the CPU."""
     with _without_warnings():
-        network: nn.Module = torch.jit.load(  # type: ignore[no-untyped-call, unused-ignore]
-            str(path), map_location="cpu"
-        )
+        network: nn.Module = _jit.load(str(path), map_location="cpu")
     return network
 
 
-def scripted(function: object) -> object:
+def scripted(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """Return a function as TorchScript, which keeps its loop where a trace would unroll it."""
     with _without_warnings():
-        return torch.jit.script(function)  # type: ignore[no-untyped-call, unused-ignore]
+        script: Callable[..., torch.Tensor] = _jit.script(function)
+    return script
 
 
 @contextlib.contextmanager
@@ -66,7 +62,7 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.\w+` is deprecated")
         # The check of the input's shape, which a file need not hold.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=_jit.TracerWarning)
         yield
 
 
@@ -82,7 +78,7 @@ def _repack(archive: IO[bytes], file: IO[bytes]) -> None:
                 continue
             kept = zipfile.ZipInfo(entry.filename, (1980, 1, 1, 0, 0, 0))
             # Local header: 30 bytes, name, extra field; the content is aligned behind it.
-            start = target.fp.tell() + 30 + len(entry.filename.encode("utf-8")) + 4
+            start = file.tell() + 30 + len(entry.filename.encode("utf-8")) + 4
             padding = -start % _ALIGNMENT
             kept.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
             with target.open(kept, "w", force_zip64=False) as copy, source.open(entry) as original:

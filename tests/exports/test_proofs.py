@@ -56,10 +56,11 @@ class Case(NamedTuple):
         return self.network.replace("/", "-") + self.suffix
 
 
+SUFFIXES = {".pt": "torchscript", ".kaggle.pt": "torchscript", ".onnx": "onnx", ".pt2": "pt2"}
 CASES = (
     *(Case(name, ".pt") for name in (*NETWORKS, BLEND)),
     *(Case(name, ".kaggle.pt", "kaggle") for name in (*NETWORKS, BLEND)),
-    *(Case(name, ".onnx") for name in (*NETWORKS, BLEND) if MODERN),
+    *(Case(name, ".onnx") for name in NETWORKS if MODERN),
     *(Case(name, ".pt2") for name in OF_TORCH_EXPORT if MODERN),
 )
 
@@ -80,8 +81,8 @@ def files(emulators: Dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     """Export all emulators into one folder."""
     folder = tmp_path_factory.mktemp("files")
     for name, found in emulators.items():
-        formats = ["torchscript", "safetensors", *["onnx"] * MODERN]
-        exporting.export(found, folder, formats + ["pt2"] * (MODERN and name in OF_TORCH_EXPORT))
+        forms = {SUFFIXES[case.suffix] for case in CASES if case.network == name}
+        exporting.export(found, folder, ["safetensors", *forms])
     return folder
 
 

@@ -111,6 +111,6 @@ class Emulator:
         noun = "network" if count == 1 else "networks"
         constrained = f", constraints={self.constraints}" if self.constraints else ""
         return (
-            f"<leapkit.Emulator {self.name}: {count} network{'s' * (count > 1)}, "
+            f"<leapkit.Emulator {self.name}: {count} {noun}, "
             f"{self.precision} on {self.device}{constrained}, leapkit {leapkit.__version__}>"
         )

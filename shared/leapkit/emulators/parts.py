@@ -22,13 +22,14 @@ from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
-from leapkit.core.ownership import proves_training, published_checkpoints
+from leapkit.core.ownership import proves_training
 from leapkit.core.registry import discover, select
 from leapkit.data import checkpoints
 from leapkit.data.scaling import Scaling
 from leapkit.data.scaling_files import find_scaling
+from leapkit.emulators import checkpoint_files
 from leapkit.run.inference import GroupCheckpoint, load
-from leapkit.run.prediction import refuse_indistinguishable, targets_of
+from leapkit.run.prediction import refuse_indistinguishable
 
 _REMEDY = "install it (`pip install ./shared[networks]` in a clone), or run from a clone's root"
 
@@ -95,7 +96,7 @@ def find(name: str, weights: Path, raw_data: Path, profile: Optional[str] = None
     scaling: Dict[str, Scaling] = {}
 
     def network(experiment: Experiment) -> NetworkParts:
-        files = _checkpoints(experiment, weights, index)
+        files = checkpoint_files.find(experiment, weights, index)
         size = profile or _profile(experiment, files[0].path)
         for file in files:
             proves_training(file.path, experiment, size, index)  # refuses another network's
@@ -173,41 +174,6 @@ def _table(name: str, weights: Path, experiments: List[Experiment]) -> Any:
             + ", ".join(experiment.name for experiment in experiments),
         )
     return naming.BlendName.parse(name).read_table(Results(weights))
-
-
-def _checkpoints(
-    experiment: Experiment, weights: Path, index: HashIndex
-) -> Tuple[GroupCheckpoint, ...]:
-    groups = experiment.checkpoint_groups
-    if weights.is_file():
-        if len(groups) > 1:
-            what = f"is one file, and {experiment.name} has a checkpoint for each of seven groups"
-            raise KitError(what, weights, "give the folder that holds all seven")
-        return (GroupCheckpoint(weights, targets_of(None)),)
-    files = published_checkpoints(experiment, _folder(experiment, weights), index)
-    return tuple(GroupCheckpoint(file, targets_of(group)) for group, file in zip(groups, files))
-
-
-def _folder(experiment: Experiment, weights: Path) -> Path:
-    """Return the folder below `weights` that holds checkpoints of a network."""
-    if not weights.is_dir():
-        raise KitError("the folder or file of weights is missing", weights, "check the path")
-    folders = (
-        weights,
-        weights / experiment.member / "weights",
-        weights / experiment.member,
-        Results(weights).experiment(experiment.member, experiment.id),
-    )
-    for folder in folders:
-        for group in experiment.checkpoint_groups:
-            if any(path.exists() for path in experiment.checkpoint_candidates(folder, group)):
-                return folder
-    raise KitError(
-        f"holds no checkpoint of {experiment.name}",
-        weights,
-        "give a checkpoint, a weights folder, `members` or a submission folder; `make fetch"
-        " WHAT=weights` gets the published ones and `make reproduce` trains your own",
-    )
 
 
 def _build(experiment: Experiment, profile: str) -> nn.Module:

@@ -1,4 +1,8 @@
-"""`.pt2`: torch.export's program with any number of rows, the form that follows TorchScript."""
+"""`.pt2`: torch.export's program with any number of rows, the form that follows TorchScript.
+
+It is bound to the CPU; torch.export.passes.move_to_device_pass puts it on a GPU. A Mamba layer has
+its loop unrolled, which takes torch minutes.
+"""
 
 from __future__ import annotations
 

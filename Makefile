@@ -12,7 +12,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend plan slurm doctor verify fetch world statistics split store
+.PHONY: help reproduce infer-only blend predict export plan slurm doctor verify fetch world statistics split store
 .PHONY: bases sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
@@ -31,6 +31,10 @@ $(MEMBERS):
 	$(LAUNCH) $@
 blend: ## the blend alone: weights, parquet, scores, report (TABLE=.. POSTPROCESS=positivity,fluxes)
 	$(LAUNCH) blend
+predict: ## a network or a blend on columns of your own (NETWORK=max2020/022 INPUTS=.. TO=file.nc)
+	$(LAUNCH) predict
+export: ## a network or a blend as files for other programs (NETWORK=.. TO=folder FORMATS=..)
+	$(LAUNCH) export
 plan: ## what would run, what is skipped, and why; starts nothing
 	$(LAUNCH) plan
 slurm: ## the plan as batch jobs of Slurm (SUBMIT=1 SLURM="--account=A" HOURS=24 GPUS=1 PACK=4)
@@ -49,7 +53,7 @@ split: ## a data set of your own from step files, with its truth (SPLIT="--steps
 	$(LAUNCH) split
 store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
 	$(LAUNCH) store
-sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=..)
+sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=.. NETWORK=..)
 	$(LAUNCH) sifs
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto

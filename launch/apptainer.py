@@ -30,7 +30,9 @@ ENTRYPOINTS = {
     "blend": ("python", "-m", "blend"),
     "verify": ("python", "-m", "blend"),
     "world": ("python",),
+    "emulator": ("python", "-m", "leapkit.emulators"),
 }
+OF_THE_BLEND = ("blend", "verify", "world")  # what runs in the blend's image, which has one stack
 
 
 class Mount(NamedTuple):
@@ -51,7 +53,7 @@ class Mount(NamedTuple):
 def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> List[Mount]:
     """Return what compose.yaml mounts for a service.
 
-    folders  {variable of compose.yaml: folder} of the service `world`
+    folders  {variable of compose.yaml: folder} of the services `world` and `emulator`
     """
     raw = Mount(settings.raw.root, "/raw_data")
     subs = Mount(settings.results.subs, "/submission/subs", is_writable=True)
@@ -64,9 +66,18 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
         ]
     if service == "verify":
         return [raw, subs, blend]
+    own = containers.tables_inside(settings)[1]
+    tables = Mount(Path(own) if own else REPOSITORY / "blend" / "tables", "/tables")
+    if service == "emulator":
+        return [
+            raw,
+            Mount(folders["LEAP_WEIGHTS"], "/weights"),
+            Mount(folders.get("LEAP_INPUTS", REPOSITORY / "raw_data"), "/inputs"),
+            Mount(folders["LEAP_TO"], "/to", is_writable=True),
+            tables,
+        ]
     if service == "blend":
-        tables = containers.tables_inside(settings)[1] or str(REPOSITORY / "blend" / "tables")
-        return [raw, subs._replace(is_writable=False), blend, Mount(Path(tables), "/tables")]
+        return [raw, subs._replace(is_writable=False), blend, tables]
     outputs = f"outputs/{service}"
     return [
         raw,
@@ -91,14 +102,14 @@ def command(
     """Return (what runs a service in its SIF, what it adds to the environment of the caller).
 
     arguments  what follows the entrypoint, as `step_arguments.member_arguments` gives it
-    folders    {variable of compose.yaml: folder} of the service `world`
+    folders    {variable of compose.yaml: folder} of the services `world` and `emulator`
     A batch job may run it on another machine that sees the same folders. Raises KitError if there
     is no SIF of this code.
     """
     image = images_of(settings, [service])[service]
     sif = sifs.find(service, image)
     variables = {"LEAP_CODE": code_version(), "LEAP_IMAGE": sif.provenance}
-    if service not in ENTRYPOINTS:
+    if service not in OF_THE_BLEND:
         variables["LEAP_STACK"] = settings["STACK"]
     gpu = ["--nv"] if image.endswith("-cuda") else []
     given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
@@ -135,8 +146,15 @@ def make_files(settings: Settings, services: Sequence[str]) -> List[Path]:
 
 def images_of(settings: Settings, services: Sequence[str]) -> Dict[str, str]:
     """Return {service: the name of its image} in this run."""
-    stack, accelerator = settings["STACK"], settings["ACCELERATOR"]
-    return {service: sifs.image_of(service, stack, accelerator) for service in services}
+    accelerator = settings["ACCELERATOR"]
+    return {
+        service: sifs.image_of(
+            service,
+            settings.emulator.name if service == "emulator" else settings["STACK"],
+            accelerator,
+        )
+        for service in services
+    }
 
 
 def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
@@ -168,15 +186,19 @@ def _make_folders(settings: Settings, services: Sequence[str]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
 
 
-def on_world(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+def on_folder(
+    settings: Settings,
+    service: str,
+    arguments: Sequence[str],
+    mounts: Mapping[str, Path],
+    made: Path,
 ) -> int:
-    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+    """Run a service that writes to a folder of the user's: `world` or `emulator`.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made
     """
-    prepare(settings, ["world"])
+    prepare(settings, [service])
     with explain_os_errors(made):
         made.mkdir(parents=True, exist_ok=True)
-    return process.run(command(settings, "world", arguments, mounts)[0], os.environ)
+    return process.run(command(settings, service, arguments, mounts)[0], os.environ)

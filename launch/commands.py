@@ -9,6 +9,8 @@ from launch import (
     apptainer,
     bundle,
     doctor,
+    emulated,
+    emulating,
     estimate_lines,
     names,
     options,
@@ -31,6 +33,7 @@ RUN_OPTIONS = (
     *("STEP_PRECISION", "PRECISION"),
 )
 BLEND_OPTIONS = (*RUN_OPTIONS, "TABLE", "POSTPROCESS")
+EMULATOR_OPTIONS = ("NETWORK", "TO", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "POSTPROCESS")
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,11 @@ def _statistics(request: Request) -> int:
 def _sifs(request: Request) -> int:
     values = {**request.values, "RUNTIME": "docker"}
     settings = choose("reproduce", values, is_elsewhere=True)
-    for path in apptainer.make_files(settings, [*settings.experiments(), "blend"]):
+    services = [*settings.experiments(), "blend"]
+    if "NETWORK" in values:
+        settings = emulating.with_stack(settings, emulated.named(values["NETWORK"], "sifs"))
+        services.append("emulator")
+    for path in apptainer.make_files(settings, services):
         print(f"{path} ({path.stat().st_size / 1e9:.2f} GB)", flush=True)
     place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
     print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
@@ -180,6 +187,16 @@ def commands() -> Dict[str, Command]:
         "infer-only": Command("predict with published checkpoints", _infer_only, BLEND_OPTIONS),
         **{member: _member(member) for member in registry.members()},
         "blend": Command("the blend alone", _blend, (*BLEND_OPTIONS, "MODE")),
+        "predict": Command(
+            "a network or a blend on columns of your own",
+            lambda request: emulating.predict(request.values),
+            (*EMULATOR_OPTIONS, "INPUTS", "DEVICE", "PRECISION", "STEP_PRECISION"),
+        ),
+        "export": Command(
+            "a network or a blend as files for other programs",
+            lambda request: emulating.export(request.values),
+            (*EMULATOR_OPTIONS, "FORMATS"),
+        ),
         "plan": Command(
             "what would run, why, and how long it takes", _plan, (*BLEND_OPTIONS, "MODE", "CARD")
         ),
@@ -210,7 +227,7 @@ def commands() -> Dict[str, Command]:
         "sifs": Command(
             "the images as files, for a machine with Apptainer",
             _sifs,
-            ("STACK", "DEVICE", "EXPERIMENTS"),
+            ("STACK", "DEVICE", "EXPERIMENTS", "NETWORK"),
         ),
         "split": Command(
             "make a scored world from step files",

@@ -51,6 +51,8 @@ def variables(settings: Settings, code: str, user: User) -> Dict[str, str]:
         "LEAP_RAW_DATA_PARENT": str(raw.parent),
         "LEAP_SUBMISSION": str(settings.results.root),
         "LEAP_CODE": code,
+        "LEAP_EMULATOR": settings.emulator.name,
+        "LEAP_BASE_EMULATOR": stacks.base_image(settings.emulator.python),
         "LEAP_BASE_BLEND": stacks.base_image(stacks.BLEND_PYTHON),
         "DOCKER_BUILDKIT": "1",
     }
@@ -122,8 +124,8 @@ def build_images(settings: Settings, services: Sequence[str], user: User) -> Dic
     The tools beside the blend have its image. Raises KitError if an image cannot be built.
     """
     env = variables(settings, code_version(), user)
-    members = registry.members()
-    images = [service if service in members else "blend" for service in services]
+    own = [*registry.members(), "emulator"]
+    images = [service if service in own else "blend" for service in services]
     build(settings, images, env)
     return env
 
@@ -184,10 +186,14 @@ def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
     return process.side_by_side(commands, env)
 
 
-def on_world(
-    settings: Settings, arguments: Sequence[str], mounts: Mapping[str, Path], made: Path
+def on_folder(
+    settings: Settings,
+    service: str,
+    arguments: Sequence[str],
+    mounts: Mapping[str, Path],
+    made: Path,
 ) -> int:
-    """Run Python with `arguments` as the service that may write below LEAP_RAW_DATA_PARENT.
+    """Run a service that writes to a folder of the user's: `world` or `emulator`.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made
@@ -196,6 +202,6 @@ def on_world(
     user = container_user.of(made)
     container_user.prepare(made, user)
     container_user.require_readable([settings.raw.root, *mounts.values()], user)
-    env = build_images(settings, ["world"], user)
+    env = build_images(settings, [service], user)
     env.update((variable, str(folder)) for variable, folder in mounts.items())
-    return process.run(step(settings, "world", arguments), env)
+    return process.run(step(settings, service, arguments), env)

@@ -56,7 +56,7 @@ class Option:
     @property
     def names_files(self) -> bool:
         """Whether a `~` stands for the home folder."""
-        return self.form == "FOLDER" or self.variable == "TABLE"
+        return self.form in ("FOLDER", "PATH", "PATH,..") or self.variable == "TABLE"
 
     def checked(self, value: str) -> str:
         """Return a value, with the home folder written out.
@@ -83,7 +83,7 @@ class Option:
             raise KitError(what, where, "write one")
         if not self.names_files:
             return value
-        words = value.split(",") if self.variable == "TABLE" else [value]
+        words = value.split(",") if self.form.endswith(",..") else [value]
         return ",".join(expanded(word.strip(), self.variable) for word in words)
 
 
@@ -110,6 +110,10 @@ _ALL = (
     Option("EXPERIMENTS", "NAME,..", "networks by id, name or artifact, as 195,max2020/022"),
     Option("TABLE", "NAME,..", "weights: v10, searched[.form][.scope], file.csv or file.pt"),
     Option("POSTPROCESS", "NAME,..", "positivity, fluxes or both, beside the published one"),
+    Option("NETWORK", "NAME", "a network, as max2020/022, or a blend: v10, searched, file.csv"),
+    Option("INPUTS", "PATH,..", "step files, their folder, NetCDF or Zarr; the validation steps"),
+    Option("TO", "PATH", "file.nc, file.zarr, or a folder of step files; of make export a folder"),
+    Option("FORMATS", "NAME,..", "what make export writes; torchscript,pt2,onnx,safetensors"),
     _closed("SUBMIT", ("0", "1"), "1 submits the jobs that make slurm shows"),
     Option("SLURM", "OPTIONS", 'of sbatch for every job, as "--account=A --partition=P"'),
     Option("HOURS", "HOURS", "the time limit of a job; the partition's"),

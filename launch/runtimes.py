@@ -27,6 +27,21 @@ def on_world(
     mounts  {variable of compose.yaml: folder}; the container sees LEAP_RAW_DATA_PARENT as /world
     made    the folder in which files or folders are made
     """
+    return on_folder(settings, "world", arguments, mounts, made)
+
+
+def on_folder(
+    settings: Settings,
+    service: str,
+    arguments: Sequence[str],
+    mounts: Mapping[str, Path],
+    made: Path,
+) -> int:
+    """Run a service that writes to a folder of the user's: `world` or `emulator`.
+
+    mounts  {variable of compose.yaml: folder}
+    made    the folder in which files or folders are made
+    """
     if settings["RUNTIME"] == "apptainer":
-        return apptainer.on_world(settings, arguments, mounts, made)
-    return containers.on_world(settings, arguments, mounts, made)
+        return apptainer.on_folder(settings, service, arguments, mounts, made)
+    return containers.on_folder(settings, service, arguments, mounts, made)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from blend.naming import BlendName, parse_blends, parse_options
-from launch import gpus, registry
+from launch import gpus, registry, stacks
 from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
+from leapkit.core.stacks import MODERN, Stack
 
 CONTAINERS = ("docker", "apptainer")
 
@@ -40,6 +41,12 @@ class Settings:
     def results(self) -> Results:
         """The results, below SUBMISSION."""
         return Results(Path(self["SUBMISSION"]).resolve())
+
+    @property
+    def emulator(self) -> Stack:
+        """The stack of the service `emulator`: the modern one unless EMULATOR names a member."""
+        member = self.choices.get("EMULATOR")
+        return stacks.stacks_of(member.value)[self["STACK"]] if member else MODERN
 
     @property
     def in_containers(self) -> bool:

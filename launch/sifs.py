@@ -68,8 +68,12 @@ def exist() -> bool:
 
 
 def image_of(service: str, stack: str, accelerator: str) -> str:
-    """Return the name of a service's image, as compose.yaml has it."""
-    return f"leap-{service}:{stack}-{accelerator}" if _is_member(service) else "leap-blend:cpu"
+    """Return the name of a service's image, as compose.yaml has it.
+
+    stack  published or modern; of the service `emulator` the name of its lock
+    """
+    has_own = _is_member(service) or service == "emulator"
+    return f"leap-{service}:{stack}-{accelerator}" if has_own else "leap-blend:cpu"
 
 
 def path(image: str, image_id: str, suffix: str = SIF) -> Path:
@@ -146,7 +150,9 @@ def code_of(service: str) -> str:
 
 
 def _code_files(service: str) -> Dict[str, str]:
-    rooms = ("shared/leapkit", f"members/{service}" if _is_member(service) else "blend")
+    rooms = ["shared/leapkit", f"members/{service}" if _is_member(service) else "blend"]
+    if service == "emulator":
+        rooms.append("members")
     return {
         str(path.relative_to(REPOSITORY)): files.sha256(path)
         for room in rooms

@@ -25,10 +25,9 @@ from launch.choices import Choice
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 
-SERVICES = [*registry.members(), "blend", "verify", "world"]
-WORLD = {
-    name: Path("/" + name) for name in ("LEAP_RAW_DATA_PARENT", "LEAP_STEPS", "LEAP_STATISTICS")
-}
+SERVICES = [*registry.members(), "blend", "verify", "world", "emulator"]
+GIVEN = ("RAW_DATA_PARENT", "STEPS", "STATISTICS", "WEIGHTS", "INPUTS", "TO")
+FOLDERS = {f"LEAP_{name}": Path("/" + name) for name in GIVEN}
 
 
 def chosen(tmp_path: Path, accelerator: str = "cpu") -> settings.Settings:
@@ -65,7 +64,7 @@ def test_a_step_sees_the_folders_that_compose_mounts_and_may_write_to_the_same(
         "LEAP_SUBMISSION": run.results.root,
         "LEAP_TABLES": REPOSITORY / "blend" / "tables",
         **{f"LEAP_WEIGHTS_{member.upper()}": run.weights(member) for member in registry.members()},
-        **WORLD,
+        **FOLDERS,
     }
 
     def source(text: str) -> Path:
@@ -75,7 +74,7 @@ def test_a_step_sees_the_folders_that_compose_mounts_and_may_write_to_the_same(
         apptainer.Mount(source(m["source"]), m["target"], not m.get("read_only", False))
         for m in compose[service]["volumes"]
     ]
-    assert sorted(apptainer.mounts_of(run, service, WORLD)) == sorted(expected)
+    assert sorted(apptainer.mounts_of(run, service, FOLDERS)) == sorted(expected)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -31,6 +31,7 @@ def make(image: str, image_id: str, made: float, code: str = "") -> sifs.ImageFi
 def test_a_sif_is_named_after_its_image_and_the_images_content(folder: Path) -> None:
     assert sifs.image_of("adam", "published", "cpu") == ADAM
     assert sifs.image_of("world", "published", "cuda") == "leap-blend:cpu"
+    assert sifs.image_of("emulator", "py38-torch1.10", "cpu") == "leap-emulator:py38-torch1.10-cpu"
     path = sifs.path(ADAM, "sha256:0123456789abcdef")
     assert path == folder / "leap-adam-published-cpu-0123456789ab.sif"
 
@@ -51,8 +52,8 @@ def test_a_sif_of_other_code_is_refused() -> None:
 
 
 def test_the_code_of_an_image_is_that_of_its_member_and_of_leapkit() -> None:
-    codes = {sifs.code_of(service) for service in ("adam", "joseph", "blend")}
-    assert len(codes) == 3 and sifs.code_of("world") == sifs.code_of("blend")
+    codes = {sifs.code_of(service) for service in ("adam", "joseph", "blend", "emulator")}
+    assert len(codes) == 4 and sifs.code_of("world") == sifs.code_of("blend")
 
 
 def test_a_sif_without_a_record_does_not_count_as_its_making_was_stopped() -> None:

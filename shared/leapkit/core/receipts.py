@@ -33,8 +33,8 @@ class Verdict:
 
 
 def receipt_path(product: Path) -> Path:
-    """Return x.receipt.json for x.parquet, whatever dots x holds."""
-    return product.with_name(product.stem + SUFFIX)
+    """Return x.receipt.json for x.parquet, whatever dots x holds; of a folder the whole name."""
+    return product.with_name((product.name if product.is_dir() else product.stem) + SUFFIX)
 
 
 def now() -> str:

@@ -13,7 +13,7 @@ SHA256SUMS           of all of them, written last
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 import torch
 from torch import nn
@@ -41,20 +41,23 @@ def export(
     to: Path,
     formats: Sequence[str] = (),
     constraints: Sequence[str] = (),
+    differences: Optional[Dict[str, float]] = None,
 ) -> List[Path]:
     """Write an emulator's files into the folder `to`, and return them.
 
     formats      of FORMATS; without any, all that this stack can write
     constraints  that the files hold (leapkit.emulators.constraints)
+    differences  {file: difference} of files that are there, for the card; those made are added
 
     Each file appears whole, and is read again and compared with the network first to last: at
     another batch size than it was traced with. SHA256SUMS is written last.
     Raises KitError for an unknown format or constraint, for a format that this stack has not, and
     for a file that gives other numbers.
     """
-    chosen = _chosen(formats)
+    names = chosen(formats)
     record = attributes.provenance(parts, "cpu", "float32", Constraints(constraints).names)
-    return _Export(parts, to, record, Constraints(constraints).names).write(chosen)
+    known = {} if differences is None else differences
+    return _Export(parts, to, record, Constraints(constraints).names, known).write(names)
 
 
 def file_name(name: str) -> str:
@@ -62,14 +65,17 @@ def file_name(name: str) -> str:
     return name.replace("/", "-")
 
 
-def _chosen(formats: Sequence[str]) -> List[str]:
+def chosen(formats: Sequence[str]) -> List[str]:
+    """Return the formats that are asked for; without any, all that this stack can write.
+
+    Raises KitError for an unknown one, and one that is asked for and that this stack has not.
+    """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         where = f"FORMATS={','.join(formats)}"
         raise KitError(f"no such format: {unknown[0]}", where, f"choose among {', '.join(FORMATS)}")
-    chosen = [name for name in FORMATS if name in (formats or FORMATS)]
     possible = []
-    for name in chosen:
+    for name in [name for name in FORMATS if name in (formats or FORMATS)]:
         try:
             _REQUIRED.get(name, lambda: None)()
         except KitError as obstacle:
@@ -90,13 +96,14 @@ class _Export:
         to: Path,
         record: Mapping[str, str],
         constraints: Sequence[str],
+        differences: Dict[str, float],
     ) -> None:
         self._parts = parts
         self._to = to
         self._record = record
         self._constraints = constraints
         self._name = file_name(parts.name)
-        self._differences: Dict[str, float] = {}
+        self._differences = differences
 
     def write(self, formats: Sequence[str]) -> List[Path]:
         files = []

@@ -1,4 +1,8 @@
-"""`.pt2`: torch.export's program with any number of rows, the form that follows TorchScript."""
+"""`.pt2`: torch.export's program with any number of rows, the form that follows TorchScript.
+
+It is bound to the CPU; torch.export.passes.move_to_device_pass puts it on a GPU. A Mamba layer has
+its loop unrolled, which takes torch minutes.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,9 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
         program = exporter.export(
             network, (torch.zeros(_ROWS, inputs),), dynamic_shapes={"x": {0: rows}}, strict=False
         )
+        # Of every operation the lines of code that led to it: paths of this machine.
+        for node in program.graph.nodes:
+            node.meta.pop("stack_trace", None)
         content = io.BytesIO()
         text = json.dumps(dict(record), indent=1, sort_keys=True)
         exporter.save(program, content, extra_files={RECORD: text})

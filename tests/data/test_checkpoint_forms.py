@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from leapkit.data import safetensors
+from leapkit.data import checkpoints, safetensors
 from leapkit.data.checkpoints import load_into, read_state, read_tensors
 from tests.helpers.refusals import refusal_in_little_memory, refused
 
@@ -267,6 +267,23 @@ def test_impossible_safetensors_are_one_sentence_in_little_memory(
 
 def test_the_good_file_that_the_bad_ones_differ_from_is_read(tmp_path: Path) -> None:
     assert list(read_tensors(safe_file(tmp_path / "n.safetensors", {"a": A}))) == ["a"]
+
+
+def test_what_is_written_is_read_again_with_its_metadata_and_aligned(tmp_path: Path) -> None:
+    path = tmp_path / "n.safetensors"
+    tensors = {
+        "b": np.arange(6.0).reshape(2, 3).T,
+        "a": np.array(3, dtype=np.int64),
+        "none": np.zeros((0, 2), dtype=np.float32),
+    }
+    with open(path, "wb") as file:
+        safetensors.write(file, tensors, {"kit": "\u00e9"})
+    assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
+    metadata, arrays = safetensors.read_all(path, checkpoints._CHECKPOINT)
+    assert metadata == safetensors.read_metadata(path, checkpoints._CHECKPOINT) == {"kit": "\u00e9"}
+    assert list(arrays) == ["b", "a", "none"]
+    for name, array in arrays.items():
+        assert array.dtype == tensors[name].dtype and np.array_equal(array, tensors[name])
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 20, -1])

@@ -14,7 +14,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from leapkit.nets import mamba  # noqa: E402
-from leapkit.nets.mamba import Mamba, scan, scan_reference  # noqa: E402
+from leapkit.nets.mamba import Mamba, scan, scan_by_level, scan_reference  # noqa: E402
 
 pytestmark = pytest.mark.stack
 
@@ -99,6 +99,15 @@ def test_in_float32_the_scan_is_as_exact_as_the_formula(sizes):
     assert relative_difference(scanned.double(), exact) <= max(
         4 * relative_difference(formula.double(), exact), 16 * torch.finfo(torch.float32).eps
     )
+
+
+@pytest.mark.parametrize("rows, inner, states", [(1, 16, 8), (7, 64, 16), (61, 32, 64)])
+def test_the_plain_loop_is_the_scan_bit_for_bit(rows: int, inner: int, states: int, monkeypatch):
+    """Whatever the scan's chunks of rows: here one row, or all."""
+    tensors = [t.detach() for t in problem(rows, 60, inner, states, rows, torch.float32)]
+    for cache in (1, 1 << 30):
+        monkeypatch.setattr(mamba, "_CACHE", cache)
+        assert torch.equal(scan_by_level(*tensors), scan(*tensors))
 
 
 def test_inputs_may_need_gradients_or_not() -> None:

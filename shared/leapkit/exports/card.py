@@ -47,6 +47,8 @@ Python: `torch.jit.load("{file}.pt")(x)`, `torch.export.load("{file}.pt2").modul
 C++: `torch::jit::load("{file}.pt").forward({{x}}).toTensor()`; with `torch::kCUDA` as the second
 argument of `load` it runs on a GPU.
 
+The `.pt2` file is bound to the CPU: `torch.export.passes.move_to_device_pass` moves it.
+
 Fortran: FTorch's `torch_model_load(model, "{file}.pt", torch_kCPU)`; E3SM with `{file}.nml`.
 
 """

@@ -1,4 +1,8 @@
-"""`.pt2`: torch.export's program with any number of rows, the form that follows TorchScript."""
+"""`.pt2`: torch.export's program with any number of rows, the form that follows TorchScript.
+
+It is bound to the CPU; torch.export.passes.move_to_device_pass puts it on a GPU. A Mamba layer has
+its loop unrolled, which takes torch minutes.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +41,20 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
         program = exporter.export(
             network, (torch.zeros(_ROWS, inputs),), dynamic_shapes={"x": {0: rows}}, strict=False
         )
+        _forget_sources(program)
         content = io.BytesIO()
         text = json.dumps(dict(record), indent=1, sort_keys=True)
         exporter.save(program, content, extra_files={RECORD: text})
     require_free(path, len(content.getbuffer()), path.name)
     with atomic(path) as temporary:
         temporary.write_bytes(content.getbuffer())
+
+
+def _forget_sources(program: Any) -> None:
+    """Take away the source lines of each operation: they name the files of this machine."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if hasattr(module, "graph") else ():
+            node.meta.pop("stack_trace", None)
 
 
 def read(path: Path) -> nn.Module:

@@ -176,16 +176,20 @@ def scan_by_level(
     """Return what `scan` does on a CPU, as a loop that torch can trace, script and export.
 
     It has the same steps in the same order, for all rows at once: no chunks of rows that a trace
-    would fix, no custom backward pass, nothing in place. It holds the outputs of all levels.
+    would fix, no custom backward pass, nothing in place. It holds the outputs of all levels. All is
+    taken apart by level at once: an export that unrolls the loop has five operations per level.
     """
     At = A.t().contiguous()
-    du = delta * u
-    h = B[:, 0, :, None] * du[:, 0, None]  # (rows, states, inner), after the top level
-    levels = [torch.bmm(C[:, 0, None], h)]
+    deltas = delta.unsqueeze(2).unbind(1)  # (rows, 1, inner) each
+    drives = (delta * u).unsqueeze(2).unbind(1)  # (rows, 1, inner)
+    Bs = B.unsqueeze(3).unbind(1)  # (rows, states, 1)
+    Cs = C.unsqueeze(2).unbind(1)  # (rows, 1, states)
+    h = Bs[0] * drives[0]  # (rows, states, inner), after the top level
+    levels = [torch.bmm(Cs[0], h)]
     for level in range(1, u.shape[1]):
-        decay = torch.exp(delta[:, level, None] * At)
-        h = torch.addcmul(h * decay, B[:, level, :, None], du[:, level, None])
-        levels.append(torch.bmm(C[:, level, None], h))
+        decay = torch.exp(deltas[level] * At)
+        h = torch.addcmul(h * decay, Bs[level], drives[level])
+        levels.append(torch.bmm(Cs[level], h))
     return torch.cat(levels, dim=1) + D * u
 
 

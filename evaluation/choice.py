@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Set, Tuple
 
 from blend import tables
 from blend.parquets import remedy
@@ -59,6 +59,7 @@ def of_validation_rows(
     """Return blends and networks by their validation predictions; else as `of_test_rows`."""
     chosen: List[Prediction] = []
     left_out: List[str] = []
+    networks: Set[str] = set()
     pairs = raw.validation_pairs()
     for artifact in _named(results, artifacts) or _artifacts(results):
         if not artifacts and not have_predictions(results, raw, [artifact]):
@@ -67,7 +68,7 @@ def of_validation_rows(
         members = load_predictions([artifact], results, raw, index)
         rows_of_steps(pairs, members)
         chosen.append(NetworkOnValidation(members[0]))
-    networks = {prediction.name for prediction in chosen}
+        networks.add(artifact)
     blends: List[Prediction] = []
     for title in [] if artifacts else _titles(results):
         details = receipts.read(results.blend / f"{BLEND}{title}.parquet").get("details", {})

@@ -20,6 +20,8 @@ from leapkit.data.submission import REMEDY, OpenedParquet
 
 _LINEAR = kaggle_positions(LINEAR)
 _LINEAR_INPUTS = [INPUTS.index(name) for name in LINEAR_INPUTS]
+# What the names of predictions of validation rows end in: their pages stand beside the others'.
+ON_VALIDATION = ".validation"
 
 
 class Prediction(Protocol):
@@ -69,14 +71,14 @@ class NetworkOnValidation:
     origin = "a network of this kit"
 
     def __init__(self, member: ValidationPredictions) -> None:
-        self.name = member.artifact
+        self.name = member.artifact + ON_VALIDATION
         self._member = member
 
     def values(self, step: Step) -> np.ndarray:
         return raw_values(self._member, step)
 
     def inputs(self, index: HashIndex) -> Dict[str, str]:
-        return {f"{self.name}.npy": self._member.digest(index)}
+        return {f"{self._member.artifact}.npy": self._member.digest(index)}
 
 
 class BlendOnValidation:
@@ -89,7 +91,7 @@ class BlendOnValidation:
         members: Sequence[ValidationPredictions],
         options: Sequence[str],
     ) -> None:
-        self.name = name
+        self.name = name + ON_VALIDATION
         self.origin = f"a blend of {len(members)} networks"
         self._table = table
         self._members = members

@@ -53,16 +53,12 @@ def judged(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> Results:
     table = ("--table", str(root / "half.csv"), "--postprocess", "positivity")
     assert blend(maker, results, *table) == 0
     assert evaluate(maker.raw, results) == 0
-    shutil.copytree(str(results.evaluation), str(root / "of_test_rows"))
     assert evaluate(maker.raw, results, "--rows=validation") == 0
     return results
 
 
 @pytest.fixture
 def mine(judged: Results, tmp_path: Path) -> Results:
-    """Return a copy of those results to change, as they were after the test rows."""
-    for name in ("submission", "of_test_rows"):
-        to = "submission/evaluation" if name == "of_test_rows" else name
-        ignored = shutil.ignore_patterns("evaluation") if name == "submission" else None
-        shutil.copytree(str(judged.root.parent / name), str(tmp_path / to), ignore=ignored)
+    """Return a copy of those results to change."""
+    shutil.copytree(str(judged.root), str(tmp_path / "submission"))
     return Results(tmp_path / "submission")

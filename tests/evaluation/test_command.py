@@ -63,8 +63,7 @@ def test_the_figures_of_test_rows_are_those_of_the_parquets_and_the_truth(
         (TWO[0], judged.parquet(TWO[0])),
         (BLEND, judged.blend / "final_blend_half+positivity.parquet"),
     ):
-        folder = Results(judged.root.parent).root / "of_test_rows"
-        shown = json.loads((folder / f"{name}.json").read_text())
+        shown = figures(judged, name)
         ((_, values),) = submission.blocks(parquet)
         require_same(shown, of_rows(maker.raw, x, maker.truth, values, months))
 
@@ -72,9 +71,8 @@ def test_the_figures_of_test_rows_are_those_of_the_parquets_and_the_truth(
 def test_kaggle_s_score_is_the_one_that_the_blend_prints(judged: Results) -> None:
     scores = json.loads((judged.blend / "scores_half+positivity.json").read_text())
     by_name = {row["name"]: row for row in scores}
-    folder = judged.root.parent / "of_test_rows"
     for name, row in ((TWO[1], TWO[1]), (BLEND, "blend half+positivity")):
-        result = json.loads((folder / f"{name}.json").read_text())["result"]
+        result = figures(judged, name)["result"]
         assert result["kaggle"] == pytest.approx(by_name[row]["all_columns"], abs=1e-9)
         assert result["kaggle_predicted"] == pytest.approx(by_name[row]["predicted"], abs=1e-9)
 
@@ -86,13 +84,15 @@ def test_validation_rows_are_judged_by_networks_and_by_blends_of_their_weights(
     x, y = (np.concatenate([step[k] for step in steps]) for k in (1, 2))
     months = [stamp[:7] for stamp, _, _ in steps for _ in range(48)]
     values = [validation_values(maker, judged, artifact) for artifact in TWO]
-    require_same(figures(judged, TWO[0]), of_rows(maker.raw, x, y, values[0], months))
+    require_same(
+        figures(judged, f"{TWO[0]}.validation"), of_rows(maker.raw, x, y, values[0], months)
+    )
     mixed = 0.75 * values[0] + 0.5 * values[1]
     linear = kaggle_positions(LINEAR)
     mixed[:, linear] = values[0][:, linear]  # the weights do not sum to 1: the formula stays
     postprocess.bound(mixed, x[:, postprocess.STATES], ("positivity",))
-    require_same(figures(judged, BLEND), of_rows(maker.raw, x, y, mixed, months))
-    assert figures(judged, BLEND)["rows"] == "validation rows"
+    require_same(figures(judged, f"{BLEND}.validation"), of_rows(maker.raw, x, y, mixed, months))
+    assert figures(judged, f"{BLEND}.validation")["rows"] == "validation rows"
 
 
 def test_the_tables_have_climsim_s_columns_and_read_back_to_the_same_numbers(
@@ -197,7 +197,7 @@ def test_without_a_withheld_truth_validation_rows_are_judged_and_test_rows_refus
     with refused(world.root, "Kaggle never published it; use ROWS=validation"):
         evaluate(world, mine, "--rows=test")
     assert evaluate(world, mine, f"--artifacts={TWO[0]}") == 0
-    assert figures(mine, TWO[0])["rows"] == "validation rows"
+    assert figures(mine, f"{TWO[0]}.validation")["rows"] == "validation rows"
 
 
 def test_results_without_any_prediction_are_refused_with_what_makes_one(

@@ -83,7 +83,9 @@ def test_a_file_gives_the_figures_of_the_same_predictions_of_a_network(
     assert len(months) == 1
     truth = [f"--truth={months.pop()}"] if is_reversed else []  # else that of RAW_DATA
     assert evaluate(maker.raw, results, f"--prediction={path}", *truth) == 0
-    one, other = (figures(each, n) for each, n in ((results, path.stem), (judged, TWO[0])))
+    one, other = (
+        figures(each, n) for each, n in ((results, path.stem), (judged, f"{TWO[0]}.validation"))
+    )
     assert one["origin"] == f"from elsewhere{suffix}, predicted by one/two"
     for field in ("rmse", "bias", "r2_clipped", "kaggle_r2"):
         np.testing.assert_allclose(

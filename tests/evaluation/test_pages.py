@@ -24,8 +24,8 @@ PLOTS = 1 + 6 + 2 * 3 + 3 * 4 + 2 + 2 + 2  # as the page has them, with months
 
 @pytest.fixture(scope="module")
 def folder(judged: Results) -> Path:
-    """Return the pages of the test rows."""
-    return judged.root.parent / "of_test_rows"
+    """Return the pages of the test rows and of the validation rows."""
+    return judged.evaluation
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,10 @@ def test_a_browser_draws_every_plot_and_shows_every_number(
 def test_the_first_page_compares_all_and_links_to_each(folder: Path) -> None:
     document = (folder / "index.html").read_text()
     names = {path.stem for path in folder.glob("*.html")} - {"index"}
-    rows = Tables(document).tables["table-group-0"][1:]
-    assert {row[0] for row in rows} == names and len(names) == 3
+    tables = Tables(document).tables
+    rows, of_validation = tables["table-group-0"][1:], tables["table-group-1"][1:]
+    assert {row[0] for row in rows + of_validation} == names and len(names) == 6
+    assert {row[0] + ".validation" for row in rows} == {row[0] for row in of_validation}
     assert {f'href="{pages._link(name)}"' in document for name in names} == {True}
     scores = [float(row[1]) for row in rows]
     assert scores == sorted(scores, reverse=True)
@@ -78,7 +80,7 @@ def test_the_pages_need_nothing_from_elsewhere_and_the_same_figures_give_the_sam
     others = [
         figures.read(path)
         for path in sorted(folder.glob("*.json"))
-        if not path.name.endswith("receipt.json") and path.stem != TWO[0]
+        if not path.name.endswith((".validation.json", "receipt.json")) and path.stem != TWO[0]
     ]
     page = (folder / f"{TWO[0]}.html").read_text()
     assert page == pages.of_prediction(shown, others)

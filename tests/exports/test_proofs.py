@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple, Tuple
@@ -56,10 +55,11 @@ class Case(NamedTuple):
         return self.network.replace("/", "-") + self.suffix
 
 
+SUFFIXES = {".pt": "torchscript", ".kaggle.pt": "torchscript", ".onnx": "onnx", ".pt2": "pt2"}
 CASES = (
     *(Case(name, ".pt") for name in (*NETWORKS, BLEND)),
     *(Case(name, ".kaggle.pt", "kaggle") for name in (*NETWORKS, BLEND)),
-    *(Case(name, ".onnx") for name in (*NETWORKS, BLEND) if MODERN),
+    *(Case(name, ".onnx") for name in NETWORKS if MODERN),
     *(Case(name, ".pt2") for name in OF_TORCH_EXPORT if MODERN),
 )
 
@@ -80,9 +80,37 @@ def files(emulators: Dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     """Export all emulators into one folder."""
     folder = tmp_path_factory.mktemp("files")
     for name, found in emulators.items():
-        formats = ["torchscript", "safetensors", *["onnx"] * MODERN]
-        exporting.export(found, folder, formats + ["pt2"] * (MODERN and name in OF_TORCH_EXPORT))
+        forms = {SUFFIXES[case.suffix] for case in CASES if case.network == name}
+        exporting.export(found, folder, ["safetensors", *forms])
     return folder
+
+
+class Question(NamedTuple):
+    """What a process is asked that has torch and not this kit."""
+
+    folder: Path
+    columns: Dict[str, np.ndarray]
+
+    def ask(self, python: str, files: Dict[str, str]) -> Tuple[Any, Any]:
+        """Return the answers and the modules of a python; files is {path: contract}."""
+        script = shutil.copy(stranger.__file__, str(self.folder))
+        columns, answers = self.folder / "columns.npz", self.folder / "answers.npz"
+        np.savez(str(columns), **self.columns)
+        question = {"columns": str(columns), "files": files, "answers": str(answers)}
+        (self.folder / "question.json").write_text(json.dumps(question))
+        where = [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
+        site = subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
+        command = [python, "-I", "-S", script, site, str(self.folder / "question.json")]
+        done = subprocess.run(command, cwd=str(self.folder), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        *printed, modules = done.stdout.splitlines()
+        assert not printed, "a file prints"
+        return np.load(str(answers)), json.loads(modules)
+
+
+@pytest.fixture
+def question(world: World, coupled: np.ndarray, tmp_path: Path) -> Question:
+    return Question(tmp_path, {"coupled": coupled, "kaggle": world.x})
 
 
 @pytest.fixture(scope="module")
@@ -90,22 +118,9 @@ def strangers(
     files: Path, world: World, coupled: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> Tuple[Any, Any]:
     """Run all files in one process that cannot import leapkit: its answers, and its modules."""
-    folder = tmp_path_factory.mktemp("stranger")
-    script = Path(shutil.copy(stranger.__file__, str(folder)))
-    np.savez(str(folder / "columns.npz"), coupled=coupled, kaggle=world.x)
-    question = {
-        "columns": str(folder / "columns.npz"),
-        "files": {str(files / case.file): case.contract for case in CASES},
-        "answers": str(folder / "answers.npz"),
-    }
-    (folder / "question.json").write_text(json.dumps(question))
-    site = sysconfig.get_paths()["purelib"]
-    command = [sys.executable, "-I", "-S", str(script), site, str(folder / "question.json")]
-    done = subprocess.run(command, cwd=str(folder), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    *printed, modules = done.stdout.splitlines()
-    assert not printed, "a file prints"
-    return np.load(str(folder / "answers.npz")), json.loads(modules)
+    columns = {"coupled": coupled, "kaggle": world.x}
+    asked = Question(tmp_path_factory.mktemp("stranger"), columns)
+    return asked.ask(sys.executable, {str(files / case.file): case.contract for case in CASES})
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.file)
@@ -217,3 +232,18 @@ def contents(path: Path) -> Iterator[Tuple[str, bytes]]:
     with zipfile.ZipFile(str(path)) as archive:
         for name in archive.namelist():
             yield name, archive.read(name)
+
+
+@pytest.mark.skipif(MODERN, reason="an older torch does not read what a newer one wrote")
+def test_a_newer_torch_reads_the_files_of_an_old_one(
+    files: Path, emulators: Dict[str, Any], world: World, question: Question
+) -> None:
+    """A climate model brings a LibTorch of its own."""
+    other = os.environ.get("OTHER_PYTHON", "")
+    if not other:
+        pytest.skip("OTHER_PYTHON names no python of another stack (make test does)")
+    paths = {name: str(files / Case(name, ".pt").file) for name in NETWORKS}
+    answers, _ = question.ask(other, {path: "coupled" for path in paths.values()})
+    for name, path in paths.items():
+        expected = Emulator(emulators[name], "cpu").predict(world.x, check=False)
+        require_equal(answers[f"{path}|strided"], expected, emulators[name])

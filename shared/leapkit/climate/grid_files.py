@@ -19,7 +19,10 @@ from leapkit.sampleworld import grid as sample_world
 from leapkit.sampleworld.constants import N_COLUMNS, REFERENCE_PRESSURE
 
 NAME = "ClimSim_low-res_grid-info.nc"
-REMEDY = f"put {NAME} of LEAP/ClimSim_low-res in its place"
+REMEDY = (
+    f"put {NAME} of LEAP/ClimSim_low-res in its place: `make fetch WHAT=steps MONTHS=<month>` does,"
+    " for a month that you have"
+)
 # variable -> its axes; the 61 interfaces between levels lie on ilev
 _AXES = {
     "lat": ("ncol",),

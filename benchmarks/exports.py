@@ -95,7 +95,15 @@ def _done(options: argparse.Namespace) -> List[Tuple[str, str]]:
 
 def table(lines: List[Dict[str, Any]]) -> str:
     """Return the lines as a Markdown table. What could not be exported says why."""
-    heads = ("network", "copies", "format", "MB", "export s", "load s", "largest difference")
+    heads: Tuple[str, ...] = (
+        "network",
+        "copies",
+        "format",
+        "MB",
+        "export s",
+        "load s",
+        "largest difference",
+    )
     heads += (f"s / {STEP} columns", "eager s")
     rows = [heads, ("---",) * len(heads)]
     for line in lines:
@@ -159,6 +167,7 @@ def fill_checkpoints(name: str, reference: Path, folder: Path) -> None:
         for entry in entries.values()
         if entry["blend_row"] and entry["submission_file"] == experiment.parquet
     ]
+    assert experiment.published
     for group in experiment.checkpoint_groups:
         salt = "" if group is None else f"g{group}:"
         tensors = fill.fill_entries(entry["state_dict"], salt)

@@ -67,7 +67,7 @@ def test_every_cell_runs_and_the_last_one_shows_a_map(
     [printed] = outputs(cells, "stdout")
     assert printed.startswith("96 rows, R2 as Kaggle counts it: ")
     shown = "\n".join(outputs(cells, "text/plain"))
-    assert "<leapkit.Emulator adam/197: 1 network(s)" in shown
+    assert "<leapkit.Emulator adam/197: 1 network" in shown
     assert "cam_out_PRECC" in shown and "checkpoints_sha256" in shown
     assert len(outputs(cells, "image/png")) == 3
     assert outputs(cells[-1:], "image/png")

@@ -9,8 +9,8 @@ import pytest
 
 from leapkit.core.files import read_json
 from leapkit.core.layout import world_receipt
-from tests.emulators.conftest import untrained
 from tests.end_to_end.commands import make, modification_times, scores
+from tests.helpers.untrained import untrained
 
 pytestmark = pytest.mark.end_to_end
 

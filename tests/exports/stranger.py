@@ -12,7 +12,6 @@ import json
 import sys
 import warnings
 
-sys.path.append(sys.argv[1])
 KIT = ("leapkit", "members", "blend", "launch", "tests")
 FORMS = ("1", "16", "61", "strided", "padded", "zeros", "denormal", "one NaN", "again")
 
@@ -76,6 +75,7 @@ READERS = {".pt": torchscript, ".pt2": exported_program, ".onnx": onnx}
 
 
 def main():
+    sys.path.append(sys.argv[1])
     import numpy as np
 
     known = [name for name in KIT if importlib.util.find_spec(name)]

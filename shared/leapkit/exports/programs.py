@@ -41,15 +41,20 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
         program = exporter.export(
             network, (torch.zeros(_ROWS, inputs),), dynamic_shapes={"x": {0: rows}}, strict=False
         )
-        # Of every operation the lines of code that led to it: paths of this machine.
-        for node in program.graph.nodes:
-            node.meta.pop("stack_trace", None)
+        _forget_sources(program)
         content = io.BytesIO()
         text = json.dumps(dict(record), indent=1, sort_keys=True)
         exporter.save(program, content, extra_files={RECORD: text})
     require_free(path, len(content.getbuffer()), path.name)
     with atomic(path) as temporary:
         temporary.write_bytes(content.getbuffer())
+
+
+def _forget_sources(program: Any) -> None:
+    """Take away the source lines of each operation: they name the files of this machine."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if hasattr(module, "graph") else ():
+            node.meta.pop("stack_trace", None)
 
 
 def read(path: Path) -> nn.Module:

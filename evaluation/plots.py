@@ -121,8 +121,10 @@ def table_of_r2(
         "xgap": 1,
         "ygap": 1,
     }
-    x = {"tickangle": -40, "showgrid": False}
-    return plot(110 + 26 * len(rows), [heat], x, {"autorange": "reversed", "showgrid": False})
+    # Plotly takes 0008-01 for a date, if it may.
+    names = {"type": "category", "showgrid": False}
+    y = {**names, "autorange": "reversed"}
+    return plot(110 + 26 * len(rows), [heat], {**names, "tickangle": -40}, y)
 
 
 def rain(pdf: Mapping[str, Any]) -> Plot:

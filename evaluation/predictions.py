@@ -112,7 +112,8 @@ class BlendOnValidation:
 
     def inputs(self, index: HashIndex) -> Dict[str, str]:
         digests = {f"{member.artifact}.npy": member.digest(index) for member in self._members}
-        return {**digests, "weights": self._table.sha256, "options": ",".join(self._options)}
+        options = {"post-processing": ",".join(self._options)} if self._options else {}
+        return {**digests, "weights": self._table.sha256, **options}
 
 
 def raw_values(member: ValidationPredictions, step: Step) -> np.ndarray:

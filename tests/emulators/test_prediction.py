@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import Any, List, Tuple
 
 import numpy as np
 import pytest
@@ -90,6 +90,22 @@ def test_the_numbers_are_those_of_the_kits_inference_bit_for_bit(
         z = np.concatenate(list(chunks))
     expected = part.scaling.raw(z, x[:, [INPUTS.index(name) for name in LINEAR_INPUTS]])
     assert np.array_equal(values(once), expected)
+
+
+def test_rows_go_through_the_network_in_whole_batches_across_the_borders_of_files(
+    arguments: List[str], steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: List[Tuple[int, int]] = []
+    predict = inference.predict
+
+    def noted(network: Any, rows: np.ndarray, batch: int, device: Any) -> Any:
+        given.append((len(rows), batch))
+        return predict(network, rows, batch, device)
+
+    monkeypatch.setattr(inference, "predict", noted)
+    monkeypatch.setattr(prediction, "_CPU_CHUNK", 2 * BATCH + 1)
+    command_line.main([*arguments, f"--inputs={steps}", f"--to={tmp_path / 'a.nc'}"])
+    assert given == [(2 * BATCH, BATCH), (17 * 48 - 2 * BATCH, BATCH)]
 
 
 def test_the_rows_of_test_csv_are_those_of_its_step_files(tiny_world: Path, steps: Path) -> None:

@@ -39,8 +39,9 @@ def rows_of(form, x):
 def torchscript(path):
     import torch
 
-    module = torch.jit.load(path, map_location="cpu")
-    return of_tensors(module)
+    # LibTorch 1.12 compiles kernels for every new batch size, which takes a minute of these forms.
+    torch._C._jit_override_can_fuse_on_cpu(False)
+    return of_tensors(torch.jit.load(path, map_location="cpu"))
 
 
 def exported_program(path):

@@ -155,7 +155,7 @@ def test_without_a_choice_everything_that_this_stack_can_write_is_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    chosen = exporting._chosen(())
+    chosen = exporting.chosen(())
     assert "onnx" not in chosen and chosen[0] == "torchscript" and chosen[-1] == "safetensors"
     assert "onnx is left out" in capsys.readouterr().out
 

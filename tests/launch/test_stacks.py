@@ -18,6 +18,7 @@ from leapkit.core.stacks import ACCELERATORS, MODERN, TORCH_1_10
 from tests.conftest import REPOSITORY
 
 MEMBERS = tuple(registry.members())
+TOOLS = ("verify", "evaluate", "emulator", "world")  # services that no member has
 LOCKS = sorted(stacks.LOCKS.glob("*.txt"))
 
 
@@ -140,12 +141,12 @@ def test_an_environment_is_named_by_what_is_in_it() -> None:
         for stack in stacks.STACKS
         for accelerator in ACCELERATORS
     } == {
-        "py3.10-published-cpu-9538f107",
-        "py3.10-published-cuda-6849d56b",
-        "py3.11-modern-cpu-125037c3",
-        "py3.11-modern-cuda-8af86171",
-        "py3.8-published-cpu-6ad82e78",
-        "py3.8-published-cuda-1e7f4679",
+        "py3.10-published-cpu-3d278be6",
+        "py3.10-published-cuda-9300d81f",
+        "py3.11-modern-cpu-5228233a",
+        "py3.11-modern-cuda-d261eed5",
+        "py3.8-published-cpu-7ec730a1",
+        "py3.8-published-cuda-e72cb5b8",
     }
 
 
@@ -255,7 +256,7 @@ def test_a_new_member_needs_its_own_folder_and_the_generated_files_only(copy: Pa
     )
     assert planned.returncode == 0 and b"newbie/907" in planned.stdout, planned.stdout
     compose = services("compose.yaml", copy)
-    assert set(compose) == {*MEMBERS, "newbie", "blend", "verify", "evaluate", "world"}
+    assert set(compose) == {*MEMBERS, *TOOLS, "newbie", "blend"}
     assert "newbie" in compose["blend"]["depends_on"]
     assert "newbie" in services("compose.gpu.yaml", copy)
 
@@ -263,7 +264,8 @@ def test_a_new_member_needs_its_own_folder_and_the_generated_files_only(copy: Pa
 def test_another_stack_of_a_member_reaches_its_dockerfile(copy: Path) -> None:
     path = copy / "members" / "adam" / "stack.py"
     path.write_text(path.read_text().replace("TORCH_1_10", "TORCH_1_12"))
-    assert generate(copy).stdout == "members/adam/Dockerfile: written\n"
+    written = ("containers/emulator.Dockerfile", "members/adam/Dockerfile")
+    assert generate(copy).stdout == "".join(f"{path}: written\n" for path in written)
     assert dockerfile("adam", copy) == dockerfile("joseph", copy).replace("joseph", "adam")
 
 
@@ -344,7 +346,8 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     allowed = (
         r"UID|GID|PIDS|MEMORY|CORES|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
         r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS|PREDICTIONS|TRUTH"
-        rf"|WEIGHTS_({members})|BASE_({members}|BLEND)"
+        r"|EMULATOR|WEIGHTS|INPUTS|TO"
+        rf"|WEIGHTS_({members})|BASE_({members}|BLEND|EMULATOR)"
     )
     assert variables and not [
         name for name in variables if not re.match(f"^LEAP_({allowed})$", name)

@@ -8,7 +8,8 @@ import shlex
 from typing import List, Mapping, NoReturn, Sequence, Tuple
 
 from launch import options
-from launch.commands import Command, Request, commands
+from launch.actions import Request
+from launch.commands import Command, commands
 from leapkit.core.errors import KitError
 
 

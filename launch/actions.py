@@ -1,0 +1,177 @@
+"""What each sub-command does with what the user typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List
+
+from launch import (
+    apptainer,
+    emulated,
+    emulating,
+    estimate_lines,
+    evaluating,
+    names,
+    options,
+    planning,
+    run,
+    sifs,
+    slurm_submit,
+    tools,
+)
+from launch.blend_tools import make_world
+from launch.folders import expanded_words, require_writable
+from launch.settings import Settings, choose, choose_for_jobs
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user typed.
+
+    values  {variable: value} of the options that were given
+    rest    the arguments that are passed on
+    """
+
+    values: Dict[str, str]
+    rest: List[str]
+
+    @property
+    def mode(self) -> str:
+        """reproduce unless MODE says otherwise."""
+        return self.values.get("MODE", "reproduce")
+
+
+def _settings(request: Request, mode: str, needs_runtime: bool = True) -> Settings:
+    """Return all choices of a run. Raises KitError for a name that does not exist."""
+    settings = choose(mode, request.values, needs_runtime)
+    names.require_known(settings, request.values)
+    return settings
+
+
+def _with_results(request: Request, mode: str) -> Settings:
+    """Return all choices of a command that writes results, whose folder is checked too."""
+    settings = _settings(request, mode)
+    remedy = "name a folder that you may write to with SUBMISSION=folder"
+    require_writable(settings.results.root, remedy)
+    return settings
+
+
+def reproduce(request: Request) -> int:
+    """Train everything, predict, blend."""
+    return run.run(_with_results(request, "reproduce"))
+
+
+def infer_only(request: Request) -> int:
+    """Predict with the published checkpoints, and blend."""
+    return run.run(_with_results(request, "infer-only"))
+
+
+def member(name: str) -> Callable[[Request], int]:
+    """Return what runs one member alone."""
+
+    def run_member(request: Request) -> int:
+        return run.run(_with_results(request, request.mode), name)
+
+    return run_member
+
+
+def plan(request: Request) -> int:
+    """Show what would run, and how long it takes."""
+    settings = _settings(request, request.mode, needs_runtime=False)
+    run.show(settings.lines())
+    plan = planning.make(settings, settings.experiments(), with_blend=True)
+    run.show(plan.lines())
+    run.show(estimate_lines.lines(plan, settings))
+    return 0
+
+
+def slurm(request: Request) -> int:
+    """Show the plan as batch jobs, or submit them."""
+    settings = choose_for_jobs(request.mode, request.values)
+    names.require_known(settings, request.values)
+    return slurm_submit.run(settings, request.values)
+
+
+def blend(request: Request) -> int:
+    """Run the blend alone."""
+    settings = _with_results(request, request.mode)
+    names.require_data(settings)
+    run.show(settings.lines())
+    return run.run_blend(settings, settings.experiments())
+
+
+def verify(request: Request) -> int:
+    """Check parquets."""
+    settings = _with_results(request, request.mode)
+    names.require_parquets(settings)
+    names.require_data(settings)
+    run.show(settings.lines())
+    return tools.verify(settings, request.values.get("ARTIFACTS", ""))
+
+
+def evaluate(request: Request) -> int:
+    """Judge predictions as the field does."""
+    settings = _with_results(request, "reproduce")
+    names.require_data(settings)
+    run.show(settings.lines())
+    return evaluating.run(settings, request.values)
+
+
+def fetch(request: Request) -> int:
+    """Fetch what WHAT names."""
+    # What it fetches into need not exist yet: no name is checked.
+    return tools.fetch(choose("infer-only", request.values, needs_runtime=False), request.values)
+
+
+def world(request: Request) -> int:
+    """Make the sample world."""
+    make_world(_settings(request, "reproduce"))
+    return 0
+
+
+def statistics(request: Request) -> int:
+    """Compute the statistics of train.csv."""
+    settings = _settings(request, "reproduce")
+    names.require_train_csv(settings)
+    run.show(settings.lines())
+    return tools.train_statistics(settings)
+
+
+def make_sifs(request: Request) -> int:
+    """Make the images as files."""
+    values = {**request.values, "RUNTIME": "docker"}
+    settings = choose("reproduce", values, is_elsewhere=True)
+    services = [*settings.experiments(), "blend"]
+    if "NETWORK" in values:
+        settings = emulating.with_stack(settings, emulated.named(values["NETWORK"], "sifs"))
+        services.append("emulator")
+    for path in apptainer.make_files(settings, services):
+        print(f"{path} ({path.stat().st_size / 1e9:.2f} GB)", flush=True)
+    place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
+    print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
+    return 0
+
+
+def split(request: Request) -> int:
+    """Make a scored world from step files."""
+    flags = ("--steps", "--to", "--train", "--validation", "--test")
+    arguments = expanded_words(request.rest, "SPLIT")
+    tools.step_folders(arguments)
+    names.require_arguments("SPLIT", arguments, flags)
+    return tools.split(_settings(request, "reproduce"), arguments)
+
+
+def store(request: Request) -> int:
+    """Write step files as one array a month."""
+    arguments = expanded_words(request.rest, "STORE")
+    tools.step_folders(arguments)
+    names.require_arguments("STORE", arguments, ("--to",))
+    on_a_cluster = tools.names_a_scheduler(arguments)
+    settings = _settings(request, "reproduce", needs_runtime=not on_a_cluster)
+    return tools.store(settings, arguments)
+
+
+def variables(request: Request) -> int:
+    """List the variables of make."""
+    run.show(options.table())
+    return 0

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from leapkit.climate import grid_files
 from leapkit.core.columns import INPUTS, SAMPLE_ID, TARGETS
 from leapkit.core.experiments import Experiment, group_stem
 from leapkit.core.files import TEMPORARY
@@ -94,7 +93,7 @@ class FetchLayout:
     @property
     def grid(self) -> Path:
         """The file of the columns' places and layers, beside the step files."""
-        return self.raw.steps.parent / grid_files.NAME
+        return self.raw.grid_files[0]
 
 
 @dataclass(frozen=True)

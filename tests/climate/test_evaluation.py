@@ -15,11 +15,12 @@ from leapkit.climate import evaluation as evaluation_module
 from leapkit.climate.diagnostics import DIAGNOSTICS
 from leapkit.climate.energy_units import VARIABLES
 from leapkit.climate.evaluation import Evaluation
-from leapkit.climate.grid_files import NAME, read_grid, sample_grid
+from leapkit.climate.grid_files import read_grid, sample_grid
 from leapkit.climate.regions import REGIONS
 from leapkit.climate.results import Budget, EvaluationResult, plain
 from leapkit.climate.sections import LATITUDE_EDGES
 from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.layout import GRID_FILE
 from leapkit.data.score import R2, submission_score
 from tests.helpers import xarray_metrics
 from tests.helpers.climates import Climate, climate
@@ -40,7 +41,7 @@ def case(request: pytest.FixtureRequest) -> Case:
         made = climate(sample_grid(48), steps)
     else:
         steps = request.getfixturevalue("real_steps")
-        made = climate(read_grid(steps.parent / NAME), steps, 6)
+        made = climate(read_grid(steps.parent / GRID_FILE), steps, 6)
     return made, made.result()
 
 
@@ -205,7 +206,7 @@ def test_the_sample_world_closes_its_water_with_evaporation(tiny_world: Path) ->
 
 
 def test_real_steps_close_their_water_without_evaporation(real_steps: Path) -> None:
-    steps = climate(read_grid(real_steps.parent / NAME), real_steps, 6)
+    steps = climate(read_grid(real_steps.parent / GRID_FILE), real_steps, 6)
     budgets = {(b.quantity, b.region, b.month): b for b in steps.result().budgets}
     assert budgets["precipitation", "globe", ""].truth_mean > 2.0  # mm/day
     assert abs(budgets["water_residual", "globe", ""].truth_mean) < 0.1

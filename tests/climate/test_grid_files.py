@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from leapkit.climate.grid import layer_pressure
-from leapkit.climate.grid_files import NAME, find_grid, read_grid, sample_grid
+from leapkit.climate.grid_files import find_grid, read_grid, sample_grid
 from leapkit.climate.step_levels import first_step, read_levels
-from leapkit.core.layout import RawData
+from leapkit.core.layout import GRID_FILE, RawData
 from tests.helpers.grid_file import Contents, contents_of, write_grid
 from tests.helpers.refusals import refused
 
@@ -46,9 +46,9 @@ def test_the_sample_worlds_grid_needs_no_file(world: RawData) -> None:
 @pytest.mark.parametrize("form", ["NETCDF3_64BIT_DATA", "NETCDF4", "NETCDF3_CLASSIC"])
 @pytest.mark.parametrize("place", ["ClimSim_low-res", "ClimSim_low-res/train", ".", ".."])
 def test_a_grid_file_is_read_where_it_lies(world: RawData, form: str, place: str) -> None:
-    write_grid(world.root / place / NAME, contents_of(sample_grid(48)), form)
+    write_grid(world.root / place / GRID_FILE, contents_of(sample_grid(48)), form)
     found = find_grid(world)
-    assert found.source == NAME and found.p0 == 1e5
+    assert found.source == GRID_FILE and found.p0 == 1e5
     for name, values in contents_of(sample_grid(48)).items():
         if name != "P0":
             np.testing.assert_array_equal(getattr(found, name), values)
@@ -61,12 +61,12 @@ def test_a_grid_file_lies_beside_the_folder_that_a_link_of_the_steps_names(
     elsewhere.parent.mkdir()
     shutil.move(str(world.steps), str(elsewhere))
     world.steps.symlink_to(elsewhere)
-    write_grid(elsewhere.parent / NAME, contents_of(sample_grid(48)))
-    assert find_grid(world).source == NAME
+    write_grid(elsewhere.parent / GRID_FILE, contents_of(sample_grid(48)))
+    assert find_grid(world).source == GRID_FILE
 
 
 def test_the_real_grid_covers_the_sphere_and_has_the_real_levels(real_steps: Path) -> None:
-    grid = read_grid(real_steps.parent / NAME)
+    grid = read_grid(real_steps.parent / GRID_FILE)
     assert grid.columns == 384
     assert grid.area.sum() == pytest.approx(4 * np.pi, rel=1e-12)
     levels = read_levels(next(real_steps.glob("*/*.mli.*")))
@@ -98,7 +98,7 @@ def damaged(change: Callable[[Contents], Any]) -> Contents:
 def test_a_damaged_grid_file_is_named_in_one_sentence(
     tmp_path: Path, change: Callable[[Contents], Any], words: str
 ) -> None:
-    path = tmp_path / NAME
+    path = tmp_path / GRID_FILE
     contents = damaged(change)
     if "30" in words:  # one axis cannot have two lengths
         contents = {key: contents[key] for key in contents if key != "hybm"}
@@ -110,14 +110,14 @@ def test_a_damaged_grid_file_is_named_in_one_sentence(
 
 @pytest.mark.parametrize("content", [b"", b"CDF\x05", b"version https://git-lfs", b"\x89HDF\r\n"])
 def test_what_is_no_grid_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / NAME
+    path = tmp_path / GRID_FILE
     path.write_bytes(content)
     with refused(path):
         read_grid(path)
 
 
 def test_the_grid_of_other_data_is_refused_by_the_step_files(world: RawData) -> None:
-    path = write_grid(world.root / NAME, contents_of(sample_grid(384)))
+    path = write_grid(world.root / GRID_FILE, contents_of(sample_grid(384)))
     with refused(path, "384 columns, the step files have 48"):
         find_grid(world)
     other = damaged(lambda c: c.update(P0=np.array(1.01e5)))
@@ -132,7 +132,7 @@ def test_a_world_without_a_grid_says_what_to_put_where(real_steps: Path, tmp_pat
     (raw.steps / month.name).mkdir(parents=True)
     for step in sorted(month.glob("*.nc")):
         (raw.steps / month.name / step.name).symlink_to(step)
-    with refused(tmp_path / "ClimSim_low-res" / NAME, "is missing", "LEAP/ClimSim_low-res"):
+    with refused(tmp_path / "ClimSim_low-res" / GRID_FILE, "is missing", "LEAP/ClimSim_low-res"):
         find_grid(raw)
 
 
@@ -141,10 +141,10 @@ def test_steps_of_other_levels_are_not_given_the_sample_worlds_grid(world: RawDa
     assert step
     with netCDF4.Dataset(str(step), "a") as file:
         file["state_pmid"][...] *= 1.001
-    with refused(world.steps.parent / NAME, "is missing"):
+    with refused(world.steps.parent / GRID_FILE, "is missing"):
         find_grid(world)
 
 
 def test_a_folder_without_steps_has_no_grid(tmp_path: Path) -> None:
-    with refused(tmp_path / "ClimSim_low-res" / NAME, "is missing"):
+    with refused(tmp_path / "ClimSim_low-res" / GRID_FILE, "is missing"):
         find_grid(RawData(tmp_path))

@@ -14,6 +14,7 @@ import pytest
 
 from leapkit.climate import grid_files
 from leapkit.core.columns import INPUTS, TARGETS
+from leapkit.core.layout import GRID_FILE
 from tests.fetch.fake_internet import Internet
 from tests.fetch.user import User, wait_until
 from tests.helpers import crafted, plausible
@@ -69,9 +70,9 @@ def offer_grid(internet: Internet, folder: Path) -> bytes:
     """Offer the file of a grid of 48 columns; return its content."""
     from tests.helpers.grid_file import contents_of, write_grid
 
-    path = write_grid(folder / grid_files.NAME, contents_of(grid_files.sample_grid(48)))
-    internet.hub[grid_files.NAME] = path.read_bytes()
-    return internet.hub[grid_files.NAME]
+    path = write_grid(folder / GRID_FILE, contents_of(grid_files.sample_grid(48)))
+    internet.hub[GRID_FILE] = path.read_bytes()
+    return internet.hub[GRID_FILE]
 
 
 def put_on_disk(user: User, files: Dict[str, bytes], missing: int = 0) -> Dict[str, bytes]:

@@ -10,7 +10,7 @@ from typing import Dict, Optional
 
 import pytest
 
-from leapkit.climate.grid_files import NAME as GRID
+from leapkit.core.layout import GRID_FILE as GRID
 from tests.fetch.disks import enough_disk, fill_up
 from tests.fetch.fake_internet import HF_TOKEN
 from tests.fetch.offers import (

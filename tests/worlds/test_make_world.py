@@ -16,7 +16,13 @@ import leapkit
 from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, SAMPLE_ID, TARGETS, ZERO
 from leapkit.core.errors import KitError
 from leapkit.core.files import read_json, sha256
-from leapkit.core.layout import WORLD_FILES, RawData, world_receipt
+from leapkit.core.layout import (
+    GRID_FILE,
+    WORLD_FILES,
+    RawData,
+    grid_file_places,
+    world_receipt,
+)
 from leapkit.core.splits import (
     Split,
     months_of,
@@ -134,6 +140,18 @@ def test_test_csv_and_the_withheld_truth_are_the_step_files_bit_for_bit(world: t
 def test_the_steps_of_the_test_rows_are_kept_beside_their_truth_in_order(world: tuple) -> None:
     raw, pairs, _ = world
     assert read_json(raw.test_steps) == [pair.stamp for pair in pairs]
+
+
+@pytest.mark.parametrize("place", ["elsewhere/train", ".", "elsewhere"])
+def test_the_grid_file_of_the_steps_comes_into_the_world(tmp_path: Path, place: str) -> None:
+    """It lies in their folder, beside it, or beside the folder that theirs is a link to."""
+    (tmp_path / "elsewhere" / "train").mkdir(parents=True)
+    steps = tmp_path / "train"
+    steps.symlink_to(tmp_path / "elsewhere" / "train")
+    (tmp_path / place / GRID_FILE).write_bytes(b"grid")
+    raw = RawData(tmp_path / "world")
+    make_world.place_grid(raw, grid_file_places(steps))
+    assert raw.grid_files[0].read_bytes() == b"grid"
 
 
 def test_the_withheld_truth_s_linear_columns_are_the_formula_of_test_csv(world: tuple) -> None:

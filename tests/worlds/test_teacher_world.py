@@ -97,7 +97,7 @@ def test_the_receipt_names_the_teachers_checkpoints_and_every_file(world: RawDat
     receipt = read_json(world_receipt(world.root))
     assert receipt["inputs"]["checkpoints t/1.pt"] == "c"
     assert not [role for role in receipt["inputs"] if role.endswith(".nc")]
-    assert receipt["files"]["steps"] and len(receipt["files"]) == 11
+    assert receipt["files"]["steps"] and len(receipt["files"]) == 12
     assert receipt["details"] == {"predicted steps": 12}
 
 

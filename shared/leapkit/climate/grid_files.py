@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict
 
 import numpy as np
 
@@ -11,17 +11,16 @@ from leapkit.climate.grid import Grid
 from leapkit.climate.step_levels import StepLevels, first_step, read_levels
 from leapkit.core.columns import LEVELS
 from leapkit.core.errors import KitError
-from leapkit.core.layout import RawData
+from leapkit.core.layout import GRID_FILE, RawData
 from leapkit.data import step_file
 from leapkit.data.netcdf_header import Header
 from leapkit.data.netcdf_library import ArrayOf
 from leapkit.sampleworld import grid as sample_world
 from leapkit.sampleworld.constants import N_COLUMNS, REFERENCE_PRESSURE
 
-NAME = "ClimSim_low-res_grid-info.nc"
 REMEDY = (
-    f"put {NAME} of LEAP/ClimSim_low-res in its place: `make fetch WHAT=steps MONTHS=<month>` does,"
-    " for a month that you have"
+    f"put {GRID_FILE} of LEAP/ClimSim_low-res in its place:"
+    " `make fetch WHAT=steps MONTHS=<month>` does, for a month that you have"
 )
 # variable -> its axes; the 61 interfaces between levels lie on ilev
 _AXES = {
@@ -37,13 +36,6 @@ _AXES = {
 _CLOSE = 1e-5  # relative, of pressure: real files agree to 2e-16, files in float32 to 1e-7
 
 
-def places(raw: RawData) -> List[Path]:
-    """Return where the grid file is looked for: beside the steps, in RAW_DATA, and beside it."""
-    # The steps may be a link to a folder elsewhere, beside which its grid lies.
-    beside = [raw.steps.parent, raw.steps, raw.steps.resolve().parent]
-    return [folder / NAME for folder in dict.fromkeys([*beside, raw.root, raw.root.parent])]
-
-
 def find_grid(raw: RawData) -> Grid:
     """Return the grid of a world: from its grid file if it has one, else the sample world's.
 
@@ -52,7 +44,7 @@ def find_grid(raw: RawData) -> Grid:
     """
     step = first_step(raw)
     levels = read_levels(step) if step else None
-    for path in places(raw):
+    for path in raw.grid_files:
         if path.exists():
             grid = read_grid(path)
             if levels is not None:
@@ -62,7 +54,7 @@ def find_grid(raw: RawData) -> Grid:
         grid = sample_grid(levels.columns)
         if levels.difference(grid) <= _CLOSE:
             return grid
-    raise KitError("the grid file of these step files is missing", places(raw)[0], REMEDY)
+    raise KitError("the grid file of these step files is missing", raw.grid_files[0], REMEDY)
 
 
 def sample_grid(columns: int = N_COLUMNS) -> Grid:

@@ -21,6 +21,17 @@ from leapkit.core.splits import (
 )
 from leapkit.core.step_files import StepPair, list_months, list_pairs
 
+GRID_FILE = "ClimSim_low-res_grid-info.nc"  # of LEAP/ClimSim_low-res: where each column lies
+
+
+def grid_file_places(steps: Path) -> List[Path]:
+    """Return where the grid file of step files may lie: beside their folder, or in it.
+
+    The folder may be a link to one elsewhere, beside which its grid lies.
+    """
+    folders = dict.fromkeys([steps.parent, steps, steps.resolve().parent])
+    return [folder / GRID_FILE for folder in folders]
+
 
 @dataclass(frozen=True)
 class RawData:
@@ -60,6 +71,12 @@ class RawData:
     @property
     def steps(self) -> Path:
         return self.root / "ClimSim_low-res" / "train"
+
+    @property
+    def grid_files(self) -> List[Path]:
+        """Where the grid file is looked for: beside the steps, in RAW_DATA, and beside it."""
+        more = [self.root / GRID_FILE, self.root.parent / GRID_FILE]
+        return list(dict.fromkeys([*grid_file_places(self.steps), *more]))
 
     def statistics(self, family: str) -> Path:
         return self.root / "statistics" / family

@@ -1,6 +1,7 @@
 """Make a world from step files: a data set in Kaggle's format with a withheld truth of its own.
 
     <to>/kaggle-data/{train,test,sample_submission,sample_submission_old}.csv   as on Kaggle
+    <to>/ClimSim_low-res/                  the grid file, if it lies beside the steps
     <to>/ClimSim_low-res/train/YYYY-MM/    steps of the training and validation months
     <to>/statistics/{adam,fdzm}/           mean.json and std.json, given or computed from train.csv
     <to>/withheld/test_truth.parquet       the 368 targets of test.csv
@@ -25,7 +26,7 @@ from leapkit.core.columns import INPUTS, TARGETS, ZERO, kaggle_positions
 from leapkit.core.errors import KitError, explain_os_errors, run_cli
 from leapkit.core.files import TEMPORARY, atomic, publish_copy, sha256_json, write_json
 from leapkit.core.hash_index import HashIndex
-from leapkit.core.layout import RawData, world_files, world_receipt
+from leapkit.core.layout import RawData, grid_file_places, world_files, world_receipt
 from leapkit.core.splits import Split, months_of, training_pairs, validation_pairs, write_split
 from leapkit.core.step_files import PRECISIONS, StepPair, list_pairs
 from leapkit.data import kaggle_csv, scaling, statistics_tables, submission
@@ -132,6 +133,14 @@ def place_steps(raw: RawData, pairs: Sequence[StepPair]) -> None:
                 publish_copy(path, target)
 
 
+def place_grid(raw: RawData, places: Sequence[Path]) -> None:
+    """Link the first grid file that exists into the world, for `make evaluate`."""
+    for path in places:
+        if path.exists():
+            publish_copy(path, raw.grid_files[0])
+            return
+
+
 def make_world(
     steps: Path,
     test_steps: Path,
@@ -155,6 +164,7 @@ def make_world(
     reader = StepReader(accept_float32)
     training, validation = training_pairs(steps, split), validation_pairs(steps, split)
     place_steps(raw, list_pairs(steps, sorted(set(split.train + split.validation))))
+    place_grid(raw, grid_file_places(steps))
     moments = write_train_csv(to / "kaggle-data" / "train.csv", training[::csv_stride], reader)
     ids = write_test(raw, list_pairs(test_steps, split.test), seed, reader)
     write_scaling(raw, ids, moments, published)

@@ -26,6 +26,7 @@ from leapkit.core.splits import with_training_months, write_split
 from leapkit.core.step_files import StepPair, list_pairs, parse_name
 from leapkit.data.progress import progress
 from leapkit.data.step_reader import StepReader
+from leapkit.worlds.make_world import place_grid
 
 KIND = "teacher's world"
 _COPIED = ("kaggle-data", "statistics", "withheld")  # folders of the source, whole
@@ -156,6 +157,7 @@ def _place(source: RawData, predicted: Sequence[StepPair], world: RawData) -> No
     for pair in progress([*predicted, *_others(source)], desc="placing", unit="step"):
         for path in (pair.mli, pair.mlo):
             publish_copy(path, world.steps / pair.month / path.name)
+    place_grid(world, source.grid_files)
 
 
 def _require_plausible(predicted: Sequence[StepPair]) -> None:

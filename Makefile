@@ -66,7 +66,7 @@ bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DE
 	$(LAUNCH) bundle
 unbundle: ## check a bundle's sums, and install what it holds (BUNDLE=..)
 	$(LAUNCH) unbundle
-check: ## format, lint, types and the unit tests: a minute (ARGS="-k word")
+check: ## format, lint, types and the unit tests: two minutes (ARGS="-k word")
 	$(LAUNCH) check
 test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")
 	$(LAUNCH) test

@@ -130,7 +130,7 @@ def commands() -> Dict[str, Command]:
             ("BUNDLE",),
         ),
         "check": Command(
-            "format, lint, types and the unit tests: a minute",
+            "format, lint, types and the unit tests: two minutes",
             lambda request: testing.check(request.rest),
             passes_to="pytest",
         ),

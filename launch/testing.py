@@ -1,4 +1,4 @@
-"""make check, test, test-end-to-end, lint and bench: loops of one and of about seventeen minutes.
+"""make check, test, test-end-to-end, lint and bench: loops of two and of about twenty minutes.
 
 What a test needs is said by its marks (pyproject.toml). A loop is a list of jobs, each a tool or a
 pytest, with one thread for numerics. One more runs at a time than there are cores, as tests also
@@ -42,7 +42,7 @@ OF_THE_LAUNCHER = (
 
 
 def check(arguments: List[str]) -> int:
-    """Run the linters and the unit tests: a minute on two cores when the environment exists."""
+    """Run the linters and the unit tests: two minutes on two cores when the environment exists."""
     python = modern_python()
     # Side by side with the tests, whose workers leave gaps while they import.
     parallel = ["-m", "unit", "-n", str(allotment.cores()), "--dist", "worksteal", "-q"]

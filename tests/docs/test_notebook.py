@@ -9,7 +9,7 @@ from typing import Any, List
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.emulators.conftest import untrained
+from tests.helpers.untrained import untrained
 
 pytestmark = pytest.mark.process
 

@@ -66,7 +66,7 @@ def scripted(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch")
     from leapkit.emulators import parts
     from leapkit.exports import exporting
-    from tests.emulators.conftest import untrained
+    from tests.helpers.untrained import untrained
 
     folder = tmp_path_factory.mktemp("scripted")
     weights = untrained("max2020/022", folder / "weights")

@@ -21,9 +21,9 @@ from leapkit.core.columns import LINEAR, TARGETS, ZERO, kaggle_positions  # noqa
 from leapkit.emulators import parts  # noqa: E402
 from leapkit.emulators.emulator import Emulator  # noqa: E402
 from leapkit.exports import exporting  # noqa: E402
-from tests.emulators.conftest import untrained  # noqa: E402
 from tests.exports import stranger  # noqa: E402
 from tests.exports.conftest import World  # noqa: E402
+from tests.helpers.untrained import untrained  # noqa: E402
 
 pytestmark = [pytest.mark.process, pytest.mark.stack]
 

@@ -81,9 +81,8 @@ def read_grid(path: Path) -> Grid:
     problem = _problem(values)
     if problem:
         raise KitError(f"is no grid of ClimSim: {problem}", path, REMEDY)
-    return Grid(
-        source=path.name, p0=float(values.pop("P0")), **{key: values[key] for key in values}
-    )
+    p0 = float(values.pop("P0"))
+    return Grid(source=path.name, p0=p0, **values)
 
 
 def _variable(header: Header, array_of: ArrayOf, name: str, path: Path) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import Dict, List, Mapping
 # What a member reads of its allotment: GPUs, cores, memory, threads.
 PASSED = ("CUDA_VISIBLE_DEVICES", "OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SLURM_")
 OF_THE_PROGRAM = ("APPTAINER", "SINGULARITY")
+PAUSE = {signal.SIGUSR1}
 KEPT = ("_TMPDIR", "_CACHEDIR")  # where it unpacks; not what a container sees
 
 
@@ -28,15 +29,23 @@ def main(argv: List[str]) -> int:
     from leapkit.core import exit_codes, stops
 
     this = os.getpid()
+
+    def of_the_container() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PAUSE)
+        stops.end_with(this)
+
+    # A pause that comes before there is somebody to pass it on to waits, and does not end this.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PAUSE)
     with tempfile.TemporaryDirectory(prefix="leap-") as scratch, stops.collected() as stopping:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             env=environment(os.environ, scratch),
             start_new_session=True,
-            preexec_fn=lambda: stops.end_with(this),
+            preexec_fn=of_the_container,
         )
         signal.signal(signal.SIGUSR1, lambda number, _: process.send_signal(number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PAUSE)
         returncode = stops.wait(process, stopping, stops.CONTAINERS_GRACE)
         end_session(process.pid)
     code = exit_codes.of_shell(returncode)

@@ -19,6 +19,9 @@ PENDING = "pending"  # Kaggle has accepted it and has not scored it yet
 COMPLETE = "complete"  # Kaggle has scored it
 REFUSED = "refused"  # Kaggle could not score it
 STATES = (SENDING, PENDING, COMPLETE, REFUSED)
+PARQUET = "parquet"
+CSV = "csv"
+FORMS = (PARQUET, CSV)  # in which a product is sent
 _SHOWN = 12  # digits of the sha256 that name the receipt
 
 
@@ -88,6 +91,11 @@ def _number(text: str) -> Optional[float]:
         return float(text)
     except ValueError:
         return None
+
+
+def file_of(product: Path, form: str) -> Path:
+    """Return the file that is sent: the parquet itself, or the zipped CSV beside it."""
+    return product if form == PARQUET else product.with_name(product.stem + ".csv.zip")
 
 
 def path_of(results: Results, product: str, sha256: str) -> Path:

@@ -51,10 +51,9 @@ class Submissions:
         from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
         for one in self._all():
-            is_refused = one.status == SubmissionStatus.ERROR
-            if (one.description or "").startswith(key):
-                if not is_refused or one.file_name == refused_file:
-                    return one
+            counts = one.status != SubmissionStatus.ERROR or one.file_name == refused_file
+            if counts and (one.description or "").startswith(key):
+                return one
         return None
 
     def _all(self) -> Iterator[Any]:
@@ -155,8 +154,7 @@ class Submissions:
     def create(self, token: str, description: str, where: str) -> int:
         """Submit an uploaded file and return its number, 0 if Kaggle does not say it.
 
-        Raises OutOfSubmissions, or another KitError with Kaggle's reason. If the network breaks
-        off, Kaggle may have it nevertheless.
+        Raises NotTaken with Kaggle's reason. After another KitError Kaggle may have it.
         """
         from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
 

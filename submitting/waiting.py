@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Optional
 
 from fetch.competition import PAGE
 from fetch.network import explain_network_errors, is_transient
@@ -48,8 +48,8 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
                 if not is_transient(error) or failures >= FAILURES:
                     raise
                 answer = None
-        answered = answer is not None and _answered(receipt, answer)
-        if answered:
+        answered = _answered(receipt, answer)
+        if answered is not None:
             score_receipts.write(results, answered)
             return answered
         if minutes * 60 >= LONGEST_WAIT:
@@ -67,11 +67,11 @@ def _progress(receipt: ScoreReceipt, minutes: float) -> str:
     return f"{receipt.product}: waiting{since} for the score of submission {receipt.ref}"
 
 
-def _answered(receipt: ScoreReceipt, answer: Any) -> Any:
+def _answered(receipt: ScoreReceipt, answer: Any) -> Optional[ScoreReceipt]:
     """Return the receipt with what Kaggle has decided, None while it has not."""
     from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
-    if answer.status == SubmissionStatus.PENDING:
+    if answer is None or answer.status == SubmissionStatus.PENDING:
         return None
     known = replace(
         receipt,

@@ -34,9 +34,11 @@ class FakeSubmissions:
                 whether GetSubmissionLimits tells it; else only CreateSubmission does
     words       of a refusal for the limit
     cuts        bytes after which uploads are answered with 503, one by one
+    silent      uploads that are neither read to their end nor answered
     mute        submissions that are taken and not answered until `released`
     lost        submissions that are taken, and whose answer is lost with the connection
     page        submissions of one page of the list
+    hold_upload whether every upload waits for `released`
     """
 
     taken: List[Dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -50,6 +52,7 @@ class FakeSubmissions:
     is_limit_told: bool = True
     words: str = ALLOWANCE
     cuts: List[int] = dataclasses.field(default_factory=list)
+    silent: int = 0
     mute: int = 0
     lost: int = 0
     page: int = 100
@@ -100,7 +103,8 @@ def upload(handler: Any, fake: FakeSubmissions) -> None:
     start = int(stated.split()[1].split("-")[0]) if stated else 0
     assert start <= len(stored), (start, len(stored))
     fake.uploading.set()
-    if fake.hold_upload:
+    if fake.hold_upload or fake.silent:
+        fake.silent = max(0, fake.silent - 1)
         fake.released.wait(60)
         handler.close_connection = True
         return None

@@ -28,9 +28,14 @@ BLEND = "blend/final_blend_v10.parquet"
 
 @dataclasses.dataclass
 class Submitter(User):
-    """A user with a blend that its receipt proves; its content is for Kaggle to judge."""
+    """A user with a blend that its receipt proves; its content is for Kaggle to judge.
+
+    root     of the results
+    prelude  Python that the command runs first: it shortens what waits for minutes
+    """
 
     root: Optional[Path] = None
+    prelude: str = ""
 
     @property
     def results(self) -> Results:
@@ -53,7 +58,11 @@ class Submitter(User):
     ) -> subprocess.Popen[str]:
         products = [word for word in arguments if not word.startswith("--")] or [BLEND]
         flags = [word for word in arguments if word.startswith("--")]
-        command = [str(self.python), "-m", "submitting", f"--submission={self.results.root}"]
+        module = ["-m", "submitting"]
+        if self.prelude:
+            end = "import runpy; runpy.run_module('submitting', run_name='__main__')"
+            module = ["-c", f"{self.prelude}; {end}"]
+        command = [str(self.python), *module, f"--submission={self.results.root}"]
         return subprocess.Popen(
             [*command, "--products=" + ",".join(products), *flags],
             env=self.environment(**more),

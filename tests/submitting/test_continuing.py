@@ -112,11 +112,21 @@ def test_an_upload_that_never_ends_is_one_sentence_and_nothing_is_submitted(
 ) -> None:
     user.make(content=b"x" * 1000)
     user.kaggle.cuts = [0] * 20
-    text = user.submit(code=2, LEAP_TEST="")
-    assert "the upload broke off 6 times, and nothing was submitted" in text
+    user.prelude = "import submitting.client; submitting.client.UPLOADS = 2"
+    text = user.submit(code=2)
+    assert "the upload broke off 2 times, and nothing was submitted" in text
     assert text.count("error: ") == 1 and not user.kaggle.taken
     user.kaggle.cuts.clear()
     goes_on(user, uploads=2)
+
+
+def test_a_server_that_falls_silent_gets_the_upload_again(user: Submitter) -> None:
+    content = bytes(range(256)) * 20_000
+    user.make(content=content)
+    user.kaggle.silent = 1
+    user.prelude = "import submitting.client; submitting.client.STALL_SECONDS = 1.5"
+    user.submit()
+    assert user.kaggle.contents == {"final_blend_v10.parquet": content}
 
 
 def test_servers_that_are_busy_are_asked_again(user: Submitter) -> None:

@@ -91,6 +91,14 @@ def commands() -> Dict[str, Command]:
             actions.evaluate,
             ("RUNTIME", *WORLD_OPTIONS, "ARTIFACTS", "ROWS", "PREDICTIONS", "TRUTH"),
         ),
+        "submit": Command(
+            "send a blend, or networks, to Kaggle and say how their scores stand",
+            actions.submit,
+            (
+                *("RUNTIME", *WORLD_OPTIONS, "TABLE", "POSTPROCESS", "ARTIFACTS"),
+                *("FORM", "MESSAGE", "SUBMIT"),
+            ),
+        ),
         "fetch": Command(
             "fetch the data that WHAT names; without it, list what exists",
             actions.fetch,

@@ -153,6 +153,11 @@ class Results:
     def evaluation(self) -> Path:
         return self.root / "evaluation"
 
+    @property
+    def scores(self) -> Path:
+        """Kaggle's answers to what was sent there (leapkit.core.score_receipts)."""
+        return self.root / "scores"
+
     def parquet(self, artifact: str) -> Path:
         return self.subs / (artifact + ".parquet")
 

@@ -155,10 +155,16 @@ class Experiment:
         return {"class": type(self.network[profile]).__name__, **asdict(self.network[profile])}
 
     def recipe_record(self, profile: str) -> Dict[str, Any]:
-        """Return the recipe as plain data: what a receipt records and compares."""
+        """Return the recipe as plain data: what a receipt records and compares.
+
+        Of the options it holds those that are on, and has no `options` if none is.
+        """
         recipe = self.recipe[profile]
         schedule = {"class": type(recipe.schedule).__name__, **asdict(recipe.schedule)}
-        return {**asdict(recipe), "schedule": schedule}
+        record = {**asdict(recipe), "schedule": schedule}
+        del record["options"]
+        on = recipe.options.on()
+        return {**record, "options": on} if on else record
 
 
 def group_stem(name: str, group: Optional[int]) -> str:

@@ -34,7 +34,7 @@ def rule(name: str, device: torch.device) -> TargetWeights:
 class TargetWeights:
     """Weights that stay as they are.
 
-    weights  (368,) float32, network order; None if the targets are not weighed
+    weights  (368,) float64, network order; None if the targets are not weighed
     """
 
     def __init__(self, weights: Optional[torch.Tensor]) -> None:
@@ -63,13 +63,13 @@ class _ByError(TargetWeights):
     def __init__(self, device: torch.device) -> None:
         super().__init__(_scored().to(device))
         self._counted = (_scored() > 0).to(device)
-        self._errors = torch.ones(len(TARGETS), device=device)
+        self._errors = torch.ones(len(TARGETS), dtype=torch.float64, device=device)
         self._updates = 0
 
     def update(
         self, prediction: torch.Tensor, y: torch.Tensor, processes: Processes, batch: int
     ) -> None:
-        squared = (prediction.detach() - y).square().mean(dim=0)
+        squared = (prediction.detach() - y).square().mean(dim=0, dtype=torch.float64)
         keep = min(_DECAY, (1 + self._updates) / (10 + self._updates))
         self._errors.lerp_(processes.mean(processes.weighted(squared, batch)), 1 - keep)
         self._updates += 1
@@ -90,13 +90,13 @@ class _ByError(TargetWeights):
 
 
 def _groups() -> torch.Tensor:
-    weights = torch.empty(len(TARGETS))
+    weights = torch.empty(len(TARGETS), dtype=torch.float64)
     for group in GROUPS:
         weights[group] = len(TARGETS) / len(GROUPS) / (group.stop - group.start)
     return weights
 
 
 def _scored() -> torch.Tensor:
-    weights = torch.zeros(len(TARGETS))
+    weights = torch.zeros(len(TARGETS), dtype=torch.float64)
     weights[network_positions(PREDICTED)] = len(TARGETS) / len(PREDICTED)
     return weights

@@ -151,7 +151,7 @@ class Recipe:
     smooth_l1_beta: float = 1.0
     early_stop: bool = False
     augmentation: Optional[Augmentation] = None
-    options: TrainingOptions = TrainingOptions()
+    options: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self) -> None:
         rates = self.rates.values()
@@ -173,6 +173,11 @@ class Recipe:
             "at least one evaluation of an epoch is not skipped",
         )
         require(self.min_gain >= 0, self, "min_gain is not negative")
+        require(
+            not (self.options.positivity and self.augmentation),
+            self,
+            "positivity is not combined with augmentation, which moves the water that it bounds by",
+        )
 
     @property
     def rates(self) -> Dict[str, float]:

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Dict
 
+from leapkit.core.errors import KitError
+
 # Rules that weigh the targets in the loss (leapkit.run.target_weights); "" weighs them alike.
 TARGET_WEIGHTS = ("", "groups", "scored", "targets")
 
@@ -42,10 +44,14 @@ class TrainingOptions:
         self._require(isinstance(self.positivity, bool), "positivity is on or off")
         rules = ", ".join(rule for rule in TARGET_WEIGHTS if rule)
         self._require(self.target_weights in TARGET_WEIGHTS, f"target_weights is one of {rules}")
+        self._require(
+            not (self.positivity and self.input_noise),
+            "positivity is not combined with input_noise, which changes the water that it bounds by",
+        )
 
     def _require(self, condition: bool, rule: str) -> None:
         if not condition:
-            raise ValueError(f"{self}: {rule}")
+            raise ValueError(rule)
 
     def on(self) -> Dict[str, Any]:
         """Return the options that are on, by name: what a receipt records of them."""
@@ -54,3 +60,38 @@ class TrainingOptions:
             for field in fields(self)
             if getattr(self, field.name) != field.default
         }
+
+
+def parse(text: str) -> TrainingOptions:
+    """Return the options of a list such as `ema=0.999,positivity,target_weights=groups`.
+
+    Raises KitError for one that does not exist, and for a value that no training could have.
+    """
+    where = f"OPTIONS={text}"
+    defaults = {field.name: field.default for field in fields(TrainingOptions)}
+    values: Dict[str, Any] = {}
+    for word in filter(None, text.replace(" ", "").split(",")):
+        name, _, value = word.partition("=")
+        if name not in defaults:
+            raise KitError(f"has no option {name}", where, f"choose among {', '.join(defaults)}")
+        if name in values:
+            raise KitError(f"names {name} twice", where, "name it once")
+        values[name] = _value(defaults[name], value, f"{where}: {name}")
+    try:
+        return TrainingOptions(**values)
+    except ValueError as error:
+        raise KitError(str(error), where, "docs/options.md explains each option") from error
+
+
+def _value(default: Any, text: str, where: str) -> Any:
+    """Return the value of one option, of the type of its default. Raises KitError."""
+    if isinstance(default, bool):
+        if text not in ("", "0", "1"):
+            raise KitError(f"cannot be {text!r}", where, "write the name alone to switch it on")
+        return text != "0"
+    if isinstance(default, str):
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise KitError(f"{text!r} is no number", where, "write one, as ema=0.999") from error

@@ -7,15 +7,16 @@ order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Dict, Tuple
 
+from benchmarks.option_variants import OPTIONS, PLAIN
 from leapkit.core.experiments import Experiment
 from leapkit.core.recipes import SAMPLE_POOL, CosineRestarts, at_sample_size
-from leapkit.core.training_options import TrainingOptions
+from leapkit.core.training_options import TrainingOptions, parse
 from members.student.experiments import EXPERIMENTS, RECIPE
 
-BASE = "base"
+BASE = PLAIN
 EPOCHS = 4
 FRACTION = 3 / 4  # of the training rows
 FIRST_SEED = 2100
@@ -29,14 +30,14 @@ class Variant:
     pool     rows that are in memory and mixed together
     """
 
-    options: TrainingOptions = TrainingOptions()
+    options: TrainingOptions = field(default_factory=TrainingOptions)
     pool: int = SAMPLE_POOL
 
 
 VARIANTS: Dict[str, Variant] = {
-    BASE: Variant(),
+    **{name: Variant(parse(text)) for name, text in OPTIONS.items()},
     "one pool": Variant(pool=1 << 19),
-    "pools of 1,024": Variant(pool=1 << 10),
+    "pools of 1024": Variant(pool=1 << 10),
 }
 
 

@@ -47,7 +47,7 @@ def network_names() -> Tuple[str, ...]:
 
 
 # (layers, units per direction) of the base networks.
-_WIDTHS = {"small": (2, 32), "wide": (3, 64)}
+_WIDTHS = {"narrow": (2, 16), "small": (2, 32), "wide": (3, 64)}
 
 
 def experiment(network: str, variant: str, seed: int) -> Experiment:

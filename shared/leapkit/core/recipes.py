@@ -176,7 +176,7 @@ class Recipe:
         require(
             not (self.options.positivity and self.augmentation),
             self,
-            "positivity is not combined with augmentation, which moves the water that it bounds by",
+            "positivity is not combined with augmentation, which moves the water it bounds by",
         )
 
     @property

@@ -46,7 +46,7 @@ class TrainingOptions:
         self._require(self.target_weights in TARGET_WEIGHTS, f"target_weights is one of {rules}")
         self._require(
             not (self.positivity and self.input_noise),
-            "positivity is not combined with input_noise, which changes the water that it bounds by",
+            "positivity is not combined with input_noise, which changes the water it bounds by",
         )
 
     def _require(self, condition: bool, rule: str) -> None:

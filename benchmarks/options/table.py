@@ -25,7 +25,7 @@ def lines(records: Records) -> List[str]:
 
 def _of_world(title: str, records: Records) -> List[str]:
     variants = list(dict.fromkeys([BASE, *(r["variant"] for r in records)]))
-    rows = [("variant", "seeds", *KINDS, "CPU s a step", "MB")]
+    rows = [("variant", "seeds", *KINDS, "CPU s a step", "GB")]
     for variant in variants:
         by_seed = {r["seed"]: r for r in records if r["variant"] == variant}
         base = {r["seed"]: r for r in records if r["variant"] == BASE}
@@ -47,7 +47,7 @@ def _cells(
         scores = [
             _effect([_score(r, kind) - _score(b, kind) for r, b in pairs]) for kind in KINDS
         ]
-    return (*scores, f"{median(seconds):.4f}" if seconds else "-", f"{memory:,.0f}")
+    return (*scores, f"{median(seconds):.4f}" if seconds else "-", f"{memory:.2f}")
 
 
 def _score(record: Dict[str, Any], kind: str) -> float:

@@ -24,6 +24,7 @@ from leapkit.data.step_rows import StepRows
 from leapkit.run import devices, evaluation, inference
 from leapkit.run.options import RunOptions
 from leapkit.run.pipeline import run_experiment
+from leapkit.run.positivity import bounded
 from members.student.networks import build
 
 PROFILE = "sample"
@@ -79,7 +80,7 @@ def _in_fold(experiment: Experiment, raw: RawData, files: RunFiles) -> Score:
     recipe = experiment.recipe[PROFILE]
     trained = StepRows(raw.training_pairs(recipe.rows.first_month), scaling, recipe.rows)
     rows = Loader(EveryStep(trained, _EVERY), recipe.rows.pool)
-    network = build(experiment.network[PROFILE])
+    network = bounded(build(experiment.network[PROFILE]), recipe.options, scaling)
     inference.load(network, files.checkpoint)
     device = devices.choose_device("cpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, Tuple
 
-from launch import actions, bundle, distil, doctor, emulating, registry, testing, unbundle
+from launch import actions, bundle, distil, doctor, emulating, registry, sbom, testing, unbundle
 from launch.actions import Request
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
@@ -104,6 +104,11 @@ def commands() -> Dict[str, Command]:
             "the images as files, for a machine with Apptainer",
             actions.make_sifs,
             ("STACK", "DEVICE", "EXPERIMENTS", "NETWORK"),
+        ),
+        "sbom": Command(
+            "what images and environments hold, as CycloneDX documents",
+            lambda request: sbom.make(request.values),
+            ("RUNTIME", "STACK", "DEVICE", "EXPERIMENTS", "NETWORK", "SUBMISSION", "TO"),
         ),
         "split": Command(
             "make a scored world from step files",

@@ -127,8 +127,11 @@ def _components(inventory: Mapping[str, Any], lock: str) -> List[Component]:
         interpreter,
         *(_package(one, locked.get(pip.normal(one["name"]))) for one in inventory["distributions"]),
         *(_debian(one, system) for one in inventory.get("debian") or ()),
-        *([_component("operating-system", system["ID"], system.get("VERSION_ID", ""))]
-          if system else []),
+        *(
+            [_component("operating-system", system["ID"], system.get("VERSION_ID", ""))]
+            if system
+            else []
+        ),
     ]
 
 

@@ -46,9 +46,7 @@ def main() -> int:
         folder = Path(options.code)
         lock = folder / "requirements.txt"
         inventory["lock"] = lock.read_text() if lock.exists() else ""
-        inventory["code"] = {
-            str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*.py"))
-        }
+        inventory["code"] = code(folder)
     json.dump(inventory, sys.stdout, sort_keys=True)
     return 0
 
@@ -79,15 +77,19 @@ def installed_files(distribution: importlib.metadata.Distribution) -> Dict[str, 
     record = distribution.read_text("RECORD")
     if record is None:
         return {"record": "", "files": 0, "changed": []}
-    files = [file for file in distribution.files or () if file.hash and file.hash.mode == "sha256"]
+    recorded = {
+        str(file): file.hash.value
+        for file in distribution.files or ()
+        if file.hash and file.hash.mode == "sha256"
+    }
     changed = [
-        str(file)
-        for file in files
-        if record_digest(Path(str(distribution.locate_file(file)))) != file.hash.value
+        name
+        for name, value in recorded.items()
+        if record_digest(Path(str(distribution.locate_file(name)))) != value
     ]
     return {
         "record": hashlib.sha256(record.encode()).hexdigest(),
-        "files": len(files),
+        "files": len(recorded),
         "changed": sorted(changed),
     }
 
@@ -106,6 +108,20 @@ def digest(path: Path) -> str:
         for block in iter(lambda: handle.read(1 << 20), b""):
             total.update(block)
     return total.hexdigest()
+
+
+def code(folder: Path) -> Dict[str, str]:
+    """Return {file of the kit: sha256} of the code that is imported, named as in a clone.
+
+    The rooms lie below `folder`; leapkit is a distribution, whose source there is not imported.
+    """
+    rooms = {str(path.relative_to(folder)): path for path in folder.rglob("*.py")}
+    found = {name: path for name, path in rooms.items() if not name.startswith("shared/")}
+    for one in importlib.metadata.distributions(name="leapkit"):
+        for file in one.files or ():
+            if file.suffix == ".py" and file.parts[0] == "leapkit":
+                found[f"shared/{file}"] = Path(str(one.locate_file(file)))
+    return {name: digest(path) for name, path in sorted(found.items())}
 
 
 def release(path: Path) -> Dict[str, str]:
@@ -147,7 +163,9 @@ def debian_licences(name: str) -> List[str]:
     except OSError:
         return []
     is_readable = text.lstrip().startswith("Format:")
-    return sorted({one for one in LICENCE.findall(text) if len(one) <= LONGEST} if is_readable else ())
+    return sorted(
+        {one for one in LICENCE.findall(text) if len(one) <= LONGEST} if is_readable else ()
+    )
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ class Evaluation:
     update: int
     epoch: int
     loss: float
-    chosen: float
+    chosen: Optional[float]
     r2: Optional[float] = None
     is_best: bool = False
 

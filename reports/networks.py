@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from leapkit.core import published_scores
+from leapkit.core.columns import GROUPS, TARGETS
 from leapkit.core.errors import KitError, printable
 from leapkit.core.files import read_json
 from leapkit.core.layout import Results
@@ -24,6 +25,7 @@ from reports.record import (
 
 # From the worst: a network is as good as its worst step.
 _ORDER = (RUNNING, STALE, NO_RECEIPT, UNCHECKED, VALID)
+_PARENT = "of the parent "  # what a receipt says of a group that is not fine-tuned
 _OF_NETWORKS = ("training", "submission", "admitted", "file")
 
 
@@ -56,7 +58,43 @@ def scores_of(results: Results, steps: Sequence[Step]) -> List[Score]:
                 predicted = _number(validation.get("predicted"))
                 score = Score(step.network, "validation", reached, predicted, step.receipt)
                 scores[score.rows, score.name] = score
-    return list(scores.values())
+    return [*scores.values(), *_scores_of_groups(steps)]
+
+
+def _scores_of_groups(steps: Sequence[Step]) -> Iterator[Score]:
+    """Yield the validation scores of networks that are fine-tuned per group of targets."""
+    parents = {step.network: step for step in steps if step.kind == "training" and step.group is None}
+    groups: Dict[str, List[Step]] = {}
+    for step in steps:
+        if step.kind == "training" and step.group is not None:
+            groups.setdefault(step.network, []).append(step)
+    for network, own in groups.items():
+        reached = _of_groups(own, parents)
+        if reached is not None:
+            yield Score(network, "validation", reached, None, own[-1].receipt)
+
+
+def _of_groups(own: Sequence[Step], parents: Mapping[str, Step]) -> Optional[float]:
+    """Return R2 over all targets of a network that is fine-tuned per group: each group's own.
+
+    own      the trainings of its groups
+    parents  {network: its training}
+    None unless every group's R2 is known.
+    """
+    total = 0.0
+    for step in own:
+        assert step.group is not None
+        scored = step
+        origin = str(step.details.get("weights", ""))
+        if origin.startswith(_PARENT):  # what is kept scores what it did
+            scored = parents.get(origin[len(_PARENT) :], step)
+        validation = scored.details.get("validation")
+        groups = validation.get("groups") if isinstance(validation, dict) else None
+        known = _number(groups[step.group]) if isinstance(groups, list) and len(groups) == 7 else None
+        if known is None:
+            return None
+        total += known * (GROUPS[step.group].stop - GROUPS[step.group].start)
+    return total / len(TARGETS) if len({step.group for step in own}) == len(GROUPS) else None
 
 
 def _of_file(path: Path, source: str) -> List[Score]:

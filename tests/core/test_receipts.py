@@ -213,7 +213,7 @@ def test_times_are_in_utc_and_sort_as_text() -> None:
 
 
 def test_a_receipt_reads_back_and_a_missing_one_is_empty(product: Path) -> None:
-    assert receipts.read(product)["details"] == {"rows": 7}
+    assert receipts.read(product)["details"]["rows"] == 7
     assert receipts.read(product.with_name("another.parquet")) == {}
 
 

@@ -12,7 +12,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
+.PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate report
 .PHONY: fetch world statistics split store
 .PHONY: bases sifs sbom bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
@@ -48,6 +48,8 @@ verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
 evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDICTIONS=file.nc)
 	$(LAUNCH) evaluate
+report: ## all that a run left, on one page: times, curves, scores, receipts (SUBMISSION=.. TO=folder)
+	$(LAUNCH) report
 fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, Tuple
 
-from launch import actions, bundle, distil, doctor, emulating, registry, sbom, testing, unbundle
+from launch import (
+    actions,
+    bundle,
+    distil,
+    doctor,
+    emulating,
+    registry,
+    reporting,
+    sbom,
+    testing,
+    unbundle,
+)
 from launch.actions import Request
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
@@ -90,6 +101,11 @@ def commands() -> Dict[str, Command]:
             "the field's figures of predictions, as pages",
             actions.evaluate,
             ("RUNTIME", *WORLD_OPTIONS, "ARTIFACTS", "ROWS", "PREDICTIONS", "TRUTH"),
+        ),
+        "report": Command(
+            "one page on all that a run left",
+            lambda request: reporting.run(request.values),
+            ("RUNTIME", *WORLD_OPTIONS, "MODE", "EXPERIMENTS", "WEIGHTS", "TABLE", "TO"),
         ),
         "fetch": Command(
             "fetch the data that WHAT names; without it, list what exists",

@@ -113,7 +113,7 @@ class Evaluation:
     update: int
     epoch: int
     loss: float
-    chosen: float
+    chosen: Optional[float]
     r2: Optional[float] = None
     is_best: bool = False
 
@@ -222,7 +222,7 @@ class PlanRecord:
 
 
 @dataclass(frozen=True)
-class Warning:
+class Remark:
     """What a reader of the run should know.
 
     level  "warning" or "note"
@@ -261,7 +261,6 @@ class Record:
 
     kind      "training", "inference" (published checkpoints), or "blend" (parquets alone)
     table     the blend that the page is about, "" if there is none
-    files     further files of the run that no step made or names
     published what the team published of its blend: {"cv", "public", "private"}
     """
 
@@ -273,7 +272,7 @@ class Record:
     curves: Tuple[Curve, ...]
     scores: Tuple[Score, ...]
     plan: PlanRecord
-    warnings: Tuple[Warning, ...]
+    remarks: Tuple[Remark, ...]
     published: Mapping[str, float] = field(default_factory=dict)
     form: int = FORM
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence, Tuple
 
 from leapkit import __version__
-from leapkit.core import published_scores, receipts
+from blend import published_scores
+from leapkit.core import receipts
 from leapkit.core.errors import KitError, printable
 from leapkit.core.files import read_json
 from leapkit.core.layout import Results
@@ -28,7 +29,8 @@ def collect(results: Results, asked: Mapping[str, Any], table: str = "") -> Reco
     all_steps = tuple(steps.of_results(results, found, plan))
     chosen = networks.chosen_table(all_steps, table)
     drawn, problems = curves.of_results(results)
-    scores = networks.scores_of(results, all_steps)
+    answers, others = networks.answers_of(results, all_steps)
+    scores = [*networks.scores_of(results, all_steps), *answers]
     return Record(
         kind=_kind(all_steps),
         table=chosen,
@@ -38,8 +40,8 @@ def collect(results: Results, asked: Mapping[str, Any], table: str = "") -> Reco
         curves=tuple(drawn),
         scores=tuple(scores),
         plan=plan,
-        remarks=tuple(remarks.of_run(all_steps, drawn, plan, problems)),
-        published=vars(published_scores.BLEND).copy(),
+        remarks=tuple(remarks.of_run(all_steps, drawn, plan, [*problems, *others])),
+        published=networks.as_numbers(published_scores.BLEND),
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from leapkit.core import published_scores
+from blend import published_scores
+from blend.published_scores import PublishedScore
+from leapkit.core import score_receipts
 from leapkit.core.columns import GROUPS, TARGETS
 from leapkit.core.errors import KitError, printable
 from leapkit.core.files import read_json
@@ -180,8 +183,50 @@ def _network(
         test_predicted=test.predicted if test else None,
         seconds=sum(step.seconds or 0.0 for step in steps),
         weight=weights.get(artifact) if artifact else None,
-        published=published_scores.of_network(name),
+        published=as_numbers(published_scores.NETWORKS.get(artifact)),
+        kaggle=_kaggle(artifact, reached),
     )
+
+
+def as_numbers(published: Optional[PublishedScore]) -> Dict[str, float]:
+    """Return a published score as {"cv", "public", "private"}, {} for None."""
+    if published is None:
+        return {}
+    return {name: float(getattr(published, name)) for name in ("cv", "public", "private")}
+
+
+def answers_of(results: Results, steps: Sequence[Step]) -> Tuple[List[Score], List[str]]:
+    """Return Kaggle's scores of products as they are now, and a line for each other answer."""
+    scores: List[Score] = []
+    others: List[str] = []
+    now = {(Path(step.product.path).name, step.product.sha256) for step in steps}
+    for path in sorted(results.scores.glob("[!.]*.json")):
+        try:
+            receipt = score_receipts.read(path)
+        except KitError as error:
+            others.append(f"an answer of Kaggle cannot be read: {error.what}")
+            continue
+        name = printable(receipt.stem)
+        reached = {"public": receipt.public_r2, "private": receipt.private_r2}
+        if (receipt.product, receipt.sha256) not in now:
+            others.append(f"Kaggle's answer to {name} is of other bytes than the file has now")
+        elif receipt.state != score_receipts.COMPLETE:
+            refusal = f": {printable(receipt.refusal)}" if receipt.refusal else ""
+            others.append(f"Kaggle's answer to {name} is not a score ({receipt.state}{refusal})")
+        else:
+            source = path.relative_to(results.root).as_posix()
+            scores += [
+                Score(name, rows, value, None, source)
+                for rows, value in reached.items()
+                if value is not None and math.isfinite(value)
+            ]
+    return scores, others
+
+
+def _kaggle(artifact: str, reached: Mapping[Tuple[str, str], Score]) -> Dict[str, float]:
+    """Return what Kaggle answered for a network's parquet."""
+    scores = {rows: reached.get((rows, artifact)) for rows in ("public", "private")}
+    return {rows: score.all for rows, score in scores.items() if score}
 
 
 def _number(value: Any) -> Optional[float]:

@@ -157,6 +157,11 @@ class Results:
     def report(self) -> Path:
         return self.root / "report"
 
+    @property
+    def scores(self) -> Path:
+        """Kaggle's answers to what was sent there (leapkit.core.score_receipts)."""
+        return self.root / "scores"
+
     def parquet(self, artifact: str) -> Path:
         return self.subs / (artifact + ".parquet")
 

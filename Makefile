@@ -13,8 +13,8 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
-.PHONY: submit fetch world statistics split store
-.PHONY: bases sifs bundle unbundle
+.PHONY: report submit fetch world statistics split store
+.PHONY: bases sifs sbom bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -50,6 +50,8 @@ evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDI
 	$(LAUNCH) evaluate
 submit: ## a blend, or networks, to Kaggle, and how the score stands (TABLE=v10 ARTIFACTS=.. SUBMIT=0)
 	$(LAUNCH) submit
+report: ## all that a run left, on one page: times, curves, scores, receipts (SUBMISSION=.. TO=folder)
+	$(LAUNCH) report
 fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone
@@ -62,6 +64,8 @@ store: ## step files as one array of rows a month (STORE="--to DIR --months 0008
 	$(LAUNCH) store
 sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=.. NETWORK=..)
 	$(LAUNCH) sifs
+sbom: ## what images or environments hold, as CycloneDX documents (RUNTIME=venv TO=folder)
+	$(LAUNCH) sbom
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DEVICE=cuda)

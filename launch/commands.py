@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, Tuple
 
-from launch import actions, bundle, distil, doctor, emulating, registry, testing, unbundle
+from launch import (
+    actions,
+    bundle,
+    distil,
+    doctor,
+    emulating,
+    registry,
+    reporting,
+    sbom,
+    testing,
+    unbundle,
+)
 from launch.actions import Request
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
@@ -102,6 +113,11 @@ def commands() -> Dict[str, Command]:
                 *("FORM", "MESSAGE", "SUBMIT"),
             ),
         ),
+        "report": Command(
+            "one page on all that a run left",
+            lambda request: reporting.run(request.values),
+            ("RUNTIME", *WORLD_OPTIONS, "MODE", "EXPERIMENTS", "WEIGHTS", "TABLE", "TO"),
+        ),
         "fetch": Command(
             "fetch the data that WHAT names; without it, list what exists",
             actions.fetch,
@@ -115,6 +131,11 @@ def commands() -> Dict[str, Command]:
             "the images as files, for a machine with Apptainer",
             actions.make_sifs,
             ("STACK", "DEVICE", "EXPERIMENTS", "NETWORK"),
+        ),
+        "sbom": Command(
+            "what images and environments hold, as CycloneDX documents",
+            lambda request: sbom.make(request.values),
+            ("RUNTIME", "STACK", "DEVICE", "EXPERIMENTS", "NETWORK", "SUBMISSION", "TO"),
         ),
         "split": Command(
             "make a scored world from step files",

@@ -38,6 +38,7 @@ torch.set_num_threads(1)
 RECIPE = small_run.RECIPE
 CPU = torch.device("cpu")
 POOL = RECIPE.rows.pool
+NAMES = ("200.pt", "oof.npy", "log.txt", "history.json")
 EVALUATIONS = RECIPE.epochs * RECIPE.evaluations_per_epoch
 
 
@@ -50,7 +51,7 @@ def train(data, folder: Path, recipe: Recipe = RECIPE, key: str = "key", network
 
 def products(folder: Path):
     assert not list(folder.glob(".partial-*"))
-    return {name: (folder / name).read_bytes() for name in ("200.pt", "oof.npy", "log.txt")}
+    return {name: (folder / name).read_bytes() for name in NAMES}
 
 
 @pytest.fixture(scope="module")

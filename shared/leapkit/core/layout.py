@@ -154,6 +154,10 @@ class Results:
         return self.root / "evaluation"
 
     @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
     def scores(self) -> Path:
         """Kaggle's answers to what was sent there (leapkit.core.score_receipts)."""
         return self.root / "scores"
@@ -212,6 +216,11 @@ class RunFiles:
     @property
     def log(self) -> Path:
         return self.folder / (group_stem("log", self.group) + ".txt")
+
+    @property
+    def history(self) -> Path:
+        """Losses and learning rates of the training (leapkit.core.histories)."""
+        return self.folder / (group_stem("history", self.group) + ".json")
 
     @property
     def lock(self) -> Path:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, Tuple
 
-from launch import actions, bundle, distil, doctor, emulating, registry, testing, unbundle
+from launch import (
+    actions,
+    bundle,
+    distil,
+    doctor,
+    emulating,
+    new_member,
+    registry,
+    testing,
+    unbundle,
+)
 from launch.actions import Request
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
@@ -128,6 +138,11 @@ def commands() -> Dict[str, Command]:
             "check a bundle, and install what it holds",
             lambda request: unbundle.run(request.values),
             ("BUNDLE",),
+        ),
+        "member": Command(
+            "make a new member: its folder, its container, a first network, a test",
+            lambda request: new_member.run(request.values),
+            ("NAME",),
         ),
         "check": Command(
             "format, lint, types and the unit tests: two minutes",

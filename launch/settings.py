@@ -80,9 +80,16 @@ class Settings:
         return self.raw.root == sample_world()
 
     def experiments(self, only: str = "") -> registry.Registry:
-        """Return {member: experiments} of the run, of `only` one member if it is named."""
+        """Return {member: experiments} of the run, of `only` one member if it is named.
+
+        A run that names no experiments has those that its blends search among.
+        """
         everything = self.everything or bool(only)
-        return registry.chosen(self["EXPERIMENTS"], only, self.mode, everything)
+        run = registry.chosen(self["EXPERIMENTS"], only, self.mode, everything)
+        if only or self["EXPERIMENTS"] or self.mode != "reproduce":
+            return run
+        searched = [blend.search.member for blend in self.blends if blend.search]
+        return registry.with_members(run, searched)
 
     def lines(self) -> List[str]:
         """Return a line for each choice: variable, value, reason."""
@@ -210,7 +217,7 @@ def _table(mode: str, profile: str, requested: Mapping[str, str]) -> Choice:
     if mode == "reproduce" and profile == "sample":
         run = registry.chosen(requested.get("EXPERIMENTS", ""), "", mode, everything=True)
         return Choice(
-            ",".join(registry.searches(run)),
+            ",".join(registry.usual_searches(run)),
             "sample networks need weights of their own, searched on their validation predictions",
         )
     return Choice("v10", "the published weights")

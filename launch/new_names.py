@@ -26,7 +26,7 @@ def require(name: str, where: str) -> None:
     """
     problem = problem_of(name)
     if problem:
-        raise KitError(problem, where, "choose another, as alice")
+        raise KitError(problem, where, "choose another name")
 
 
 def problem_of(name: str) -> str:
@@ -44,7 +44,7 @@ def problem_of(name: str) -> str:
     if name in tables.shipped() or parse_search(name):
         return "is the name of a blend"
     if importlib.util.find_spec(name) or name in _packages():
-        return "is the name of a module or a package that Python finds without it"
+        return "is the name of a module or a package that Python finds already"
     return ""
 
 

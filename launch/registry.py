@@ -94,7 +94,8 @@ def searches(registry: Mapping[str, Sequence[Experiment]]) -> Dict[str, List[str
     `searched` chooses among the published blend's, `searched-zuiye` among those of a member that
     the published blend does not count, `searched-with-zuiye` among both.
     """
-    blended = [one.artifact for one in flat(dict(registry)) if one.blended]
+    every = [experiment for experiments in registry.values() for experiment in experiments]
+    blended = [experiment.artifact for experiment in every if experiment.blended]
     choices = {"searched": blended}
     for member, experiments in registry.items():
         if not any(experiment.blended for experiment in experiments):

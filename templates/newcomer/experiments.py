@@ -46,17 +46,17 @@ RECIPE = Recipe(
     seed=2026,
 )
 
-EXPERIMENTS = (
-    Experiment(
-        "newcomer",
-        "cnn",
-        "newcomer_cnn",
-        "fdzm",
-        network={
-            "full": Convolutions(width=256, layers=10),
-            "sample": Convolutions(width=48, layers=6),
-        },
-        recipe={"full": RECIPE, "sample": at_sample_size(RECIPE, faster=3, epochs=3)},
-        batch=4096,
-    ),
+CNN = Experiment(
+    "newcomer",
+    "cnn",
+    "newcomer_cnn",
+    "fdzm",
+    network={
+        "full": Convolutions(width=256, layers=10),
+        "sample": Convolutions(width=48, layers=6),
+    },
+    recipe={"full": RECIPE, "sample": at_sample_size(RECIPE, faster=3, epochs=3)},
+    batch=4096,
 )
+
+EXPERIMENTS = (CNN,)

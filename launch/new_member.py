@@ -22,7 +22,6 @@ from leapkit.core.files import TEMPORARY, write_text
 
 ROOM, NEWCOMER = "templates", "newcomer"  # what `members` and the name take the place of
 TEST = f"tests/members/test_{NEWCOMER}.py"
-_BUSY = KitError("another command is making a member", REPOSITORY / "members", "wait for it")
 
 
 def run(requested: Mapping[str, str]) -> int:
@@ -30,7 +29,7 @@ def run(requested: Mapping[str, str]) -> int:
     name = requested.get("NAME", "")
     if not name:
         raise KitError("lacks NAME", "make member", "write make member NAME=alice")
-    with file_lock.hold(REPOSITORY / "members", _BUSY):
+    with file_lock.hold(REPOSITORY / "members"):
         new_names.require(name, f"NAME={name}")
         texts = files_of(name)
         _require_free(texts, name)

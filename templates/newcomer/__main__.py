@@ -1,4 +1,4 @@
-"""python -m templates.newcomer reproduce|infer-only: train and apply newcomer's networks."""
+"""python -m templates.newcomer reproduce|infer-only: train and apply its networks."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""newcomer's networks: a profile is a sequence of 60 levels, and convolutions run along it."""
+"""newcomer's networks: a profile is 60 levels, and convolutions run along them."""
 
 from __future__ import annotations
 

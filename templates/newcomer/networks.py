@@ -15,7 +15,7 @@ class ConvolutionNet(nn.Module):
     def __init__(self, config: Convolutions) -> None:
         super().__init__()
         width, kernel = config.width, config.kernel
-        self.encoder = nn.Linear(CHANNELS, width)
+        self.encoder: nn.Module = nn.Linear(CHANNELS, width)
         self.layers = nn.ModuleList(
             [nn.Conv1d(width, width, kernel, padding=kernel // 2) for _ in range(config.layers)]
         )

@@ -1,4 +1,4 @@
-"""A page that tells what is typed, as what it says to do: commands and changes of files, in order."""
+"""A page that tells a story, as what it has its reader do: commands, and changes of files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List
 
+_PART = re.compile(r"^```(\w*)\n(.*?)^```$|^ {4}(\S[^\n]*)$", flags=re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,11 @@ class Step:
 
 
 def steps(page: Path) -> List[Step]:
-    """Return what a page does: its indented lines, and its blocks of the language diff."""
-    text = re.sub(r"^```(?!diff)\w*\n.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    """Return what a page does, in order: its indented lines, and its blocks of the kind diff."""
     found = []
-    for match in re.finditer(r"^```diff\n(.*?)^```$|^ {4}(\S[^\n]*)$", text, flags=re.M | re.S):
-        if match[1]:
-            found.append(Step(change=match[1]))
-        else:
-            found.append(Step(command=re.sub(r"\s+#.*$", "", match[2])))
+    for kind, block, line in _PART.findall(page.read_text()):
+        if kind == "diff":
+            found.append(Step(change=block))
+        elif line:
+            found.append(Step(command=re.sub(r"\s+#.*$", "", line)))
     return found

@@ -14,7 +14,7 @@ LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
 .PHONY: report submit fetch world statistics split store
-.PHONY: bases sifs sbom bundle unbundle
+.PHONY: bases sifs sbom bundle unbundle member
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -72,6 +72,8 @@ bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DE
 	$(LAUNCH) bundle
 unbundle: ## check a bundle's sums, and install what it holds (BUNDLE=..)
 	$(LAUNCH) unbundle
+member: ## a new member: its folder, its container, a first network, a test (NAME=alice)
+	$(LAUNCH) member
 check: ## format, lint, types and the unit tests: two minutes (ARGS="-k word")
 	$(LAUNCH) check
 test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")

@@ -22,15 +22,18 @@ FORMS = ("climb", "sum-one", "simplex", "non-negative", "ridge")
 SCOPES = tuple(FIELDS_OF_SCOPE)
 # Post-processing beside the published one (blend.postprocess): off unless it is asked for.
 OPTIONS = ("positivity", "fluxes")
-_SEARCH = re.compile(rf"(searched(?:-\w+)?)(?:\.({'|'.join(FORMS)}))?(?:\.({'|'.join(SCOPES)}))?")
+_SEARCH = re.compile(
+    r"(searched(?:(?:-with)?-\w+)?)"
+    rf"(?:\.({'|'.join(FORMS)}))?(?:\.({'|'.join(SCOPES)}))?"
+)
 
 
 @dataclass(frozen=True)
 class Search:
-    """Weights that are searched, as TABLE names them: searched[-<member>][.<form>][.<scope>].
+    """Weights that are searched, as TABLE has them: searched[-[with-]<member>][.<form>][.<scope>].
 
     among  `searched`: the published blend's artifacts; `searched-<member>`: those of a member that
-           is not part of it
+           is not part of it; `searched-with-<member>`: both
     """
 
     among: str
@@ -42,6 +45,11 @@ class Search:
         """The shortest name of the search: the default form and scope are left out."""
         chosen = [word for word in (self.form, self.scope) if word not in (FORMS[0], SCOPES[0])]
         return ".".join([self.among, *chosen])
+
+    @property
+    def member(self) -> str:
+        """The member outside the published blend whose artifacts it counts, "" if there is none."""
+        return "" if self.among == "searched" else self.among.rpartition("-")[2]
 
 
 def parse_search(text: str) -> Optional[Search]:

@@ -11,6 +11,7 @@ from launch import (
     distil,
     doctor,
     emulating,
+    new_member,
     registry,
     reporting,
     sbom,
@@ -160,6 +161,11 @@ def commands() -> Dict[str, Command]:
             "check a bundle, and install what it holds",
             lambda request: unbundle.run(request.values),
             ("BUNDLE",),
+        ),
+        "member": Command(
+            "make a new member: its folder, its container, a first network, a test",
+            lambda request: new_member.run(request.values),
+            ("NAME",),
         ),
         "check": Command(
             "format, lint, types and the unit tests: two minutes",

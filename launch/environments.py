@@ -45,10 +45,13 @@ def member_pythons(members: Sequence[str], stack: str, accelerator: str) -> Dict
 def member_environment(member: str, stack: str, accelerator: str) -> str:
     """Return the name of a member's environment: py3.10-published-cpu-21d52b6c.
 
-    It ends in the sha256 of the lock: members whose Python and lock are the same share it.
+    It ends in the sha256 of the lock: members whose Python and lock are the same share it, also
+    one whose published stack is the modern one.
     """
     lock = sha256(stacks.lock_of(member, stack, accelerator))
-    return f"py{stacks.python_of(member, stack)}-{stack}-{accelerator}-{lock[:8]}"
+    its_own = stacks.stacks_of(member)[stack]
+    label = "modern" if its_own == MODERN else stack
+    return f"py{its_own.python}-{label}-{accelerator}-{lock[:8]}"
 
 
 def reachable(stack: Stack, accelerator: str) -> str:

@@ -148,6 +148,7 @@ _ALL = (
     Option("DRIVE", "ADDRESS", "the team's Google Drive folder, which their README names"),
     Option("DROP", "FOLDER", "files that you downloaded by hand; raw_data/drop"),
     Option("BUNDLE", "FOLDER", "the bundle for a machine without a network"),
+    Option("NAME", "NAME", "the name of a new member, as alice"),
 )
 OPTIONS: Mapping[str, Option] = {option.variable: option for option in _ALL}
 

@@ -12,6 +12,7 @@ from leapkit.core.registry import choose_experiments, discover, select
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Registry = Dict[str, Tuple[Experiment, ...]]
+_JOINT = "searched-with-"
 
 
 def members() -> Registry:
@@ -39,6 +40,16 @@ def chosen(names: str, only: str, mode: str, everything: bool) -> Registry:
             ids = ",".join(requested.get(member, []))
             run[member] = choose_experiments(experiments, ids, mode, everything)
     return {member: experiments for member, experiments in run.items() if experiments}
+
+
+def with_members(run: Registry, names: Sequence[str]) -> Registry:
+    """Return a run, to reproduce, with all experiments of further members, in the usual order."""
+    every = members()
+    return {
+        member: run.get(member, every[member])
+        for member in every
+        if member in run or member in names
+    }
 
 
 def _requested_ids(candidates: Registry, names: str) -> Dict[str, List[str]]:
@@ -81,13 +92,19 @@ def searches(registry: Mapping[str, Sequence[Experiment]]) -> Dict[str, List[str
     """Return {search: the artifacts that it chooses from}.
 
     `searched` chooses among the published blend's, `searched-zuiye` among those of a member that
-    the published blend does not count.
+    the published blend does not count, `searched-with-zuiye` among both.
     """
-    choices: Dict[str, List[str]] = {"searched": []}
+    every = [experiment for experiments in registry.values() for experiment in experiments]
+    blended = [experiment.artifact for experiment in every if experiment.blended]
+    choices = {"searched": blended}
     for member, experiments in registry.items():
-        predicting = [experiment for experiment in experiments if experiment.artifact]
-        blended = [experiment.artifact for experiment in predicting if experiment.blended]
-        choices["searched"] += blended
-        if not blended:
-            choices["searched-" + member] = [experiment.artifact for experiment in predicting]
+        if not any(experiment.blended for experiment in experiments):
+            its_own = [experiment.artifact for experiment in experiments if experiment.artifact]
+            choices["searched-" + member] = its_own
+            choices[_JOINT + member] = blended + its_own if blended and its_own else []
     return {search: names for search, names in choices.items() if names}
+
+
+def usual_searches(registry: Mapping[str, Sequence[Experiment]]) -> List[str]:
+    """Return the searches of a run that names none: what the team made, and each newcomer alone."""
+    return [search for search in searches(registry) if not search.startswith(_JOINT)]

@@ -81,9 +81,15 @@ class Settings:
         return self.raw.root == sample_world()
 
     def experiments(self, only: str = "") -> registry.Registry:
-        """Return {member: experiments} of the run, of `only` one member if it is named."""
+        """Return {member: experiments} of the run, of `only` one member if it is named.
+
+        A run that names no experiments has those that its blends search among.
+        """
         everything = self.everything or bool(only)
         run = registry.chosen(self["EXPERIMENTS"], only, self.mode, everything)
+        if not only and not self["EXPERIMENTS"] and self.mode == "reproduce":
+            searched = [blend.search.member for blend in self.blends if blend.search]
+            run = registry.with_members(run, searched)
         beyond = parse(self["OPTIONS"])
         return {
             member: tuple(experiment.with_options(beyond) for experiment in experiments)
@@ -233,7 +239,7 @@ def _table(mode: str, profile: str, requested: Mapping[str, str]) -> Choice:
     if mode == "reproduce" and profile == "sample":
         run = registry.chosen(requested.get("EXPERIMENTS", ""), "", mode, everything=True)
         return Choice(
-            ",".join(registry.searches(run)),
+            ",".join(registry.usual_searches(run)),
             "sample networks need weights of their own, searched on their validation predictions",
         )
     return Choice("v10", "the published weights")

@@ -21,13 +21,13 @@ from leapkit.core.registry import (
     select,
 )
 from members.adam.experiments import EXPERIMENTS
+from tests.helpers.kit_members import KIT
 from tests.helpers.refusals import refused
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = discover(ROOT)
 FORCEWITHME = MEMBERS["forcewithme"]
 ADAM_195 = EXPERIMENTS[0]
-TEAM = ["adam", "forcewithme", "joseph", "max2020", "zuiye"]
 
 
 def ids(experiments: Sequence[Experiment]) -> List[str]:
@@ -39,7 +39,7 @@ def ids(experiments: Sequence[Experiment]) -> List[str]:
 
 def test_every_folder_with_experiments_is_a_member() -> None:
     folders = sorted(path.parent.name for path in (ROOT / "members").glob("*/experiments.py"))
-    assert list(MEMBERS) == folders == sorted([*TEAM, "student"])
+    assert list(MEMBERS) == folders and set(KIT) <= set(folders)
     for member, experiments in MEMBERS.items():
         assert experiments and all(experiment.member == member for experiment in experiments)
 
@@ -49,7 +49,7 @@ def test_experiments_are_read_without_torch_and_numpy() -> None:
     script = (
         f"import sys; sys.path[:0] = {[str(ROOT / 'shared'), str(ROOT)]!r}\n"
         "sys.modules['torch'] = None; sys.modules['numpy'] = None\n"
-        "import launch.registry, blend.decide; assert len(launch.registry.members()) == 6"
+        "import launch.registry, blend.decide; assert len(launch.registry.members()) >= 6"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

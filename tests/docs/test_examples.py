@@ -9,7 +9,7 @@ from typing import Any, Dict
 
 import pytest
 
-from tests.docs.markdown import DOCUMENTS, blocks
+from tests.docs.markdown import DOCUMENTS, ROOT, blocks
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("netCDF4")
@@ -17,6 +17,7 @@ pytest.importorskip("netCDF4")
 from leapkit.core.columns import TARGETS  # noqa: E402
 from leapkit.core.experiments import Experiment  # noqa: E402
 from leapkit.core.layout import Results, RunFiles  # noqa: E402
+from leapkit.core.registry import discover  # noqa: E402
 from leapkit.data import checkpoints  # noqa: E402
 from leapkit.sampleworld.steptime import StepTime  # noqa: E402
 from leapkit.sampleworld.write import write_steps  # noqa: E402
@@ -27,7 +28,7 @@ EXAMPLES = [
     for name, text in DOCUMENTS.items()
     for code in blocks(text, "python")
 ]
-MEMBERS = ("adam", "forcewithme", "joseph", "max2020", "student", "zuiye")
+MEMBERS = tuple(discover(ROOT))
 
 
 @pytest.fixture(scope="module")

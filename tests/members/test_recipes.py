@@ -29,6 +29,7 @@ from leapkit.core.registry import choose_experiments  # noqa: E402
 from leapkit.run import training  # noqa: E402
 from leapkit.run.optimisation import Schedule, make_optimiser  # noqa: E402
 from members.joseph.networks import build as build_joseph  # noqa: E402
+from tests.helpers.kit_members import TEAM  # noqa: E402
 
 pytestmark = pytest.mark.stack
 
@@ -37,7 +38,7 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiments in members().values()
     for experiment in experiments
-    if not experiment.on_request  # the student is none of the team's
+    if experiment.member in TEAM
 }
 
 # ---- who is who (sections 1, 8 and 9) ------------------------------------------------------------

@@ -17,12 +17,16 @@ import pytest
 from launch.registry import members
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.files import sha256_json
+from tests.helpers.kit_members import KIT
 
 STORED: Dict[str, Dict[str, str]] = json.loads(
     (Path(__file__).parents[1] / "stored" / "experiment_records.json").read_text()
 )
 EXPERIMENTS = [
-    experiment for member_experiments in members().values() for experiment in member_experiments
+    experiment
+    for member, member_experiments in members().items()
+    for experiment in member_experiments
+    if member in KIT
 ]
 
 

@@ -1,0 +1,1 @@
+"""What `make member` copies: real code, checked and tested as it stands."""

@@ -1,0 +1,1 @@
+"""newcomer: networks of its own, which the team's know nothing of."""

@@ -23,6 +23,7 @@ FOLDERS = (
         "launch",
         "members",
         "shared",
+        "submitting",
     ),
     *("tests", ".ci", ".github"),
 )

@@ -39,7 +39,6 @@ KINDS: Dict[str, rule.Kind] = {
         rule.Kind("max2020/010", gradients=16384),
         rule.Kind("max2020/015", steps=2, gradients=8192),
         rule.Kind("zuiye/A", gradients=2),
-        rule.Kind("student/stack", steps=1, gradients=2),
     )
 }
 # Largest differences allowed: relative, of scores absolute. docs/reference/training_parity.md,

@@ -12,6 +12,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from torch import nn
 
 from leapkit.core import receipts
 from leapkit.core.experiments import Experiment
@@ -21,6 +22,7 @@ from leapkit.core.plan import CheckpointPlan
 from leapkit.data import checkpoints, validation_predictions
 from leapkit.data.score import Score
 from leapkit.run import checkpoint_training, training
+from leapkit.run.confidence import WithConfidence
 from leapkit.run.options import RunOptions
 from leapkit.run.training_run import Run
 from tests.helpers import trajectory_rule as rule
@@ -46,6 +48,7 @@ def record(experiment: Experiment, kind: rule.Kind, tell: Tell) -> None:
             # That a run goes on after a kill is the matter of tests/run/test_training.py.
             mock.patch.object(training, "_save", lambda run: None),
             mock.patch.object(os, "fsync", lambda handle: None),
+            mock.patch.object(WithConfidence, "__init__", _with_a_float64_head),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
         ):
@@ -77,6 +80,14 @@ class _Recorder:
         best = " best" if run.best is score else ""
         where = _where(run.task.group, f"{run.epoch + 1}.{run.step}{best}")
         self._tell(("evaluation", where, (run.task.value(score), score.predicted)))
+
+
+_with_a_head = WithConfidence.__init__
+
+
+def _with_a_float64_head(self: WithConfidence, network: nn.Module, seed: int) -> None:
+    _with_a_head(self, network, seed)
+    self.head.double()
 
 
 def _trained(experiment: Experiment, kind: rule.Kind, root: Path) -> List[RunFiles]:

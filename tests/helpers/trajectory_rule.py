@@ -18,6 +18,7 @@ from torch import nn
 
 from leapkit.core.columns import (
     INPUTS,
+    LEVELS,
     NETWORK_TARGETS,
     TARGETS,
     ZERO,
@@ -73,7 +74,8 @@ class RuleNetwork:
 class Network(nn.Module):
     """(B, 556) -> (B, 368): a linear layer per part, tanh between them, level by level.
 
-    It holds a tensor more that no forward pass sees, as joseph/907 does.
+    A constant is added to each input of each level, or a profile upside down would give the same
+    loss. The network holds tensors that no forward pass sees, as joseph/907 does.
     """
 
     def __init__(self, config: RuleNetwork) -> None:
@@ -83,9 +85,10 @@ class Network(nn.Module):
         for name, inputs, outputs in zip(config.parts, widths, widths[1:]):
             setattr(self, name, nn.Sequential(nn.Linear(inputs, outputs)))
         self.layer_norm = nn.LayerNorm(WIDTH)
+        self._constants = torch.from_numpy(numbers("levels", LEVELS, CHANNELS))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = to_sequence(x.double())  # (B, 60, 25)
+        x = to_sequence(x.double()) + self._constants  # (B, 60, 25)
         *parts, last = self._config.parts
         for name in parts:
             x = torch.tanh(getattr(self, name)(x))

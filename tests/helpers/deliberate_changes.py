@@ -1,0 +1,242 @@
+"""Every number of every stored trajectory's recipe changed in a copy, each by itself.
+
+    python -m tests.helpers.deliberate_changes    prints the table of what each change moved
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ContextManager, Dict, Iterator, List, Optional, Tuple
+
+import torch
+
+from leapkit.core.experiments import Experiment
+from leapkit.core.recipes import (
+    OPTIMISERS,
+    Augmentation,
+    CosineRestarts,
+    PlateauSchedule,
+    Recipe,
+    RowSelection,
+)
+from leapkit.core.training_options import TrainingOptions
+from tests.helpers import loop_constants, trajectories
+from tests.helpers import trajectory_rule as rule
+from tests.helpers.parity import EXPERIMENTS
+from tests.helpers.trajectories import KINDS, Difference, first_difference
+from tests.helpers.trajectory_recording import Event
+
+REFUSED = Difference("refused", float("inf"))
+# What a field is changed to where twice that, one more, or the opposite would not do.
+OTHER = {
+    (RowSelection, "first_month"): lambda month: "0003-12" if month < "0003-12" else "0001-02",
+    (Recipe, "optimiser"): lambda name: OPTIMISERS[1 - OPTIMISERS.index(name)],
+    (Recipe, "augmentation"): lambda _: Augmentation(0.08, 0.08, 5),
+    (Recipe, "min_gain"): lambda gain: 4 * gain or 0.01,
+    (RowSelection, "index"): lambda name: "another_" + name,
+    (RowSelection, "fraction"): lambda fraction: 0.8 * fraction,
+    (RowSelection, "pool"): lambda rows: rows // 2,
+    (PlateauSchedule, "min_lr"): lambda rate: 2 * rate,
+    (TrainingOptions, "target_weights"): lambda _: "groups",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One number of a kind's experiment, or one constant of the loop, that is another one.
+
+    of          the experiment whose stored trajectory it is compared with
+    what        dotted name of the number; what the loop does instead
+    values      the old value and the new one; () for a constant
+    experiment  with the new value; None if its own checks refuse that
+    unseen      why a trajectory cannot show it; "" if it must
+    """
+
+    of: str
+    what: str
+    values: Tuple[Any, ...]
+    experiment: Optional[Experiment]
+    unseen: str = ""
+
+    def difference(self) -> Optional[Difference]:
+        """Return what is the first to differ from the stored trajectory; None if nothing does."""
+        if self.experiment is None:
+            return REFUSED
+        with self._patched():
+            return first_difference(self.experiment, KINDS[self.of], trajectories.read(self.of))
+
+    def _patched(self) -> ContextManager[None]:
+        return contextlib.nullcontext() if self.values else loop_constants.CONSTANTS[self.what]()
+
+
+def changes() -> Iterator[Change]:
+    """Yield every number of every kind, then the constants of the loop."""
+    for name in KINDS:
+        yield from _of_recipe(name)
+        yield from _of_experiment(name)
+    for what, of in loop_constants.SHOWN_BY.items():
+        yield Change(of, what, (), rule.tiny(EXPERIMENTS[of], KINDS[of]))
+
+
+def _of_recipe(name: str) -> Iterator[Change]:
+    experiment = rule.tiny(EXPERIMENTS[name], KINDS[name])
+    recipe = experiment.recipe["full"]
+    for what, old, new, changed in _leaves(recipe):
+        made = rule.with_recipe(experiment, changed) if changed else None
+        yield Change(name, what, (old, new), made, _unseen(name, what))
+
+
+def _of_experiment(name: str) -> Iterator[Change]:
+    """Yield what is not of the recipe and decides a training: where it starts, what it keeps."""
+    experiment = rule.tiny(EXPERIMENTS[name], KINDS[name])
+    if experiment.parent:
+        old = experiment.reinitialised
+        new = (*old, "fc.0.bias" if "fc.0.weight" in old else experiment_tensor(experiment))
+        yield Change(name, "reinitialised", (old, new), replace(experiment, reinitialised=new))
+    if experiment.reinitialised:
+        yield Change(name, "reinitialised", (old, ()), replace(experiment, reinitialised=()))
+    if experiment.groups:
+        for what, old, new, groups in _leaves(experiment.groups):
+            yield Change(name, f"groups.{what}", (old, new), replace(experiment, groups=groups))
+
+
+def experiment_tensor(experiment: Experiment) -> str:
+    return experiment.network["full"].parts[-1] + ".0.weight"
+
+
+def _leaves(record: Any) -> Iterator[Tuple[str, Any, Any, Any]]:
+    """Yield (dotted name, old value, new value, record with it) of all that a record holds.
+
+    The record is None if its checks refuse the new value.
+    """
+    for field in fields(record):
+        value = getattr(record, field.name)
+        for what, old, new, changed in _changed(type(record), field.name, value):
+            name = f"{field.name}.{what}" if what else field.name
+            yield name, old, new, _with(record, field.name, changed)
+
+
+def _changed(owner: type, name: str, value: Any) -> Iterator[Tuple[str, Any, Any, Any]]:
+    """Yield (dotted name within the value, old, new, whole new value), once for each number."""
+    if is_dataclass(value):
+        yield from _leaves(value)
+    elif isinstance(value, dict):
+        for key, number in value.items():
+            yield key, number, _other(owner, name, number), {**value, key: 0.75 * number}
+    elif name == "evaluations_per_epoch" and isinstance(value, tuple):
+        for k, number in enumerate(value):
+            if k == 0 or number != value[k - 1]:  # one of each run of equal ones
+                yield str(k), number, number + 1, (*value[:k], number + 1, *value[k + 1 :])
+    elif name == "parents":
+        yield "", value, () if value else (0,), () if value else (0,)
+    elif isinstance(value, tuple):
+        for k, number in enumerate(value):
+            new = _other(owner, name, number)
+            yield str(k), number, new, (*value[:k], new, *value[k + 1 :])
+    else:
+        new = _other(owner, name, value)
+        yield "", value, new, new
+    if isinstance(value, (PlateauSchedule, CosineRestarts)):
+        other = CosineRestarts(1, 1, 0.0) if isinstance(value, PlateauSchedule) else PlateauSchedule()
+        yield "", type(value).__name__, type(other).__name__, other
+
+
+def _other(owner: type, name: str, value: Any) -> Any:
+    if (owner, name) in OTHER:
+        return OTHER[owner, name](value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int) and name != "lr":
+        return value + 1
+    assert isinstance(value, (int, float)), f"OTHER does not say what {name} is changed to"
+    return 0.75 * value or 0.01
+
+
+def _with(record: Any, name: str, value: Any) -> Any:
+    more: Dict[str, Any] = {name: value}
+    if name == "epochs" and isinstance(record.evaluations_per_epoch, tuple):
+        more["evaluations_per_epoch"] = (*record.evaluations_per_epoch, 2)
+    if value is None:
+        return None
+    try:
+        return replace(record, **more)
+    except ValueError:
+        return None
+
+
+# ---- what a trajectory cannot show ---------------------------------------------------------------
+
+
+def _unseen(name: str, what: str) -> str:
+    """Return why the trajectory of a kind is the same whatever a number is, "" if it is not."""
+    experiment = EXPERIMENTS[name]
+    recipe = experiment.recipe["full"]
+    stored = trajectories.read(name)
+    reasons = {
+        "validation_batch": "a prediction does not depend on the rows beside its own",
+        "rows.index": "it names rows of whole months, and a trajectory has none",
+    }
+    if recipe.rows.fraction == 1:
+        reasons["rows.seed"] = "every row is learned from"
+    if experiment.groups:
+        reasons["smooth_l1_beta"] = "a group's loss has beta 1"
+    if recipe.weight_decay == 0:
+        reasons["optimiser"] = "Adam and AdamW differ in the decay alone, which is 0"
+    if isinstance(recipe.schedule, CosineRestarts) and recipe.epochs <= recipe.schedule.first:
+        reasons["schedule.factor"] = "the run ends with its first cycle"
+    if isinstance(recipe.schedule, PlateauSchedule) and len(_rates(stored)) == 1:
+        for number in ("factor", "patience", "min_lr"):
+            reasons["schedule." + number] = "every evaluation is a better one: the rate stays"
+    if max(recipe.evaluations_in(0) - recipe.skipped_evaluations, recipe.epochs) == 1:
+        reasons["min_gain"] = "the only evaluation is the best one"
+    epochs, without_best = _epochs(stored)
+    stops_early = epochs < recipe.epochs
+    if stops_early:
+        reasons["epochs"] = "it stops early"
+    if not (stops_early or without_best):
+        reasons["early_stop"] = "every epoch but the last has a new best score"
+    return reasons.get(what, "")
+
+
+def _rates(events: List[Event]) -> List[float]:
+    return sorted({numbers[1] for what, _, numbers in events if what == "update"})
+
+
+def _epochs(events: List[Event]) -> Tuple[int, List[int]]:
+    """Return how many epochs were made, and those before the last without a new best score."""
+    all_of_them: Dict[int, bool] = {}
+    for what, where, _ in events:
+        if what == "evaluation":
+            epoch = int(where.split(" ")[-1 - where.endswith(" best")].split(".")[0])
+            all_of_them[epoch] = all_of_them.get(epoch, False) or where.endswith(" best")
+    last = max(all_of_them)
+    return last, [epoch for epoch, best in all_of_them.items() if not best and epoch < last]
+
+
+# ---- the table -----------------------------------------------------------------------------------
+
+
+def table() -> str:
+    """Return the list of changes as Markdown: a line per number, over all kinds."""
+    lines: Dict[str, List[Tuple[Change, Optional[Difference]]]] = {}
+    for change in changes():
+        what = ".".join(part for part in change.what.split(".") if not part.isdigit())
+        what = "lr" if what.startswith("lr.") else what
+        lines.setdefault(what, []).append((change, change.difference()))
+    rows = ["| changed | caught | refused | not seen | smallest difference | largest |"]
+    rows.append("|---|---|---|---|---|---|")
+    for what, made in lines.items():
+        seen = [d for c, d in made if d and d is not REFUSED]
+        refused = sum(d is REFUSED for _, d in made)
+        sizes = [d.size for d in seen if d.size < float("inf")]
+        other = " or another event" if len(sizes) < len(seen) else ""
+        low, high = (f"{bound:.1e}" for bound in (min(sizes), max(sizes))) if sizes else ("", "")
+        silent = sum(d is None for _, d in made)
+        rows.append(f"| {what} | {len(seen)} | {refused} | {silent} | {low} | {high}{other} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(table())

@@ -96,7 +96,7 @@ def test_a_list_of_options_is_read_whole() -> None:
         ("ema", "'' is no number"),
         ("ema=1.5", "ema is a decay: 0 <= ema < 1; docs/options.md"),
         ("positivity=yes", "cannot be 'yes'; write the name alone"),
-        ("target_weights=mine", "target_weights is one of groups, scored, targets"),
+        ("target_weights=mine", "target_weights is one of groups, scored, tails, targets"),
         ("positivity,input_noise=0.1", "not combined with input_noise"),
     ],
 )

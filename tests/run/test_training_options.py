@@ -49,6 +49,7 @@ OPTIONS = {
     "groups": "target_weights=groups",
     "scored": "target_weights=scored",
     "targets": "target_weights=targets",
+    "tails": "target_weights=tails",
     "several": "confidence=0.5,ema=0.9,positivity,target_weights=targets",
 }
 each_option = pytest.mark.parametrize("option", list(OPTIONS))
@@ -117,7 +118,7 @@ def test_a_checkpoint_is_one_of_the_plain_network_and_gives_the_kept_predictions
     assert np.array_equal(np.concatenate(predictions), np.asarray(kept))
 
 
-@pytest.mark.parametrize("option", ["confidence", "ema", "input_noise", "targets", "several"])
+@pytest.mark.parametrize("option", ["confidence", "ema", "input_noise", "tails", "several"])
 @pytest.mark.parametrize("function", ["evaluate", "training_state.save"])
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
     option: str,

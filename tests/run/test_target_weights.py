@@ -69,6 +69,28 @@ def test_targets_are_weighed_by_the_inverse_of_a_running_mean_of_their_squared_e
     assert torch.equal(again.weights, rule.weights)
 
 
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+def test_tails_weigh_what_smooth_l1_takes_from_squares(beta: float) -> None:
+    rule = target_weights.rule("tails", CPU, beta)
+    assert bool((rule.weights == 1).all())
+    squares, smooth = np.ones(368), np.full(368, 1 / (2 * beta))
+    size = np.where(np.arange(368) < 8, 0.0, 0.01 + 0.05 * np.arange(368))
+    for t in range(20):
+        errors = size * np.random.default_rng(t).standard_t(3, size=(8, 368))
+        d = min(0.99, (1 + t) / (10 + t))
+        gap = np.abs(errors)
+        h = np.where(gap < beta, gap**2 / (2 * beta), gap - beta / 2)
+        squares = d * squares + (1 - d) * (gap**2).mean(axis=0)
+        smooth = d * smooth + (1 - d) * h.mean(axis=0)
+        rule.update(torch.from_numpy(errors), torch.zeros(8, 368), ALONE, 8)
+    expected = squares / (2 * beta * smooth)
+    assert expected[:8] == pytest.approx(np.ones(8)) and expected[-1] > 3
+    np.testing.assert_allclose(rule.weights.numpy(), expected / expected.mean(), rtol=1e-9)
+    again = target_weights.rule("tails", CPU, beta)
+    again.load_state_dict(rule.state_dict())
+    assert torch.equal(again.weights, rule.weights)
+
+
 def _expected(p: np.ndarray, y: np.ndarray, w: np.ndarray, beta: float, group: Any) -> float:
     """Return the weighted loss, target by target and level by level."""
 

@@ -13,15 +13,27 @@ from tests.helpers import small_run
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core.layout import RunFiles  # noqa: E402
+import leapkit  # noqa: E402
+from blend.postprocess import BOUNDED_TARGETS, STATES  # noqa: E402
+from leapkit.core import receipts  # noqa: E402
+from leapkit.core.files import sha256  # noqa: E402
+from leapkit.core.layout import RawData, RunFiles  # noqa: E402
 from leapkit.core.recipes import CosineRestarts, Recipe  # noqa: E402
 from leapkit.core.training_options import TrainingOptions, parse  # noqa: E402
-from leapkit.data import checkpoints, validation_predictions  # noqa: E402
+from leapkit.data import (  # noqa: E402
+    checkpoints,
+    kaggle_csv,
+    submission,
+    validation_predictions,
+)
 from leapkit.data.score import Score  # noqa: E402
+from leapkit.emulators import __main__ as command_line  # noqa: E402
 from leapkit.run import batches, inference, training, training_state  # noqa: E402
 from leapkit.run.evaluation import evaluate  # noqa: E402
+from leapkit.run.member import main  # noqa: E402
 from leapkit.run.positivity import WaterBound, bounded  # noqa: E402
 from leapkit.run.processes import ALONE, Processes  # noqa: E402
+from members.adam.experiments import EXPERIMENTS  # noqa: E402
 from members.adam.networks import build  # noqa: E402
 
 pytestmark = [pytest.mark.process, pytest.mark.stack]
@@ -37,6 +49,7 @@ OPTIONS = {
     "groups": "target_weights=groups",
     "scored": "target_weights=scored",
     "targets": "target_weights=targets",
+    "tails": "target_weights=tails",
     "several": "confidence=0.5,ema=0.9,positivity,target_weights=targets",
 }
 each_option = pytest.mark.parametrize("option", list(OPTIONS))
@@ -105,7 +118,7 @@ def test_a_checkpoint_is_one_of_the_plain_network_and_gives_the_kept_predictions
     assert np.array_equal(np.concatenate(predictions), np.asarray(kept))
 
 
-@each_option
+@pytest.mark.parametrize("option", ["confidence", "ema", "input_noise", "tails", "several"])
 @pytest.mark.parametrize("function", ["evaluate", "training_state.save"])
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
     option: str,
@@ -238,3 +251,51 @@ def test_processes_share_the_noise_of_the_whole_batch(data: Any) -> None:
     for number, (x, y) in enumerate(whole):
         assert torch.equal(torch.cat([part[number][0] for part in parts]), x)
         assert torch.equal(torch.cat([part[number][1] for part in parts]), y)
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+def reproduce(raw: Path, results: Path, *more: str) -> Dict[str, Any]:
+    """Run adam/195 at sample size by its member's command line; return the receipt's details."""
+    arguments = ["reproduce", f"--raw-data={raw}", f"--submission={results}"]
+    chosen = ["--profile=sample", "--device=cpu", "--experiments=195"]
+    assert main("adam", EXPERIMENTS, build, [*arguments, *chosen, *more]) == 0
+    details: Dict[str, Any] = receipts.read(results / "outputs/adam/195/195.pt")["details"]
+    return details
+
+
+def test_a_command_with_options_records_them_and_its_results_serve_everything(
+    tiny_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training, parquet, emulator, exported file; the same command again has nothing to do."""
+    options = "--options=" + OPTIONS["several"]
+    details = reproduce(tiny_world, tmp_path, options)
+    head = tmp_path / "outputs/adam/195/195.confidence.pt"
+    assert details["recipe"]["options"] == parse(OPTIONS["several"]).on()
+    assert details["confidence head"] == sha256(head)
+    capsys.readouterr()
+    reproduce(tiny_world, tmp_path, options)
+    assert capsys.readouterr().out.count("is skipped") == 2
+
+    raw = RawData(tiny_world)
+    x = np.concatenate([block for _, block in kaggle_csv.read_test_csv(raw.test_csv)])
+    [parquet] = (tmp_path / "subs").glob("*.parquet")
+    predicted = np.concatenate([values for _, values in submission.blocks(parquet)])
+    left = x[:, STATES] + 1200 * predicted[:, BOUNDED_TARGETS["positivity"]]
+    assert (left > -1e-5 * np.abs(x[:, STATES]).max()).all()
+    emulator = leapkit.load("adam/195", tmp_path, tiny_world, device="cpu")
+    free = emulator.predict(x)
+    held = leapkit.load("adam/195", tmp_path, tiny_world, device="cpu", constraints=["positivity"])
+    size = np.abs(predicted).max(axis=0) + 1e-300
+    assert (np.abs(held.predict(x) - predicted) / size).max() < 1e-5
+    assert (np.abs(free - predicted) / size).max() > 1e-2, "the checkpoint knows of no bound"
+    words = ["--network=adam/195", f"--weights={tmp_path}", f"--raw-data={tiny_world}"]
+    exported = tmp_path / "exported"
+    command_line.main(["export", *words, f"--to={exported}", "--formats=safetensors"])
+    again = leapkit.load(weights=exported / "adam-195.safetensors", device="cpu").predict(x)
+    np.testing.assert_allclose(again, free, rtol=1e-5)
+
+    details = reproduce(tiny_world, tmp_path)
+    assert "recipe has changed" in capsys.readouterr().out
+    assert "options" not in details["recipe"] and not head.exists()

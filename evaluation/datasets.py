@@ -7,7 +7,6 @@ metrics need.
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
@@ -19,6 +18,8 @@ from leapkit.core.columns import INPUTS, LEVELS, OUTPUT_SCALARS, TENDENCY_PROFIL
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256_json
 from leapkit.core.hash_index import HashIndex
+from leapkit.data import units
+from leapkit.data.opened_datasets import explained, opened
 
 REMEDY = "write it as `make predict` does: ptend_* (time, lev, ncol), cam_out_* (time, ncol)"
 SUFFIXES = (".nc", ".nc4", ".cdf", ".zarr")
@@ -55,7 +56,7 @@ class StepVariables:
             what = f"{name} has {variable.sizes['lev']} levels, not {LEVELS}"
             raise KitError(what, self.path, REMEDY)
         unit = str(variable.attrs.get("units", UNITS[name]))
-        if _plain(unit) != _plain(UNITS[name]):
+        if not units.means(unit, UNITS[name]):
             what = f"{name} is in {unit}, not in {UNITS[name]}"
             raise KitError(what, self.path, f"convert it to {UNITS[name]}")
 
@@ -77,7 +78,7 @@ class StepVariables:
         """Return (steps, C, n) float64 of the steps from `start` on."""
         part = self._opened.isel(time=slice(start, start + _STEPS_AT_ONCE))
         columns = []
-        with _explained(self.path):
+        with explained(self.path):
             for name in self._names:
                 values = part[name].transpose("time", "ncol", ...).values.astype(np.float64)
                 columns.append(values.reshape(*values.shape[:2], -1))
@@ -142,36 +143,17 @@ class DatasetTruth:
 
 
 def _open(path: Path) -> Any:
-    """Return the xarray.Dataset of a file or store, read as it is used. Raises KitError."""
-    import xarray
-
-    with _explained(path):
-        opened = (
-            xarray.open_zarr(str(path), chunks=None, decode_timedelta=False)
-            if path.is_dir()
-            else xarray.open_dataset(str(path), decode_timedelta=False)
-        )
-        if "time" not in opened.dims and "ncol" in opened.dims:
-            opened = opened.expand_dims("time")
+    """Return the xarray.Dataset of a file or store, with times and columns. Raises KitError."""
+    dataset = opened(path, decode_times=True)
+    if "time" not in dataset.dims and "ncol" in dataset.dims:
+        dataset = dataset.expand_dims("time")
     for name in ("time", "ncol"):
-        if not opened.sizes.get(name):
+        if not dataset.sizes.get(name):
             raise KitError(f"has no dimension {name}, or an empty one", path, REMEDY)
-    if "lev" in opened.coords and np.any(np.diff(opened["lev"].values) < 0):
+    if "lev" in dataset.coords and np.any(np.diff(dataset["lev"].values) < 0):
         what = "its level 0 is not the model top: lev decreases"
         raise KitError(what, path, "turn its levels over")
-    return opened
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what the libraries raise for a damaged file into a KitError."""
-    try:
-        yield
-    except KitError:
-        raise
-    except Exception as error:  # netCDF4, zarr and numcodecs share no class of errors
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise KitError(f"cannot be read ({reason})", path, "copy or predict it again") from error
+    return dataset
 
 
 def _stamps(opened: Any, path: Path) -> List[str]:
@@ -208,19 +190,3 @@ def _stamp_of(moment: Any, path: Path) -> str:
     except AttributeError as error:
         what = "its `time` is no time of a calendar (units as 'days since 0001-01-01')"
         raise KitError(what, path, REMEDY) from error
-
-
-def _plain(unit: str) -> str:
-    """Return a unit without the ways to write it: kg kg-1 s-1 and kg/kg/s are the same."""
-    words: List[str] = []
-    for position, factor in enumerate(unit.replace("**", "").replace("^", "").split("/")):
-        for word in factor.replace("*", " ").replace(".", " ").split():
-            power = -1 if position else 1
-            words.append(_with_power(word, power))
-    return " ".join(sorted(words))
-
-
-def _with_power(word: str, power: int) -> str:
-    name = word.rstrip("-0123456789")
-    exponent = int(word[len(name) :] or 1) if name else 0
-    return f"{name}{exponent * power}" if name else ""

@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 from types import ModuleType
-from typing import Dict, Iterator, Mapping, Sequence
+from typing import Dict, Iterator, List, Mapping, Sequence
 
 from launch import generated, new_names
 from launch.generated import Service
@@ -25,7 +25,7 @@ TEST = f"tests/members/test_{NEWCOMER}.py"
 
 
 def run(requested: Mapping[str, str]) -> int:
-    """Make the member that NAME names, and say what was made and what can be done with it."""
+    """Make the member that NAME names, and say what can be done with it. Raises KitError."""
     name = requested.get("NAME", "")
     if not name:
         raise KitError("lacks NAME", "make member", "write make member NAME=alice")
@@ -123,17 +123,19 @@ def _require_free(texts: Mapping[Path, str], name: str) -> None:
             raise KitError("exists already", path, "choose another NAME, or move it away")
 
 
-def _lines(name: str, texts: Mapping[Path, str]) -> Sequence[str]:
-    """Return what is said of a new member."""
-    test = renamed(TEST, name)
+def _lines(name: str, texts: Mapping[Path, str]) -> List[str]:
+    """Return what is said of a new member: what was made, what can be done, how it is undone."""
     network = f"{name}/{_template('experiments').EXPERIMENTS[0].id}"
-    return (
-        *(f"{path.relative_to(REPOSITORY)}" for path in sorted(texts)),
+    purposes = {
+        f"make {name}": f"trains {network} and predicts; without data, in the sample world",
+        f"make blend TABLE=searched-{name}": "blends its networks, scores them",
+        f"make blend TABLE=searched-with-{name}": "blends them with the published blend's",
+    }
+    width = max(map(len, purposes))
+    return [
+        *(str(path.relative_to(REPOSITORY)) for path in sorted(texts)),
         "",
-        f"make {name} PROFILE=sample           trains {network} in the sample world, and predicts",
-        f"make blend TABLE=searched-{name}     blends its networks",
-        f"make blend TABLE=searched-with-{name}  blends them with the published blend's",
-        f"make check ARGS=-k={name}            its tests; docs/new_member.md tells the rest",
-        "",
-        f"to undo it: rm -r members/{name} {test} && containers/generate",
-    )
+        *(f"{command:<{width}}  {purpose}" for command, purpose in purposes.items()),
+        f"docs/new_member.md tells the rest; change {network} in members/{name}/networks.py",
+        f"to undo it: rm -r members/{name} {renamed(TEST, name)} && containers/generate",
+    ]

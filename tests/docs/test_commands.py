@@ -28,8 +28,12 @@ def variables() -> Set[str]:
 
 
 def words_of(command: str) -> Tuple[List[str], List[str]]:
-    """Return (targets, variables) of a `make` command; <name> stands for any member."""
-    words = shlex.split(command.replace("<name>", "adam").replace("<address>", "ADDRESS"))
+    """Return (targets, variables) of a `make` command.
+
+    <name> stands for any member, and so does alice, whom docs/new_member.md tells of.
+    """
+    members = re.sub("<name>|\\balice\\b", "adam", command)
+    words = shlex.split(members.replace("<address>", "ADDRESS"))
     after = words[words.index("make") + 1 :]
     names = [word.partition("=")[0] for word in after if "=" in word]
     return [word for word in after if "=" not in word], names

@@ -17,6 +17,7 @@ FOLDERS = (
         "benchmarks",
         "blend",
         "containers",
+        "templates",
         "evaluation",
         "reports",
         "docs",

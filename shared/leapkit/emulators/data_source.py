@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List
 
@@ -10,14 +9,12 @@ import numpy as np
 
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
-from leapkit.data.classic_header import CLASSIC, LONGEST_HEADER, parse_header
+from leapkit.data.opened_datasets import REMEDY, explained, opened
 from leapkit.emulators import datasets
 from leapkit.emulators.sources import MOST_ROWS, ROWS_AT_A_TIME, BlockRows, Source
 
 if TYPE_CHECKING:
     import xarray
-
-_REMEDY = "download or write it again"
 
 
 class DataSource(Source):
@@ -28,8 +25,8 @@ class DataSource(Source):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._dataset = opened(path)
-        with _explained(path):
+        self._dataset = opened(path, decode_times=False)
+        with explained(path):
             datasets.mapped(self._nothing(), _zeros, 1, {})  # refuses what is no such data set
         sizes = {
             axis: length
@@ -41,7 +38,7 @@ class DataSource(Source):
             raise KitError("has no dimension but `lev`", path, "add one, as ncol")
         count = int(np.prod(list(sizes.values())))
         if not count:
-            raise KitError("holds no columns", path, _REMEDY)
+            raise KitError("holds no columns", path, REMEDY)
         first = next(iter(sizes))
         if count // sizes[first] > MOST_ROWS:
             first = max(sizes, key=lambda axis: sizes[axis])
@@ -66,55 +63,15 @@ class DataSource(Source):
             rows.append(x.astype(np.float64))
             return _zeros(x)
 
-        with _explained(self._path):
+        with explained(self._path):
             datasets.mapped(self._block(number), keep, MOST_ROWS, {})
         return np.concatenate(rows)
 
     def blocks(self) -> Iterator[xarray.Dataset]:
         for number in range(-(-self.size // self._together)):
-            with _explained(self._path):
+            with explained(self._path):
                 yield self._block(number)
 
 
 def _zeros(x: np.ndarray) -> np.ndarray:
     return np.zeros((len(x), len(TARGETS)))
-
-
-def opened(path: Path) -> xarray.Dataset:
-    """Open a NetCDF file or a Zarr folder lazily, its times as they are stored.
-
-    Raises KitError if it is damaged, or neither.
-    """
-    try:
-        import xarray
-    except ImportError as error:
-        raise KitError("is not installed", "xarray", "pip install xarray") from error
-    if not path.is_dir():
-        _require_whole(path)
-    with _explained(path):
-        engine = "zarr" if path.is_dir() else "netcdf4"
-        return xarray.open_dataset(str(path), engine=engine, decode_times=False)  # type: ignore
-
-
-def _require_whole(path: Path) -> None:
-    """Raise KitError for a classic file that is cut off: the library reads zeros behind its end."""
-    with open(path, "rb") as handle:
-        start = handle.read(LONGEST_HEADER)
-        size = handle.seek(0, 2)
-    if start[:4] in CLASSIC:
-        with contextlib.suppress(ValueError):  # what the library reads, and the kit's reader not
-            whole = parse_header(start).file_size
-            if size < whole:
-                raise KitError(f"is truncated: {size} bytes instead of {whole}", path, _REMEDY)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what libraries say of a damaged file into a KitError about it."""
-    try:
-        yield
-    except KitError as error:
-        raise KitError(error.what, path, error.remedy) from error
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise KitError(f"cannot be read as NetCDF or Zarr ({reason})", path, _REMEDY) from error

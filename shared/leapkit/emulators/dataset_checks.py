@@ -6,13 +6,13 @@ they are computed with. Nothing is converted or turned around silently.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
 from leapkit.core.columns import LEVELS, UNITS
 from leapkit.core.errors import KitError
+from leapkit.data import units
 from leapkit.emulators.plausibility import FLIP
 
 if TYPE_CHECKING:
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
 
 _WHERE = "the dataset"
 _LEVEL = "lev"
-# How files spell the units, without spaces: the first is the kit's own spelling.
-_SPELLINGS: Mapping[str, Set[str]] = {
-    "K": {"kelvin", "degK"},
-    "kg/kg": {"kgkg-1", "kg/kg-1", "kg.kg-1", "1", ""},
-    "m/s": {"ms-1", "m.s-1"},
-    "Pa": {"pascal", "pascals"},
-    "W/m2": {"Wm-2", "W.m-2"},
-    "N/m2": {"Nm-2", "N.m-2", "Pa"},
-    "mol/mol": {"molmol-1", "mol.mol-1", "1", ""},
-    "1": {"", "-", "fraction", "unitless", "none", "dimensionless", "0-1"},
-    "m": {"meter", "metre", "meters", "metres"},
-}
 
 
 def require_inputs(dataset: Any, variables: Mapping[str, bool]) -> None:
@@ -74,19 +62,13 @@ def _require_variable(values: xarray.DataArray, name: str, has_levels: bool) -> 
             _WHERE,
             "interpolate the columns to those levels",
         )
-    units = values.attrs.get("units")
-    if units is not None and not _means(str(units), UNITS[name]):
+    spelled = values.attrs.get("units")
+    if spelled is not None and not units.means(str(spelled), UNITS[name]):
         raise KitError(
-            f"{name} is in {units!s}, and has to be in {UNITS[name]}",
+            f"{name} is in {spelled!s}, and has to be in {UNITS[name]}",
             _WHERE,
             "convert it and its attribute `units`: nothing is converted silently",
         )
-
-
-def _means(spelled: str, unit: str) -> bool:
-    """Return whether a text means a unit: `W m**-2` means W/m2."""
-    text = re.sub(r"[\s^]|\*\*", "", spelled)
-    return text == unit or text in _SPELLINGS[unit]
 
 
 def _require_top_first(dataset: xarray.Dataset) -> None:

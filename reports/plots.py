@@ -5,19 +5,16 @@ What is a colour here is the name of a variable of style.css, so plots follow a 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from evaluation.drawing import text
 from leapkit.core.columns import GROUP_NAMES
-from reports.record import Curve, Network, Record, Step
+from reports.record import Curve, Network, Record
+from reports.timeline import LINE, timeline
 
 Plot = Dict[str, Any]
 # Okabe and Ito's colours, that people who are colour-blind can tell apart; for groups of targets.
 OF_GROUPS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8f7a00")
-_LINE = 24  # pixels of height of a row with a name
-_VERBS = (("training", "training"), ("submission", "inference"), ("blend", "blend"))
-_COLOURS = {"training": "--blend", "inference": "--second", "blend": "--win"}
-_OF_BLEND = ("weights", "errors", "blend", "scores", "report")
 
 
 def draw(record: Record) -> Dict[str, Plot]:
@@ -37,53 +34,6 @@ def by_network(curves: Sequence[Curve]) -> Dict[str, List[Curve]]:
     for each in curves:
         networks.setdefault(each.network, []).append(each)
     return networks
-
-
-def timeline(steps: Sequence[Step]) -> Optional[Plot]:
-    """Draw when which network was trained and predicted; None if no step says so."""
-    bars: Dict[Tuple[str, str], Tuple[str, str]] = {}
-    for step in steps:
-        kind = "blend" if step.kind in _OF_BLEND else dict(_VERBS).get(step.kind, "")
-        if kind and step.started and step.finished:
-            row = "blend" if kind == "blend" else step.network or step.artifact
-            begin, end = bars.get((row, kind), (step.started, step.finished))
-            bars[row, kind] = min(begin, step.started), max(end, step.finished)
-    if not bars:
-        return None
-    rows = list(dict.fromkeys(row for row, _ in sorted(bars, key=lambda key: bars[key])))
-    traces = []
-    for _, kind in _VERBS:
-        own = [(row, *bars[row, kind]) for row in rows if (row, kind) in bars]
-        # A bar of no length would not be seen, so each interval has a mark at its beginning too.
-        x: List[Optional[str]] = []
-        y: List[Optional[str]] = []
-        for row, begin, end in own:
-            x += [_plotly_time(begin), _plotly_time(end), None]
-            y += [text(row), text(row), None]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": kind,
-                "x": x,
-                "y": y,
-                "line": {"color": _COLOURS[kind], "width": 9},
-                "marker": {"color": _COLOURS[kind], "size": 5, "symbol": "square"},
-                "hovertemplate": f"%{{y}}<br>{kind}: %{{x|%Y-%m-%d %H:%M:%S}}<extra></extra>",
-            }
-        )
-    layout = {
-        "height": 110 + _LINE * len(rows),
-        "xaxis": {"type": "date", "title": {"text": "UTC"}},
-        "yaxis": {"categoryorder": "array", "categoryarray": [text(row) for row in rows][::-1]},
-        "showlegend": True,
-    }
-    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
-
-
-def _plotly_time(moment: str) -> str:
-    """Return a time without its offset from UTC, which Plotly would take for local time."""
-    return moment[:19]
 
 
 def scores(networks: Sequence[Network]) -> Optional[Plot]:
@@ -112,7 +62,7 @@ def scores(networks: Sequence[Network]) -> Optional[Plot]:
         if any(value is not None for value in values)
     ]
     layout = {
-        "height": 130 + _LINE * len(names),
+        "height": 130 + LINE * len(names),
         "xaxis": {"title": {"text": "R2 over the 368 targets"}},
         "yaxis": {"categoryorder": "array", "categoryarray": names[::-1]},
         "showlegend": True,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, Tuple
 
-from launch import actions, bundle, distil, doctor, emulating, registry, reporting, testing, unbundle
+from launch import (
+    actions,
+    bundle,
+    distil,
+    doctor,
+    emulating,
+    registry,
+    reporting,
+    testing,
+    unbundle,
+)
 from launch.actions import Request
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")

@@ -41,7 +41,12 @@ def scores(networks: Sequence[Network]) -> Optional[Plot]:
     series = (
         ("validation, here", [n.validation for n in networks], "--blend", "circle-open"),
         ("withheld test rows, here", [n.test for n in networks], "--blend", "circle"),
-        ("Kaggle private, reached", [n.kaggle.get("private") for n in networks], "--second", "star"),
+        (
+            "Kaggle private, reached",
+            [n.kaggle.get("private") for n in networks],
+            "--second",
+            "star",
+        ),
         ("published, their validation", _published(networks, "cv"), "--soft", "diamond-open"),
         ("published, Kaggle private", _published(networks, "private"), "--soft", "diamond"),
     )
@@ -105,19 +110,52 @@ def curve(curves: Sequence[Curve]) -> Optional[Plot]:
         line = _line(drawn[0].updates, rates, "--second", "learning rate", "y2")
         line["line"]["dash"] = ("solid", "dash", "dot", "dashdot")[number % 4]
         traces.append(line)
+    highest = max(rate for each in drawn for rates in each.rates for rate in rates)
+    scored = [
+        point.chosen for each in drawn for point in each.evaluations if point.chosen is not None
+    ]
+    last = max(each.updates[-1] for each in drawn)
     layout: Mapping[str, Any] = {
         "height": 300,
-        "xaxis": {"title": {"text": "update"}, "anchor": "y2", "rangemode": "tozero"},
-        "yaxis": {"domain": [0.4, 1.0], "title": {"text": "loss"}},
-        "yaxis2": {"domain": [0.0, 0.28], "title": {"text": "rate"}, "tickformat": ".0e"},
+        "xaxis": {
+            **_axis("update", [-0.02 * last, 1.04 * last]),
+            "anchor": "y2",
+        },
+        "yaxis": {
+            **_axis("loss", _range([loss for each in drawn for loss in each.losses])),
+            "domain": [0.4, 1.0],
+        },
+        "yaxis2": {
+            **_axis("rate", [0.0, 1.2 * highest or 1.0]),
+            "domain": [0.0, 0.26],
+            "nticks": 3,
+        },
         "yaxis3": {
+            **_axis("R2", _range(scored)),
             "overlaying": "y",
             "side": "right",
-            "title": {"text": "R2"},
             "showgrid": False,
+            "zeroline": False,
         },
     }
     return {"data": traces, "layout": layout}
+
+
+def _axis(title: str, limits: Sequence[float]) -> Plot:
+    return {
+        "title": {"text": title, "standoff": 4},
+        "range": list(limits),
+        "tickmode": "auto",
+        "nticks": 5,
+        "exponentformat": "power",
+    }
+
+
+def _range(values: Sequence[float]) -> List[float]:
+    """Return limits with room around what may be a single value."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
+    return [low - room, high + room]
 
 
 def _line(

@@ -47,7 +47,12 @@ def timeline(steps: Sequence[Step]) -> Optional[Plot]:
     axes: Dict[str, Plot] = {}
     for number, (session, domain) in enumerate(zip(sessions, domains), 1):
         name = "x" if number == 1 else f"x{number}"
-        axes["xaxis" + name[1:]] = {"type": "date", "domain": domain, "nticks": 3 + int(6 * domain[1])}
+        axes["xaxis" + name[1:]] = {
+            "type": "date",
+            "domain": domain,
+            "range": _range(session),
+            "nticks": 2 + int(8 * (domain[1] - domain[0])),
+        }
         traces += _traces(session, name, {trace["name"] for trace in traces})
     layout = {
         "height": 110 + LINE * len(rows),
@@ -83,6 +88,13 @@ def _sessions(bars: Sequence[_Bar]) -> List[List[_Bar]]:
         sessions[-1].append(bar)
         end = max(end, bar.end)
     return sessions if len(sessions) <= _MOST_SESSIONS else [list(bars)]
+
+
+def _range(session: Sequence[_Bar]) -> List[str]:
+    """Return the limits of a session's axis, with some room."""
+    begin, end = session[0].begin, max(bar.end for bar in session)
+    room = 0.04 * (end - begin)
+    return [_plotly_time(begin - room), _plotly_time(end + room)]
 
 
 def _seconds(session: Sequence[_Bar]) -> float:

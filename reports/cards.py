@@ -1,48 +1,67 @@
-"""The card of each network of a run that predicts: what its row says, and what it reached here."""
+"""The figures at the top of the page."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping
+from dataclasses import dataclass
+from typing import List, Sequence
 
-from leapkit.core import model_cards
-from leapkit.core.files import write_text
-from leapkit.core.model_cards import Score
-from reports.record import Network, Record
-
-FOLDER = "cards"
+from reports import facts, formats
+from reports.record import Record, Step, standings
 
 
-def write(record: Record, rows: Mapping[str, Mapping[str, Any]], to: Path) -> List[Path]:
-    """Write <to>/cards/<network>.md for the networks whose rows are known; return the files.
+@dataclass(frozen=True)
+class Card:
+    """A figure at the top of the page: what it is, the figure, and a line below it."""
 
-    rows  {network: leapkit.core.model_cards.Row as plain data}
-    """
-    written = []
-    for name, text in texts(record, rows).items():
-        written.append(to / FOLDER / f"{model_cards.file_name(name)}.md")
-        write_text(written[-1], text)
-    return written
+    what: str
+    figure: str
+    below: str = ""
 
 
-def texts(record: Record, rows: Mapping[str, Mapping[str, Any]]) -> Dict[str, str]:
-    """Return {network: its card}."""
-    return {
-        network.name: model_cards.card(
-            model_cards.Row(**rows[network.name]),
-            list(_reached(network)),
-            model_cards.published(network.published),
-        )
-        for network in record.networks
-        if network.artifact and network.name in rows
-    }
+def of_record(record: Record) -> List[Card]:
+    """Return the figures at the top."""
+    steps = record.steps
+    counts = standings(steps)
+    valid = counts.pop("valid", 0)
+    rest = ", ".join(f"{count} {state}" for state, count in counts.items())
+    peak = max((step.memory.get("GB", 0.0) for step in steps), default=0.0)
+    on_gpu = max((step.memory.get("GPU GB", 0.0) for step in steps), default=0.0)
+    devices = sorted({step.device for step in steps if step.device})
+    networks = [n for n in record.networks if n.validation is not None]
+    best = max(networks, key=lambda n: n.validation or 0.0) if networks else None
+    figures = [
+        *_final_cards(record),
+        Card("steps that count", f"{valid} of {len(steps)}", rest or "every receipt holds"),
+        Card(
+            "computing",
+            formats.duration(sum(step.seconds or 0.0 for step in steps if step.network)),
+            "summed over the steps of networks",
+        ),
+    ]
+    if best:
+        score = formats.r2(best.validation)
+        figures.insert(1, Card("best network, validation", score, best.name))
+    if devices:
+        figures.append(Card("device", devices[0], ", ".join(devices[1:]) or _cores(steps)))
+    if peak:
+        below = f"{on_gpu:.2f} GB of a GPU" if on_gpu else "of one process"
+        figures.append(Card("peak memory", f"{peak:.2f} GB", below))
+    return figures
 
 
-def _reached(network: Network) -> Iterator[Score]:
-    """Yield what a network reached in the run."""
-    if network.validation is not None:
-        yield Score("validation R2", "the run's validation rows", network.validation)
-    if network.test is not None:
-        yield Score("test R2", "the run's withheld test rows", network.test)
-    for rows, value in network.kaggle.items():
-        yield Score(f"Kaggle's R2, {rows}", f"Kaggle's {rows} test rows", value)
+def _cores(steps: Sequence[Step]) -> str:
+    cores = {step.details.get("cores") for step in steps if step.device} - {None}
+    return f"{'/'.join(map(str, sorted(cores, key=str)))} cores" if cores else ""
+
+
+def _final_cards(record: Record) -> List[Card]:
+    final = record.final()
+    if not final:
+        return [Card("blend", "none yet", "no final parquet")]
+    [line] = [each for each in facts.blends(record) if each.step is final]
+    private = line.private or line.test
+    if private:
+        where = "Kaggle, private" if line.private else "withheld test rows"
+        below = f"{where}, over 368 targets"
+        return [Card(f"R2 of the blend {line.title}", formats.r2(private.all), below)]
+    return [Card(f"blend {line.title}", final.standing.state, "its score is not known here")]

@@ -118,14 +118,22 @@ def test_the_environments_of_a_run_are_described_each_once(
 def test_the_inventory_runs_on_every_python_of_the_kit_and_sees_the_codes_files(
     tmp_path: Path,
 ) -> None:
-    """The source imports nothing of the kit: `-I` finds no folder of it."""
+    """The source imports nothing but the standard library: -S finds nothing more."""
     room = tmp_path / "members" / "x"
     room.mkdir(parents=True)
     (room / "a.py").write_text("1\n")
     (tmp_path / "shared" / "leapkit").mkdir(parents=True)
     (tmp_path / "shared" / "leapkit" / "unused.py").write_text("1\n")
     (tmp_path / "requirements.txt").write_text(LOCK)
-    command = [sys.executable, "-I", "-c", described.SOURCE.read_text(), "--code", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        described.SOURCE.read_text(),
+        "--code",
+        str(tmp_path),
+    ]
     found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     assert found["lock"] == LOCK and list(found["code"]) == ["members/x/a.py"]
 

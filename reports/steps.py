@@ -38,7 +38,9 @@ def of_results(results: Results, found: Sequence[Trace], plan: PlanRecord) -> Li
     products = standings.Products(results, list(found))
     names = _names_of_artifacts(plan)
     steps = [_step(trace, results, products, plan, names) for trace in found]
-    steps += _begun(results, {(step.network, step.group, step.kind) for step in steps})
+    begun = list(_begun(results, {_work(step) for step in steps if step.receipt}))
+    unproven = {_work(step) for step in begun}  # its files are those of the work that goes on
+    steps = [step for step in steps if step.receipt or _work(step) not in unproven] + begun
     unique = _with_unique_names(steps)
     unique.sort(key=lambda step: (not step.started, step.started, step.finished, step.name))
     return _linked(unique)
@@ -144,6 +146,10 @@ def file_record(path: Path, results: Results, sha256: str = "") -> FileRecord:
 
 def _below(path: Path, results: Results) -> str:
     return printable(path.relative_to(results.root).as_posix(), 1000)
+
+
+def _work(step: Step) -> Tuple[str, Optional[int], str]:
+    return step.network, step.group, step.kind
 
 
 def _begun(results: Results, known: Any) -> Iterator[Step]:

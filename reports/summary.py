@@ -41,6 +41,9 @@ def of_record(record: Record) -> List[Card]:
     if best:
         score = formats.r2(best.validation)
         figures.insert(1, Card("best network, validation", score, best.name))
+    left = len(facts.not_begun(record))
+    if left:
+        figures.append(Card("not begun", str(left), "steps that make plan names beside these"))
     if devices:
         figures.append(Card("device", devices[0], ", ".join(devices[1:]) or _cores(steps)))
     if peak:

@@ -70,7 +70,7 @@ def _program(*more: str) -> List[str]:
 def _of_images(settings: Settings, services: Sequence[str]) -> Iterator[Described]:
     """Describe the images of services, each once, after they were built."""
     env = containers.build_images(settings, services, container_user.of(settings.results.root))
-    names = containers.names_of(settings, services, env)
+    names = apptainer.images_of(settings, services)
     for image, service in {image: service for service, image in names.items()}.items():
         yield of_image(image, env[f"LEAP_BASE_{service.upper()}"])
 

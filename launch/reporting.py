@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence
 from blend.naming import parse_blends
 from launch import planning, registry, runtimes, stacks
 from launch.blend_tools import in_environment
+from launch.choices import AS_REQUESTED
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.planning import Plan
@@ -30,6 +31,7 @@ from reports.traces import Trace
 # Bytes that are read to learn their hashes. What a run reads it remembers, so this is for files
 # that were copied since.
 READ = 2 << 30
+AS_THE_RUN = "as the run has it"
 
 
 def run(requested: Mapping[str, str]) -> int:
@@ -127,7 +129,7 @@ def _plan(
         "made": receipts.now(),
         "mode": settings.mode,
         "profile": settings["PROFILE"],
-        "choices": [[v, c.value, c.reason] for v, c in settings.choices.items() if c.value],
+        "choices": _choices(settings, requested),
         "lines": [],
         "steps": [],
         "problem": "",
@@ -142,6 +144,17 @@ def _plan(
         "steps": [asdict(step) for step in _steps(plan)],
         "problem": _problem(plan),
     }
+
+
+def _choices(settings: Settings, requested: Mapping[str, str]) -> List[List[str]]:
+    """Return (variable, value, reason) of what the plan was asked about."""
+    return [
+        [name, choice.value, choice.reason]
+        if choice.reason != AS_REQUESTED or name in requested
+        else [name, choice.value, AS_THE_RUN]
+        for name, choice in settings.choices.items()
+        if choice.value
+    ]
 
 
 def _experiments(

@@ -9,7 +9,7 @@ from typing import List
 from leapkit.core.errors import run_cli
 from leapkit.core.files import write_json
 from leapkit.core.layout import Results
-from reports import cards, collection, crate_writing, page, record
+from reports import collection, crate_writing, network_cards, page, record
 
 PAGE = "index.html"
 RUN = "run.json"
@@ -29,7 +29,7 @@ def main(argv: List[str]) -> int:
     run = collection.collect(Results(root), asked, options.table)
     write_json(to / RUN, record.to_json(run))
     page.write(run, to / PAGE)
-    made = [to / RUN, to / PAGE, *cards.write(run, asked.get("rows", {}), to)]
+    made = [to / RUN, to / PAGE, *network_cards.write(run, asked.get("rows", {}), to)]
     place = asked.get("place", crate_writing.place_of(to, root))
     crate_writing.write(run, root, to, made, place)
     return 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Mapping, Sequence, Tuple
 
-from leapkit import __version__
 from blend import published_scores
+from leapkit import __version__
 from leapkit.core import receipts
 from leapkit.core.errors import KitError, printable
 from leapkit.core.files import read_json
 from leapkit.core.layout import Results
-from reports import curves, networks, remarks, steps, traces
+from reports import curves, networks, remarks, scores, steps, traces
 from reports.record import Kit, PlannedStep, PlanRecord, Record, Step
 
 ASKED = "asked.json"  # what the launcher knows: the plan, the commit, the machine
@@ -29,19 +29,19 @@ def collect(results: Results, asked: Mapping[str, Any], table: str = "") -> Reco
     all_steps = tuple(steps.of_results(results, found, plan))
     chosen = networks.chosen_table(all_steps, table)
     drawn, problems = curves.of_results(results)
-    answers, others = networks.answers_of(results, all_steps)
-    scores = [*networks.scores_of(results, all_steps), *answers]
+    answers, others = scores.answers_of(results, all_steps)
+    reached = [*scores.scores_of(results, all_steps), *answers]
     return Record(
         kind=_kind(all_steps),
         table=chosen,
         kit=kit_of(asked),
         steps=all_steps,
-        networks=tuple(networks.of_steps(all_steps, scores, drawn, plan, chosen)),
+        networks=tuple(networks.of_steps(all_steps, reached, drawn, plan, chosen)),
         curves=tuple(drawn),
-        scores=tuple(scores),
+        scores=tuple(reached),
         plan=plan,
         remarks=tuple(remarks.of_run(all_steps, drawn, plan, [*problems, *others])),
-        published=networks.as_numbers(published_scores.BLEND),
+        published=scores.as_numbers(published_scores.BLEND),
     )
 
 

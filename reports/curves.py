@@ -11,6 +11,7 @@ from leapkit.core.errors import KitError, printable
 from leapkit.core.layout import Results, RunFiles
 from reports.record import Curve, Evaluation
 from reports.traces import network_of
+from reports.values import number
 
 LONGEST_LOG = 1 << 20  # bytes: a line an evaluation is 200
 # One line of a log, as leapkit.run.training writes it.
@@ -59,7 +60,9 @@ def _of_history(path: Path, network: str, group: Optional[int], logged: Optional
     """
     content = histories.read(path)
     evaluations = [_evaluation(each) for each in content["evaluations"]]
-    older = [each for each in logged.evaluations if each.update <= content["begins"]] if logged else []
+    older = (
+        [each for each in logged.evaluations if each.update <= content["begins"]] if logged else []
+    )
     return Curve(
         network=network,
         group=group,
@@ -78,15 +81,10 @@ def _evaluation(entry: Dict[str, Any]) -> Evaluation:
         update=int(entry["update"]),
         epoch=int(entry["epoch"]),
         loss=float(entry["loss"]),
-        chosen=_number(entry.get("chosen")),
-        r2=_number(entry.get("all_columns")),
+        chosen=number(entry.get("chosen")),
+        r2=number(entry.get("all_columns")),
         is_best=bool(entry.get("is_best")),
     )
-
-
-def _number(value: Any) -> Optional[float]:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number else None
 
 
 def _of_log(path: Path, network: str, group: Optional[int]) -> Optional[Curve]:
@@ -118,11 +116,18 @@ def _of_log(path: Path, network: str, group: Optional[int]) -> Optional[Curve]:
         evaluations.append(Evaluation(update, epoch, loss, r2, of_all, bool(line[8])))
         known = (epoch, step, loss * step)
     return Curve(
-        network, group, "log", steps, tuple(updates), tuple(losses), tuple(rates), tuple(evaluations)
+        network,
+        group,
+        "log",
+        steps,
+        tuple(updates),
+        tuple(losses),
+        tuple(rates),
+        tuple(evaluations),
     )
 
 
-def _lines(path: Path) -> Sequence["re.Match[str]"]:
+def _lines(path: Path) -> Sequence[re.Match[str]]:
     """Return the lines of a log that say where a training is; others are passed over."""
     try:
         with open(path, encoding="utf-8", errors="replace") as log:
@@ -133,7 +138,7 @@ def _lines(path: Path) -> Sequence["re.Match[str]"]:
     return [match for match in matches if match and _are_numbers(match)]
 
 
-def _are_numbers(match: "re.Match[str]") -> bool:
+def _are_numbers(match: re.Match[str]) -> bool:
     try:
         numbers = [float(text) for text in (match[5], match[6], *match[4].split())]
     except ValueError:

@@ -8,20 +8,11 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from leapkit.core.errors import printable
 from reports import formats
-from reports.record import Network, PlannedStep, Record, Score, Step, of_network, standings
+from reports.record import Network, PlannedStep, Record, Score, Step
 
 MOST_INPUTS = 60  # of a step that the page lists
 _TRAINED = "training"
 _BLEND = "blend and what belongs to it"
-
-
-@dataclass(frozen=True)
-class Card:
-    """A figure at the top of the page: what it is, the figure, and a line below it."""
-
-    what: str
-    figure: str
-    below: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,55 +59,6 @@ def is_sample(record: Record) -> bool:
     """Return whether the networks are of sample size, so that no score is a published one's."""
     profiles = {step.details.get("profile") for step in record.steps}
     return "sample" in profiles or (profiles == {None} and record.plan.profile == "sample")
-
-
-def cards(record: Record) -> List[Card]:
-    """Return the figures at the top."""
-    steps = record.steps
-    counts = standings(steps)
-    valid = counts.pop("valid", 0)
-    rest = ", ".join(f"{count} {state}" for state, count in counts.items())
-    peak = max((step.memory.get("GB", 0.0) for step in steps), default=0.0)
-    on_gpu = max((step.memory.get("GPU GB", 0.0) for step in steps), default=0.0)
-    devices = sorted({step.device for step in steps if step.device})
-    networks = [n for n in record.networks if n.validation is not None]
-    best = max(networks, key=lambda n: n.validation or 0.0) if networks else None
-    figures = [
-        *_final_cards(record),
-        Card("steps that count", f"{valid} of {len(steps)}", rest or "every receipt holds"),
-        Card(
-            "computing",
-            formats.duration(sum(step.seconds or 0.0 for step in steps if step.network)),
-            "summed over the steps of networks",
-        ),
-    ]
-    if best:
-        score = formats.r2(best.validation)
-        figures.insert(1, Card("best network, validation", score, best.name))
-    if devices:
-        figures.append(Card("device", devices[0], ", ".join(devices[1:]) or _cores(steps)))
-    if peak:
-        below = f"{on_gpu:.2f} GB of a GPU" if on_gpu else "of one process"
-        figures.append(Card("peak memory", f"{peak:.2f} GB", below))
-    return figures
-
-
-def _cores(steps: Sequence[Step]) -> str:
-    cores = {step.details.get("cores") for step in steps if step.device} - {None}
-    return f"{'/'.join(map(str, sorted(cores, key=str)))} cores" if cores else ""
-
-
-def _final_cards(record: Record) -> List[Card]:
-    final = record.final()
-    if not final:
-        return [Card("blend", "none yet", "no final parquet")]
-    [line] = [each for each in blends(record) if each.step is final]
-    private = line.private or line.test
-    if private:
-        where = "Kaggle, private" if line.private else "withheld test rows"
-        below = f"{where}, over 368 targets"
-        return [Card(f"R2 of the blend {line.title}", formats.r2(private.all), below)]
-    return [Card(f"blend {line.title}", final.standing.state, "its score is not known here")]
 
 
 def networks(record: Record) -> List[NetworkLine]:
@@ -264,8 +206,3 @@ def _shown(value: Any) -> str:
     else:
         text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return printable(text, 2000)
-
-
-def steps_of(record: Record, name: str) -> List[Step]:
-    """Return the steps of a network, in order."""
-    return of_network(record, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional, Tuple
 
 NOTHING = "–"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -16,7 +16,7 @@ def duration(seconds: Optional[float]) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s" if 0 < seconds < 10 else f"{seconds:.0f} s"
     left = round(seconds)
-    words = []
+    words: List[Tuple[int, str]] = []
     for size, unit in _UNITS:
         if left >= size or words:
             words.append((left // size, unit))

@@ -13,7 +13,7 @@ from typing import Any, Mapping
 from blend import html_page
 from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.files import write_text
-from reports import facts, plots
+from reports import facts, plots, summary
 from reports.formats import FILTERS, span
 from reports.record import Record, standings
 
@@ -31,11 +31,11 @@ def html(record: Record) -> str:
     drawn = plots.draw(record)
     return html_page.render(
         TEMPLATE,
-        {**FILTERS, "plain": facts.plain, "torch": facts.torch_of},
+        {**FILTERS, "plain": facts.plain},
         record=record,
         title=facts.title(record),
         when=span(record.started, record.finished),
-        cards=facts.cards(record),
+        cards=summary.of_record(record),
         standings=standings(record.steps),
         networks=facts.networks(record),
         blends=facts.blends(record),

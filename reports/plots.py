@@ -5,19 +5,16 @@ What is a colour here is the name of a variable of style.css, so plots follow a 
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from evaluation.drawing import text
 from leapkit.core.columns import GROUP_NAMES
-from reports.record import Curve, Network, Record, Step
+from reports.record import Curve, Network, Record
+from reports.timeline import LINE, timeline
 
 Plot = Dict[str, Any]
 # Okabe and Ito's colours, that people who are colour-blind can tell apart; for groups of targets.
 OF_GROUPS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8f7a00")
-_LINE = 24  # pixels of height of a row with a name
-_VERBS = (("training", "training"), ("submission", "inference"), ("blend", "blend"))
-_COLOURS = {"training": "--blend", "inference": "--second", "blend": "--win"}
-_OF_BLEND = ("weights", "errors", "blend", "scores", "report")
 
 
 def draw(record: Record) -> Dict[str, Plot]:
@@ -39,59 +36,17 @@ def by_network(curves: Sequence[Curve]) -> Dict[str, List[Curve]]:
     return networks
 
 
-def timeline(steps: Sequence[Step]) -> Optional[Plot]:
-    """Draw when which network was trained and predicted; None if no step says so."""
-    bars: Dict[Tuple[str, str], Tuple[str, str]] = {}
-    for step in steps:
-        kind = "blend" if step.kind in _OF_BLEND else dict(_VERBS).get(step.kind, "")
-        if kind and step.started and step.finished:
-            row = "blend" if kind == "blend" else step.network or step.artifact
-            begin, end = bars.get((row, kind), (step.started, step.finished))
-            bars[row, kind] = min(begin, step.started), max(end, step.finished)
-    if not bars:
-        return None
-    rows = list(dict.fromkeys(row for row, _ in sorted(bars, key=lambda key: bars[key])))
-    traces = []
-    for _, kind in _VERBS:
-        own = [(row, *bars[row, kind]) for row in rows if (row, kind) in bars]
-        # A bar of no length would not be seen, so each interval has a mark at its beginning too.
-        x: List[Optional[str]] = []
-        y: List[Optional[str]] = []
-        for row, begin, end in own:
-            x += [_plotly_time(begin), _plotly_time(end), None]
-            y += [text(row), text(row), None]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": kind,
-                "x": x,
-                "y": y,
-                "line": {"color": _COLOURS[kind], "width": 9},
-                "marker": {"color": _COLOURS[kind], "size": 5, "symbol": "square"},
-                "hovertemplate": f"%{{y}}<br>{kind}: %{{x|%Y-%m-%d %H:%M:%S}}<extra></extra>",
-            }
-        )
-    layout = {
-        "height": 110 + _LINE * len(rows),
-        "xaxis": {"type": "date", "title": {"text": "UTC"}},
-        "yaxis": {"categoryorder": "array", "categoryarray": [text(row) for row in rows][::-1]},
-        "showlegend": True,
-    }
-    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
-
-
-def _plotly_time(moment: str) -> str:
-    """Return a time without its offset from UTC, which Plotly would take for local time."""
-    return moment[:19]
-
-
 def scores(networks: Sequence[Network]) -> Optional[Plot]:
     """Draw what networks reached beside what the team published; None if nothing was reached."""
     series = (
         ("validation, here", [n.validation for n in networks], "--blend", "circle-open"),
         ("withheld test rows, here", [n.test for n in networks], "--blend", "circle"),
-        ("Kaggle private, reached", [n.kaggle.get("private") for n in networks], "--second", "star"),
+        (
+            "Kaggle private, reached",
+            [n.kaggle.get("private") for n in networks],
+            "--second",
+            "star",
+        ),
         ("published, their validation", _published(networks, "cv"), "--soft", "diamond-open"),
         ("published, Kaggle private", _published(networks, "private"), "--soft", "diamond"),
     )
@@ -112,7 +67,7 @@ def scores(networks: Sequence[Network]) -> Optional[Plot]:
         if any(value is not None for value in values)
     ]
     layout = {
-        "height": 130 + _LINE * len(names),
+        "height": 130 + LINE * len(names),
         "xaxis": {"title": {"text": "R2 over the 368 targets"}},
         "yaxis": {"categoryorder": "array", "categoryarray": names[::-1]},
         "showlegend": True,
@@ -155,19 +110,52 @@ def curve(curves: Sequence[Curve]) -> Optional[Plot]:
         line = _line(drawn[0].updates, rates, "--second", "learning rate", "y2")
         line["line"]["dash"] = ("solid", "dash", "dot", "dashdot")[number % 4]
         traces.append(line)
+    highest = max(rate for each in drawn for rates in each.rates for rate in rates)
+    scored = [
+        point.chosen for each in drawn for point in each.evaluations if point.chosen is not None
+    ]
+    last = max(each.updates[-1] for each in drawn)
     layout: Mapping[str, Any] = {
         "height": 300,
-        "xaxis": {"title": {"text": "update"}, "anchor": "y2", "rangemode": "tozero"},
-        "yaxis": {"domain": [0.4, 1.0], "title": {"text": "loss"}},
-        "yaxis2": {"domain": [0.0, 0.28], "title": {"text": "rate"}, "tickformat": ".0e"},
+        "xaxis": {
+            **_axis("update", [-0.02 * last, 1.04 * last]),
+            "anchor": "y2",
+        },
+        "yaxis": {
+            **_axis("loss", _range([loss for each in drawn for loss in each.losses])),
+            "domain": [0.4, 1.0],
+        },
+        "yaxis2": {
+            **_axis("rate", [0.0, 1.2 * highest or 1.0]),
+            "domain": [0.0, 0.26],
+            "nticks": 3,
+        },
         "yaxis3": {
+            **_axis("R2", _range(scored)),
             "overlaying": "y",
             "side": "right",
-            "title": {"text": "R2"},
             "showgrid": False,
+            "zeroline": False,
         },
     }
     return {"data": traces, "layout": layout}
+
+
+def _axis(title: str, limits: Sequence[float]) -> Plot:
+    return {
+        "title": {"text": title, "standoff": 4},
+        "range": list(limits),
+        "tickmode": "auto",
+        "nticks": 5,
+        "exponentformat": "power",
+    }
+
+
+def _range(values: Sequence[float]) -> List[float]:
+    """Return limits with room around what may be a single value."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
+    return [low - room, high + room]
 
 
 def _line(

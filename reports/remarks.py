@@ -1,4 +1,4 @@
-"""What a reader of a run should know: mixed stacks, precisions, what is stale, what is not known."""
+"""What a reader of a run should know: mixed stacks, precisions, what is stale or not known."""
 
 from __future__ import annotations
 
@@ -135,12 +135,16 @@ def _not_known(
     logged = [curve for curve in curves if curve.source == "log"]
     if logged:
         text = "left no history: an older version of the kit trained them. Their curves are drawn"
-        yield Remark(NOTE, f"{_count(logged, 'training')} {text} from the log, a point an evaluation")
+        yield Remark(
+            NOTE, f"{_count(logged, 'training')} {text} from the log, a point an evaluation"
+        )
     late = [curve for curve in curves if curve.begins]
     if late:
         text = "were begun by a version of the kit that kept no history: losses before are unknown"
         yield Remark(NOTE, f"{_count(late, 'training')} {text}")
-    unmeasured = [step for step in steps if step.kind in _COMPUTED and step.receipt and not step.memory]
+    unmeasured = [
+        step for step in steps if step.kind in _COMPUTED and step.receipt and not step.memory
+    ]
     if unmeasured:
         text = "did not record their peak memory: an older version of the kit ran them"
         yield Remark(NOTE, f"{_count(unmeasured)} {text}", _names(unmeasured))

@@ -1,5 +1,5 @@
 "use strict";
-// Draws each plot when it comes into sight, in the colours of the page, and all of them to print.
+// Draws the plots one after the other, so that the page can be read meanwhile, in its own colours.
 (() => {
   const plots = JSON.parse(document.getElementById("plots").textContent);
   const frames = [...document.querySelectorAll("[data-plot]")];
@@ -38,12 +38,14 @@
     drawn.add(frame);
   };
 
-  const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.isIntersecting && !drawn.has(entry.target)) draw(entry.target);
+  const next = () => {
+    const frame = frames.find((each) => !drawn.has(each));
+    if (frame) {
+      draw(frame);
+      setTimeout(next);
     }
-  }, { rootMargin: "400px" });
-  frames.forEach((frame) => seen.observe(frame));
+  };
+  next();
   dark.addEventListener("change", () => drawn.forEach(draw));
   printing.addEventListener("change", (event) => {
     if (event.matches) frames.forEach(draw);

@@ -48,7 +48,7 @@ class Products:
             stem = role[len(_CHECKPOINT) :] if role.startswith(_CHECKPOINT) else ""
             made = self._checkpoints.get((trace.network, stem)) or self._by_name.get(role)
             if made and made.receipt and made.receipt["sha256"] != digest:
-                return role
+                return str(role)
         return ""
 
 
@@ -74,7 +74,9 @@ def judge(trace: Trace, products: Products, planned: Optional[PlannedStep]) -> S
         return Standing(UNCHECKED, f"its bytes were not read again: {error.what}", "receipt")
     if digest != trace.receipt["sha256"]:
         return Standing(STALE, "its bytes are not those of its receipt", "receipt")
-    return Standing(VALID, "its bytes and the products that it was made from are unchanged", "receipt")
+    return Standing(
+        VALID, "its bytes and the products that it was made from are unchanged", "receipt"
+    )
 
 
 def _difference(trace: Trace, receipt: Mapping[str, object], products: Products) -> str:

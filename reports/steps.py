@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -12,7 +11,8 @@ from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.errors import printable
 from leapkit.core.layout import Results, RunFiles, progress_path
 from leapkit.core.ownership import ADMITTED
-from reports import standings, traces
+from leapkit.core.receipts import receipt_path
+from reports import standings, traces, values
 from reports.record import RUNNING, FileRecord, PlannedStep, PlanRecord, Standing, Step
 from reports.traces import Trace
 
@@ -38,7 +38,9 @@ def of_results(results: Results, found: Sequence[Trace], plan: PlanRecord) -> Li
     products = standings.Products(results, list(found))
     names = _names_of_artifacts(plan)
     steps = [_step(trace, results, products, plan, names) for trace in found]
-    steps += _begun(results, {(step.network, step.group, step.kind) for step in steps})
+    begun = list(_begun(results, {_work(step) for step in steps if step.receipt}))
+    unproven = {_work(step) for step in begun}  # its files are those of the work that goes on
+    steps = [step for step in steps if step.receipt or _work(step) not in unproven] + begun
     unique = _with_unique_names(steps)
     unique.sort(key=lambda step: (not step.started, step.started, step.finished, step.name))
     return _linked(unique)
@@ -70,16 +72,16 @@ def _step(
         group=trace.group,
         artifact=artifact,
         outputs=tuple(_outputs(trace, results, artifact)),
-        receipt=_below(_receipt_of(trace), results) if receipt else "",
+        receipt=_below(receipt_path(trace.product), results) if receipt else "",
         inputs={printable(role): printable(sha) for role, sha in _inputs(receipt).items()},
-        started=_time(receipt.get("started")),
-        finished=_time(receipt.get("finished")),
-        device=_text(details.get("device")),
-        precision=_text(details.get("precision")),
-        environment=_mapping(receipt.get("environment")),
-        environments=tuple(map(_mapping, _list(details.get("environments")))),
-        memory=_numbers(details.get("peak memory")),
-        why=_text(details.get("ran because")),
+        started=values.time(receipt.get("started")),
+        finished=values.time(receipt.get("finished")),
+        device=values.text(details.get("device")),
+        precision=values.text(details.get("precision")),
+        environment=values.mapping(receipt.get("environment")),
+        environments=tuple(map(values.mapping, values.list_of(details.get("environments")))),
+        memory=values.numbers(details.get("peak memory")),
+        why=values.text(details.get("ran because")),
         details={key: value for key, value in details.items() if key not in _TAKEN},
     )
     planned = _planned(step, trace, plan)
@@ -93,7 +95,7 @@ def _planned(step: Step, trace: Trace, plan: PlanRecord) -> Optional[PlannedStep
     name = step.network
     if step.kind == "blend" and not trace.details.get("post-processing"):
         verb = "blend"
-        name = _text(trace.details.get("table"))
+        name = values.text(trace.details.get("table"))
     for planned in plan.steps:
         if (planned.name, planned.step, planned.group) == (name, verb, step.group):
             return planned
@@ -120,15 +122,15 @@ def _outputs(trace: Trace, results: Results, artifact: str) -> Iterator[FileReco
     """Yield what a step made beside its product, with the hashes that its receipt names."""
     if trace.kind == "training":
         files = RunFiles(trace.product.parent, trace.product.parent.name, trace.group)
-        oof = _text(trace.details.get("oof"))
+        oof = values.text(trace.details.get("oof"))
         yield file_record(files.validation_predictions, results, oof)
         yield file_record(files.log, results)
         yield file_record(files.history, results)
     if trace.kind == "submission" and artifact:
-        oof = _mapping(trace.details.get("oof"))
-        if oof:
+        copied = values.mapping(trace.details.get("oof"))
+        if copied:
             path = results.validation_predictions(trace.product.stem)
-            yield file_record(path, results, _text(oof.get("sha256")))
+            yield file_record(path, results, values.text(copied.get("sha256")))
     if trace.kind == "report":
         yield file_record(trace.product.with_suffix(".json"), results)
 
@@ -146,10 +148,8 @@ def _below(path: Path, results: Results) -> str:
     return printable(path.relative_to(results.root).as_posix(), 1000)
 
 
-def _receipt_of(trace: Trace) -> Path:
-    from leapkit.core.receipts import receipt_path
-
-    return receipt_path(trace.product)
+def _work(step: Step) -> Tuple[str, Optional[int], str]:
+    return step.network, step.group, step.kind
 
 
 def _begun(results: Results, known: Any) -> Iterator[Step]:
@@ -178,7 +178,9 @@ def _begun(results: Results, known: Any) -> Iterator[Step]:
 def _with_unique_names(steps: Sequence[Step]) -> List[Step]:
     names = [step.name for step in steps]
     return [
-        step if names.count(step.name) == 1 else replace(step, name=f"{step.name} [{step.product.path}]")
+        step
+        if names.count(step.name) == 1
+        else replace(step, name=f"{step.name} [{step.product.path}]")
         for step in steps
     ]
 
@@ -190,9 +192,7 @@ def _linked(steps: Sequence[Step]) -> List[Step]:
         for made in (*step.outputs, step.product):
             if made.sha256:
                 makers[made.sha256] = made.path
-    return [
-        replace(step, made_from=_made_from(step, makers)) for step in steps
-    ]
+    return [replace(step, made_from=_made_from(step, makers)) for step in steps]
 
 
 def _made_from(step: Step, makers: Mapping[str, str]) -> Tuple[str, ...]:
@@ -210,36 +210,4 @@ def _seconds(recorded: Any, step: Step) -> Optional[float]:
         return float(recorded)
     if not (step.started and step.finished):
         return None
-    return (_moment(step.finished) - _moment(step.started)).total_seconds()
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _time(value: Any) -> str:
-    """Return a time of a receipt, "" for what is none: a receipt may be anybody's."""
-    try:
-        return _moment(str(value)).isoformat() if _moment(str(value)).tzinfo else ""
-    except ValueError:
-        return ""
-
-
-def _text(value: Any) -> str:
-    return printable(value) if isinstance(value, str) else ""
-
-
-def _mapping(value: Any) -> Dict[str, Any]:
-    return dict(value) if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> List[Any]:
-    return list(value) if isinstance(value, list) else []
-
-
-def _numbers(value: Any) -> Dict[str, float]:
-    return {
-        printable(key): float(number)
-        for key, number in _mapping(value).items()
-        if isinstance(number, (int, float))
-    }
+    return (values.moment(step.finished) - values.moment(step.started)).total_seconds()

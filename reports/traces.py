@@ -85,7 +85,9 @@ def _of_folder(folder: Path, results: Results) -> Iterator[Trace]:
     for stem, paths in sorted(files.items()):
         proven = any(map(_is_receipt, paths))
         receipt = receipts.read(folder / (stem + ".none")) if proven else {}
-        product = _product(folder / stem, [path for path in paths if not _is_receipt(path)], receipt)
+        product = _product(
+            folder / stem, [path for path in paths if not _is_receipt(path)], receipt
+        )
         if proven or product.suffix in _SUFFIXES.get(place, ()):
             yield _trace(product, receipt, place)
 

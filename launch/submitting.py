@@ -26,6 +26,12 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
             settings.raw.root,
             "name the folder of Kaggle's data with RAW_DATA=; `make evaluate` scores this world",
         )
+    if not settings.raw.sample_submission.exists():
+        raise KitError(
+            "is missing, and says which rows Kaggle scores",
+            settings.raw.sample_submission,
+            "run `make fetch WHAT=kaggle`, or name the folder of Kaggle's data with RAW_DATA=",
+        )
     chosen = products(settings, requested.get("ARTIFACTS", ""))
     form = requested.get("FORM", PARQUET)
     unsent = _unsent(settings, chosen)

@@ -8,7 +8,7 @@ import io
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, ContextManager, Iterator, List, Optional, TypeVar
 
 from fetch import credentials
 from fetch.competition import COMPETITION
@@ -19,13 +19,14 @@ from fetch.network import (
     stall_timeout,
 )
 from fetch.outcome import progress_of
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, explain_os_errors
 from submitting import answers
 from submitting.answers import ANSWERS, BY_HAND
 
 STALL_SECONDS = 120.0  # without a byte, after which an upload is begun again where it ended
 UPLOADS = 6  # tries of one upload, each of which continues the last one
 _PAGE = 100  # submissions of an answer
+_HANDLES = Path("/proc/self/fd")  # of the files that this process has open, on Linux
 _Answer = TypeVar("_Answer")
 
 
@@ -104,20 +105,21 @@ class Submissions:
             ApiStartSubmissionUploadRequest,
         )
 
-        before = file.stat()
         request = ApiStartSubmissionUploadRequest()
         request.competition_name = COMPETITION
         request.file_name = file.name
-        request.content_length = before.st_size
-        request.last_modified_epoch_seconds = int(before.st_mtime)
-        place = self._ask(lambda service: service.start_submission_upload(request), file.name)
-        with progress_of(file.name, before.st_size, lambda: _position(file)):
-            self._transfer(file, place.create_url)
-        after = file.stat()
-        if (before.st_mtime_ns, before.st_size, before.st_ino) != (
-            after.st_mtime_ns,
-            after.st_size,
-            after.st_ino,
+        with explain_os_errors(file):
+            before = file.stat()
+            request.content_length = before.st_size
+            request.last_modified_epoch_seconds = int(before.st_mtime)
+            place = self._ask(lambda service: service.start_submission_upload(request), file.name)
+            with progress_of(file.name, before.st_size, lambda: _position(file)):
+                self._transfer(file, place.create_url)
+            after = file.stat()
+        if (after.st_mtime_ns, after.st_size, after.st_ino) != (
+            before.st_mtime_ns,
+            before.st_size,
+            before.st_ino,
         ):
             raise KitError(
                 "was changed while it was uploaded, so it was not submitted",
@@ -131,7 +133,7 @@ class Submissions:
 
         for number in range(UPLOADS):
             time.sleep(min(2.0**number / 2, 30.0) if number else 0.0)
-            with stall_timeout(lambda: _position(file), STALL_SECONDS), _unheard():
+            with _stall_timeout(file), _unheard():
                 result = self._api.upload_complete(
                     str(file), address, quiet=True, resume=number > 0
                 )
@@ -197,17 +199,22 @@ def _unheard() -> Iterator[None]:
         yield
 
 
+def _stall_timeout(file: Path) -> ContextManager[None]:
+    """Break off an upload that has not read on for STALL_SECONDS, where Linux tells how far it is.
+
+    The client itself would wait forever.
+    """
+    if not _HANDLES.is_dir():
+        return contextlib.nullcontext()
+    return stall_timeout(lambda: _position(file), STALL_SECONDS)
+
+
 def _position(file: Path) -> int:
     """Return how far this process has read a file that it has open, as Linux tells; else 0."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        handles = Path("/proc/self/fd")
-        handle = next(one for one in handles.iterdir() if _leads_to(one, file))
-        text = (Path("/proc/self/fdinfo") / handle.name).read_text()
-        return int(text.split("pos:")[1].split()[0])
+    target = os.path.realpath(str(file))
+    with contextlib.suppress(OSError, LookupError, ValueError):  # closed meanwhile, or no Linux
+        for handle in _HANDLES.iterdir():
+            if os.path.realpath(str(handle)) == target:
+                text = (_HANDLES.parent / "fdinfo" / handle.name).read_text()
+                return int(text.split("pos:")[1].split()[0])
     return 0
-
-
-def _leads_to(handle: Path, file: Path) -> bool:
-    with contextlib.suppress(OSError):  # closed meanwhile
-        return os.readlink(str(handle)) == str(file)
-    return False

@@ -37,6 +37,7 @@ class FakeSubmissions:
     silent      uploads that are neither read to their end nor answered
     mute        submissions that are taken and not answered until `released`
     lost        submissions that are taken, and whose answer is lost with the connection
+    is_down     whether GetSubmission answers 503
     page        submissions of one page of the list
     hold_upload whether every upload waits for `released`
     """
@@ -55,6 +56,7 @@ class FakeSubmissions:
     silent: int = 0
     mute: int = 0
     lost: int = 0
+    is_down: bool = False
     page: int = 100
     uploading: threading.Event = dataclasses.field(default_factory=threading.Event)
     released: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -73,6 +75,8 @@ def answer(handler: Any, fake: FakeSubmissions, method: str, body: Dict[str, Any
     }
     if method == "CreateSubmission":
         return _create(handler, fake, body)
+    if method == "GetSubmission" and fake.is_down:
+        return handler._send(503, b"{}")
     content = reply[method](fake, body)
     if content is None:
         return handler._send(404, b'{"code": 404, "message": "Not found"}')
@@ -111,7 +115,7 @@ def upload(handler: Any, fake: FakeSubmissions) -> None:
     body = handler.rfile.read(int(handler.headers["Content-Length"]))
     if fake.cuts:
         stored[start:] = body[: fake.cuts.pop(0)]
-        return handler._send(503)
+        return handler._send(503, b"{}")
     stored[start:] = body
     return handler._send(200)
 

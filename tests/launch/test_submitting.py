@@ -19,9 +19,10 @@ ADAM = "adam_195_78569.oof"
 
 def chosen(tmp_path: Path, **more: str) -> settings.Settings:
     raw = tmp_path / "raw"
-    raw.mkdir(exist_ok=True)
-    requested = {"RAW_DATA": str(raw), "PROFILE": "full", "SUBMISSION": str(tmp_path / "s")}
-    return settings.choose("reproduce", {**requested, **more}, needs_runtime=False)
+    (raw / "kaggle-data").mkdir(parents=True, exist_ok=True)
+    (raw / "kaggle-data" / "sample_submission.csv").touch()
+    requested = {"RAW_DATA": str(raw), "SUBMISSION": str(tmp_path / "s")}
+    return settings.choose("infer-only", {**requested, **more}, needs_runtime=False)
 
 
 def product(results: Results, name: str) -> Path:
@@ -107,6 +108,15 @@ def test_what_does_not_exist_is_refused_before_anything_is_built(
     with pytest.raises(KitError, match=words):
         submitting.run(chosen(tmp_path), {"ARTIFACTS": names})
     assert not started
+
+
+def test_without_kaggles_rows_the_command_that_gets_them_is_named(
+    tmp_path: Path, started: List[Tuple[str, ...]]
+) -> None:
+    made = chosen(tmp_path)
+    made.raw.sample_submission.unlink()
+    with pytest.raises(KitError, match="says which rows Kaggle scores; run `make fetch WHAT=kag"):
+        submitting.run(made, {})
 
 
 def test_a_world_of_ones_own_is_refused(tmp_path: Path, started: List[Tuple[str, ...]]) -> None:

@@ -129,6 +129,25 @@ def test_a_server_that_falls_silent_gets_the_upload_again(user: Submitter) -> No
     assert user.kaggle.contents == {"final_blend_v10.parquet": content}
 
 
+def test_a_queue_that_does_not_end_is_left_and_waited_on_later(user: Submitter) -> None:
+    user.make()
+    user.kaggle.queue = 1000
+    user.prelude = "import submitting.waiting; submitting.waiting.LONGEST_WAIT = 1.0"
+    text = user.submit(code=2)
+    assert "Kaggle has not scored submission 4711 in 0 h; run the same command again" in text
+    goes_on(user, uploads=1)
+
+
+def test_a_network_that_ends_during_the_wait_is_one_sentence(user: Submitter) -> None:
+    user.make()
+    user.kaggle.is_down = True
+    user.prelude = "import submitting.waiting; submitting.waiting.FAILURES = 2"
+    text = user.submit(code=2)
+    assert "the server fails (HTTP 503)" in text and text.count("error: ") == 1
+    user.kaggle.is_down = False
+    goes_on(user, uploads=1)
+
+
 def test_servers_that_are_busy_are_asked_again(user: Submitter) -> None:
     user.make()
     user.internet.busy = {"ListSubmissions": 1, "StartSubmission": 1, "/GetSubmission": 3}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ContextManager, Dict, Iterator, List, Optional, Tuple
 
@@ -25,7 +26,7 @@ from tests.helpers import loop_constants, trajectories
 from tests.helpers import trajectory_rule as rule
 from tests.helpers.parity import EXPERIMENTS
 from tests.helpers.trajectories import KINDS, Difference, first_difference
-from tests.helpers.trajectory_recording import Event
+from tests.helpers.trajectory_recording import Event, record
 
 REFUSED = Difference("refused", float("inf"))
 # What a field is changed to where twice that, one more, or the opposite would not do.
@@ -64,10 +65,24 @@ class Change:
         if self.experiment is None:
             return REFUSED
         with self._patched():
-            return first_difference(self.experiment, KINDS[self.of], trajectories.read(self.of))
+            return first_difference(self.experiment, KINDS[self.of], stored(self.of))
+
+    def effect(self) -> float:
+        """Return the largest difference of any number; inf if something else happened too."""
+        if self.experiment is None:
+            return REFUSED.size
+        events: List[Event] = []
+        with self._patched():
+            record(self.experiment, KINDS[self.of], events.append)
+        return trajectories.largest_difference(events, stored(self.of))
 
     def _patched(self) -> ContextManager[None]:
         return contextlib.nullcontext() if self.values else loop_constants.CONSTANTS[self.what]()
+
+
+@functools.lru_cache(maxsize=None)
+def stored(name: str) -> List[Event]:
+    return trajectories.read(name)
 
 
 def changes() -> Iterator[Change]:
@@ -172,7 +187,7 @@ def _unseen(name: str, what: str) -> str:
     """Return why the trajectory of a kind is the same whatever a number is, "" if it is not."""
     experiment = EXPERIMENTS[name]
     recipe = experiment.recipe["full"]
-    stored = trajectories.read(name)
+    events = stored(name)
     reasons = {
         "validation_batch": "a prediction does not depend on the rows beside its own",
         "rows.index": "it names rows of whole months, and a trajectory has none",
@@ -185,12 +200,12 @@ def _unseen(name: str, what: str) -> str:
         reasons["optimiser"] = "Adam and AdamW differ in the decay alone, which is 0"
     if isinstance(recipe.schedule, CosineRestarts) and recipe.epochs <= recipe.schedule.first:
         reasons["schedule.factor"] = "the run ends with its first cycle"
-    if isinstance(recipe.schedule, PlateauSchedule) and len(_rates(stored)) == 1:
+    if isinstance(recipe.schedule, PlateauSchedule) and len(_rates(events)) == 1:
         for number in ("factor", "patience", "min_lr"):
             reasons["schedule." + number] = "every evaluation is a better one: the rate stays"
     if max(recipe.evaluations_in(0) - recipe.skipped_evaluations, recipe.epochs) == 1:
         reasons["min_gain"] = "the only evaluation is the best one"
-    epochs, without_best = _epochs(stored)
+    epochs, without_best = _epochs(events)
     stops_early = epochs < recipe.epochs
     if stops_early:
         reasons["epochs"] = "it stops early"
@@ -214,27 +229,48 @@ def _epochs(events: List[Event]) -> Tuple[int, List[int]]:
     return last, [epoch for epoch, best in all_of_them.items() if not best and epoch < last]
 
 
-# ---- the table -----------------------------------------------------------------------------------
+# ---- the list and its table ----------------------------------------------------------------------
+
+
+def once_each() -> List[Change]:
+    """Return the changes, each value of each number once: in the shortest trajectory that has it.
+
+    Those that trajectories show and those that they cannot show are told apart.
+    """
+    chosen: Dict[Tuple[Any, ...], Change] = {}
+    shortest_first = sorted(changes(), key=lambda change: len(stored(change.of)))
+    for change in shortest_first:
+        chosen.setdefault((change.what, str(change.values[:1]), change.unseen), change)
+    return list(chosen.values())
+
+
+def group(what: str) -> str:
+    """Return what the table calls a number: one name for all entries of a tuple or a mapping."""
+    first, *more = what.split(".")
+    return first if first in ("lr", "betas", "evaluations_per_epoch") else what
 
 
 def table() -> str:
-    """Return the list of changes as Markdown: a line per number, over all kinds."""
-    lines: Dict[str, List[Tuple[Change, Optional[Difference]]]] = {}
-    for change in changes():
-        what = ".".join(part for part in change.what.split(".") if not part.isdigit())
-        what = "lr" if what.startswith("lr.") else what
-        lines.setdefault(what, []).append((change, change.difference()))
-    rows = ["| changed | caught | refused | not seen | smallest difference | largest |"]
-    rows.append("|---|---|---|---|---|---|")
-    for what, made in lines.items():
-        seen = [d for c, d in made if d and d is not REFUSED]
-        refused = sum(d is REFUSED for _, d in made)
-        sizes = [d.size for d in seen if d.size < float("inf")]
-        other = " or another event" if len(sizes) < len(seen) else ""
-        low, high = (f"{bound:.1e}" for bound in (min(sizes), max(sizes))) if sizes else ("", "")
-        silent = sum(d is None for _, d in made)
-        rows.append(f"| {what} | {len(seen)} | {refused} | {silent} | {low} | {high}{other} |")
+    """Return the list as Markdown: a line per name, with the largest and smallest effect of it."""
+    lines: Dict[str, List[Change]] = {}
+    for change in once_each():
+        lines.setdefault(group(change.what), []).append(change)
+    rows = ["| changed | times | moved a number by | not seen where |", "|---|---|---|---|"]
+    for what, made in sorted(lines.items(), key=lambda line: bool(line[1][0].values), reverse=True):
+        effects = [change.effect() for change in made if not change.unseen]
+        why = "; ".join(dict.fromkeys(change.unseen for change in made if change.unseen))
+        rows.append(f"| {what} | {len(effects)} | {_sizes(effects)} | {why} |")
     return "\n".join(rows)
+
+
+def _sizes(effects: List[float]) -> str:
+    sizes = sorted(size for size in effects if size < float("inf"))
+    texts = []
+    if sizes:
+        texts.append(" to ".join(dict.fromkeys(f"{size:.0e}" for size in (sizes[0], sizes[-1]))))
+    if len(sizes) < len(effects):
+        texts.append("other events")
+    return ", ".join(texts)
 
 
 if __name__ == "__main__":

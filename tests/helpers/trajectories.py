@@ -22,15 +22,15 @@ KINDS: Dict[str, rule.Kind] = {
     kind.experiment: kind
     for kind in (
         # A network that overshoots: its rate drops to the last one, and it stops early.
-        rule.Kind("adam/195", gradients=8, output=512),
+        rule.Kind("adam/195", steps=4, gradients=16, output=256),
         # And one that is better at every evaluation, to its last epoch.
         rule.Kind("adam/200", steps=4, gradients=512, output=8),
         rule.Kind("forcewithme/18", gradients=2),
         rule.Kind("forcewithme/37-stage1", gradients=2),
-        rule.Kind("forcewithme/40-stage1", gradients=2),
-        rule.Kind("forcewithme/40-stage2", gradients=2),
+        rule.Kind("forcewithme/40-stage1", steps=2, gradients=2),
+        rule.Kind("forcewithme/40-stage2", steps=2, gradients=2),
         rule.Kind("forcewithme/32", steps=2),
-        rule.Kind("forcewithme/38"),
+        rule.Kind("forcewithme/38", steps=2),
         rule.Kind("joseph/907", gradients=8192),
         rule.Kind("joseph/912", gradients=2),
         rule.Kind("joseph/912sep", steps=5, gradients=0.5),
@@ -113,6 +113,14 @@ def first_difference(
         return differs.difference
     missing = next(coming, None)
     return Difference(f"the end, before {_place(missing)},", float("inf")) if missing else None
+
+
+def largest_difference(events: List[Event], stored: List[Event]) -> float:
+    """Return the largest distance of any event; inf if another number of them happened, or others."""
+    places = [[event[:2] for event in each] for each in (events, stored)]
+    if places[0] != places[1]:
+        return float("inf")
+    return max(distance(event, other) for event, other in zip(events, stored))
 
 
 def distance(event: Event, other: Event) -> float:

@@ -7,6 +7,7 @@ training_parity.md, "The rule", says it in words.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from torch import nn
 from leapkit.core.columns import (
     INPUTS,
     LEVELS,
-    NETWORK_TARGETS,
     TARGETS,
     ZERO,
     kaggle_positions,
@@ -138,6 +138,10 @@ def with_recipe(experiment: Experiment, recipe: Recipe) -> Experiment:
     return replace(experiment, recipe=dict.fromkeys(("full", "sample"), recipe))
 
 
+_TARGET_MEAN = numbers("mean", len(TARGETS)) / 8
+_TARGET_STD = 1 + numbers("std", len(TARGETS)) / 2
+
+
 class RuleRows:
     """Rows by the rule, selected as leapkit.data.step_rows.StepRows selects those of files."""
 
@@ -152,37 +156,42 @@ class RuleRows:
         accept_float32: bool = False,
     ) -> None:
         self.pairs = pairs
-        self._raw_zero = -(scaling.target_mean / scaling.target_std)[kaggle_positions(ZERO)]
         selected = selected_rows(pairs, COLUMNS, rows or RowSelection(), index or {})
         every = np.ones((len(pairs), COLUMNS), dtype=bool)
         self._selected = every if selected is None else selected
         self.counts = self._selected.sum(axis=1)
 
     def read(self, pair: int, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Write a pair's rows: targets are half an input of the same place, and noise."""
-        stamp = self.pairs[pair].stamp
-        x = numbers("inputs " + stamp, COLUMNS, len(INPUTS)) * 2
-        y = numbers("noise " + stamp, COLUMNS, len(TARGETS))
-        y[:, :8] += x[:, :8]
-        y[:, 8:] += x[:, 16:376] / 2 + x[:, :1] / 2
-        y[:, network_positions(ZERO)] = self._raw_zero
-        chosen = self._selected[pair]
-        inputs[...], targets[...] = x[chosen], y[chosen]
+        x, y = _rows(self.pairs[pair].stamp)
+        inputs[...], targets[...] = x[self._selected[pair]], y[self._selected[pair]]
 
     def used(self) -> Dict[str, str]:
         return {}
 
 
+@functools.lru_cache(maxsize=None)
+def _rows(stamp: str) -> Tuple[np.ndarray, np.ndarray]:
+    """Return a step's rows, standardised: targets are half an input of the same place, and noise.
+
+    The zero targets hold what raw 0 is.
+    """
+    x = numbers("inputs " + stamp, COLUMNS, len(INPUTS)) * 2
+    y = numbers("noise " + stamp, COLUMNS, len(TARGETS))
+    y[:, :8] += x[:, :8]
+    y[:, 8:] += x[:, 16:376] / 2 + x[:, :1] / 2
+    y[:, network_positions(ZERO)] = -(_TARGET_MEAN / _TARGET_STD)[kaggle_positions(ZERO)]
+    return x, y
+
+
 def scaling(family: str) -> Scaling:
     """Return statistics by the rule; training and its evaluations use the targets' alone."""
-    width = len(NETWORK_TARGETS)
     return Scaling(
         FAMILIES[family],
         np.zeros(len(INPUTS)),
         np.ones(len(INPUTS)),
-        numbers("mean", width) / 8,
-        1 + numbers("std", width) / 2,
-        np.ones(width),
+        _TARGET_MEAN,
+        _TARGET_STD,
+        np.ones(len(TARGETS)),
     )
 
 

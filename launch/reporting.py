@@ -23,9 +23,8 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import sha256, write_json
 from leapkit.core.layout import Results
 from reports import traces
-from reports.collection import ASKED
 from reports.record import PlannedStep
-from reports.traces import Trace
+from reports.traces import ASKED, Trace
 
 # Bytes that are read to learn their hashes. What a run reads it remembers, so this is for files
 # that were copied since.

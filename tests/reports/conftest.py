@@ -14,7 +14,6 @@ from tests.helpers import small_run
 from tests.helpers.small_blend import SEARCH, Maker, blend
 
 
-
 @pytest.fixture(scope="session")
 def trained_once(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the results of a network and of one that is fine-tuned from it per group."""
@@ -57,7 +56,7 @@ def blended(blended_once: Path, tmp_path: Path) -> Results:
 def report(results: Results, to: Path, asked: Dict[str, Any]) -> Dict[str, Any]:
     """Make the report as the command does, and return what run.json holds."""
     from reports.__main__ import main
-    from reports.collection import ASKED
+    from reports.traces import ASKED
 
     folder = to / "asked"
     folder.mkdir(parents=True, exist_ok=True)

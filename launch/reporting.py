@@ -41,9 +41,9 @@ def run(requested: Mapping[str, str]) -> int:
     found = traces.of_results(results)
     settings = choose(*_like_the_run(found, requested))
     to = Path(requested.get("TO") or results.report).resolve()
-    require_writable(to, "name a folder that you may write to with TO=")
     if to.is_file():
         raise KitError("is a file", f"TO={to}", "name a folder")
+    require_writable(to, "name a folder that you may write to with TO=")
     with tempfile.TemporaryDirectory(prefix="leap-report-") as scratch:
         asked = Path(scratch)
         asked.chmod(0o755)  # a container reads it as another user

@@ -29,8 +29,8 @@ def trained_once(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def trained(trained_once: Path, tmp_path: Path) -> Results:
     """Return a copy of those results to change."""
-    shutil.copytree(str(trained_once), str(tmp_path / "submission"))
-    return Results(tmp_path / "submission")
+    shutil.copytree(str(trained_once), str(tmp_path / "trained"))
+    return Results(tmp_path / "trained")
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +49,8 @@ def blended_once(
 @pytest.fixture
 def blended(blended_once: Path, tmp_path: Path) -> Results:
     """Return a copy of those results to change."""
-    shutil.copytree(str(blended_once), str(tmp_path / "submission"))
-    return Results(tmp_path / "submission")
+    shutil.copytree(str(blended_once), str(tmp_path / "blended"))
+    return Results(tmp_path / "blended")
 
 
 def report(results: Results, to: Path, asked: Dict[str, Any]) -> Dict[str, Any]:

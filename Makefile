@@ -14,7 +14,7 @@ LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate report
 .PHONY: fetch world statistics split store
-.PHONY: bases sifs bundle unbundle
+.PHONY: bases sifs sbom bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -62,6 +62,8 @@ store: ## step files as one array of rows a month (STORE="--to DIR --months 0008
 	$(LAUNCH) store
 sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=.. NETWORK=..)
 	$(LAUNCH) sifs
+sbom: ## what images or environments hold, as CycloneDX documents (RUNTIME=venv TO=folder)
+	$(LAUNCH) sbom
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DEVICE=cuda)

@@ -13,6 +13,7 @@ from launch import (
     emulating,
     registry,
     reporting,
+    sbom,
     testing,
     unbundle,
 )
@@ -119,6 +120,11 @@ def commands() -> Dict[str, Command]:
             "the images as files, for a machine with Apptainer",
             actions.make_sifs,
             ("STACK", "DEVICE", "EXPERIMENTS", "NETWORK"),
+        ),
+        "sbom": Command(
+            "what images and environments hold, as CycloneDX documents",
+            lambda request: sbom.make(request.values),
+            ("RUNTIME", "STACK", "DEVICE", "EXPERIMENTS", "NETWORK", "SUBMISSION", "TO"),
         ),
         "split": Command(
             "make a scored world from step files",

@@ -18,11 +18,12 @@ from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.planning import Plan
 from launch.settings import Settings, choose
-from leapkit.core import allotment, receipts
+from leapkit.core import allotment, model_cards, receipts
 from leapkit.core.errors import KitError
-from leapkit.core.files import sha256, write_json
+from leapkit.core.experiments import PROFILES
+from leapkit.core.files import sha256, write_json, write_text
 from leapkit.core.layout import Results
-from reports import traces
+from reports import crate, crate_writing, traces
 from reports.record import PlannedStep
 from reports.traces import ASKED, Trace
 
@@ -48,11 +49,40 @@ def run(requested: Mapping[str, str]) -> int:
         asked = Path(scratch)
         asked.chmod(0o755)  # a container reads it as another user
         table = requested.get("TABLE", "")
-        write_json(asked / ASKED, {"plan": _plan(settings, found, requested), "kit": _kit()})
+        known = {"place": crate_writing.place_of(to, results.root), "rows": _rows(found)}
+        plan = _plan(settings, found, requested)
+        write_json(asked / ASKED, {"plan": plan, "kit": _kit(), **known})
         code = _start(settings, results, asked, to, table)
     if not code:
         print(f"report: {to / 'index.html'}", flush=True)
+        print(f"crate: {_placed(to / crate_writing.METADATA, results)}", flush=True)
     return code
+
+
+def _placed(metadata: Path, results: Results) -> Path:
+    """Give the crate's metadata its place in the folder of results, if that can be written."""
+    path = results.root / crate.FILE
+    try:
+        write_text(path, metadata.read_text(encoding="utf-8"))
+    except KitError as error:
+        print(f"note: the crate stays in the report: {error}", flush=True)
+        return metadata
+    metadata.unlink()
+    return path
+
+
+def _rows(found: Sequence[Trace]) -> Dict[str, Any]:
+    """Return {network: what its card says} of the run's networks."""
+    profiles = {
+        trace.network or trace.product.stem: trace.details.get("profile") for trace in found
+    }
+    sizes = {name: profile for name, profile in profiles.items() if profile in PROFILES}
+    default = next(iter(sizes.values()), "full")
+    return {
+        each.name: asdict(model_cards.row(each, sizes.get(each.name, default)))
+        for each in registry.flat(registry.members())
+        if each.artifact and {each.name, each.artifact} & set(profiles)
+    }
 
 
 def _start(settings: Settings, results: Results, asked: Path, to: Path, table: str) -> int:

@@ -1,4 +1,4 @@
-"""python -m reports: writes what a run left as one page, run.json and a crate."""
+"""python -m reports: writes what a run left as one page, run.json, cards and a crate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import List
 from leapkit.core.errors import run_cli
 from leapkit.core.files import write_json
 from leapkit.core.layout import Results
-from reports import collection, page, record, traces
+from reports import collection, crate_writing, network_cards, page, record, traces
 
 PAGE = "index.html"
 RUN = "run.json"
@@ -25,9 +25,13 @@ def main(argv: List[str]) -> int:
     parser.add_argument("--to", type=Path, default=Path("/to"), help="folder of the report")
     options = parser.parse_args(argv)
     asked = collection.read_asked(options.asked / traces.ASKED)
-    run = collection.collect(Results(options.submission.resolve()), asked, options.table)
-    write_json(options.to / RUN, record.to_json(run))
-    page.write(run, options.to / PAGE)
+    root, to = options.submission.resolve(), options.to.resolve()
+    run = collection.collect(Results(root), asked, options.table)
+    write_json(to / RUN, record.to_json(run))
+    page.write(run, to / PAGE)
+    made = [to / RUN, to / PAGE, *network_cards.write(run, asked.get("rows", {}), to)]
+    place = asked.get("place", crate_writing.place_of(to, root))
+    crate_writing.write(run, root, to, made, place)
     return 0
 
 

@@ -80,7 +80,8 @@ def installed_files(distribution: importlib.metadata.Distribution) -> Dict[str, 
     recorded = {
         str(file): file.hash.value
         for file in distribution.files or ()
-        if file.hash and file.hash.mode == "sha256"
+        # Python writes its caches anew.
+        if file.hash and file.hash.mode == "sha256" and file.suffix != ".pyc"
     }
     changed = [
         name

@@ -25,7 +25,7 @@ class Step:
 def steps(page: Path) -> List[Step]:
     """Return what a page does, in order: its indented lines, and its blocks of the kind diff."""
     found = []
-    for kind, block, line in _PART.findall(page.read_text()):
+    for kind, block, line in _PART.findall(re.sub(r" *\\\n\s*", " ", page.read_text())):
         if kind == "diff":
             found.append(Step(change=block))
         elif line:

@@ -67,9 +67,10 @@ def test_the_story_is_true_without_containers(copy: Path, tiny_world: Path) -> N
     assert (submission / "evaluation" / "alice_placed.html").exists()
     assert (submission / "exports" / "alice_placed" / "alice-placed.safetensors").exists()
     parquet = Path("subs") / "alice_placed.parquet"
-    again = submission / "from-weights" / parquet
+    again = submission / "published" / parquet
     assert again.read_bytes() == (submission / parquet).read_bytes()
-    assert "alice" in said["make slurm EXPERIMENTS=alice/placed TABLE=searched-alice"]
+    [jobs] = [text for typed, text in said.items() if typed.startswith("make slurm")]
+    assert "alice/placed" in jobs and "SUBMIT=1" in jobs
     assert said["containers/generate"] == "", "what was made is up to date"
 
 

@@ -91,6 +91,8 @@ def train(case: Case, raw: RawData, folder: Path, processes: process_group.Proce
         schedule=PlateauSchedule(factor=0.5, patience=0, min_lr=0.0),
         augmentation=Augmentation(0.2, 0.3, 3) if case.member == "joseph" else None,
         clip=CLIP,
+        optimiser="adamw",
+        weight_decay=0.1,  # would show in layers that are never used, if they had a gradient
     )
     training.train(
         lambda: build(case.network).double(),

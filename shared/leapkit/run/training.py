@@ -184,7 +184,7 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     recipe = run.task.recipe
     group = run.task.group
     run.network.train()
-    run.optimiser.zero_grad()
+    run.network.zero_grad()  # also parameters without a rate: the norm is of the whole network
     prediction = run.forward(x)
     if group is None:
         loss = loss_all(prediction, y, recipe.smooth_l1_beta)

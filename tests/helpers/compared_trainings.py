@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from types import MappingProxyType
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class Case(NamedTuple):
     """
 
     family: List[str]
-    changed: Dict[str, Dict[str, Any]] = {}
+    changed: Mapping[str, Dict[str, Any]] = MappingProxyType({})
     bites: Callable[[Runs], bool] = bool
 
 

@@ -14,12 +14,14 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 STATES = ["state_t", "state_q0001", "state_q0002", "state_q0003", "state_u", "state_v"]
-SCALARS = """state_ps pbuf_SOLIN pbuf_LHFLX pbuf_SHFLX pbuf_TAUX pbuf_TAUY pbuf_COSZRS cam_in_ALDIF
-    cam_in_ALDIR cam_in_ASDIF cam_in_ASDIR cam_in_LWUP cam_in_ICEFRAC cam_in_LANDFRAC cam_in_OCNFRAC
-    cam_in_SNOWHLAND""".split()
+ALBEDOS = [f"cam_in_{name}" for name in ("ALDIF", "ALDIR", "ASDIF", "ASDIR", "LWUP")]
+FRACTIONS = [f"cam_in_{name}" for name in ("ICEFRAC", "LANDFRAC", "OCNFRAC", "SNOWHLAND")]
+SUN_AND_FLUXES = [f"pbuf_{name}" for name in ("SOLIN", "LHFLX", "SHFLX", "TAUX", "TAUY", "COSZRS")]
+SCALARS = ["state_ps", *SUN_AND_FLUXES, *ALBEDOS, *FRACTIONS]
 GASES = ["pbuf_ozone", "pbuf_CH4", "pbuf_N2O"]
 TENDENCIES = [state.replace("state", "ptend") for state in STATES]
-FLUXES = [f"cam_out_{flux}" for flux in "NETSW FLWDS PRECSC PRECC SOLS SOLL SOLSD SOLLD".split()]
+OUT = ("NETSW", "FLWDS", "PRECSC", "PRECC", "SOLS", "SOLL", "SOLSD", "SOLLD")
+FLUXES = [f"cam_out_{name}" for name in OUT]
 
 
 def levels(names: Sequence[str]) -> List[str]:
@@ -106,7 +108,10 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 
 def shuffled(steps: Sequence[Rows], pool: int, seed: int, epoch: int) -> Rows:
-    """Return all rows in the order of an epoch (docs/reference/pools.md, "The order of an epoch")."""
+    """Return all rows in the order of an epoch.
+
+    Source: docs/reference/pools.md, "The order of an epoch".
+    """
     pools: Dict[int, List[int]] = {}
     rows = 0
     for step in np.random.RandomState([seed, epoch]).permutation(len(steps)).tolist():

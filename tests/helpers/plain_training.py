@@ -1,8 +1,8 @@
-"""One whole run of the team's training loop, plainly: one function, from the seed to what it keeps.
+"""One whole run of the team's training loop, plainly: from the seed to the network that it keeps.
 
-Written from docs/reference/models.md ("Training loop", "Group fine-tuning", "Schedules") as a second
-opinion on leapkit.run: nothing of leapkit is imported. Networks are handed in, as they are proven
-elsewhere. All arithmetic is float64.
+Written from docs/reference/models.md, "Training loop", "Group fine-tuning" and "Schedules", as a
+second opinion on leapkit.run: nothing of leapkit is imported. Networks are handed in, as they are
+proven elsewhere. All arithmetic is float64.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def train(
     network = build().double()
     if start:
         network.load_state_dict(start(copied(network)))
-    parameters = list(network.named_parameters())
+    parameters = dict(network.named_parameters())
     targets_of_run = list(range(368)) if group is None else plain_rows.GROUPS[group]
     validation = world.validation()
     moments: Dict[str, Moments] = {}
@@ -113,37 +113,22 @@ def train(
             targets = torch.from_numpy(y[rows]).double()
             if numbers.augmented:
                 inputs, targets = plain_formulas.augmented(inputs, targets, numbers.seed, epoch, k)
-            rates = {"": plateau.rate}
-            if numbers.cycles:
-                rates = {
-                    prefix: plain_formulas.cosine(numbers.cycles, base, time)
-                    for prefix, base in numbers.rates.items()
-                }
+            rates = rates_at(numbers, plateau, time)
             network.train()
-            for _, parameter in parameters:
-                parameter.grad = None
-            output = network(inputs)
-            if group is None:
-                loss = plain_formulas.loss_all(output, targets, numbers.beta)
-            else:
-                loss = plain_formulas.loss_group(output, targets, group)
-            loss.backward()
-            # A layer that the forward pass does not use has no gradient, and stays as it is.
-            gradients = {name: p.grad for name, p in parameters if p.grad is not None}
-            gradients = plain_formulas.clipped(gradients, numbers.clip)
-            for name, parameter in parameters:
+            loss, gradients = loss_and_gradients(network, inputs, targets, numbers, group)
+            for name, gradient in gradients.items():
                 rate = rates.get("", rates.get(name.split(".")[0]))
-                if rate is not None and name in gradients:
+                if rate is not None:
                     with torch.no_grad():
                         moments[name] = plain_formulas.update(
-                            parameter,
-                            gradients[name],
+                            parameters[name],
+                            gradient,
                             moments.get(name),
                             rate,
                             numbers.betas,
                             numbers.decay,
                         )
-            outcome.losses.append(loss.item())
+            outcome.losses.append(loss)
             outcome.rates.append(list(rates.values()))
             time = epoch + k / updates
             if k + 1 in points:
@@ -161,6 +146,38 @@ def train(
         if numbers.early_stop and not brought_a_best:
             break
     return outcome
+
+
+def rates_at(
+    numbers: Numbers, plateau: plain_formulas.Plateau, time: Optional[float]
+) -> Dict[str, float]:
+    """Return the rate of each prefix for an update; `time` is that of the update before."""
+    if numbers.cycles is None:
+        return {"": plateau.rate}
+    return {
+        prefix: plain_formulas.cosine(numbers.cycles, base, time)
+        for prefix, base in numbers.rates.items()
+    }
+
+
+def loss_and_gradients(
+    network: Any, x: torch.Tensor, y: torch.Tensor, numbers: Numbers, group: Optional[int]
+) -> Tuple[float, Tensors]:
+    """Return the loss of a batch and the clipped gradients by name.
+
+    A layer that the forward pass does not use has none, and stays as it is.
+    """
+    parameters = dict(network.named_parameters())
+    for parameter in parameters.values():
+        parameter.grad = None
+    output = network(x)
+    if group is None:
+        loss = plain_formulas.loss_all(output, y, numbers.beta)
+    else:
+        loss = plain_formulas.loss_group(output, y, group)
+    loss.backward()
+    gradients = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+    return loss.item(), plain_formulas.clipped(gradients, numbers.clip)
 
 
 def train_from(

@@ -1,7 +1,7 @@
-"""Networks of some layers that cost a millisecond: what a training does shows in them as in any.
+"""Networks that cost a millisecond: what a training does to a network shows in them as in any.
 
-They have a member's names, as a recipe gives rates by names, dropout, and a layer that is stored and
-never used.
+They have a member's names, as a recipe gives rates by names, dropout, and a layer that is stored
+and never used.
 """
 
 from __future__ import annotations

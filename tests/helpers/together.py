@@ -96,6 +96,8 @@ def train(case: Case, raw: RawData, folder: Path, processes: process_group.Proce
         augmentation=Augmentation(0.2, 0.3, 3) if case.member == "joseph" else None,
         clip=CLIP,
         options=case.options,
+        optimiser="adamw",
+        weight_decay=0.1,  # would show in layers that are never used, if they had a gradient
     )
     training.train(
         lambda: build(case.network).double(),

@@ -27,7 +27,11 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Watched:
-    """What a run did: losses and rates of each update; (epoch, step, score, best) of evaluations."""
+    """What a run did.
+
+    losses, rates  of each update
+    evaluations    epoch, step, score, and whether it is the best one so far
+    """
 
     losses: List[float] = field(default_factory=list)
     rates: List[List[float]] = field(default_factory=list)

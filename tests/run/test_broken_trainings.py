@@ -36,6 +36,10 @@ CASES = {
             }
         },
     ),
+    "left out": Case(
+        ["max2020/007"],
+        {"max2020/007": {"rates": {"lstml": 8e-4}, "clip": 0.05, "evaluations": (2,)}},
+    ),
     "dropout": Case(["adam/195"], {"adam/195": {"evaluations": (2, 2)}}),
     "plateau": Case(["adam/200"], {"adam/200": {"rates": {"": 0.1}, "batch": 96}}),
     "groups": Case(
@@ -82,16 +86,16 @@ FAULTS = {
         "stage", "run.optimisation.make_optimiser", '"lr": rate', '"lr": 6e-4'
     ),
     "the plateau is more patient": Fault("plateau", SCHEDULE, "schedule.patience", "3"),
-    "the plateau has no threshold": Fault(
-        "plateau", SCHEDULE, 'mode="min"', 'mode="min", threshold=0.0'
-    ),
     "the plateau sees the score's opposite": Fault(
         "plateau", "run.optimisation.Schedule.after_evaluation", "-score", "score"
     ),
     # the update
     "gradients are not clipped": Fault("stage", UPDATE, CLIP, "    norm = 0.0\n"),
     "gradients are clipped after the step": Fault("stage", UPDATE, CLIP + STEP, STEP + CLIP),
-    "gradients are never cleared": Fault("stage", UPDATE, "run.optimiser.zero_grad()", "pass"),
+    "gradients are never cleared": Fault("stage", UPDATE, "run.network.zero_grad()", "pass"),
+    "gradients of layers without a rate are never cleared": Fault(
+        "left out", UPDATE, "run.network.zero_grad()", "run.optimiser.zero_grad()"
+    ),
     "decay goes through the gradient": Fault(
         "stage", "run.optimisation.make_optimiser", "torch.optim.AdamW", "torch.optim.Adam"
     ),

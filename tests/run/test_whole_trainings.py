@@ -61,6 +61,7 @@ def ties(runs: Runs) -> bool:
 
 RATES_912 = {"lstm_layers": 6e-2, "attention": 4e-2, "final_fc": 8e-2}
 STANDS = {"rates": {"": 1e-30}, "cycles": (3, 2, 0.0)}
+LEFT_OUT = {"rates": {"lstml": 8e-4, "fc": 1.2e-3}, "clip": 0.05, "evaluations": (2,)}
 CASES = {
     "adam": Case(["adam/195"], {"adam/195": {"evaluations": (4, 4, 4, 4)}}),
     "adam, until it stops": Case(
@@ -76,6 +77,7 @@ CASES = {
     "max2020, rates by prefix": Case(["max2020/007", "max2020/010"]),
     "max2020": Case(["max2020/022-stage1", "max2020/022"]),
     "zuiye, clipped": Case(["zuiye/A"], {"zuiye/A": {"clip": 0.05}}),
+    "a used layer without a rate": Case(["max2020/007"], {"max2020/007": LEFT_OUT}),
     "a network that stands still": Case(["zuiye/A"], {"zuiye/A": STANDS}, ties),
 }
 

@@ -194,7 +194,7 @@ def on_folder(
     mounts: Mapping[str, Path],
     made: Path,
 ) -> int:
-    """Run a service that writes to a folder of the user's: `world`, `evaluate`, `emulator` or `stacking`.
+    """Run a service that writes to one folder: `world`, `evaluate`, `emulator` or `stacking`.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made

@@ -1,8 +1,8 @@
 """What may be learned from: predictions of rows that no weight of their networks was fitted to.
 
-A checkpoint's receipt names the split and the validation steps of its training. If they are those of
-today, its validation rows were left out of training. A fine-tuned checkpoint, and one that keeps its
-parent's weights, holds what its parent learned, so the parent is asked too.
+A checkpoint's receipt names the split and the validation steps of its training. If they are those
+of today, its validation rows were left out of training. A fine-tuned checkpoint, and one that keeps
+its parent's weights, holds what its parent learned, so the parent is asked too.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
-.PHONY: report submit fetch world statistics split store
+.PHONY: report stack submit fetch world statistics split store
 .PHONY: bases sifs sbom bundle unbundle member
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
@@ -36,6 +36,8 @@ predict: ## a network or a blend on columns of your own (NETWORK=max2020/022 INP
 	$(LAUNCH) predict
 export: ## a network or a blend as files for other programs (NETWORK=.. TO=folder FORMATS=..)
 	$(LAUNCH) export
+stack: ## a blend corrected by a small network over the levels, cross-fitted (TABLE=searched)
+	$(LAUNCH) stack
 distil: ## the student, trained on what a network or a blend predicts (TEACHER=searched TO=folder)
 	$(LAUNCH) distil
 plan: ## what would run, what is skipped, and why; starts nothing

@@ -1,8 +1,8 @@
 """What may be learned from: predictions of rows that no weight of their networks was fitted to.
 
-A checkpoint's receipt names the split and the validation steps of its training. If they are today's,
-its validation rows were left out of training. A fine-tuned checkpoint, and one that keeps its
-parent's weights, holds what its parent learned, so the parent is asked too.
+A checkpoint's receipt names the split and the validation steps of its training. If they are those
+of today, its validation rows were left out of training. A fine-tuned checkpoint, and one that keeps
+its parent's weights, holds what its parent learned, so the parent is asked too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def require_out_of_fold(
     member, _, number = str(details.get("experiment", "")).partition("/")
     if not number:
         raise KitError(
-            "does not say which network it is of, so its predictions may be of rows it learned from",
+            "does not say which network it is of, so it may have learned from what it predicts",
             receipts.receipt_path(results.parquet(artifact)),
             f"train it here with `make reproduce EXPERIMENTS={artifact}`",
         )

@@ -105,14 +105,10 @@ def cross_predict(
         sums["stack"].add(read.truth, stacked)
         take(rows.place(step), stacked)
     scaling = rows.unit.scaling
-    return {
-        name: score_network_order(validation_r2(each, scaling)) for name, each in sums.items()
-    }
+    return {name: score_network_order(validation_r2(each, scaling)) for name, each in sums.items()}
 
 
-def predicted(
-    rows: Rows, networks: Sequence[StackNetwork], device: torch.device
-) -> np.ndarray:
+def predicted(rows: Rows, networks: Sequence[StackNetwork], device: torch.device) -> np.ndarray:
     """Return (n, 368) float32: the blend with the mean correction of some networks."""
     change = correction(networks, rows.members, rows.blend, rows.inputs, device)
     stacked: np.ndarray = rows.blend + change

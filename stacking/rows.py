@@ -91,9 +91,7 @@ class ValidationRows:
             self._kept[step] = rows
         return rows
 
-    def batches(
-        self, steps: Sequence[int], batch: int, seed: int, epoch: int
-    ) -> Iterator[Rows]:
+    def batches(self, steps: Sequence[int], batch: int, seed: int, epoch: int) -> Iterator[Rows]:
         """Yield all rows of some steps once, shuffled: a function of (seed, epoch).
 
         Steps are permuted, and the rows of POOL of them are mixed. Batches of a pool are as equal

@@ -1,8 +1,8 @@
 """One stack from its blend to its parquet: networks, cross-fitted predictions, test rows, scores.
 
-    stacks/<table>/fold_<k>.pt        a network for each fold of time, trained without it
-    subs/stack_<table>.npy            cross-fitted predictions of the validation rows
-    subs/stack_<table>.parquet        the test rows, as every artifact of a blend
+stacks/<table>/fold_<k>.pt        a network for each fold of time, trained without it
+subs/stack_<table>.npy            cross-fitted predictions of the validation rows
+subs/stack_<table>.parquet        the test rows, as every artifact of a blend
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def run(request: Request, raw: RawData, results: Results, index: HashIndex) -> P
         "peak memory": devices.peak_memory(),
         **devices.describe(device),
     }
-    receipts.write(
-        target, "submission", inputs, started, details, artifact=artifact, digest=digest
-    )
+    receipts.write(target, "submission", inputs, started, details, artifact=artifact, digest=digest)
     show(scores, "out of fold")
     return target
 
@@ -176,9 +174,7 @@ def _inputs_of_rows(
     }
 
 
-def _test_set(
-    raw: RawData, results: Results, unit: Unit, inputs: Dict[str, str]
-) -> InferenceSet:
+def _test_set(raw: RawData, results: Results, unit: Unit, inputs: Dict[str, str]) -> InferenceSet:
     """Return the test rows; test.csv is parsed once for this and the members."""
     roles = {role: inputs[role] for role in raw.test_files()}
 

@@ -32,9 +32,9 @@ class Unit:
         """(n, 368) float64 y * weight, Kaggle order -> (n, 368) float32, network order."""
         scaling = self.scaling
         z = ((weighted - scaling.target_mean) / scaling.target_std).astype(np.float32)
-        z = z[:, TARGETS_TO_NETWORK]
-        z[:, _FORMULAS] = 0
-        return z
+        ordered: np.ndarray = z[:, TARGETS_TO_NETWORK]
+        ordered[:, _FORMULAS] = 0
+        return ordered
 
     def of_raw(self, y: np.ndarray) -> np.ndarray:
         """(n, 368) float64 raw, Kaggle order -> (n, 368) float32, network order."""
@@ -44,6 +44,7 @@ class Unit:
         """(n, 368) float32, network order -> (n, 368) float64 raw, Kaggle order; 0 in formulas."""
         weight = self.scaling.weight.copy()
         weight[_RAW_FORMULAS] = 1.0  # the old weight is 0 in some, and must not divide
-        y = correction[:, TARGETS_TO_KAGGLE].astype(np.float64) * self.scaling.target_std / weight
+        z = correction[:, TARGETS_TO_KAGGLE].astype(np.float64)
+        y: np.ndarray = z * self.scaling.target_std / weight
         y[:, _RAW_FORMULAS] = 0.0
         return y

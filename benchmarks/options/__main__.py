@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 from benchmarks.options import records, table
-from benchmarks.options.variants import BASE, VARIANTS, experiment, network_names
+from benchmarks.options.variants import VARIANTS, experiment, network_names
 from leapkit.core.errors import KitError, run_cli
 from leapkit.core.files import read_json, sha256_json
 from leapkit.core.layout import RawData, Results, world_receipt

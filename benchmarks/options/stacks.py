@@ -1,10 +1,10 @@
 """Stacking, measured as an option: the blend against its stack, with several seeds of the latter.
 
-    python -m benchmarks.options.stacks --world sample=DIR --submission DIR --results FILE --work DIR
+python -m benchmarks.options.stacks --world sample=DIR --submission DIR --results FILE --work DIR
 
-    in fold        validation rows, by a network that was trained with them
-    out of fold    the same rows, cross-fitted: by the network that has not seen their month
-    withheld       the world's test rows, by the mean of all networks
+in fold        validation rows, by a network that was trained with them
+out of fold    the same rows, cross-fitted: by the network that has not seen their month
+withheld       the world's test rows, by the mean of all networks
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmarks.options import records
-from benchmarks.options.variants import PLAIN
+from benchmarks.options.variants import BASE
 from blend import validation
 from blend.naming import BlendName
 from blend.target_weights import weights_of
@@ -77,9 +77,7 @@ class Measured:
     def _withheld(self, networks: List[StackNetwork]) -> Score:
         sums = R2()
         sources = applying.sources_of(self.table, self.opened)
-        blocks = applying.stacked(
-            self.table, sources, networks, self.test_set, self.unit, CPU
-        )
+        blocks = applying.stacked(self.table, sources, networks, self.test_set, self.unit, CPU)
         for values, (_, truth) in zip(blocks, submission.blocks(self.raw.truth)):
             sums.add(truth, values)
         return submission_score(sums)
@@ -105,7 +103,7 @@ def main(argv: List[str]) -> int:
         folder = options.work / world / f"stack-{options.table}-{seed}"
         scores = measured.scores(seed, folder)
         seconds = time.process_time() - clock
-        for variant, name in ((PLAIN, "blend"), ("stack", "stack")):
+        for variant, name in ((BASE, "blend"), ("stack", "stack")):
             records.append(
                 options.results,
                 {
@@ -116,8 +114,7 @@ def main(argv: List[str]) -> int:
                     "variant": variant,
                     "scores": {kind: _recorded(both[name]) for kind, both in scores.items()},
                     "seconds": seconds,
-                    "seconds a step": seconds
-                    / (len(measured.rows.names) * RECIPE.updates),
+                    "seconds a step": seconds / (len(measured.rows.names) * RECIPE.updates),
                     "peak memory": devices.peak_memory(),
                 },
             )

@@ -44,9 +44,7 @@ def _cells(
         scores = [_level([_score(r, kind) for r in by_seed.values()]) for kind in KINDS]
     else:
         pairs = [(by_seed[seed], base[seed]) for seed in by_seed if seed in base]
-        scores = [
-            _effect([_score(r, kind) - _score(b, kind) for r, b in pairs]) for kind in KINDS
-        ]
+        scores = [_effect([_score(r, kind) - _score(b, kind) for r, b in pairs]) for kind in KINDS]
     return (*scores, f"{median(seconds):.4f}" if seconds else "-", f"{memory:.2f}")
 
 

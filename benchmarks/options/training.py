@@ -1,8 +1,8 @@
 """One training of a variant by the kit's own run, and its scores on three kinds of rows.
 
-    in fold        rows that it was trained on: those of every eighth training step
-    out of fold    the world's validation rows, at the evaluation that the run kept
-    withheld       the world's test rows, through the parquet that the kit writes
+in fold        rows that it was trained on: those of every eighth training step
+out of fold    the world's validation rows, at the evaluation that the run kept
+withheld       the world's test rows, through the parquet that the kit writes
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ def measure(experiment: Experiment, raw: RawData, results: Results) -> Dict[str,
 
 
 def _in_fold(experiment: Experiment, raw: RawData, files: RunFiles) -> Score:
-    scaling = load_scaling(
-        raw.statistics(experiment.family), experiment.family, raw.old_weights
-    )
+    scaling = load_scaling(raw.statistics(experiment.family), experiment.family, raw.old_weights)
     recipe = experiment.recipe[PROFILE]
     trained = StepRows(raw.training_pairs(recipe.rows.first_month), scaling, recipe.rows)
     rows = Loader(EveryStep(trained, _EVERY), recipe.rows.pool)

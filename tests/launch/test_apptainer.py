@@ -25,7 +25,16 @@ from launch.choices import Choice
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 
-SERVICES = [*registry.members(), "blend", "verify", "evaluate", "report", "world", "emulator", "stacking"]
+SERVICES = [
+    *registry.members(),
+    "blend",
+    "verify",
+    "evaluate",
+    "report",
+    "world",
+    "emulator",
+    "stacking",
+]
 GIVEN = (
     *("RAW_DATA_PARENT", "STEPS", "STATISTICS", "WEIGHTS", "INPUTS", "TO"),
     *("PREDICTIONS", "TRUTH"),

@@ -19,7 +19,15 @@ from tests.conftest import REPOSITORY
 from tests.helpers.kit_members import KIT
 
 MEMBERS = tuple(registry.members())
-TOOLS = ("verify", "evaluate", "report", "emulator", "stacking", "world")  # services that no member has
+# Services that no member has.
+TOOLS = ("verify", "evaluate", "report", "emulator", "stacking", "world")
+    "verify",
+    "evaluate",
+    "report",
+    "emulator",
+    "stacking",
+    "world",
+)  # services that no member has
 LOCKS = sorted(stacks.LOCKS.glob("*.txt"))
 
 

@@ -21,13 +21,6 @@ from tests.helpers.kit_members import KIT
 MEMBERS = tuple(registry.members())
 # Services that no member has.
 TOOLS = ("verify", "evaluate", "report", "emulator", "stacking", "world")
-    "verify",
-    "evaluate",
-    "report",
-    "emulator",
-    "stacking",
-    "world",
-)  # services that no member has
 LOCKS = sorted(stacks.LOCKS.glob("*.txt"))
 
 

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import io
-import os
-import time
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Iterator, List, Optional, TypeVar
 
 from fetch import credentials
 from fetch.competition import COMPETITION
 from fetch.network import (
-    Unreachable,
     explain_network_errors,
     retry_while_progressing,
     stall_timeout,
 )
-from fetch.outcome import progress_of
 from leapkit.core.errors import KitError, explain_os_errors
-from submitting import answers
+from submitting import answers, uploads
 from submitting.answers import ANSWERS, BY_HAND
 
-STALL_SECONDS = 120.0  # without a byte, after which an upload is begun again where it ended
-UPLOADS = 6  # tries of one upload, each of which continues the last one
+ANSWER_SECONDS = 120.0  # in which an answer comes; the client itself would wait forever
 _PAGE = 100  # submissions of an answer
-_HANDLES = Path("/proc/self/fd")  # of the files that this process has open, on Linux
 _Answer = TypeVar("_Answer")
 
 
@@ -71,13 +64,13 @@ class Submissions:
                 return
             request.page_token = answer.next_page_token
 
-    def get(self, ref: int, where: str) -> Any:
-        """Return the submission of a number."""
+    def get(self, ref: int) -> Any:
+        """Return the submission of a number. Raises what the client raises: the caller retries."""
         from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
 
         request = ApiGetSubmissionRequest()
         request.ref = ref
-        with self._service(where) as service:  # whoever waits asks again
+        with self._service() as service:
             return service.get_submission(request)
 
     def require_allowance(self, where: str) -> None:
@@ -113,8 +106,7 @@ class Submissions:
             request.content_length = before.st_size
             request.last_modified_epoch_seconds = int(before.st_mtime)
             place = self._ask(lambda service: service.start_submission_upload(request), file.name)
-            with progress_of(file.name, before.st_size, lambda: _position(file)):
-                self._transfer(file, place.create_url)
+            uploads.transfer(self._api, file, place.create_url)
             after = file.stat()
         if (after.st_mtime_ns, after.st_size, after.st_ino) != (
             before.st_mtime_ns,
@@ -128,31 +120,6 @@ class Submissions:
             )
         return str(place.token)
 
-    def _transfer(self, file: Path, address: str) -> None:
-        from kaggle.models.kaggle_models_extended import ResumableUploadResult
-
-        for number in range(UPLOADS):
-            time.sleep(min(2.0**number / 2, 30.0) if number else 0.0)
-            with _stall_timeout(file), _unheard():
-                result = self._api.upload_complete(
-                    str(file), address, quiet=True, resume=number > 0
-                )
-            if result == ResumableUploadResult.COMPLETE:
-                return
-            if result == ResumableUploadResult.FAILED:
-                break
-        else:
-            raise Unreachable(
-                f"the upload broke off {UPLOADS} times, and nothing was submitted",
-                file.name,
-                f"check the network and its proxy and run the same command again, or {BY_HAND}",
-            )
-        raise KitError(
-            "the server of the uploads refuses the file, and nothing was submitted",
-            file.name,
-            f"run the same command again, or {BY_HAND}",
-        )
-
     def create(self, token: str, description: str, where: str) -> int:
         """Submit an uploaded file and return its number, 0 if Kaggle does not say it.
 
@@ -164,57 +131,35 @@ class Submissions:
         request.competition_name = COMPETITION
         request.blob_file_tokens = token
         request.submission_description = description
-        with explain_network_errors(where, BY_HAND, ANSWERS):
-            try:
-                with self._service(where) as service:
-                    return int(service.create_submission(request).ref or 0)
-            except Exception as error:
-                refusal = answers.refusal(error, where)
-                if refusal:
-                    raise refusal from error
-                raise
+        with _explained(where), self._service() as service:
+            return int(service.create_submission(request).ref or 0)
 
     def _ask(self, call: Callable[[Any], _Answer], where: str) -> _Answer:
         """Return the answer to a question that may be asked again, as its answer is no change."""
         found: List[_Answer] = []
 
         def once() -> None:
-            with self._service(where) as service:
+            with self._service() as service:
                 found.append(call(service))
 
-        with explain_network_errors(where, BY_HAND, ANSWERS):
+        with _explained(where):
             retry_while_progressing(once, lambda: 0)
         return found[0]
 
     @contextlib.contextmanager
-    def _service(self, where: str) -> Iterator[Any]:
-        with stall_timeout(lambda: 0, STALL_SECONDS), self._api.build_kaggle_client() as client:
+    def _service(self) -> Iterator[Any]:
+        with stall_timeout(lambda: 0, ANSWER_SECONDS), self._api.build_kaggle_client() as client:
             yield client.competitions.competition_api_client
 
 
 @contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """Drop what the client prints of a failed transfer: addresses with signatures."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-def _stall_timeout(file: Path) -> ContextManager[None]:
-    """Break off an upload that has not read on for STALL_SECONDS, where Linux tells how far it is.
-
-    The client itself would wait forever.
-    """
-    if not _HANDLES.is_dir():
-        return contextlib.nullcontext()
-    return stall_timeout(lambda: _position(file), STALL_SECONDS)
-
-
-def _position(file: Path) -> int:
-    """Return how far this process has read a file that it has open, as Linux tells; else 0."""
-    target = os.path.realpath(str(file))
-    with contextlib.suppress(OSError, LookupError, ValueError):  # closed meanwhile, or no Linux
-        for handle in _HANDLES.iterdir():
-            if os.path.realpath(str(handle)) == target:
-                text = (_HANDLES.parent / "fdinfo" / handle.name).read_text()
-                return int(text.split("pos:")[1].split()[0])
-    return 0
+def _explained(where: str) -> Iterator[None]:
+    """Turn what the client raises into a KitError: NotTaken if Kaggle refuses in so many words."""
+    with explain_network_errors(where, BY_HAND, ANSWERS):
+        try:
+            yield
+        except Exception as error:
+            refusal = answers.refusal(error, where)
+            if refusal:
+                raise refusal from error
+            raise

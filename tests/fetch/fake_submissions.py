@@ -37,7 +37,7 @@ class FakeSubmissions:
     silent      uploads that are neither read to their end nor answered
     mute        submissions that are taken and not answered until `released`
     lost        submissions that are taken, and whose answer is lost with the connection
-    is_down     whether GetSubmission answers 503
+    down        how many answers of GetSubmission are 503
     page        submissions of one page of the list
     hold_upload whether every upload waits for `released`
     """
@@ -56,7 +56,7 @@ class FakeSubmissions:
     silent: int = 0
     mute: int = 0
     lost: int = 0
-    is_down: bool = False
+    down: int = 0
     page: int = 100
     uploading: threading.Event = dataclasses.field(default_factory=threading.Event)
     released: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -75,7 +75,8 @@ def answer(handler: Any, fake: FakeSubmissions, method: str, body: Dict[str, Any
     }
     if method == "CreateSubmission":
         return _create(handler, fake, body)
-    if method == "GetSubmission" and fake.is_down:
+    if method == "GetSubmission" and fake.down:
+        fake.down -= 1
         return handler._send(503, b"{}")
     content = reply[method](fake, body)
     if content is None:
@@ -109,7 +110,7 @@ def upload(handler: Any, fake: FakeSubmissions) -> None:
     fake.uploading.set()
     if fake.hold_upload or fake.silent:
         fake.silent = max(0, fake.silent - 1)
-        fake.released.wait(60)
+        fake.released.wait(600)
         handler.close_connection = True
         return None
     body = handler.rfile.read(int(handler.headers["Content-Length"]))
@@ -141,7 +142,7 @@ def _create(handler: Any, fake: FakeSubmissions, body: Dict[str, Any]) -> None:
     if fake.mute:
         fake.mute -= 1
         fake.uploading.set()
-        fake.released.wait(60)
+        fake.released.wait(600)
     if fake.lost:
         fake.lost -= 1
         handler.close_connection = True

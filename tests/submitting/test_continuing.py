@@ -112,7 +112,7 @@ def test_an_upload_that_never_ends_is_one_sentence_and_nothing_is_submitted(
 ) -> None:
     user.make(content=b"x" * 1000)
     user.kaggle.cuts = [0] * 20
-    user.prelude = "import submitting.client; submitting.client.UPLOADS = 2"
+    user.prelude = "import submitting.uploads; submitting.uploads.TRIES = 2"
     text = user.submit(code=2)
     assert "the upload broke off 2 times, and nothing was submitted" in text
     assert text.count("error: ") == 1 and not user.kaggle.taken
@@ -124,7 +124,7 @@ def test_a_server_that_falls_silent_gets_the_upload_again(user: Submitter) -> No
     content = bytes(range(256)) * 20_000
     user.make(content=content)
     user.kaggle.silent = 1
-    user.prelude = "import submitting.client; submitting.client.STALL_SECONDS = 1.5"
+    user.prelude = "import submitting.uploads; submitting.uploads.STALL_SECONDS = 1.5"
     user.submit()
     assert user.kaggle.contents == {"final_blend_v10.parquet": content}
 
@@ -140,19 +140,21 @@ def test_a_queue_that_does_not_end_is_left_and_waited_on_later(user: Submitter) 
 
 def test_a_network_that_ends_during_the_wait_is_one_sentence(user: Submitter) -> None:
     user.make()
-    user.kaggle.is_down = True
+    user.kaggle.down = 1000
     user.prelude = "import submitting.waiting; submitting.waiting.FAILURES = 2"
     text = user.submit(code=2)
     assert "the server fails (HTTP 503)" in text and text.count("error: ") == 1
-    user.kaggle.is_down = False
+    user.kaggle.down = 0
     goes_on(user, uploads=1)
 
 
 def test_servers_that_are_busy_are_asked_again(user: Submitter) -> None:
     user.make()
-    user.internet.busy = {"ListSubmissions": 1, "StartSubmission": 1, "/GetSubmission": 3}
+    user.internet.busy = {"ListSubmissions": 1, "StartSubmission": 1, "GetSubmissionLimits": 1}
+    user.kaggle.down = 2
     text = user.submit()
-    assert "429" not in text and not any(user.internet.busy.values())
+    assert "429" not in text and "503" not in text
+    assert not any(user.internet.busy.values()) and not user.kaggle.down
 
 
 def test_a_full_disk_sends_nothing(user: Submitter, small_disk: Path) -> None:

@@ -346,7 +346,7 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     allowed = (
         r"UID|GID|PIDS|MEMORY|CORES|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
         r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS|PREDICTIONS|TRUTH"
-        r"|EMULATOR|WEIGHTS|INPUTS|TO"
+        r"|EMULATOR|WEIGHTS|INPUTS|TO|ASKED"
         rf"|WEIGHTS_({members})|BASE_({members}|BLEND|EMULATOR)"
     )
     assert variables and not [

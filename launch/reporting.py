@@ -24,9 +24,8 @@ from leapkit.core.experiments import PROFILES
 from leapkit.core.files import sha256, write_json, write_text
 from leapkit.core.layout import Results
 from reports import crate, crate_writing, traces
-from reports.collection import ASKED
 from reports.record import PlannedStep
-from reports.traces import Trace
+from reports.traces import ASKED, Trace
 
 # Bytes that are read to learn their hashes. What a run reads it remembers, so this is for files
 # that were copied since.
@@ -43,9 +42,9 @@ def run(requested: Mapping[str, str]) -> int:
     found = traces.of_results(results)
     settings = choose(*_like_the_run(found, requested))
     to = Path(requested.get("TO") or results.report).resolve()
-    require_writable(to, "name a folder that you may write to with TO=")
     if to.is_file():
         raise KitError("is a file", f"TO={to}", "name a folder")
+    require_writable(to, "name a folder that you may write to with TO=")
     with tempfile.TemporaryDirectory(prefix="leap-report-") as scratch:
         asked = Path(scratch)
         asked.chmod(0o755)  # a container reads it as another user

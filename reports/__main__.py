@@ -9,7 +9,7 @@ from typing import List
 from leapkit.core.errors import run_cli
 from leapkit.core.files import write_json
 from leapkit.core.layout import Results
-from reports import collection, crate_writing, network_cards, page, record
+from reports import collection, crate_writing, network_cards, page, record, traces
 
 PAGE = "index.html"
 RUN = "run.json"
@@ -24,7 +24,7 @@ def main(argv: List[str]) -> int:
     parser.add_argument("--asked", type=Path, default=Path("/asked"), help="what make plan said")
     parser.add_argument("--to", type=Path, default=Path("/to"), help="folder of the report")
     options = parser.parse_args(argv)
-    asked = collection.read_asked(options.asked / collection.ASKED)
+    asked = collection.read_asked(options.asked / traces.ASKED)
     root, to = options.submission.resolve(), options.to.resolve()
     run = collection.collect(Results(root), asked, options.table)
     write_json(to / RUN, record.to_json(run))

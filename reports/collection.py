@@ -14,8 +14,6 @@ from leapkit.core.layout import Results
 from reports import curves, networks, remarks, scores, steps, traces
 from reports.record import Kit, PlannedStep, PlanRecord, Record, Step
 
-ASKED = "asked.json"  # what the launcher knows: the plan, the commit, the machine
-
 
 def collect(results: Results, asked: Mapping[str, Any], table: str = "") -> Record:
     """Return the record of the run whose results these are.

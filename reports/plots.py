@@ -143,7 +143,7 @@ def curve(curves: Sequence[Curve]) -> Optional[Plot]:
 
 def _axis(title: str, limits: Sequence[float]) -> Plot:
     return {
-        "title": {"text": title, "standoff": 4},
+        "title": {"text": title, "standoff": 10 if title == "R2" else 4},
         "range": list(limits),
         "tickmode": "auto",
         "nticks": 5,

@@ -187,17 +187,23 @@ def _with_unique_names(steps: Sequence[Step]) -> List[Step]:
 
 def _linked(steps: Sequence[Step]) -> List[Step]:
     """Say which steps' products each step was made from: their hashes are among its inputs."""
-    makers: Dict[str, str] = {}
+    makers: Dict[str, List[str]] = {}
     for step in steps:
-        for made in (*step.outputs, step.product):
+        for made in (step.product, *step.outputs):
             if made.sha256:
-                makers[made.sha256] = made.path
+                makers.setdefault(made.sha256, []).append(made.path)
     return [replace(step, made_from=_made_from(step, makers)) for step in steps]
 
 
-def _made_from(step: Step, makers: Mapping[str, str]) -> Tuple[str, ...]:
-    paths = [makers[sha256] for sha256 in step.inputs.values() if sha256 in makers]
-    return tuple(dict.fromkeys(path for path in paths if path != step.product.path))
+def _made_from(step: Step, makers: Mapping[str, Sequence[str]]) -> Tuple[str, ...]:
+    """Return the paths of a step's inputs. Of several with the same bytes, the role names one."""
+    paths = []
+    for role, sha256 in step.inputs.items():
+        name = role.replace("checkpoint ", "", 1)
+        same = [path for path in makers.get(sha256, ()) if path != step.product.path]
+        named = [path for path in same if name in (Path(path).name, Path(path).stem)]
+        paths += (named or same)[:1]
+    return tuple(dict.fromkeys(paths))
 
 
 def _inputs(receipt: Mapping[str, Any]) -> Dict[str, str]:

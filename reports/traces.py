@@ -15,6 +15,7 @@ from leapkit.core.errors import KitError
 from leapkit.core.files import TEMPORARY
 from leapkit.core.layout import Results
 
+ASKED = "asked.json"  # what the launcher knows: the plan, the commit, the machine
 MOST_RECEIPTS = 5000  # a run of all networks at full size leaves 150
 _GROUP = re.compile(r"^(.+)_g([0-6])$")
 # Where receipts lie below the results, and how deep.

@@ -121,7 +121,7 @@ def test_what_is_no_history_is_refused(tmp_path: Path, changes: Any) -> None:
     history.write(path)
     histories.read(path)
     path.write_text(json.dumps({**record(history), **changes}))
-    with pytest.raises(ValueError, match="history|belong together|missing"):
+    with pytest.raises(ValueError, match=r"history|belong together|missing"):
         histories.read(path)
     path.write_text("{")
     with refused(path):

@@ -11,7 +11,7 @@ import pytest
 from launch import reporting, runtimes
 from leapkit.core import receipts
 from leapkit.core.layout import Results
-from reports import traces
+from reports import crate_writing, traces
 from tests.helpers.refusals import refused
 
 ARTIFACT = "adam_200_78362.oof"
@@ -25,15 +25,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
     def asked(folder: Path) -> Dict[str, Any]:
         return dict(json.loads((folder / "asked.json").read_text()))
 
+    def made(to: Path) -> None:
+        to.mkdir(parents=True, exist_ok=True)
+        (to / crate_writing.METADATA).write_text("{}")
+
     def in_environment(arguments: List[str]) -> int:
-        [folder] = [word[len("--asked=") :] for word in arguments if word.startswith("--asked=")]
-        calls.append((arguments, asked(Path(folder))))
+        folders = dict(word[2:].split("=", 1) for word in arguments if word.startswith("--"))
+        calls.append((arguments, asked(Path(folders["asked"]))))
+        made(Path(folders["to"]))
         return 0
 
     def on_folder(
-        settings: Any, service: str, arguments: List[str], mounts: Dict[str, Path], made: Path
+        settings: Any, service: str, arguments: List[str], mounts: Dict[str, Path], folder: Path
     ) -> int:
-        calls.append((service, arguments, mounts, made, asked(mounts["LEAP_ASKED"])))
+        calls.append((service, arguments, mounts, folder, asked(mounts["LEAP_ASKED"])))
+        made(folder)
         return 0
 
     monkeypatch.setattr(reporting, "in_environment", in_environment)
@@ -73,7 +79,7 @@ def test_an_environment_gets_the_folders_and_what_make_plan_says(
     assert arguments[:3] == ["-m", "reports", "--table="]
     assert f"--submission={results.root}" in arguments
     assert f"--to={results.report}" in arguments
-    assert capsys.readouterr().out.endswith(f"report: {results.report}/index.html\n")
+    assert f"report: {results.report}/index.html\n" in capsys.readouterr().out
     assert asked["plan"]["mode"] == "reproduce" and asked["plan"]["profile"] == "sample"
     assert "networks cannot be planned" in asked["plan"]["problem"]
     assert asked["kit"]["locks"]["blend"] and asked["kit"]["user"]

@@ -14,7 +14,6 @@ from tests.helpers import small_run
 from tests.helpers.small_blend import SEARCH, Maker, blend
 
 
-
 @pytest.fixture(scope="session")
 def trained_once(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the results of a network and of one that is fine-tuned from it per group."""
@@ -30,8 +29,8 @@ def trained_once(tiny_world: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def trained(trained_once: Path, tmp_path: Path) -> Results:
     """Return a copy of those results to change."""
-    shutil.copytree(str(trained_once), str(tmp_path / "submission"))
-    return Results(tmp_path / "submission")
+    shutil.copytree(str(trained_once), str(tmp_path / "trained"))
+    return Results(tmp_path / "trained")
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +49,14 @@ def blended_once(
 @pytest.fixture
 def blended(blended_once: Path, tmp_path: Path) -> Results:
     """Return a copy of those results to change."""
-    shutil.copytree(str(blended_once), str(tmp_path / "submission"))
-    return Results(tmp_path / "submission")
+    shutil.copytree(str(blended_once), str(tmp_path / "blended"))
+    return Results(tmp_path / "blended")
 
 
 def report(results: Results, to: Path, asked: Dict[str, Any]) -> Dict[str, Any]:
     """Make the report as the command does, and return what run.json holds."""
     from reports.__main__ import main
-    from reports.collection import ASKED
+    from reports.traces import ASKED
 
     folder = to / "asked"
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ FOLDERS = (
         "launch",
         "members",
         "shared",
+        "submitting",
     ),
     *("tests", ".ci", ".github"),
 )

@@ -90,6 +90,7 @@ def test_a_lock_holds_what_its_in_file_names(lock: Path) -> None:
     assert lines
     for line in lines:
         name, _, version = line.lower().replace("_", "-").partition("==")
+        name = name.partition("[")[0]  # the extras that it is wanted with
         assert name in locked, f"containers/make-locks {source.stem} was not run after {line!r}"
         assert not version or locked[name].split("+")[0] == version
 
@@ -212,7 +213,7 @@ def copy(tmp_path: Path) -> Path:
     """Return a copy of all that containers/generate reads and writes."""
     root = tmp_path / "kit"
     ignore = shutil.ignore_patterns("__pycache__", "weights")
-    for name in ("containers", "members", "launch", "blend", "shared"):
+    for name in ("containers", "members", "launch", "blend", "reports", "shared"):
         shutil.copytree(str(REPOSITORY / name), str(root / name), ignore=ignore)
     for name in ("compose.yaml", "compose.gpu.yaml"):
         shutil.copy2(str(REPOSITORY / name), str(root / name))
@@ -346,7 +347,7 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     allowed = (
         r"UID|GID|PIDS|MEMORY|CORES|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
         r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS|PREDICTIONS|TRUTH"
-        r"|EMULATOR|WEIGHTS|INPUTS|TO"
+        r"|EMULATOR|WEIGHTS|INPUTS|TO|ASKED"
         rf"|WEIGHTS_({members})|BASE_({members}|BLEND|EMULATOR)"
     )
     assert variables and not [

@@ -37,7 +37,7 @@ SERVICES = [
 ]
 GIVEN = (
     *("RAW_DATA_PARENT", "STEPS", "STATISTICS", "WEIGHTS", "INPUTS", "TO"),
-    *("PREDICTIONS", "TRUTH"),
+    *("PREDICTIONS", "TRUTH", "ASKED"),
 )
 FOLDERS = {f"LEAP_{name}": Path("/" + name) for name in GIVEN}
 

@@ -21,7 +21,7 @@ OLD, MIDDLE, MODERN = "py38-torch1.10", "py310-torch1.12", "py311-torch2.13"
         ("published", "adam/195", [OLD]),
         ("published", "joseph/907", [MIDDLE]),
         ("published", "joseph/907,joseph/912", [MIDDLE, MODERN]),
-        ("published", "forcewithme/32", [MIDDLE]),  # its parent predicts nothing
+        ("published", "max2020/014", [MIDDLE]),  # its parent predicts nothing
         ("published", "", [OLD, MIDDLE, MODERN]),
     ],
 )

@@ -12,9 +12,9 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
+.PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate report
 .PHONY: fetch world statistics split store
-.PHONY: bases sifs bundle unbundle member
+.PHONY: bases sifs sbom bundle unbundle member
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -48,6 +48,8 @@ verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
 	$(LAUNCH) verify
 evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDICTIONS=file.nc)
 	$(LAUNCH) evaluate
+report: ## all that a run left, on one page: times, curves, scores, receipts (SUBMISSION=.. TO=folder)
+	$(LAUNCH) report
 fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone
@@ -60,6 +62,8 @@ store: ## step files as one array of rows a month (STORE="--to DIR --months 0008
 	$(LAUNCH) store
 sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=.. NETWORK=..)
 	$(LAUNCH) sifs
+sbom: ## what images or environments hold, as CycloneDX documents (RUNTIME=venv TO=folder)
+	$(LAUNCH) sbom
 bases: ## base images if no image registry can be reached (Debian, root)
 	@containers/make-bases all --wheels auto
 bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DEVICE=cuda)

@@ -1,4 +1,4 @@
-"""python -m blend run|verify: makes blends in turn, or checks the parquets that they need."""
+"""python -m blend run|verify|submittable: makes blends in turn, or checks parquets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from blend.alone import alone
 from blend.context import BlendContext
 from blend.naming import OPTIONS, parse_blends, parse_options, parse_search
 from blend.run import run
+from blend.submittable import require_submittable
 from blend.verify import verify
 from leapkit.core.errors import KitError, run_cli
 from leapkit.core.layout import RawData, Results
+from leapkit.core.score_receipts import FORMS, PARQUET
 
 
 def main(argv: List[str]) -> int:
@@ -25,6 +27,11 @@ def main(argv: List[str]) -> int:
         artifacts = _split(options.artifacts)
         with alone(results.blend, "another blend") as index:
             verify(raw, results, index, artifacts)
+        return 0
+    if options.command == "submittable":
+        products = [results.root / name for name in _split(options.products)]
+        with alone(results.blend, "another blend") as index:
+            require_submittable(raw, results, index, products, options.form)
         return 0
     choices = parse_choices(options.artifacts)
     blends = parse_blends(options.table, parse_options(options.postprocess))
@@ -57,7 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     verify_command.add_argument(
         "--artifacts", default="", help="comma list of what to check (default: all parquets)"
     )
-    for command in (run_command, verify_command):
+    submittable_command = commands.add_parser(
+        "submittable", help="check what `make submit` sends, and make its CSV"
+    )
+    submittable_command.add_argument(
+        "--products",
+        required=True,
+        help="comma list of parquets, by their paths below --submission",
+    )
+    submittable_command.add_argument("--form", choices=FORMS, default=PARQUET)
+    for command in (run_command, verify_command, submittable_command):
         # Where a container has them mounted.
         command.add_argument("--raw-data", type=Path, default=Path("/raw_data"))
         command.add_argument("--submission", type=Path, default=Path("/submission"))

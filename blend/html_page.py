@@ -16,7 +16,7 @@ FRAME = Path(__file__).resolve().parent / "frame.html"
 MADE_BY = (FRAME, Path(__file__).resolve(), FRAME.with_name("drawing.py"))
 
 
-def render(template: Path, filters: Mapping[str, Callable[..., str]], **values: Any) -> str:
+def render(template: Path, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
     """Return the HTML of a template that extends the frame. Every value in it is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([str(template.parent), str(FRAME.parent)]),

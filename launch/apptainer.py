@@ -30,11 +30,12 @@ ENTRYPOINTS = {
     "blend": ("python", "-m", "blend"),
     "verify": ("python", "-m", "blend"),
     "evaluate": ("python", "-m", "evaluation"),
+    "report": ("python", "-m", "reports"),
     "world": ("python",),
     "emulator": ("python", "-m", "leapkit.emulators"),
 }
 # What runs in the blend's image, which has one stack.
-OF_THE_BLEND = ("blend", "verify", "evaluate", "world")
+OF_THE_BLEND = ("blend", "verify", "evaluate", "report", "world")
 
 
 class Mount(NamedTuple):
@@ -74,6 +75,12 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
             Mount(results.evaluation, "/submission/evaluation", is_writable=True),
             Mount(folders.get("LEAP_PREDICTIONS", REPOSITORY / "raw_data"), "/predictions"),
             Mount(folders.get("LEAP_TRUTH", REPOSITORY / "raw_data"), "/truth"),
+        ]
+    if service == "report":
+        return [
+            Mount(settings.results.root, "/submission"),
+            Mount(folders["LEAP_ASKED"], "/asked"),
+            Mount(folders["LEAP_TO"], "/to", is_writable=True),
         ]
     if service == "verify":
         return [raw, subs, blend]

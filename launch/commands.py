@@ -13,6 +13,8 @@ from launch import (
     emulating,
     new_member,
     registry,
+    reporting,
+    sbom,
     testing,
     unbundle,
 )
@@ -101,6 +103,11 @@ def commands() -> Dict[str, Command]:
             actions.evaluate,
             ("RUNTIME", *WORLD_OPTIONS, "ARTIFACTS", "ROWS", "PREDICTIONS", "TRUTH"),
         ),
+        "report": Command(
+            "one page on all that a run left",
+            lambda request: reporting.run(request.values),
+            ("RUNTIME", *WORLD_OPTIONS, "MODE", "EXPERIMENTS", "WEIGHTS", "TABLE", "TO"),
+        ),
         "fetch": Command(
             "fetch the data that WHAT names; without it, list what exists",
             actions.fetch,
@@ -114,6 +121,11 @@ def commands() -> Dict[str, Command]:
             "the images as files, for a machine with Apptainer",
             actions.make_sifs,
             ("STACK", "DEVICE", "EXPERIMENTS", "NETWORK"),
+        ),
+        "sbom": Command(
+            "what images and environments hold, as CycloneDX documents",
+            lambda request: sbom.make(request.values),
+            ("RUNTIME", "STACK", "DEVICE", "EXPERIMENTS", "NETWORK", "SUBMISSION", "TO"),
         ),
         "split": Command(
             "make a scored world from step files",

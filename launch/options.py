@@ -114,7 +114,7 @@ _ALL = (
     Option("NETWORK", "NAME", "a network, as max2020/022, or a blend: v10, searched, file.csv"),
     Option("TEACHER", "NAME", "what make distil learns from: a network or a blend, as NETWORK"),
     Option("INPUTS", "PATH,..", "step files, their folder, NetCDF or Zarr; the validation steps"),
-    Option("TO", "PATH", "file.nc, file.zarr, or a folder of step files; of make export a folder"),
+    Option("TO", "PATH", "file.nc, file.zarr or folder; of export, report and sbom a folder"),
     Option("FORMATS", "NAME,..", "what make export writes; torchscript,pt2,onnx,safetensors"),
     _closed("SUBMIT", ("0", "1"), "1 submits the jobs that make slurm shows"),
     Option("SLURM", "OPTIONS", 'of sbatch for every job, as "--account=A --partition=P"'),

@@ -29,6 +29,7 @@ HARMFUL = (
 )
 # pip lets a variable win over a file only if it is not empty: this is the value of a switch.
 SWITCHES = ("user", "require-virtualenv", "dry-run")
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
 def variables(python: str) -> Dict[str, str]:
@@ -76,7 +77,7 @@ def absent(home: Path, version: str, locks: Sequence[Path]) -> List[str]:
     site = home / "lib" / f"python{version}" / "site-packages"
     # Read here, as no process answers as fast: this is asked before every run.
     installed = {
-        (_normal(distribution.metadata["Name"] or ""), distribution.version)
+        (normal(distribution.metadata["Name"] or ""), distribution.version)
         for distribution in importlib.metadata.distributions(path=[str(site)])
     }
     packages = [package for lock in locks for package in locked(lock)]
@@ -85,14 +86,23 @@ def absent(home: Path, version: str, locks: Sequence[Path]) -> List[str]:
 
 def locked(lock: Path) -> List[Tuple[str, str]]:
     """Return (name, version) of the packages of a lock."""
-    lines = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock.read_text(), flags=re.M)
-    return [(_normal(name), version) for name, version in lines]
+    return [(name, version) for name, (version, _) in locked_hashes(lock.read_text()).items()]
+
+
+def locked_hashes(text: str) -> Dict[str, Tuple[str, List[str]]]:
+    """Return {name: (version, sha256 of all wheels that may be installed)} of a lock's text."""
+    packages = re.split(r"^(?=[\w.-]+==)", text, flags=re.M)
+    found = ((re.match(r"([\w.-]+)==([^\s;\\]+)", package), package) for package in packages)
+    return {
+        normal(match[1]): (match[2], _HASH.findall(package)) for match, package in found if match
+    }
 
 
 def hashes(lock: Path) -> Set[str]:
     """Return the sha256 of all wheels that a lock allows: of one package, several builds."""
-    return set(re.findall(r"--hash=sha256:([0-9a-f]{64})", lock.read_text()))
+    return set(_HASH.findall(lock.read_text()))
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """Return the name by which an index knows a package."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -82,9 +82,14 @@ class Plan:
         return lines
 
 
-def make(settings: Settings, run: registry.Registry, with_blend: bool) -> Plan:
-    """Decide by receipts and content what the experiments of `run` need. Start nothing."""
-    index = HashIndex(settings.results.hashes)
+def make(
+    settings: Settings, run: registry.Registry, with_blend: bool, budget: Optional[int] = None
+) -> Plan:
+    """Decide by receipts and content what the experiments of `run` need. Start nothing.
+
+    budget  bytes that may be read whose hashes are not known; None is no limit
+    """
+    index = HashIndex(settings.results.hashes, budget)
     world = None
     if settings.is_sample_world and settings.mode == "reproduce":
         world = judge_world(sample_world(), sample_inputs(), index)

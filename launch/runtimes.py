@@ -37,7 +37,7 @@ def on_folder(
     mounts: Mapping[str, Path],
     made: Path,
 ) -> int:
-    """Run a service that writes to a folder of the user's: `world`, `evaluate` or `emulator`.
+    """Run a service that writes to a folder of the user's: `world`, `evaluate`, `report` ...
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made

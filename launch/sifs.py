@@ -154,7 +154,7 @@ def _code_files(service: str) -> Dict[str, str]:
     if service == "emulator":
         rooms.append("members")
     elif not _is_member(service):
-        rooms.append("evaluation")
+        rooms += ["evaluation", "reports"]
     return {
         str(path.relative_to(REPOSITORY)): files.sha256(path)
         for room in rooms

@@ -194,6 +194,7 @@ def test_a_receipt_says_what_made_the_product_from_what_when_and_on_what(
     assert (
         receipt["inputs"] == INPUTS
         and receipt["kind"] == "submission"
+        and receipt["details"].pop("peak memory")["GB"] > 0
         and receipt["details"] == {"rows": 7}
     )
     assert receipt["sha256"] == sha256(product) and receipt["bytes"] == len(b"the product")
@@ -212,7 +213,7 @@ def test_times_are_in_utc_and_sort_as_text() -> None:
 
 
 def test_a_receipt_reads_back_and_a_missing_one_is_empty(product: Path) -> None:
-    assert receipts.read(product)["details"] == {"rows": 7}
+    assert receipts.read(product)["details"]["rows"] == 7
     assert receipts.read(product.with_name("another.parquet")) == {}
 
 

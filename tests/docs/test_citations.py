@@ -14,6 +14,7 @@ FOLDERS = (
     "blend",
     "containers",
     "evaluation",
+    "reports",
     "fetch",
     "launch",
     "members",

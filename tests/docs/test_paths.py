@@ -19,6 +19,7 @@ FOLDERS = (
         "containers",
         "templates",
         "evaluation",
+        "reports",
         "docs",
         "fetch",
         "launch",
@@ -81,7 +82,7 @@ def test_every_module_in_backticks_exists() -> None:
         (document, name)
         for document, text in everywhere("in_backticks")
         for name in re.findall(
-            r"\b(?:leapkit|members|launch|blend|evaluation)(?:\.[A-Za-z_]\w*)+", text
+            r"\b(?:leapkit|members|launch|blend|evaluation|reports)(?:\.[A-Za-z_]\w*)+", text
         )
         if not name.endswith((".csv", ".py", ".md"))
     ]

@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 from tests.helpers.kit_members import KIT
 
 MEMBERS = tuple(registry.members())
-TOOLS = ("verify", "evaluate", "emulator", "world")  # services that no member has
+TOOLS = ("verify", "evaluate", "report", "emulator", "world")  # services that no member has
 LOCKS = sorted(stacks.LOCKS.glob("*.txt"))
 
 

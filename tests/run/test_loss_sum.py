@@ -90,3 +90,16 @@ def test_an_infinite_gradient_of_a_finite_loss_ends_the_run_too(tmp_path: Path) 
     run.network.fc2.weight.register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(KitError, match=r"in epoch 1, step 2\b"):
         training._step(run, x + 1, y)
+
+
+def test_what_was_last_read_is_told_without_reading_anew() -> None:
+    """The history of a training takes it, and a GPU must not wait for that."""
+    losses = LossSum(CPU)
+    losses._interval = 3
+    told = []
+    for update in range(1, 8):
+        losses.add(torch.tensor(1.0), 0, update)
+        told.append(losses.last_read)
+    assert told == [(0, 0.0)] * 2 + [(3, 3.0)] * 3 + [(6, 6.0)] * 2
+    losses.begin(4.0, 2)
+    assert losses.last_read == (2, 4.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -38,6 +39,7 @@ torch.set_num_threads(1)
 RECIPE = small_run.RECIPE
 CPU = torch.device("cpu")
 POOL = RECIPE.rows.pool
+NAMES = ("200.pt", "oof.npy", "log.txt", "history.json")
 EVALUATIONS = RECIPE.epochs * RECIPE.evaluations_per_epoch
 
 
@@ -50,7 +52,7 @@ def train(data, folder: Path, recipe: Recipe = RECIPE, key: str = "key", network
 
 def products(folder: Path):
     assert not list(folder.glob(".partial-*"))
-    return {name: (folder / name).read_bytes() for name in ("200.pt", "oof.npy", "log.txt")}
+    return {name: (folder / name).read_bytes() for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,38 @@ def test_a_run_that_ends_at_any_evaluation_goes_on_to_the_same_bytes(
             train(data, tmp_path)
     train(data, tmp_path)
     assert products(tmp_path) == undisturbed
+
+
+def test_a_state_of_an_older_kit_has_no_history_and_goes_on_to_the_same_bytes(
+    data, undisturbed, tmp_path, monkeypatch
+):
+    """The history then says from which update on it knows the losses."""
+    original = training.evaluate
+    calls = []
+
+    def ends(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "evaluate", ends)
+        with pytest.raises(KeyboardInterrupt):
+            train(data, tmp_path)
+    state = RunFiles(tmp_path, "200").state
+    content = training_state.load(state)
+    del content["history"]
+    training_state.save(state, content)
+    train(data, tmp_path)
+    whole = json.loads(undisturbed["history.json"])
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert history["begins"] == 6 and whole["begins"] == 0
+    assert history["losses"] == whole["losses"][6:] and len(history["evaluations"]) == 4
+    others = set(NAMES) - {"history.json"}
+    assert {name: products(tmp_path)[name] for name in others} == {
+        name: undisturbed[name] for name in others
+    }
 
 
 def test_restarts_and_augmentation_go_on_where_they_were(data, tmp_path, monkeypatch):

@@ -64,17 +64,22 @@ class HashIndex:
     user program can set back) differs from what it was when the content was hashed. Like git's
     index, it does not remember a file that changed a moment ago.
 
-    `path` is the JSON file that stores the index between runs; None keeps it in memory.
+    `path` is the JSON file that stores the index between runs; None keeps it in memory. `budget` is
+    how many bytes it may read in all to learn what it does not know; None is no limit.
     """
 
-    def __init__(self, path: Optional[Path] = None) -> None:
+    def __init__(self, path: Optional[Path] = None, budget: Optional[int] = None) -> None:
         self._path = path
+        self._budget = budget
         self._entries = _load(path) if path is not None else {}
         self._dirty = False
 
     def of(self, path: Path) -> str:
-        """Return the sha256 of a file. Raises KitError if it cannot be read."""
-        return self._hash(str(path), _Stamp.of(str(path)))
+        """Return the sha256 of a file. Raises KitError if it cannot be read, or not any more."""
+        stamp = _Stamp.of(str(path))
+        if not self._stored(stamp):
+            self._spend(stamp.size, path)
+        return self._hash(str(path), stamp)
 
     def of_open(self, handle: int, path: Path) -> str:
         """Return the sha256 of a file opened as `path`, whatever that name stands for by now."""
@@ -97,6 +102,7 @@ class HashIndex:
         # has a file of every inode number.
         hashes = {stamp: self._stored(stamp) for stamp in stamps.values()}
         unread = {stamp: name for name, stamp in stamps.items() if not hashes[stamp]}
+        self._spend(sum(stamp.size for stamp in unread), root)
         hashes.update(self._read(unread, root))
         return sha256_json(
             {os.path.relpath(name, str(root)): hashes[stamp] for name, stamp in stamps.items()}
@@ -109,6 +115,15 @@ class HashIndex:
                 entries = dict(self._entries)
                 write_json(self._path, {**entries, _CHECK: _check(entries)})
             self._dirty = False
+
+    def _spend(self, size: int, path: Path) -> None:
+        """Take what is about to be read from the budget. Raises KitError if that is not enough."""
+        if self._budget is None:
+            return
+        if size > self._budget:
+            what = f"its hash is not known, and {size / 1e9:.1f} GB would have to be read"
+            raise KitError(what, path, "run `make plan`, which reads it and remembers it")
+        self._budget -= size
 
     def _read(self, names: Dict[_Stamp, str], root: Path) -> Dict[_Stamp, str]:
         """{stamp: sha256} of the named files, read by several threads."""

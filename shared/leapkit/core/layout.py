@@ -153,6 +153,15 @@ class Results:
     def evaluation(self) -> Path:
         return self.root / "evaluation"
 
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def scores(self) -> Path:
+        """Kaggle's answers to what was sent there (leapkit.core.score_receipts)."""
+        return self.root / "scores"
+
     def parquet(self, artifact: str) -> Path:
         return self.subs / (artifact + ".parquet")
 
@@ -202,6 +211,11 @@ class RunFiles:
     @property
     def log(self) -> Path:
         return self.folder / (group_stem("log", self.group) + ".txt")
+
+    @property
+    def history(self) -> Path:
+        """Losses and learning rates of the training (leapkit.core.histories)."""
+        return self.folder / (group_stem("history", self.group) + ".json")
 
     @property
     def lock(self) -> Path:

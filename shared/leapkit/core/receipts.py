@@ -7,9 +7,12 @@ code) is recorded and never decides.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import os
 import platform
+import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ from leapkit.core.hash_index import HashIndex
 # Raise it when a change of the code changes results: all older receipts are then stale.
 NUMERICS = 1
 SUFFIX = ".receipt.json"
+_LOCK_OF_IMAGE = Path("/opt/leap/requirements.txt")
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,30 @@ def environment() -> Dict[str, Any]:
     return {
         "python": platform.python_version(),
         "packages": versions,
+        "lock": _lock(),
         "platform": platform.platform(),
         "stack": os.environ.get("LEAP_STACK", ""),
         "image": os.environ.get("LEAP_IMAGE", ""),
         "code": os.environ.get("LEAP_CODE", ""),
     }
+
+
+def _lock() -> str:
+    """Return the sha256 of the lock file that the packages were installed from, "" if unknown.
+
+    An image holds the file, the marker of a virtual environment its sha256 (launch/venv.py).
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if _LOCK_OF_IMAGE.exists():
+            return hashlib.sha256(_LOCK_OF_IMAGE.read_bytes()).hexdigest()
+        _python, *locks = (Path(sys.prefix) / ".complete").read_text().split()
+        return " ".join(locks)
+    return ""
+
+
+def peak_memory() -> Dict[str, float]:
+    """Return the most memory that this process has held so far, in GB."""
+    return {"GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
 
 
 def write(
@@ -127,7 +150,7 @@ def write(
         "started": started,
         "finished": now(),
         "environment": environment(),
-        "details": dict(details or {}),
+        "details": {"peak memory": peak_memory(), **(details or {})},
     }
     write_json(receipt_path(product), receipt)
     return receipt

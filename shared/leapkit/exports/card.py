@@ -1,21 +1,23 @@
-"""The card beside exported files: what they are, what they take and give, how to load them."""
+"""The card beside exported files: what they take and give, how to load them, and what they are.
+
+What it says of a network is what every card says (leapkit.core.model_cards).
+"""
 
 from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
+from leapkit.core import model_cards
 from leapkit.core.columns import LEVELS, OUTPUT_SCALARS, TENDENCY_PROFILES
-from leapkit.emulators.parts import EmulatorParts
+from leapkit.emulators.parts import EmulatorParts, NetworkParts
 from leapkit.exports.contracts import CONTRACTS, Contract
 
-_HEAD = """\
+_HEAD = """
 # {name}
 
-{what}: an emulator of the physics of an atmospheric column in E3SM-MMF (ClimSim, low resolution,
-60 levels, a step of 1,200 s). A column's state goes in, its tendencies and surface fluxes come out,
-all in raw units. The networks are reproductions of the 2nd place of Kaggle's LEAP competition.
+{what}.
 
-## Outputs: 368, in this order
+{intended}## Outputs: 368, in this order
 
 {outputs}
 
@@ -52,13 +54,7 @@ The `.pt2` file is bound to the CPU: `torch.export.passes.move_to_device_pass` m
 Fortran: FTorch's `torch_model_load(model, "{file}.pt", torch_kCPU)`; E3SM with `{file}.nml`.
 
 """
-_LIMITS = """\
-## Limits
-
-It was trained on columns of E3SM-MMF at low resolution, in today's climate. Offline skill does not
-say that a coupled run is stable: that was not tried. Columns of another model, of other levels, or
-of a climate that the training set does not hold are beyond what it knows.
-
+_MADE_OF = """
 ## Made of
 
 {provenance}
@@ -75,18 +71,32 @@ def text(
     differences  of each file to the network, in standard deviations of a target
     """
     rows = [(n, u, LEVELS) for n, u in TENDENCY_PROFILES] + [(n, u, 1) for n, u in OUTPUT_SCALARS]
-    head = _HEAD.format(name=parts.name, what=_what(parts), outputs=_table(rows))
+    head = _HEAD.format(
+        name=parts.name,
+        what=_what(parts),
+        intended=model_cards.INTENDED,
+        outputs=_table(rows),
+    )
     arithmetic = _ARITHMETIC.format(
         constraints=record["constraints"], differences=_differences(differences)
     )
     loading = _LOADING.format(name=parts.name, file=stem)
     return (
-        head
+        model_cards.front_matter(parts.name, [])
+        + head
         + "".join(_inputs(contract) for contract in CONTRACTS.values())
         + arithmetic
         + loading
-        + _LIMITS.format(provenance=_provenance(record))
+        + "".join(map(_network, parts.networks))
+        + model_cards.LIMITS
+        + model_cards.LICENCE
+        + model_cards.CITATION
+        + _MADE_OF.format(provenance=_provenance(record))
     )
+
+
+def _network(part: NetworkParts) -> str:
+    return model_cards.described(model_cards.row(part.experiment, part.profile))
 
 
 def _what(parts: EmulatorParts) -> str:

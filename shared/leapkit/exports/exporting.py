@@ -18,6 +18,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence
 import torch
 from torch import nn
 
+from leapkit.core import model_cards
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256, write_text
 from leapkit.emulators import attributes, packed
@@ -62,7 +63,7 @@ def export(
 
 def file_name(name: str) -> str:
     """Return what the files of an emulator are called: max2020-022 of max2020/022."""
-    return name.replace("/", "-")
+    return model_cards.file_name(name)
 
 
 def chosen(formats: Sequence[str]) -> List[str]:

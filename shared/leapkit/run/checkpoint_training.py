@@ -170,6 +170,8 @@ class CheckpointTrainer:
                 **details,
                 **devices.describe(self.device),
                 "precision": self.precision,
+                "peak memory": devices.peak_memory(),
+                "ran because": checkpoint.reason,
             },
         )
         with contextlib.suppress(FileNotFoundError):

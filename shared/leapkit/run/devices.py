@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import resource
 import warnings
 from typing import Any, Dict, Iterator, List
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from leapkit.core import allotment, nvidia
+from leapkit.core import allotment, nvidia, receipts
 from leapkit.core.columns import GROUPS
 from leapkit.core.errors import KitError
 from leapkit.run.precision import FLOAT32, set_switches
@@ -184,7 +183,7 @@ def gpus() -> List[str]:
 
 def peak_memory() -> Dict[str, float]:
     """Return the most memory that this process has held so far, in GB."""
-    peak = {"GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}
+    peak = receipts.peak_memory()
     if torch.cuda.is_available():
         peak["GPU GB"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
     return peak

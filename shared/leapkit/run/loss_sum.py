@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Tuple
 
 import torch
 
@@ -23,11 +24,13 @@ class LossSum:
         self._interval = 1 if device.type == "cpu" else GPU_INTERVAL
         self._sum = torch.zeros((), dtype=torch.float64, device=device)
         self._read = 0  # the update after which the sum was last read
+        self._last = 0.0  # what it then was
 
     def begin(self, total: float = 0.0, update: int = 0) -> None:
         """Begin an epoch, or go on after an update with what the sum was."""
         self._sum.fill_(total)
         self._read = update
+        self._last = total
 
     def add(self, loss: torch.Tensor, epoch: int, update: int) -> None:
         """Add the loss of an update (from 1) of an epoch (from 0); read the sum if it is time.
@@ -53,4 +56,10 @@ class LossSum:
                 "look for unusual values in the training months, or lower the learning rate",
             )
         self._read = update
+        self._last = total
         return total
+
+    @property
+    def last_read(self) -> Tuple[int, float]:
+        """The update after which the sum was last read, and what it was; nothing is waited for."""
+        return self._read, self._last

@@ -96,6 +96,7 @@ def predict_experiment(
     # Whoever knows those scripts finds the file under the same name here.
     publish_copy(parquet, folder / f"exp{experiment.id}_new.parquet")
     details["peak memory"] = devices.peak_memory()
+    details["ran because"] = experiment_plan.reasons["infer"]
     # Last: a run that is stopped before this line repeats what comes after the predictions.
     receipts.write(
         parquet,

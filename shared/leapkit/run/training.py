@@ -9,6 +9,7 @@ last evaluation and ends in the same bytes; a pause (leapkit.core.pauses) saves 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
@@ -171,9 +172,11 @@ def _step(run: Run, x: torch.Tensor, y: torch.Tensor) -> None:
     a GPU not at once.
     """
     loss = _update(run, x, y)
+    rates = run.rates
     run.schedule.after_update(run.epoch, run.step, run.steps)
     run.step += 1
     run.losses.add(loss, run.epoch, run.step)
+    run.note_losses(rates)
 
 
 def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -240,12 +243,15 @@ def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> N
     """
     task = run.task
     is_best = run.best is None or task.value(score) > task.value(run.best) + task.recipe.min_gain
-    rates = " ".join(f"{group['lr']:g}" for group in run.optimiser.param_groups)
+    rates = " ".join(f"{rate:g}" for rate in run.rates)
     mark = " *" if is_best else ""
+    loss = run.loss() / run.step
     run.log.append(
         f"epoch {run.epoch + 1} step {run.step}/{run.steps} lr {rates}"
-        f" loss {run.loss() / run.step:.6f} {task.line(score)}{mark}"
+        f" loss {loss:.6f} {task.line(score)}{mark}"
     )
+    run.note_losses(run.rates)
+    run.history.evaluate(run.epoch, run.step, loss, asdict(score), task.value(score), is_best)
     if is_best:
         run.best = score
         run.best_epoch = run.epoch
@@ -254,3 +260,4 @@ def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> N
         predictions.keep()
     if predictions:
         write_text(task.files.log, "".join(line + "\n" for line in run.log))
+        run.history.write(task.files.history)

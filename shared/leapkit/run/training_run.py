@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from leapkit.core.columns import GROUP_NAMES, GROUPS, TARGETS
 from leapkit.core.errors import KitError
+from leapkit.core.histories import History
 from leapkit.core.layout import RunFiles
 from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
@@ -78,6 +79,7 @@ class Run:
     epoch, step  epochs finished, and updates done in the current epoch
     steps        updates of a whole epoch
     losses       of the current epoch's updates
+    history      of the losses and learning rates so far, for people
     seconds      of training so far; of runs in lockstep, its share
     environments what the run has been computed on so far
     random       the state of torch's generators when the run last drew from them
@@ -104,6 +106,7 @@ class Run:
         self.epoch = 0
         self.step = 0
         self.losses = LossSum(device)
+        self.history = History(steps, task.recipe.epochs, list(task.recipe.rates))
         self.best: Optional[Score] = None
         self.best_epoch = -1
         self.log: List[str] = []
@@ -119,6 +122,19 @@ class Run:
     def loss(self) -> float:
         """Return the sum of the epoch's losses so far. Raises KitError if it is not finite."""
         return self.losses.value(self.epoch, self.step)
+
+    @property
+    def rates(self) -> List[float]:
+        """The learning rates of the next update."""
+        return [float(group["lr"]) for group in self.optimiser.param_groups]
+
+    def note_losses(self, rates: Sequence[float]) -> None:
+        """Put into the history what is known of the losses; a GPU is not waited for.
+
+        rates  of the update that was just made
+        """
+        step, total = self.losses.last_read
+        self.history.add(self.epoch, step, total, rates)
 
     @property
     def is_finished(self) -> bool:
@@ -143,6 +159,7 @@ class Run:
             "seconds": self.seconds,
             "losses": self.loss(),
             "log": self.log,
+            "history": self.history.state(),
             "environments": self.environments,
         }
 
@@ -174,3 +191,4 @@ class Run:
         self.seconds = state["seconds"]
         self.losses.begin(state["losses"], self.step)
         self.log = state["log"]
+        self.history.restore(state.get("history"), self.epoch, self.step, state["losses"])

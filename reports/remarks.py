@@ -1,0 +1,165 @@
+"""What a reader of a run should know: mixed stacks, precisions, what is stale or not known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+
+from leapkit.core.errors import printable
+from reports.record import NO_RECEIPT, RUNNING, STALE, UNCHECKED, Curve, PlanRecord, Remark, Step
+
+WARNING = "warning"
+NOTE = "note"
+_COMPUTED = ("training", "submission")
+
+
+def of_run(
+    steps: Sequence[Step], curves: Sequence[Curve], plan: PlanRecord, problems: Sequence[str]
+) -> List[Remark]:
+    """Return all remarks, warnings first."""
+    remarks = [
+        *_standings(steps),
+        *_stacks(steps),
+        *_precisions(steps),
+        *_code(steps),
+        *_origins(steps),
+        *_not_known(steps, curves, plan),
+        *(Remark(NOTE, problem) for problem in problems),
+    ]
+    return sorted(remarks, key=lambda remark: remark.level != WARNING)
+
+
+def _names(steps: Sequence[Step]) -> Tuple[str, ...]:
+    return tuple(step.name for step in steps)
+
+
+def _standings(steps: Sequence[Step]) -> Iterator[Remark]:
+    for state, text in (
+        (STALE, "would be made again: what they were made from, or they themselves, have changed"),
+        (NO_RECEIPT, "have no receipt that can be read, so nothing says what made them"),
+        (RUNNING, "have begun and are not finished"),
+    ):
+        chosen = [step for step in steps if step.standing.state == state]
+        if chosen:
+            yield Remark(WARNING, f"{_count(chosen)} {text}", _names(chosen))
+    unread = [step for step in steps if step.standing.state == UNCHECKED]
+    if unread:
+        text = "were not read again, as their hashes are not known and they are large; `make plan`"
+        yield Remark(NOTE, f"the bytes of {_count(unread)} {text} reads them", _names(unread))
+
+
+def _stacks(steps: Sequence[Step]) -> Iterator[Remark]:
+    """Yield remarks on networks that were not computed on one stack and device."""
+    computed = [step for step in steps if step.kind in _COMPUTED]
+    chosen = {stack for step in computed for stack in [str(step.environment.get("stack", ""))]}
+    if len(chosen) > 1:
+        names = " and ".join(sorted(name or "none" for name in chosen))
+        yield Remark(WARNING, f"mixed stacks: networks were computed with STACK={names}")
+    by_network: Dict[str, List[Step]] = {}
+    for step in computed:
+        by_network.setdefault(step.network, []).append(step)
+    for what, of in (("versions of torch", _torch), ("devices", lambda step: step.device)):
+        mixed = [own for own in by_network.values() if len(_values(own, of)) > 1]
+        if mixed:
+            text = f"mixed {what} within {_count(mixed, 'network')}: " + "; ".join(
+                f"{own[0].network or own[0].name}: {', '.join(sorted(_values(own, of)))}"
+                for own in mixed[:5]
+            )
+            yield Remark(WARNING, text, _names([step for own in mixed for step in own]))
+    resumed = [step for step in computed if len(step.environments) > 1]
+    if resumed:
+        text = f"{_count(resumed)} took several processes on different settings; receipts list them"
+        yield Remark(NOTE, text, _names(resumed))
+
+
+def _torch(step: Step) -> str:
+    packages = step.environment.get("packages")
+    return str(packages.get("torch", "")) if isinstance(packages, dict) else ""
+
+
+def _values(steps: Sequence[Step], of: Callable[[Step], str]) -> List[str]:
+    return sorted({printable(of(step)) for step in steps if of(step)})
+
+
+def _precisions(steps: Sequence[Step]) -> Iterator[Remark]:
+    float32 = [step for step in steps if step.details.get("step precision") == "float32"]
+    if float32:
+        text = "read step files in float32, which were accepted with STEP_PRECISION=float32"
+        yield Remark(WARNING, f"{_count(float32)} {text}", _names(float32))
+    for step in steps:
+        cost = step.details.get("precision cost")
+        if isinstance(cost, dict):
+            numbers = ", ".join(f"{printable(name)} {_shown(cost[name])}" for name in cost)
+            yield Remark(NOTE, f"{step.name} ran in bf16, which costs: {numbers}", (step.name,))
+    tf32 = [step for step in steps if step.precision == "tf32"]
+    if tf32:
+        yield Remark(NOTE, f"{_count(tf32)} ran in TF32, as the team's cards did", _names(tf32))
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, (int, float)) else printable(value)
+
+
+def _code(steps: Sequence[Step]) -> Iterator[Remark]:
+    codes = Counter(str(step.environment.get("code", "")) for step in steps if step.environment)
+    known = {code: count for code, count in codes.items() if code}
+    dirty = [code for code in known if code.endswith("-dirty")]
+    if dirty:
+        text = "steps ran with changes of the kit that were not committed"
+        yield Remark(WARNING, f"{sum(known[code] for code in dirty)} {text}")
+    if len(known) > 1:
+        shares = ", ".join(f"{printable(code)} ({count} steps)" for code, count in codes.items())
+        yield Remark(NOTE, f"{len(known)} commits of the kit took part: {shares}")
+
+
+def _origins(steps: Sequence[Step]) -> Iterator[Remark]:
+    admitted = [step for step in steps if step.kind == "admitted"]
+    if admitted:
+        text = "are files from elsewhere: of their training nothing is known"
+        yield Remark(NOTE, f"{_count(admitted, 'parquet')} {text}", _names(admitted))
+    kept = [step for step in steps if str(step.details.get("weights", "")).startswith("of the par")]
+    if kept:
+        text = "keep their parent's weights, as their rule says"
+        yield Remark(NOTE, f"{_count(kept, 'group')} {text}", _names(kept))
+    if any(step.details.get("profile") == "sample" for step in steps):
+        text = "the networks have sample size: their scores say nothing about the published ones"
+        yield Remark(NOTE, text)
+
+
+def _not_known(
+    steps: Sequence[Step], curves: Sequence[Curve], plan: PlanRecord
+) -> Iterator[Remark]:
+    if plan.problem:
+        text = f"`make plan` cannot say what holds, so receipts alone were compared: {plan.problem}"
+        yield Remark(NOTE, text)
+    logged = [curve for curve in curves if curve.source == "log"]
+    if logged:
+        text = "left no history: an older version of the kit trained them. Their curves are drawn"
+        yield Remark(
+            NOTE, f"{_count(logged, 'training')} {text} from the log, a point an evaluation"
+        )
+    late = [curve for curve in curves if curve.begins]
+    if late:
+        text = "were begun by a version of the kit that kept no history: losses before are unknown"
+        yield Remark(NOTE, f"{_count(late, 'training')} {text}")
+    unmeasured = [
+        step for step in steps if step.kind in _COMPUTED and step.receipt and not step.memory
+    ]
+    if unmeasured:
+        text = "did not record their peak memory: an older version of the kit ran them"
+        yield Remark(NOTE, f"{_count(unmeasured)} {text}", _names(unmeasured))
+
+
+def _count(things: Sequence[object], what: str = "step") -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
+
+
+def of_details(details: Mapping[str, Any]) -> List[Tuple[str, str]]:
+    """Return the entries of a receipt's details that are one number, word or list of words."""
+    plain = []
+    for name, value in details.items():
+        if isinstance(value, (str, int, float)):
+            plain.append((printable(name), printable(value)))
+        elif isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
+            plain.append((printable(name), printable(", ".join(map(str, value)), 1000)))
+    return plain

@@ -1,0 +1,127 @@
+"""Every score that a run reached, and what Kaggle and the team say of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from blend.published_scores import PublishedScore
+from leapkit.core import score_receipts
+from leapkit.core.columns import GROUPS, TARGETS
+from leapkit.core.errors import KitError, printable
+from leapkit.core.files import read_json
+from leapkit.core.layout import Results
+from reports.record import Score, Step
+from reports.values import number
+
+_PARENT = "of the parent "  # what a receipt says of a group that is not fine-tuned
+
+
+def scores_of(results: Results, steps: Sequence[Step]) -> List[Score]:
+    """Return what the files of scores and the receipts of trainings say, test rows first."""
+    scores: Dict[Tuple[str, str], Score] = {}
+    for step in steps:
+        if step.kind == "scores":
+            for score in _of_file(results.root / step.product.path, step.product.path):
+                scores[score.rows, score.name] = score
+    for step in steps:
+        validation = step.details.get("validation")
+        if step.kind == "training" and step.group is None and isinstance(validation, dict):
+            reached = number(validation.get("all_columns"))
+            if reached is not None:
+                predicted = number(validation.get("predicted"))
+                score = Score(step.network, "validation", reached, predicted, step.receipt)
+                scores[score.rows, score.name] = score
+    return [*scores.values(), *_scores_of_groups(steps)]
+
+
+def _scores_of_groups(steps: Sequence[Step]) -> Iterator[Score]:
+    """Yield the validation scores of networks that are fine-tuned per group of targets."""
+    parents = {
+        step.network: step for step in steps if step.kind == "training" and step.group is None
+    }
+    groups: Dict[str, List[Step]] = {}
+    for step in steps:
+        if step.kind == "training" and step.group is not None:
+            groups.setdefault(step.network, []).append(step)
+    for network, own in groups.items():
+        reached = _of_groups(own, parents)
+        if reached is not None:
+            yield Score(network, "validation", reached, None, own[-1].receipt)
+
+
+def _of_groups(own: Sequence[Step], parents: Mapping[str, Step]) -> Optional[float]:
+    """Return R2 over all targets of a network that is fine-tuned per group: each group's own.
+
+    own      the trainings of its groups
+    parents  {network: its training}
+    None unless every group's R2 is known.
+    """
+    total = 0.0
+    for step in own:
+        assert step.group is not None
+        scored = step
+        origin = str(step.details.get("weights", ""))
+        if origin.startswith(_PARENT):  # what is kept scores what it did
+            scored = parents.get(origin[len(_PARENT) :], step)
+        validation = scored.details.get("validation")
+        groups = validation.get("groups") if isinstance(validation, dict) else None
+        known = (
+            number(groups[step.group]) if isinstance(groups, list) and len(groups) == 7 else None
+        )
+        if known is None:
+            return None
+        total += known * (GROUPS[step.group].stop - GROUPS[step.group].start)
+    return total / len(TARGETS) if len({step.group for step in own}) == len(GROUPS) else None
+
+
+def _of_file(path: Path, source: str) -> List[Score]:
+    """Return the scores of a file of the blend; [] of one that is none."""
+    try:
+        rows = read_json(path)
+    except KitError:
+        return []
+    rows = rows if isinstance(rows, list) else []
+    scores = []
+    for row in rows:
+        reached = number(row.get("all_columns")) if isinstance(row, dict) else None
+        if reached is not None:
+            name = printable(row.get("name", ""))
+            scores.append(Score(name, "test", reached, number(row.get("predicted")), source))
+    return scores
+
+
+def answers_of(results: Results, steps: Sequence[Step]) -> Tuple[List[Score], List[str]]:
+    """Return Kaggle's scores of products as they are now, and a line for each other answer."""
+    scores: List[Score] = []
+    others: List[str] = []
+    now = {(Path(step.product.path).name, step.product.sha256) for step in steps}
+    for path in sorted(results.scores.glob("[!.]*.json")):
+        try:
+            receipt = score_receipts.read(path)
+        except KitError as error:
+            others.append(f"an answer of Kaggle cannot be read: {error.what}")
+            continue
+        name = printable(receipt.stem)
+        reached = {"public": receipt.public_r2, "private": receipt.private_r2}
+        if (receipt.product, receipt.sha256) not in now:
+            others.append(f"Kaggle's answer to {name} is of other bytes than the file has now")
+        elif receipt.state != score_receipts.COMPLETE:
+            refusal = f": {printable(receipt.refusal)}" if receipt.refusal else ""
+            others.append(f"Kaggle's answer to {name} is not a score ({receipt.state}{refusal})")
+        else:
+            source = path.relative_to(results.root).as_posix()
+            scores += [
+                Score(name, rows, value, None, source)
+                for rows, value in reached.items()
+                if value is not None and math.isfinite(value)
+            ]
+    return scores, others
+
+
+def as_numbers(published: Optional[PublishedScore]) -> Dict[str, float]:
+    """Return a published score as {"cv", "public", "private"}, {} for None."""
+    if published is None:
+        return {}
+    return {name: float(getattr(published, name)) for name in ("cv", "public", "private")}

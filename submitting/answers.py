@@ -1,0 +1,88 @@
+"""Kaggle's refusals, each as one sentence, without the secrets that its own texts may hold."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from typing import Any, Optional
+
+from fetch.competition import COMPETITION, PAGE
+from fetch.credentials import HOW
+from fetch.network import http_status
+from leapkit.core.errors import KitError, printable
+
+BY_HAND = f"submit the file by hand on {PAGE}/submissions"
+ANSWERS = {
+    401: ("Kaggle does not accept these credentials", f"{HOW}, or {BY_HAND}"),
+    403: (
+        "Kaggle refuses, probably because this account has not accepted the competition's rules",
+        f"accept them on {PAGE}/rules and run the same command again",
+    ),
+    404: (f"Kaggle does not know {COMPETITION} or this submission", f"look at {PAGE}/submissions"),
+}
+_LONGEST = 300  # characters of Kaggle's own words
+_SECRETS = re.compile(r"\bKGAT_[\w-]+|\?\S+")  # tokens, and what follows the ? of an address
+# As Kaggle words it: "Your team has used its daily Submission allowance (5) today, please try again
+# tomorrow UTC (1.8 hours from now)."
+_OUT = re.compile(
+    r"allowance|try again tomorrow|(daily|maximum|per day|today)[^.]*submission|"
+    r"submission[^.]*(daily|maximum|limit|per day|today)",
+    re.IGNORECASE,
+)
+_HOURS = re.compile(r"\(([0-9.]+) hours? from now\)")
+
+
+class OutOfSubmissions(KitError):
+    """Kaggle takes no more submissions of this team today."""
+
+
+def words_of(error: BaseException) -> str:
+    """Return Kaggle's own words of an HTTP error, "" if it has none."""
+    response = getattr(error, "response", None)
+    try:
+        message = response.json()["message"] if response is not None else ""
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return without_secrets(message) if isinstance(message, str) else ""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text of Kaggle as one line without tokens, keys and signed addresses."""
+    for name in ("KAGGLE_KEY", "KAGGLE_API_TOKEN"):
+        if os.environ.get(name):
+            text = text.replace(os.environ[name], "...")
+    return printable(" ".join(_SECRETS.sub("...", text).split()), _LONGEST).rstrip(".")
+
+
+def refusal(error: Exception, where: str) -> Optional[KitError]:
+    """Return what a refused submission means if Kaggle says it in words; else None."""
+    status = http_status(error)
+    words = words_of(error)
+    if status in (400, 403, 429) and _OUT.search(words):
+        return out_of_submissions(where, words)
+    if status == 400:
+        what = f"Kaggle does not take the submission: {words or 'it does not say why'}"
+        return KitError(what, where, f"see {PAGE}/submissions, then run the same command again")
+    return None
+
+
+def out_of_submissions(where: str, words: str, now: Optional[Any] = None) -> OutOfSubmissions:
+    """Return the refusal of a team that has used its submissions of the day.
+
+    words  Kaggle's own, or what its limits say
+    now    for tests; Kaggle's day ends at midnight UTC
+    """
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    match = _HOURS.search(words)
+    if match:
+        again = now + datetime.timedelta(hours=float(match[1]))
+    else:
+        again = (now + datetime.timedelta(days=1)).replace(hour=0, minute=0, second=0)
+    minutes = max(1, round((again - now).total_seconds() / 60))
+    return OutOfSubmissions(
+        f"Kaggle takes no more submissions today ({words})",
+        where,
+        f"run the same command again after {again:%Y-%m-%d %H:%M} UTC, in {minutes // 60} h "
+        f"{minutes % 60} min; what Kaggle has keeps its receipt",
+    )

@@ -1,0 +1,89 @@
+"""The wait for a score: Kaggle is asked again and again, and its answer goes into the receipt."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from typing import Any
+
+from fetch.competition import PAGE
+from fetch.network import explain_network_errors, is_transient
+from fetch.outcome import log
+from leapkit.core import receipts, score_receipts
+from leapkit.core.errors import KitError
+from leapkit.core.layout import Results
+from leapkit.core.score_receipts import COMPLETE, REFUSED, ScoreReceipt
+from submitting import answers
+from submitting.client import Submissions
+
+LONGEST_PAUSE = 30.0  # seconds between two questions; the first ones follow faster
+LONGEST_WAIT = 6 * 3600.0  # seconds, after which the user looks for himself
+FAILURES = 6  # in a row, about half a minute without an answer
+_SAID_AFTER = (0, 1, 2, 5)  # minutes; then every ten
+
+
+def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> ScoreReceipt:
+    """Return the receipt with Kaggle's score or refusal, and write it.
+
+    Raises KitError if Kaggle cannot be asked, or has no score after LONGEST_WAIT.
+    """
+    started = time.monotonic()
+    said = itertools.chain(_SAID_AFTER, itertools.count(10, 10))
+    next_line = next(said)
+    failures = 0
+    for number in itertools.count():
+        minutes = (time.monotonic() - started) / 60
+        if minutes >= next_line:
+            log(_progress(receipt, minutes))
+            next_line = next(said)
+        with explain_network_errors(
+            receipt.product, f"look at {PAGE}/submissions", answers.ANSWERS
+        ):
+            try:
+                answer = submissions.get(receipt.ref, receipt.product)
+                failures = 0
+            except Exception as error:
+                failures += 1
+                if not is_transient(error) or failures >= FAILURES:
+                    raise
+                answer = None
+        answered = answer is not None and _answered(receipt, answer)
+        if answered:
+            score_receipts.write(results, answered)
+            return answered
+        if minutes * 60 >= LONGEST_WAIT:
+            raise KitError(
+                f"Kaggle has not scored submission {receipt.ref} in {minutes / 60:.0f} h",
+                receipt.product,
+                "run the same command again to wait on; it is not sent twice",
+            )
+        time.sleep(min(2.0 ** min(number, 10), LONGEST_PAUSE))
+    raise AssertionError("the loop ends by its own")
+
+
+def _progress(receipt: ScoreReceipt, minutes: float) -> str:
+    since = f" for {minutes:.0f} min" if minutes >= 1 else ""
+    return f"{receipt.product}: waiting{since} for the score of submission {receipt.ref}"
+
+
+def _answered(receipt: ScoreReceipt, answer: Any) -> Any:
+    """Return the receipt with what Kaggle has decided, None while it has not."""
+    from kagglesdk.competitions.types.submission_status import SubmissionStatus
+
+    if answer.status == SubmissionStatus.PENDING:
+        return None
+    known = replace(
+        receipt,
+        submitted=answer.date.isoformat(timespec="seconds") + "+00:00" if answer.date else "",
+        answered=receipts.now(),
+    )
+    if answer.status == SubmissionStatus.ERROR:
+        reason = answers.without_secrets(answer.error_description or "it does not say why")
+        return replace(known, state=REFUSED, refusal=reason)
+    return replace(
+        known,
+        state=COMPLETE,
+        public=answer.public_score or "",
+        private=answer.private_score or "",
+    )

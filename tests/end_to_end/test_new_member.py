@@ -17,10 +17,10 @@ pytestmark = pytest.mark.end_to_end
 
 STORY = story.steps(Path(__file__).parents[2] / "docs" / "new_member.md")
 # One network of the published blend takes the place of sixteen.
-THREE = {"EXPERIMENTS": "joseph/907,alice/cnn,alice/placed"}
+THREE = {"EXPERIMENTS": "joseph/907,alice/cnn,alice/placed", "TABLE": "searched"}
 RESTRICTED = ("make reproduce", "make blend TABLE=searched,")
 # The rest of the page has nothing to do with containers, or test_emulators.py runs it in them.
-IN_CONTAINERS = ("make member", "make alice", *RESTRICTED)
+IN_CONTAINERS = ("make member", "make alice", "cp ", *RESTRICTED)
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def test_the_story_is_true_without_containers(copy: Path, tiny_world: Path) -> N
     joint = scores(submission, "searched-with-alice")
     assert {"alice_cnn", "alice_placed", "Jo_ex907_cv7855"} <= set(joint)
     assert (submission / "evaluation" / "alice_placed.html").exists()
+    assert "alice/placed" in (submission / "report" / "index.html").read_text()
     assert (submission / "exports" / "alice_placed" / "alice-placed.safetensors").exists()
     parquet = Path("subs") / "alice_placed.parquet"
     again = submission / "published" / parquet

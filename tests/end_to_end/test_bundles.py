@@ -70,12 +70,10 @@ def test_images_of_a_bundle_are_loaded_and_used_without_a_build(kit: Path, tmp_p
         text = make(there, "world", unshared, plain(), RUNTIME="docker")
         assert text.startswith("0 ") and "made by an image of the bundle" in text
         assert "the images of blend are those of the bundle" in text and "building" not in text
-        (there / "joseph").mkdir()
-        weights = there / "joseph" / "907.pt"
-        weights.touch()
-        chosen_there = {"NETWORK": "joseph/907", "WEIGHTS": str(weights), "STACK": "modern"}
-        steps = str(there / "shared")
-        text = make(there, "predict", unshared, plain(), INPUTS=steps, DEVICE="cpu", **chosen_there)
+        network = {"NETWORK": "joseph/907", "WEIGHTS": str(there / "907.pt")}
+        (there / "907.pt").touch()
+        network.update(RUNTIME="docker", STACK="modern", DEVICE="cpu", INPUTS=str(there / "shared"))
+        text = make(there, "predict", unshared, plain(), **network)
         assert "the images of emulator are those of the bundle" in text
         # other code than that of the images
         with (there / "shared" / "leapkit" / "core" / "errors.py").open("a") as code:

@@ -18,7 +18,10 @@ from launch import new_member, new_names
 from launch.options import OPTIONS
 from tests.conftest import REPOSITORY
 
-COPIED = ("containers", "members", "launch", "blend", "shared", "templates", "Makefile")
+COPIED = (
+    *("containers", "members", "launch", "blend", "shared", "reports", "submitting", "templates"),
+    "Makefile",
+)
 BESIDE = ("compose.yaml", "compose.gpu.yaml", "pyproject.toml", "tests/members/test_newcomer.py")
 SHORTEST, LONGEST = "b", "of_twenty_characters"
 

@@ -13,8 +13,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
 .PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate report
-.PHONY: fetch world statistics split store
-.PHONY: bases sifs sbom bundle unbundle member
+.PHONY: fetch world statistics split store bases sifs sbom bundle unbundle member submit
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -50,6 +49,8 @@ evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDI
 	$(LAUNCH) evaluate
 report: ## all that a run left, on one page: times, curves, scores, receipts (SUBMISSION=.. TO=folder)
 	$(LAUNCH) report
+submit: ## a blend, or networks, to Kaggle, and how the score stands (TABLE=v10 ARTIFACTS=.. SUBMIT=0)
+	$(LAUNCH) submit
 fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
 	$(LAUNCH) fetch
 world: ## make the sample world alone

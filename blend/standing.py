@@ -15,6 +15,7 @@ from leapkit.core.score_receipts import ScoreReceipt
 # What another precision costs at most (bfloat16; TF32 moves R2 by 2e-6): docs/running.md.
 ARITHMETIC = 5e-5
 _KAGGLES_DIGIT = "0.00001"  # its scores have five
+_ROUNDING = 1e-9  # of differences of float64
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Tolerance:
         return cls(-slack, slack + (float(gain) + _half_digit(gain) if gain else 0.0))
 
     def holds(self, difference: float) -> bool:
-        return self.low <= difference <= self.high
+        return self.low - _ROUNDING <= difference <= self.high + _ROUNDING
 
     def __str__(self) -> str:
         return f"{self.low:+.5f} to {self.high:+.5f}"

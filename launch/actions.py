@@ -17,6 +17,7 @@ from launch import (
     run,
     sifs,
     slurm_submit,
+    submitting,
     tools,
 )
 from launch.blend_tools import make_world
@@ -115,6 +116,15 @@ def evaluate(request: Request) -> int:
     names.require_data(settings)
     run.show(settings.lines())
     return evaluating.run(settings, request.values)
+
+
+def submit(request: Request) -> int:
+    """Send blends or networks to Kaggle."""
+    settings = choose("infer-only", request.values)  # Kaggle's rows, whoever trained
+    given = {name: value for name, value in request.values.items() if name != "ARTIFACTS"}
+    names.require_known(settings, given)  # ARTIFACTS may name networks too
+    run.show(settings.lines())
+    return submitting.run(settings, request.values)
 
 
 def fetch(request: Request) -> int:

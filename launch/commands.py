@@ -108,6 +108,14 @@ def commands() -> Dict[str, Command]:
             lambda request: reporting.run(request.values),
             ("RUNTIME", *WORLD_OPTIONS, "MODE", "EXPERIMENTS", "WEIGHTS", "TABLE", "TO"),
         ),
+        "submit": Command(
+            "send a blend, or networks, to Kaggle and say how their scores stand",
+            actions.submit,
+            (
+                *("RUNTIME", *WORLD_OPTIONS, "TABLE", "POSTPROCESS", "ARTIFACTS"),
+                *("FORM", "MESSAGE", "SUBMIT"),
+            ),
+        ),
         "fetch": Command(
             "fetch the data that WHAT names; without it, list what exists",
             actions.fetch,

@@ -16,6 +16,7 @@ from leapkit.core import precisions
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES
 from leapkit.core.plan import MODES
+from leapkit.core.score_receipts import FORMS
 from leapkit.core.step_files import PRECISIONS
 
 LONGEST = 4096  # characters of a value: the longest path that Linux takes
@@ -116,13 +117,21 @@ _ALL = (
     Option("INPUTS", "PATH,..", "step files, their folder, NetCDF or Zarr; the validation steps"),
     Option("TO", "PATH", "file.nc, file.zarr or folder; of export, report and sbom a folder"),
     Option("FORMATS", "NAME,..", "what make export writes; torchscript,pt2,onnx,safetensors"),
-    _closed("SUBMIT", ("0", "1"), "1 submits the jobs that make slurm shows"),
+    _closed(
+        "SUBMIT",
+        ("0", "1"),
+        "1 submits the jobs that make slurm shows; 0 shows what make submit would send",
+    ),
     Option("SLURM", "OPTIONS", 'of sbatch for every job, as "--account=A --partition=P"'),
     Option("HOURS", "HOURS", "the time limit of a job; the partition's"),
     Option("PACK", NUMBER, "networks of one GPU each that share a whole node; 1"),
     Option(
-        "ARTIFACTS", "NAME,..", "parquets in submission/subs to check or to evaluate; all of them"
+        "ARTIFACTS",
+        "NAME,..",
+        "parquets in submission/subs to check or to evaluate, all of them; or to submit, the blend",
     ),
+    _closed("FORM", FORMS, "what make submit sends: the parquet itself, or a zipped CSV"),
+    Option("MESSAGE", "TEXT", "a note beside a submission on Kaggle"),
     _closed(
         "ROWS", ROWS, "what make evaluate compares with; test, or validation without its truth"
     ),

@@ -27,7 +27,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
 from leapkit.core.score_receipts import COMPLETE, FORMS, PARQUET, REFUSED, ScoreReceipt
 from submitting import products, sending, waiting
-from submitting.answers import OutOfSubmissions
+from submitting.answers import NotTaken
 from submitting.client import Submissions
 from submitting.products import Product
 
@@ -60,6 +60,8 @@ def main(argv: List[str]) -> int:
         return 0
     with explain_os_errors(results.scores):
         results.scores.mkdir(parents=True, exist_ok=True)
+    if os.path.expanduser("~") == "~":  # nobody's home: the client would make a folder `~` here
+        os.environ["HOME"] = str(results.scores)
     busy = KitError("another `make submit` is running there", results.scores, "wait for it to end")
     with file_lock.hold(results.scores, busy):
         return _run(chosen, message, results)
@@ -118,14 +120,14 @@ def _send_all(
     results: Results,
     outcome: Outcome,
 ) -> List[Tuple[Product, ScoreReceipt]]:
-    """Return what Kaggle has. One that it refuses does not stop the others; the day's end does."""
+    """Return what Kaggle has. After a submission that it does not take, none is tried."""
     sent = []
     for number, product in enumerate(unscored):
         try:
             sent.append((product, sending.submit(submissions, product, message, results)))
         except KitError as error:
             outcome.refuse(error)
-            if isinstance(error, OutOfSubmissions) or is_fatal_for_server(error):
+            if isinstance(error, NotTaken) or is_fatal_for_server(error):
                 left = [other.path.stem for other in unscored[number:]]
                 log(f"not sent: {len(left)} of {len(unscored)}: {', '.join(left)}")
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from typing import Any, Optional
+from typing import Optional
 
 from fetch.competition import COMPETITION, PAGE
 from fetch.credentials import HOW
@@ -33,7 +33,11 @@ _OUT = re.compile(
 _HOURS = re.compile(r"\(([0-9.]+) hours? from now\)")
 
 
-class OutOfSubmissions(KitError):
+class NotTaken(KitError):
+    """Kaggle says that it does not take the submission."""
+
+
+class OutOfSubmissions(NotTaken):
     """Kaggle takes no more submissions of this team today."""
 
 
@@ -51,27 +55,31 @@ def without_secrets(text: str) -> str:
     """Return a text of Kaggle as one line without tokens, keys and signed addresses."""
     for name in ("KAGGLE_KEY", "KAGGLE_API_TOKEN"):
         if os.environ.get(name):
-            text = text.replace(os.environ[name], "...")
-    return printable(" ".join(_SECRETS.sub("...", text).split()), _LONGEST).rstrip(".")
+            text = text.replace(os.environ[name], "***")
+    return printable(" ".join(_SECRETS.sub("***", text).split()), _LONGEST).rstrip(".")
 
 
-def refusal(error: Exception, where: str) -> Optional[KitError]:
-    """Return what a refused submission means if Kaggle says it in words; else None."""
+def refusal(error: Exception, where: str) -> Optional[NotTaken]:
+    """Return what a refused submission means; None if Kaggle may have taken it nevertheless."""
     status = http_status(error)
     words = words_of(error)
     if status in (400, 403, 429) and _OUT.search(words):
         return out_of_submissions(where, words)
+    if status in (401, 403, 404):
+        return NotTaken(f"{ANSWERS[status][0]} (HTTP {status})", where, ANSWERS[status][1])
     if status == 400:
         what = f"Kaggle does not take the submission: {words or 'it does not say why'}"
-        return KitError(what, where, f"see {PAGE}/submissions, then run the same command again")
+        return NotTaken(what, where, f"see {PAGE}/submissions, then run the same command again")
     return None
 
 
-def out_of_submissions(where: str, words: str, now: Optional[Any] = None) -> OutOfSubmissions:
+def out_of_submissions(
+    where: str, words: str, now: Optional[datetime.datetime] = None
+) -> OutOfSubmissions:
     """Return the refusal of a team that has used its submissions of the day.
 
     words  Kaggle's own, or what its limits say
-    now    for tests; Kaggle's day ends at midnight UTC
+    now    the time, UTC; Kaggle's day ends at midnight UTC
     """
     now = now or datetime.datetime.now(datetime.timezone.utc)
     match = _HOURS.search(words)

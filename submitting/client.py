@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import io
-import os
-import time
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, TypeVar
 
 from fetch import credentials
 from fetch.competition import COMPETITION
 from fetch.network import (
-    Unreachable,
     explain_network_errors,
     retry_while_progressing,
     stall_timeout,
 )
-from fetch.outcome import progress_of
-from leapkit.core.errors import KitError
-from submitting import answers
+from leapkit.core.errors import KitError, explain_os_errors
+from submitting import answers, uploads
 from submitting.answers import ANSWERS, BY_HAND
 
-STALL_SECONDS = 120.0  # without a byte, after which an upload is begun again where it ended
-UPLOADS = 6  # tries of one upload, each of which continues the last one
+ANSWER_SECONDS = 120.0  # in which an answer comes; the client itself would wait forever
 _PAGE = 100  # submissions of an answer
 _Answer = TypeVar("_Answer")
 
@@ -51,10 +45,9 @@ class Submissions:
         from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
         for one in self._all():
-            is_refused = one.status == SubmissionStatus.ERROR
-            if (one.description or "").startswith(key):
-                if not is_refused or one.file_name == refused_file:
-                    return one
+            counts = one.status != SubmissionStatus.ERROR or one.file_name == refused_file
+            if counts and (one.description or "").startswith(key):
+                return one
         return None
 
     def _all(self) -> Iterator[Any]:
@@ -105,20 +98,20 @@ class Submissions:
             ApiStartSubmissionUploadRequest,
         )
 
-        before = file.stat()
         request = ApiStartSubmissionUploadRequest()
         request.competition_name = COMPETITION
         request.file_name = file.name
-        request.content_length = before.st_size
-        request.last_modified_epoch_seconds = int(before.st_mtime)
-        place = self._ask(lambda service: service.start_submission_upload(request), file.name)
-        with progress_of(file.name, before.st_size, lambda: _position(file)):
-            self._transfer(file, place.create_url)
-        after = file.stat()
-        if (before.st_mtime_ns, before.st_size, before.st_ino) != (
-            after.st_mtime_ns,
-            after.st_size,
-            after.st_ino,
+        with explain_os_errors(file):
+            before = file.stat()
+            request.content_length = before.st_size
+            request.last_modified_epoch_seconds = int(before.st_mtime)
+            place = self._ask(lambda service: service.start_submission_upload(request), file.name)
+            uploads.transfer(self._api, file, place.create_url)
+            after = file.stat()
+        if (after.st_mtime_ns, after.st_size, after.st_ino) != (
+            before.st_mtime_ns,
+            before.st_size,
+            before.st_ino,
         ):
             raise KitError(
                 "was changed while it was uploaded, so it was not submitted",
@@ -127,36 +120,10 @@ class Submissions:
             )
         return str(place.token)
 
-    def _transfer(self, file: Path, address: str) -> None:
-        from kaggle.models.kaggle_models_extended import ResumableUploadResult
-
-        for number in range(UPLOADS):
-            time.sleep(min(2.0**number / 2, 30.0) if number else 0.0)
-            with stall_timeout(lambda: _position(file), STALL_SECONDS), _unheard():
-                result = self._api.upload_complete(
-                    str(file), address, quiet=True, resume=number > 0
-                )
-            if result == ResumableUploadResult.COMPLETE:
-                return
-            if result == ResumableUploadResult.FAILED:
-                break
-        else:
-            raise Unreachable(
-                f"the upload broke off {UPLOADS} times, and nothing was submitted",
-                file.name,
-                f"check the network and its proxy and run the same command again, or {BY_HAND}",
-            )
-        raise KitError(
-            "the server of the uploads refuses the file, and nothing was submitted",
-            file.name,
-            f"run the same command again, or {BY_HAND}",
-        )
-
     def create(self, token: str, description: str, where: str) -> int:
         """Submit an uploaded file and return its number, 0 if Kaggle does not say it.
 
-        Raises OutOfSubmissions, or another KitError with Kaggle's reason. If the network breaks
-        off, Kaggle may have it nevertheless.
+        Raises NotTaken with Kaggle's reason. After another KitError Kaggle may have it.
         """
         from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
 
@@ -188,28 +155,5 @@ class Submissions:
 
     @contextlib.contextmanager
     def _service(self, where: str) -> Iterator[Any]:
-        with stall_timeout(lambda: 0, STALL_SECONDS), self._api.build_kaggle_client() as client:
+        with stall_timeout(lambda: 0, ANSWER_SECONDS), self._api.build_kaggle_client() as client:
             yield client.competitions.competition_api_client
-
-
-@contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """Drop what the client prints of a failed transfer: addresses with signatures."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-def _position(file: Path) -> int:
-    """Return how far this process has read a file that it has open, as Linux tells; else 0."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        handles = Path("/proc/self/fd")
-        handle = next(one for one in handles.iterdir() if _leads_to(one, file))
-        text = (Path("/proc/self/fdinfo") / handle.name).read_text()
-        return int(text.split("pos:")[1].split()[0])
-    return 0
-
-
-def _leads_to(handle: Path, file: Path) -> bool:
-    with contextlib.suppress(OSError):  # closed meanwhile
-        return os.readlink(str(handle)) == str(file)
-    return False

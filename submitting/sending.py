@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from fetch.competition import COMPETITION, PAGE
-from fetch.network import Unreachable
 from fetch.outcome import log, size_text
 from leapkit.core import receipts, score_receipts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.layout import Results
 from leapkit.core.score_receipts import PENDING, REFUSED, SENDING, ScoreReceipt
+from submitting.answers import NotTaken
 from submitting.client import Submissions, versions
 from submitting.products import Product, receipt_of
 
@@ -39,11 +39,11 @@ def submit(
     if found is None:
         submissions.require_allowance(product.name)
         score_receipts.write(results, begun)
-        found_or_ref = _send(submissions, product, begun, results)
-        pending = replace(begun, state=PENDING, **found_or_ref)
+        pending = replace(begun, state=PENDING, ref=_send(submissions, product, begun, results))
     else:
         log(f"{product.name}: Kaggle has it as submission {found.ref}, and it is not sent again")
-        pending = replace(earlier or begun, state=PENDING, **_on_kaggle(found))
+        file = found.file_name or product.file.name
+        pending = replace(earlier or begun, state=PENDING, ref=found.ref, file=file)
     score_receipts.write(results, pending)
     return pending
 
@@ -61,33 +61,33 @@ def _begun(product: Product, message: str) -> ScoreReceipt:
     )
 
 
-def _send(submissions: Submissions, product: Product, begun: ScoreReceipt, results: Results) -> Any:
-    """Upload and submit; return the fields of the receipt that Kaggle decides."""
+def _send(submissions: Submissions, product: Product, begun: ScoreReceipt, results: Results) -> int:
+    """Upload and submit; return the number that Kaggle gave it."""
     size = size_text(product.file.stat().st_size)
     log(f"{product.name}: sending {product.file.name}, {size}, to {COMPETITION}")
     token = submissions.upload(product.file)
+    ref = 0
+    lost = KitError(
+        "Kaggle took it and does not list it yet",
+        product.name,
+        "run the same command again in some minutes; it is not sent twice",
+    )
     try:
         ref = submissions.create(token, begun.description, product.name)
-    except Unreachable as error:
-        # The answer was lost, or there was none: only Kaggle's list says which.
-        found = _look_for(submissions, product, is_expected=True)
-        if found is None:
-            raise error
-        return _on_kaggle(found)
-    except KitError:
+    except NotTaken:
         path = score_receipts.path_of(results, product.name, product.sha256)
         with explain_os_errors(path):
-            path.unlink()  # Kaggle has said that it has no submission of it
+            path.unlink()
         raise
-    found = None if ref else _look_for(submissions, product, is_expected=True)
-    if not ref and found is None:
-        raise KitError(
-            "Kaggle took it and does not list it yet",
-            product.name,
-            "run the same command again in some minutes; it is not sent twice",
-        )
-    log(f"{product.name}: Kaggle has it as submission {ref or found.ref}")
-    return {"ref": ref} if ref else _on_kaggle(found)
+    except KitError as error:
+        lost = error  # there was no answer, or it was lost: only Kaggle's list says which
+    if not ref:
+        found = _look_for(submissions, product, is_expected=True)
+        if found is None:
+            raise lost
+        ref = found.ref
+    log(f"{product.name}: Kaggle has it as submission {ref}")
+    return ref
 
 
 def _look_for(submissions: Submissions, product: Product, is_expected: bool) -> Optional[Any]:
@@ -101,10 +101,6 @@ def _look_for(submissions: Submissions, product: Product, is_expected: bool) -> 
         if found is not None:
             return found
     return None
-
-
-def _on_kaggle(found: Any) -> Any:
-    return {"ref": found.ref, "file": found.file_name or ""}
 
 
 def refused(receipt: ScoreReceipt, results: Results) -> KitError:

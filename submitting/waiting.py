@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Optional
 
 from fetch.competition import PAGE
 from fetch.network import explain_network_errors, is_transient
@@ -17,7 +17,7 @@ from leapkit.core.score_receipts import COMPLETE, REFUSED, ScoreReceipt
 from submitting import answers
 from submitting.client import Submissions
 
-LONGEST_PAUSE = 30.0  # seconds between two questions; the first ones follow faster
+LONGEST_PAUSE = 30.0  # seconds between two questions
 LONGEST_WAIT = 6 * 3600.0  # seconds, after which the user looks for himself
 FAILURES = 6  # in a row, about half a minute without an answer
 _SAID_AFTER = (0, 1, 2, 5)  # minutes; then every ten
@@ -31,8 +31,9 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
     started = time.monotonic()
     said = itertools.chain(_SAID_AFTER, itertools.count(10, 10))
     next_line = next(said)
+    pauses = itertools.chain((1.0, 2.0, 4.0, 8.0, 16.0), itertools.repeat(LONGEST_PAUSE))
     failures = 0
-    for number in itertools.count():
+    while True:
         minutes = (time.monotonic() - started) / 60
         if minutes >= next_line:
             log(_progress(receipt, minutes))
@@ -48,8 +49,8 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
                 if not is_transient(error) or failures >= FAILURES:
                     raise
                 answer = None
-        answered = answer is not None and _answered(receipt, answer)
-        if answered:
+        answered = _answered(receipt, answer)
+        if answered is not None:
             score_receipts.write(results, answered)
             return answered
         if minutes * 60 >= LONGEST_WAIT:
@@ -58,8 +59,7 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
                 receipt.product,
                 "run the same command again to wait on; it is not sent twice",
             )
-        time.sleep(min(2.0 ** min(number, 10), LONGEST_PAUSE))
-    raise AssertionError("the loop ends by its own")
+        time.sleep(next(pauses))
 
 
 def _progress(receipt: ScoreReceipt, minutes: float) -> str:
@@ -67,11 +67,11 @@ def _progress(receipt: ScoreReceipt, minutes: float) -> str:
     return f"{receipt.product}: waiting{since} for the score of submission {receipt.ref}"
 
 
-def _answered(receipt: ScoreReceipt, answer: Any) -> Any:
+def _answered(receipt: ScoreReceipt, answer: Any) -> Optional[ScoreReceipt]:
     """Return the receipt with what Kaggle has decided, None while it has not."""
     from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
-    if answer.status == SubmissionStatus.PENDING:
+    if answer is None or answer.status == SubmissionStatus.PENDING:
         return None
     known = replace(
         receipt,

@@ -19,7 +19,9 @@ def test_folders_default_to_where_a_container_has_them_mounted() -> None:
         assert options.raw_data == Path("/raw_data") and options.submission == Path("/submission")
 
 
-@pytest.mark.parametrize("arguments", ["run --table=v10", "verify --artifacts="])
+@pytest.mark.parametrize(
+    "arguments", ["run --table=v10", "verify --artifacts=", "submittable --products=a"]
+)
 def test_the_entrypoint_of_the_image_takes_what_the_launcher_appends(arguments):
     dockerfile = (REPOSITORY / "blend" / "Dockerfile").read_text()
     match = re.search(r"^ENTRYPOINT (\[.*\])$", dockerfile, flags=re.M)

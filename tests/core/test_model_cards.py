@@ -60,7 +60,7 @@ def test_a_network_whose_parameters_nobody_counted_has_a_card_without_them() -> 
     """A new member's: leapkit.core.network_sizes lists those of the kit."""
     row = replace(model_cards.row(PREDICTING[0], "sample"), parameters=None)
     text = model_cards.card(row, REACHED, model_cards.published(PUBLISHED))
-    assert "| parameters |" not in text and "| checkpoints |" in text
+    assert "| parameters |" not in text and "| architecture |" in text
 
 
 def test_the_front_matter_is_what_hugging_face_reads() -> None:

@@ -19,6 +19,7 @@ FOLDERS = (
     "launch",
     "members",
     "shared",
+    "submitting",
     "tests",
 )
 _KINDS = (".py", ".in", ".toml", ".sh", ".html", ".yaml", "")

@@ -25,6 +25,7 @@ FOLDERS = (
         "launch",
         "members",
         "shared",
+        "submitting",
     ),
     *("tests", ".ci", ".github"),
 )

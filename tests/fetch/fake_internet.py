@@ -1,4 +1,4 @@
-"""The hosts of `make fetch` on 127.0.0.1.
+"""The hosts of `make fetch` and of `make submit` on 127.0.0.1.
 
 The servers answer in the forms that the installed clients request: Kaggle's DownloadDataFile and
 its redirect to Google's storage; the hub's tree, resolve and redirect; Google Drive's folder page,
@@ -23,6 +23,9 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
+
+from tests.fetch import fake_submissions
+from tests.fetch.fake_submissions import FakeSubmissions
 
 HOSTS = (
     "api.kaggle.com",
@@ -71,6 +74,7 @@ class Internet:
     hold        a part of the path -> bytes after which a transfer waits for `released`
     stated      file name -> a wrong sha256 or MD5 that the server states
     on_content  called with the path before content is sent
+    submissions what Kaggle has of the user
     """
 
     kaggle: Dict[str, bytes] = dataclasses.field(default_factory=dict)
@@ -86,6 +90,7 @@ class Internet:
     stated: Dict[str, str] = dataclasses.field(default_factory=dict)
     released: threading.Event = dataclasses.field(default_factory=threading.Event)
     on_content: Optional[Callable[[str], None]] = None
+    submissions: FakeSubmissions = dataclasses.field(default_factory=FakeSubmissions)
     requests: List[Request] = dataclasses.field(default_factory=list)
     port: int = 0
     certificate: str = ""
@@ -143,6 +148,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self._answer()
+
+    def do_PUT(self) -> None:
+        request = Request("PUT", self.host, self.path, {})
+        self.internet.requests.append(request)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            fake_submissions.upload(self, self.internet.submissions)
 
     def do_GET(self) -> None:
         self._answer()
@@ -236,12 +247,13 @@ class Handler(BaseHTTPRequestHandler):
         if request.path == "/v1/security.OAuthService/IntrospectToken":
             is_known = json.loads(self.body)["token"] == TOKEN
             return self._send(200, json.dumps({"active": is_known, "username": USER}).encode())
-        if request.path != "/v1/competitions.CompetitionApiService/DownloadDataFile":
-            return self._send(404, b"{}")
+        method = request.path.replace(fake_submissions.SERVICE, "")
         expected = base64.b64encode((f"{USER}:{KEY}").encode()).decode()
         if request.headers.get("authorization") not in ("Basic " + expected, "Bearer " + TOKEN):
             return self._send(401, b'{"code": 401, "message": "Unauthenticated"}')
         payload = json.loads(self.body)
+        if method != "DownloadDataFile":
+            return fake_submissions.answer(self, self.internet.submissions, method, payload)
         assert payload["competitionName"] == "leap-atmospheric-physics-ai-climsim", payload
         content = self.internet.kaggle.get(payload["fileName"])
         if content is None:
@@ -403,6 +415,7 @@ def serve(certificate: Path) -> Iterator[Internet]:
         yield internet
     finally:
         internet.released.set()
+        internet.submissions.released.set()
         server.shutdown()
         server.server_close()
 

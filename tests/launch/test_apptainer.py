@@ -28,7 +28,7 @@ from tests.conftest import REPOSITORY
 SERVICES = [*registry.members(), "blend", "verify", "evaluate", "report", "world", "emulator"]
 GIVEN = (
     *("RAW_DATA_PARENT", "STEPS", "STATISTICS", "WEIGHTS", "INPUTS", "TO"),
-    *("PREDICTIONS", "TRUTH"),
+    *("PREDICTIONS", "TRUTH", "ASKED"),
 )
 FOLDERS = {f"LEAP_{name}": Path("/" + name) for name in GIVEN}
 

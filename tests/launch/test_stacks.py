@@ -215,7 +215,7 @@ def copy(tmp_path: Path) -> Path:
     """Return a copy of all that containers/generate reads and writes."""
     root = tmp_path / "kit"
     ignore = shutil.ignore_patterns("__pycache__", "weights")
-    for name in ("containers", "members", "launch", "blend", "shared"):
+    for name in ("containers", "members", "launch", "blend", "reports", "shared"):
         shutil.copytree(str(REPOSITORY / name), str(root / name), ignore=ignore)
     for name in ("compose.yaml", "compose.gpu.yaml"):
         shutil.copy2(str(REPOSITORY / name), str(root / name))
@@ -349,7 +349,7 @@ def test_compose_variables_say_where_things_lie_and_what_is_built_never_what_to_
     allowed = (
         r"UID|GID|PIDS|MEMORY|CORES|CODE|STACK|ACCELERATOR|WHEELS|BUILD_CA|BUILD_PIP_CONF"
         r"|RAW_DATA|RAW_DATA_PARENT|SUBMISSION|TABLES|STEPS|STATISTICS|PREDICTIONS|TRUTH"
-        r"|EMULATOR|WEIGHTS|INPUTS|TO"
+        r"|EMULATOR|WEIGHTS|INPUTS|TO|ASKED"
         rf"|WEIGHTS_({members})|BASE_({members}|BLEND|EMULATOR)"
     )
     assert variables and not [

@@ -152,6 +152,7 @@ def test_reproducing_leaves_the_checkpoint_its_predictions_and_receipts(reproduc
         "200.pt",
         "200.receipt.json",
         "exp200_new.parquet",
+        "history.json",
         "log.txt",
         "oof.npy",
     ]
@@ -812,6 +813,7 @@ def test_a_reproduction_that_was_killed_goes_on_to_the_same_bytes(
         "outputs/adam/200/200.pt",
         "outputs/adam/200/oof.npy",
         "outputs/adam/200/log.txt",
+        "outputs/adam/200/history.json",
     ):
         assert (copy / name).read_bytes() == (reproduced / name).read_bytes(), name
     assert not list(copy.rglob("*.state.pt"))

@@ -98,7 +98,7 @@ def test_the_receipt_names_the_teachers_checkpoints_and_every_file(world: RawDat
     assert receipt["inputs"]["checkpoints t/1.pt"] == "c"
     assert not [role for role in receipt["inputs"] if role.endswith(".nc")]
     assert receipt["files"]["steps"] and len(receipt["files"]) == 12
-    assert receipt["details"] == {"predicted steps": 12}
+    assert receipt["details"]["predicted steps"] == 12
 
 
 def test_a_second_command_does_nothing_and_another_teacher_or_damage_makes_it_again(

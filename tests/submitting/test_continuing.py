@@ -1,0 +1,168 @@
+"""Whatever ends a run, and whenever: the next one goes on, and nothing is submitted twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from leapkit.core.score_receipts import COMPLETE, PENDING, SENDING
+from tests.fetch.disks import fill_up
+from tests.fetch.user import wait_until
+from tests.submitting.conftest import Submitter
+
+pytestmark = pytest.mark.process
+
+
+def goes_on(user: Submitter, uploads: int) -> str:
+    """Run again: one submission exists, after so many uploads, and has its score."""
+    user.kaggle.queue = 0
+    user.kaggle.released.set()
+    text = user.submit()
+    assert len(user.kaggle.taken) == 1 and user.uploads() == uploads
+    assert [one.state for one in user.receipts()] == [COMPLETE]
+    return text
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_stopped_while_it_waits_is_waited_on_by_the_next(
+    user: Submitter, number: signal.Signals
+) -> None:
+    user.make()
+    user.kaggle.queue = 1000
+    process = user.start()
+    wait_until(lambda: user.kaggle.queue < 1000)
+    assert user.receipts()[0].state == PENDING
+    os.killpg(process.pid, number)
+    text = process.communicate(timeout=30)[0]
+    if number == signal.SIGINT:
+        assert process.returncode == 3 and "Traceback" not in text
+        assert text.rstrip().endswith("Kaggle keeps what it has; the same command waits on.")
+    text = goes_on(user, uploads=1)
+    assert "was sent as submission 4711, and is not sent again" in text
+
+
+def test_a_kill_between_kaggles_acceptance_and_the_receipt_submits_nothing_twice(
+    user: Submitter,
+) -> None:
+    user.make()
+    user.kaggle.mute = 1
+    process = user.start()
+    wait_until(lambda: bool(user.kaggle.taken))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert [one.state for one in user.receipts()] == [SENDING]
+    text = goes_on(user, uploads=1)
+    assert "Kaggle has it as submission 4711, and it is not sent again" in text
+
+
+def test_an_answer_that_is_lost_with_the_connection_is_looked_up_in_the_same_run(
+    user: Submitter,
+) -> None:
+    user.make()
+    user.kaggle.lost = 1
+    text = user.submit()
+    assert "Kaggle has it as submission 4711" in text and "error: " not in text
+    assert len(user.kaggle.taken) == 1 and user.receipts()[0].state == COMPLETE
+
+
+def test_a_kill_during_the_upload_uploads_again_and_submits_once(user: Submitter) -> None:
+    user.make()
+    user.kaggle.hold_upload = True
+    process = user.start()
+    assert user.kaggle.uploading.wait(30)
+    assert "another `make submit` is running there" in user.submit(code=2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert [one.state for one in user.receipts()] == [SENDING] and not user.kaggle.taken
+    user.kaggle.hold_upload = False
+    goes_on(user, uploads=2)
+
+
+def test_a_refused_submission_of_earlier_does_not_stand_for_the_one_that_was_killed(
+    user: Submitter,
+) -> None:
+    path = user.make()
+    user.kaggle.mute = 1
+    process = user.start()
+    wait_until(lambda: bool(user.kaggle.taken))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    user.kaggle.errors[path.name] = "cannot be scored"
+    user.kaggle.queue = 0
+    user.kaggle.released.set()
+    assert "Kaggle could not score it (cannot be scored)" in user.submit(code=2)
+    assert len(user.kaggle.taken) == 1, "what the killed run had sent was found, and its refusal"
+
+
+def test_an_upload_that_the_server_cuts_is_continued(user: Submitter) -> None:
+    content = bytes(range(256)) * 2000
+    user.make(content=content)
+    user.kaggle.cuts = [100_000, 150_000]
+    user.submit()
+    assert user.kaggle.contents == {"final_blend_v10.parquet": content}
+    stated = [one for one in user.internet.requests if one.method == "PUT"]
+    assert len(stated) == 5, "whole, asked, from 100,000, asked, from 250,000"
+
+
+def test_an_upload_that_never_ends_is_one_sentence_and_nothing_is_submitted(
+    user: Submitter,
+) -> None:
+    user.make(content=b"x" * 1000)
+    user.kaggle.cuts = [0] * 20
+    user.prelude = "import submitting.uploads; submitting.uploads.TRIES = 2"
+    text = user.submit(code=2)
+    assert "the upload broke off 2 times, and nothing was submitted" in text
+    assert text.count("error: ") == 1 and not user.kaggle.taken
+    user.kaggle.cuts.clear()
+    goes_on(user, uploads=2)
+
+
+def test_a_server_that_falls_silent_gets_the_upload_again(user: Submitter) -> None:
+    content = bytes(range(256)) * 20_000
+    user.make(content=content)
+    user.kaggle.silent = 1
+    user.prelude = "import submitting.uploads; submitting.uploads.STALL_SECONDS = 1.5"
+    user.submit()
+    assert user.kaggle.contents == {"final_blend_v10.parquet": content}
+
+
+def test_a_queue_that_does_not_end_is_left_and_waited_on_later(user: Submitter) -> None:
+    user.make()
+    user.kaggle.queue = 1000
+    user.prelude = "import submitting.waiting; submitting.waiting.LONGEST_WAIT = 1.0"
+    text = user.submit(code=2)
+    assert "Kaggle has not scored submission 4711 in 0 h; run the same command again" in text
+    goes_on(user, uploads=1)
+
+
+def test_a_network_that_ends_during_the_wait_is_one_sentence(user: Submitter) -> None:
+    user.make()
+    user.kaggle.down = 1000
+    user.prelude = "import submitting.waiting; submitting.waiting.FAILURES = 2"
+    text = user.submit(code=2)
+    assert "the server fails (HTTP 503)" in text and text.count("error: ") == 1
+    user.kaggle.down = 0
+    goes_on(user, uploads=1)
+
+
+def test_servers_that_are_busy_are_asked_again(user: Submitter) -> None:
+    user.make()
+    user.internet.busy = {"ListSubmissions": 1, "StartSubmission": 1, "GetSubmissionLimits": 1}
+    user.kaggle.down = 2
+    text = user.submit()
+    assert "429" not in text and "503" not in text
+    assert not any(user.internet.busy.values()) and not user.kaggle.down
+
+
+def test_a_full_disk_sends_nothing(user: Submitter, small_disk: Path) -> None:
+    user.root = small_disk
+    user.make()
+    user.results.scores.mkdir()
+    fill_up(small_disk)
+    text = user.submit(code=2)
+    assert "the disk is full" in text and not user.uploads()
+    (small_disk / "filler").unlink()
+    goes_on(user, uploads=1)

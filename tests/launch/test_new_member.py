@@ -141,7 +141,7 @@ def test_a_new_member_is_known_to_everything_and_can_be_undone(kit: Path) -> Non
         ("plan", "--table=searched-with-alice"): "blend searched-with-alice ",
         ("alice", "--help"): "alice alone: train and predict",
         ("doctor",): "You can run now:",
-        ("export", "--network=alice/cnn"): "make alice EXPERIMENTS=cnn",
+        ("export", "--network=alice/cnn", "--raw-data=."): "make alice EXPERIMENTS=cnn",
     }.items():
         said = launch(kit, *command).stdout
         assert says in said, said

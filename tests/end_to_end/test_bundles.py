@@ -70,7 +70,11 @@ def test_images_of_a_bundle_are_loaded_and_used_without_a_build(kit: Path, tmp_p
         text = make(there, "world", unshared, plain(), RUNTIME="docker")
         assert text.startswith("0 ") and "made by an image of the bundle" in text
         assert "the images of blend are those of the bundle" in text and "building" not in text
-        network = {"NETWORK": "joseph/907", "WEIGHTS": str(there / "907.pt")}
+        network = {
+            "NETWORK": "joseph/907",
+            "WEIGHTS": str(there / "907.pt"),
+            "RAW_DATA": str(there),
+        }
         (there / "907.pt").touch()
         network.update(RUNTIME="docker", STACK="modern", DEVICE="cpu", INPUTS=str(there / "shared"))
         text = make(there, "predict", unshared, plain(), **network)

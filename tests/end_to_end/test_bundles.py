@@ -76,7 +76,8 @@ def test_images_of_a_bundle_are_loaded_and_used_without_a_build(kit: Path, tmp_p
             "RAW_DATA": str(there),
         }
         (there / "907.pt").touch()
-        network.update(RUNTIME="docker", STACK="modern", DEVICE="cpu", INPUTS=str(there / "shared"))
+        (there / "any.nc").touch()
+        network.update(RUNTIME="docker", STACK="modern", DEVICE="cpu", INPUTS=str(there / "any.nc"))
         text = make(there, "predict", unshared, plain(), **network)
         assert "the images of emulator are those of the bundle" in text
         # other code than that of the images

@@ -55,20 +55,25 @@ def run(requested: Mapping[str, str]) -> int:
         code = _start(settings, results, asked, to, table)
     if not code:
         print(f"report: {to / 'index.html'}", flush=True)
-        print(f"crate: {_placed(to / crate_writing.METADATA, results)}", flush=True)
+        _place_crate(to / crate_writing.METADATA, results.root / crate.FILE)
     return code
 
 
-def _placed(metadata: Path, results: Results) -> Path:
-    """Give the crate's metadata its place in the folder of results, if that can be written."""
-    path = results.root / crate.FILE
+def _place_crate(metadata: Path, path: Path) -> None:
+    """Give the crate's metadata its place in the folder of results, if that can be written.
+
+    What made it may have seen that folder read-only.
+    """
+    if not metadata.exists():
+        return
     try:
         write_text(path, metadata.read_text(encoding="utf-8"))
     except KitError as error:
-        print(f"note: the crate stays in the report: {error}", flush=True)
-        return metadata
-    metadata.unlink()
-    return path
+        print(f"note: the crate's metadata stays in the report: {error}", flush=True)
+        path = metadata
+    else:
+        metadata.unlink()
+    print(f"crate: {path}", flush=True)
 
 
 def _rows(found: Sequence[Trace]) -> Dict[str, Any]:

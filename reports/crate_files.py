@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 from urllib.parse import quote
 
 from reports.record import FileRecord, Record, Step
@@ -77,12 +77,11 @@ class Inputs:
 
     def __init__(self, record: Record) -> None:
         self.entities: Dict[str, Entity] = {}
-        self._made = {
-            file.sha256: file.path
-            for step in record.steps
-            for file in (*step.outputs, step.product)
-            if file.sha256 and file.bytes is not None
-        }
+        self._made: Dict[str, List[str]] = {}
+        for step in record.steps:
+            for file in (step.product, *step.outputs):
+                if file.sha256 and file.bytes is not None:
+                    self._made.setdefault(file.sha256, []).append(file.path)
 
     def of(self, step: Step) -> List[str]:
         """Return the @ids of what a step was made of."""
@@ -90,7 +89,7 @@ class Inputs:
 
     def _of(self, role: str, sha256: str, step: Step) -> str:
         if sha256 in self._made:
-            return file_id(self._made[sha256])
+            return file_id(_meant(role, self._made[sha256]))
         identifier = contextual("input", role, sha256[:16])
         if role in RECORDS:
             entity = _record(role, sha256, step.details)
@@ -98,6 +97,17 @@ class Inputs:
             entity = {"@type": "CreativeWork", "name": role, "sha256": sha256}
         self.entities[identifier] = {"@id": identifier, **entity}
         return identifier
+
+
+def _meant(role: str, paths: Sequence[str]) -> str:
+    """Return which of the files with the same bytes a role means: the one of its name, if any.
+
+    A group that keeps its parent's weights has the parent's bytes.
+    """
+    word = role.split(" ")[-1]
+    names = {path: path.rpartition("/")[2] for path in paths}
+    named = [path for path, name in names.items() if word in (name, name.rpartition(".")[0])]
+    return (named or paths)[0]
 
 
 def _record(role: str, sha256: str, details: Mapping[str, Any]) -> Entity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from leapkit.core import receipts
 from leapkit.core.errors import KitError
@@ -13,6 +13,7 @@ from reports.record import NO_RECEIPT, STALE, UNCHECKED, VALID, PlannedStep, Sta
 from reports.traces import Trace
 
 READ_AGAIN = 1 << 29  # bytes of products that are read, where no index knows their hash
+LARGEST = 1 << 26  # bytes of a product that is read: one checkpoint would take it all
 _CHECKPOINT = "checkpoint "
 
 
@@ -24,7 +25,7 @@ class Products:
 
     def __init__(self, results: Results, traces: List[Trace]) -> None:
         self._results = results
-        self._indexes: Dict[Path, HashIndex] = {}
+        self._indexes: Dict[Tuple[Path, bool], HashIndex] = {}
         self._by_name = {trace.product.name: trace for trace in traces}
         self._checkpoints = {
             (trace.network, trace.product.stem): trace
@@ -38,9 +39,10 @@ class Products:
         home = place / ".cache" / "hashes.json"
         if not home.exists():
             home = self._results.hashes
-        if home not in self._indexes:
-            self._indexes[home] = HashIndex(home, READ_AGAIN)
-        return self._indexes[home].of(path)
+        is_large = path.stat().st_size > LARGEST
+        if (home, is_large) not in self._indexes:
+            self._indexes[home, is_large] = HashIndex(home, 0 if is_large else READ_AGAIN)
+        return self._indexes[home, is_large].of(path)
 
     def changed_input(self, trace: Trace) -> str:
         """Return the role of an input that is a product of this run with other bytes by now."""

@@ -30,7 +30,7 @@ _OUT = re.compile(
     r"submission[^.]*(daily|maximum|limit|per day|today)",
     re.IGNORECASE,
 )
-_HOURS = re.compile(r"\(([0-9.]+) hours? from now\)")
+_HOURS = re.compile(r"\((\d{1,3}(?:\.\d{1,9})?) hours? from now\)")
 
 
 class NotTaken(KitError):

@@ -64,13 +64,13 @@ class Submissions:
                 return
             request.page_token = answer.next_page_token
 
-    def get(self, ref: int, where: str) -> Any:
-        """Return the submission of a number."""
+    def get(self, ref: int) -> Any:
+        """Return the submission of a number. Raises what the client raises: the caller retries."""
         from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
 
         request = ApiGetSubmissionRequest()
         request.ref = ref
-        with self._service(where) as service:  # whoever waits asks again
+        with self._service() as service:
             return service.get_submission(request)
 
     def require_allowance(self, where: str) -> None:
@@ -131,29 +131,35 @@ class Submissions:
         request.competition_name = COMPETITION
         request.blob_file_tokens = token
         request.submission_description = description
-        with explain_network_errors(where, BY_HAND, ANSWERS):
-            try:
-                with self._service(where) as service:
-                    return int(service.create_submission(request).ref or 0)
-            except Exception as error:
-                refusal = answers.refusal(error, where)
-                if refusal:
-                    raise refusal from error
-                raise
+        with _explained(where), self._service() as service:
+            return int(service.create_submission(request).ref or 0)
 
     def _ask(self, call: Callable[[Any], _Answer], where: str) -> _Answer:
         """Return the answer to a question that may be asked again, as its answer is no change."""
         found: List[_Answer] = []
 
         def once() -> None:
-            with self._service(where) as service:
+            with self._service() as service:
                 found.append(call(service))
 
-        with explain_network_errors(where, BY_HAND, ANSWERS):
+        with _explained(where):
             retry_while_progressing(once, lambda: 0)
         return found[0]
 
     @contextlib.contextmanager
-    def _service(self, where: str) -> Iterator[Any]:
+    def _service(self) -> Iterator[Any]:
         with stall_timeout(lambda: 0, ANSWER_SECONDS), self._api.build_kaggle_client() as client:
             yield client.competitions.competition_api_client
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn what the client raises into a KitError: NotTaken if Kaggle refuses in so many words."""
+    with explain_network_errors(where, BY_HAND, ANSWERS):
+        try:
+            yield
+        except Exception as error:
+            refusal = answers.refusal(error, where)
+            if refusal:
+                raise refusal from error
+            raise

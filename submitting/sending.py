@@ -65,29 +65,37 @@ def _send(submissions: Submissions, product: Product, begun: ScoreReceipt, resul
     """Upload and submit; return the number that Kaggle gave it."""
     size = size_text(product.file.stat().st_size)
     log(f"{product.name}: sending {product.file.name}, {size}, to {COMPETITION}")
-    token = submissions.upload(product.file)
-    ref = 0
+    try:
+        token = submissions.upload(product.file)
+        ref = _create(submissions, product, token, begun.description)
+    except NotTaken:  # Kaggle has said that it has no submission of it
+        path = score_receipts.path_of(results, product.name, product.sha256)
+        with explain_os_errors(path):
+            path.unlink()
+        raise
+    log(f"{product.name}: Kaggle has it as submission {ref}")
+    return ref
+
+
+def _create(submissions: Submissions, product: Product, token: str, description: str) -> int:
+    """Submit an uploaded file; return the number that Kaggle gave it, or lists it by."""
     lost = KitError(
         "Kaggle took it and does not list it yet",
         product.name,
         "run the same command again in some minutes; it is not sent twice",
     )
     try:
-        ref = submissions.create(token, begun.description, product.name)
+        ref = submissions.create(token, description, product.name)
+        if ref:
+            return ref
     except NotTaken:
-        path = score_receipts.path_of(results, product.name, product.sha256)
-        with explain_os_errors(path):
-            path.unlink()
         raise
     except KitError as error:
         lost = error  # there was no answer, or it was lost: only Kaggle's list says which
-    if not ref:
-        found = _look_for(submissions, product, is_expected=True)
-        if found is None:
-            raise lost
-        ref = found.ref
-    log(f"{product.name}: Kaggle has it as submission {ref}")
-    return ref
+    found = _look_for(submissions, product, is_expected=True)
+    if found is None:
+        raise lost
+    return int(found.ref)
 
 
 def _look_for(submissions: Submissions, product: Product, is_expected: bool) -> Optional[Any]:

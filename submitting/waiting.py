@@ -42,7 +42,7 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
             receipt.product, f"look at {PAGE}/submissions", answers.ANSWERS
         ):
             try:
-                answer = submissions.get(receipt.ref, receipt.product)
+                answer = submissions.get(receipt.ref)
                 failures = 0
             except Exception as error:
                 failures += 1

@@ -83,7 +83,12 @@ def test_a_file_says_what_it_was_made_of(exported: Path, found: parts.EmulatorPa
     assert (record["emulator"], record["inputs"]) == ("adam/195", "coupled")
     assert record["constraints"] == "night"
     card = (exported / f"{STEM}.md").read_text()
-    for text in (digest, record["statistics_sha256"], "night", "| 556 | `cam_in_SNOWHLAND` | m |"):
+    assert (
+        card.startswith("---\nlibrary_name: ") and "model-index" not in card
+    )  # nothing was scored
+    shared = ("## The network adam/195", "| parameters | 79,696 |", "## Licence", "## Citation")
+    of_file = (digest, record["statistics_sha256"], "night", "| 556 | `cam_in_SNOWHLAND` | m |")
+    for text in (*of_file, *shared):
         assert text in card
 
 

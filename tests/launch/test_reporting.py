@@ -142,3 +142,31 @@ def test_the_mode_is_that_of_the_run(results: Results, tmp_path: Path) -> None:
     inferred = Results(tmp_path / "inferred")
     product(inferred.parquet(ARTIFACT), "submission", profile="full")
     assert mode_of(inferred) == "infer-only"
+
+
+def test_the_room_learns_where_the_report_lies_and_what_cards_say(
+    results: Results, started: List[Any], tmp_path: Path
+) -> None:
+    assert reporting.run(asked_about(results, RAW_DATA=str(tmp_path))) == 0
+    elsewhere = {"RAW_DATA": str(tmp_path), "TO": str(tmp_path / "elsewhere")}
+    assert reporting.run(asked_about(results, **elsewhere)) == 0
+    (_, beside), (_, apart) = started
+    assert beside["place"] == "report" and apart["place"] == ""
+    assert set(beside["rows"]) == {"adam/200"}
+    assert beside["rows"]["adam/200"]["profile"] == "sample"
+    assert beside["rows"]["adam/200"]["parameters"] == 72_560
+
+
+@pytest.mark.parametrize("can_be_written", [True, False], ids=["written", "refused"])
+def test_the_crate_gets_its_place_in_the_results_or_stays_in_the_report(
+    results: Results, tmp_path: Path, can_be_written: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata, place = tmp_path / "crate.json", results.root / "ro-crate-metadata.json"
+    metadata.write_text("{}")
+    if not can_be_written:
+        place.mkdir()
+    reporting._place_crate(metadata, place)
+    said = capsys.readouterr().out
+    assert said.endswith(f"crate: {place if can_be_written else metadata}\n")
+    assert ("note: the crate's metadata stays in the report" in said) != can_be_written
+    assert metadata.exists() != can_be_written and place.is_file() == can_be_written

@@ -194,10 +194,13 @@ def test_what_make_plan_says_decides_where_it_can_say_something(
     assert step and step.standing.state == VALID and step.standing.source == "receipt"
 
 
-def test_large_files_are_not_read_again(trained: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["READ_AGAIN", "LARGEST"])
+def test_what_is_large_is_not_read_again(
+    trained: Results, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from reports import standings
 
-    monkeypatch.setattr(standings, "READ_AGAIN", 1000)
+    monkeypatch.setattr(standings, limit, 1000)
     run = collect(trained)
     step = run.step("train adam/200")
     assert step and step.standing.state == UNCHECKED and "were not read again" in texts(run)

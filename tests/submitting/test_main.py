@@ -172,12 +172,15 @@ def test_refusals_of_kaggle_are_one_sentence(user: Submitter, status: int, words
     assert not user.uploads() and not user.receipts()
 
 
-@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize(
+    "method, status",
+    [("CreateSubmission", 400), ("CreateSubmission", 403), ("StartSubmissionUpload", 400)],
+)
 def test_a_submission_that_is_not_taken_says_why_and_leaves_no_receipt(
-    user: Submitter, status: int
+    user: Submitter, method: str, status: int
 ) -> None:
     user.make()
-    user.internet.status["api.kaggle.com", "CreateSubmission"] = status
+    user.internet.status["api.kaggle.com", method] = status
     text = user.submit(code=2)
     words = {400: "does not take the submission: no, and the key is ***", 403: "accepted the comp"}
     assert words[status] in text and not user.kaggle.taken and not user.receipts()

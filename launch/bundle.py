@@ -9,7 +9,7 @@ import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import List, Mapping, Sequence
 
 from launch import (
     bundle_choices,
@@ -144,10 +144,11 @@ def _wheels(folder: Path, settings: Settings) -> Contents:
 
 
 def _images(folder: Path, settings: Settings) -> Contents:
-    services = bundle_choices.services(settings)
-    env = containers.variables(settings, code_version(), User(os.getuid(), os.getgid()))
-    containers.build(settings, services, env)
-    names = list(containers.names_of(settings, services, env).values())
+    names: List[str] = []
+    for chosen, services in bundle_choices.images(settings):
+        env = containers.variables(chosen, code_version(), User(os.getuid(), os.getgid()))
+        containers.build(chosen, services, env)
+        names += containers.names_of(chosen, services, env).values()
     path = folder / bundle_images.FILE
     before = bundle_manifest.read_if_whole(folder)
     known = before.files.get(bundle_images.FILE) if before else None

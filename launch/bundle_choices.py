@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Mapping
+from typing import List, Mapping, Tuple
 
-from launch import engine, registry
+from launch import engine, registry, stacks
 from launch.bundle_manifest import Manifest
 from launch.choices import AS_REQUESTED, Choice
 from launch.settings import Settings, choose
 from leapkit.core.errors import KitError
+from leapkit.core.stacks import MODERN
 
 CHOSEN = ("RUNTIME", "STACK", "ACCELERATOR", "EXPERIMENTS")
 
@@ -61,12 +62,25 @@ def lines(settings: Settings) -> List[str]:
 
 def members(settings: Settings) -> List[str]:
     """Return the members of a bundle."""
-    return list(registry.chosen(settings["EXPERIMENTS"], "", "reproduce", everything=True))
+    return list(_run(settings))
 
 
-def services(settings: Settings) -> List[str]:
-    """Return the services whose images a bundle holds."""
-    return [*members(settings), "blend"]
+def _run(settings: Settings) -> registry.Registry:
+    return registry.chosen(settings["EXPERIMENTS"], "", "reproduce", everything=True)
+
+
+def images(settings: Settings) -> List[Tuple[Settings, List[str]]]:
+    """Return (choices, services) of the images that a bundle holds.
+
+    The emulator has one for each stack: a network predicts on that of its own member, several of
+    them on the modern one.
+    """
+    run = _run(settings)
+    one_of = {stacks.stacks_of(name)[settings["STACK"]]: name for name in run}
+    emulators = [_with(settings, EMULATOR=Choice(name, "a stack")) for name in one_of.values()]
+    if len(registry.artifacts(run)) > 1 and MODERN not in one_of:
+        emulators.append(settings)
+    return [(settings, [*run, "blend"]), *((each, ["emulator"]) for each in emulators)]
 
 
 def command(manifest: Manifest) -> str:

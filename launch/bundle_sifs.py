@@ -20,13 +20,14 @@ def gather(folder: Path, settings: Settings) -> List[Path]:
     That is SIF files, or archives where Apptainer is not installed, each with its record. Raises
     KitError if one cannot be made.
     """
-    services = bundle_choices.services(settings)
-    if engine.problem():
-        sif_making.from_archives(apptainer.images_of(settings, services))
-        images = apptainer.images_of(settings, services).items()
-        made = [sifs.find(service, image).path for service, image in images]
-    else:
-        made = apptainer.make_files(settings, services)
+    made: List[Path] = []
+    for chosen, services in bundle_choices.images(settings):
+        if engine.problem():
+            images = apptainer.images_of(chosen, services)
+            sif_making.from_archives(images)
+            made += [sifs.find(service, image).path for service, image in images.items()]
+        else:
+            made += apptainer.make_files(chosen, services)
     files = [file for path in made for file in (path, sifs.record_path(path))]
     folder.mkdir(parents=True, exist_ok=True)
     for path in set(folder.iterdir()) - {folder / file.name for file in files}:

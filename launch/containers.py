@@ -133,7 +133,9 @@ def build_images(settings: Settings, services: Sequence[str], user: User) -> Dic
 
 def names_of(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> Dict[str, str]:
     """Return {service: its image}, as Compose reads compose.yaml. Raises KitError if it cannot."""
-    answer = machine.ask([*compose(settings), "config", "--format", "json"], env=env)
+    # Without a profile, `config` leaves out the tools and who is trained on request.
+    profile = ["--profile", "tools"]
+    answer = machine.ask([*compose(settings), *profile, "config", "--format", "json"], env=env)
     if answer.code != 0:
         remedy = "check compose.yaml, or use RUNTIME=venv"
         raise KitError(f"Compose cannot read it ({answer.complaint})", "compose.yaml", remedy)

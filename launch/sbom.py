@@ -49,7 +49,7 @@ def _choose(requested: Mapping[str, str]) -> Settings:
 
 def _services(settings: Settings, requested: Mapping[str, str]) -> List[str]:
     tools = ["emulator"] if "NETWORK" in requested else []
-    return [*bundle_choices.services(settings), *tools]
+    return [*bundle_choices.members(settings), "blend", *tools]
 
 
 def write(path: Path, one: Described) -> List[str]:

@@ -7,7 +7,7 @@ import platform
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Mapping, Tuple
+from typing import List, Mapping, Tuple
 
 from launch import (
     apptainer,
@@ -126,9 +126,10 @@ def _install_images(folder: Path, manifest: Manifest, record: Record) -> None:
     if problem:
         raise KitError(problem.what, "RUNTIME=docker", problem.remedy)
     settings = bundle_choices.of_bundle(manifest)
-    services = bundle_choices.services(settings)
-    env = containers.variables(settings, manifest.code, User(os.getuid(), os.getgid()))
-    names = list(containers.names_of(settings, services, env).values())
+    names: List[str] = []
+    for chosen, services in bundle_choices.images(settings):
+        env = containers.variables(chosen, manifest.code, User(os.getuid(), os.getgid()))
+        names += containers.names_of(chosen, services, env).values()
     loaded = bundle_images.load(folder / bundle_images.FILE, names)
     replace(record, images={**record.images, **loaded}).write()
 
@@ -142,8 +143,8 @@ def _install_sifs(folder: Path, manifest: Manifest, record: Record) -> None:
     placed = bundle_sifs.place(folder / path for path in manifest.files if path.startswith(below))
     replace(record, sifs=placed).write()
     settings = bundle_choices.of_bundle(manifest)
-    services = bundle_choices.services(settings)
-    sif_making.from_archives(apptainer.images_of(settings, services))
+    for chosen, services in bundle_choices.images(settings):
+        sif_making.from_archives(apptainer.images_of(chosen, services))
 
 
 _INSTALLERS = {"venv": _install_wheels, "docker": _install_images, "apptainer": _install_sifs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -54,6 +54,13 @@ def test_every_number_of_a_card_comes_from_its_row(experiment: Experiment, profi
     assert not [
         each for each in numbers if not re.search(rf"(?<![\d.]){re.escape(each)}(?!\d)", told)
     ]
+
+
+def test_a_network_whose_parameters_nobody_counted_has_a_card_without_them() -> None:
+    """A new member's: leapkit.core.network_sizes lists those of the kit."""
+    row = replace(model_cards.row(PREDICTING[0], "sample"), parameters=None)
+    text = model_cards.card(row, REACHED, model_cards.published(PUBLISHED))
+    assert "| parameters |" not in text and "| architecture |" in text
 
 
 def test_the_front_matter_is_what_hugging_face_reads() -> None:

@@ -32,8 +32,8 @@ def kit(tmp_path: Path) -> Path:
     name = f"bundle-{os.getpid()}-"
     compose.write_text(re.sub(r"(image: (&\w+ )?)leap-", rf"\1{name}", compose.read_text()))
     dockerfile = DOCKERFILE.format(base=stacks.base_image(stacks.BLEND_PYTHON))
-    for path in (root / "members" / "joseph", root / "blend"):
-        (path / "Dockerfile").write_text(dockerfile)
+    for path in ("members/joseph/Dockerfile", "blend/Dockerfile", "containers/emulator.Dockerfile"):
+        (root / path).write_text(dockerfile)
     return root
 
 
@@ -55,7 +55,7 @@ def test_images_of_a_bundle_are_loaded_and_used_without_a_build(kit: Path, tmp_p
     chosen = {"RUNTIME": "docker", "STACK": "modern", "EXPERIMENTS": "joseph/907"}
     try:
         text = make(kit, "bundle", [], plain(), BUNDLE=str(folder), DEVICE="cpu", **chosen)
-        assert text.startswith("0 ") and len(images_of(kit)) == 2
+        assert text.startswith("0 ") and len(images_of(kit)) == 3
         written = (folder / "images.tar").stat().st_mtime_ns
         text = make(kit, "bundle", [], plain(), BUNDLE=str(folder), DEVICE="cpu", **chosen)
         assert "nothing to do" in text and (folder / "images.tar").stat().st_mtime_ns == written
@@ -66,10 +66,20 @@ def test_images_of_a_bundle_are_loaded_and_used_without_a_build(kit: Path, tmp_p
         subprocess.run(["tar", "xf", str(folder / "code.tar"), "-C", str(tmp_path)], check=True)
         there = tmp_path / "leap-kit"
         text = make(there, "unbundle", unshared, plain(), BUNDLE=str(folder))
-        assert text.startswith("0 ") and len(images_of(kit)) == 2
+        assert text.startswith("0 ") and len(images_of(kit)) == 3
         text = make(there, "world", unshared, plain(), RUNTIME="docker")
         assert text.startswith("0 ") and "made by an image of the bundle" in text
         assert "the images of blend are those of the bundle" in text and "building" not in text
+        network = {
+            "NETWORK": "joseph/907",
+            "WEIGHTS": str(there / "907.pt"),
+            "RAW_DATA": str(there),
+        }
+        (there / "907.pt").touch()
+        (there / "any.nc").touch()
+        network.update(RUNTIME="docker", STACK="modern", DEVICE="cpu", INPUTS=str(there / "any.nc"))
+        text = make(there, "predict", unshared, plain(), **network)
+        assert "the images of emulator are those of the bundle" in text
         # other code than that of the images
         with (there / "shared" / "leapkit" / "core" / "errors.py").open("a") as code:
             code.write("# changed\n")

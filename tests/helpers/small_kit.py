@@ -24,6 +24,8 @@ def small_kit(root: Path, lock: str) -> Path:
         "blend",
         "evaluation",
         "fetch",
+        "reports",
+        "submitting",
         "containers",
     )
     for name in (*copied, "compose.yaml", "compose.gpu.yaml", ".gitignore", ".dockerignore"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 import pytest
 
@@ -15,11 +15,15 @@ from tests.launch.test_bundle_manifest import manifest_of
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[Path]:
-    """Return a SIF of joseph and an archive of the blend, which an engine would make."""
+    """Return SIFs of joseph and the emulator and an archive of the blend, as an engine makes."""
     monkeypatch.setenv("LEAP_SIFS", str(tmp_path / "here"))
     monkeypatch.setattr(engine, "problem", lambda: None)
-    paths = []
-    images = (("joseph", "leap-joseph:modern-cpu", ".sif"), ("blend", "leap-blend:cpu", ".tar"))
+    paths: Dict[str, Path] = {}
+    images = (
+        ("joseph", "leap-joseph:modern-cpu", ".sif"),
+        ("blend", "leap-blend:cpu", ".tar"),
+        ("emulator", "leap-emulator:py311-torch2.13-cpu", ".sif"),
+    )
     for service, image, suffix in images:
         path = sifs.path(image, "sha256:0123456789abcdef", suffix)
         path.parent.mkdir(exist_ok=True)
@@ -28,9 +32,11 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[Path]:
         sifs.ImageFile(
             path, image, "sha256:0123456789abcdef", sha256(path), code, 1.0
         ).write_record()
-        paths.append(path)
-    monkeypatch.setattr(apptainer, "make_files", lambda *_: paths)
-    return paths
+        paths[service] = path
+    monkeypatch.setattr(
+        apptainer, "make_files", lambda _, services: [paths[name] for name in services]
+    )
+    return list(paths.values())
 
 
 def test_files_and_records_go_into_a_bundle_and_come_out_of_it(
@@ -42,7 +48,7 @@ def test_files_and_records_go_into_a_bundle_and_come_out_of_it(
     folder.mkdir(parents=True)
     (folder / "leap-joseph-modern-cpu-of-other-code.sif").touch()
     gathered = bundle_sifs.gather(folder, settings)
-    assert sorted(folder.iterdir()) == sorted(gathered) and len(gathered) == 4
+    assert sorted(folder.iterdir()) == sorted(gathered) and len(gathered) == 6
     kept = {path: path.stat().st_mtime_ns for path in gathered}
     bundle_sifs.gather(folder, settings)
     assert kept == {path: path.stat().st_mtime_ns for path in gathered}
@@ -53,6 +59,7 @@ def test_files_and_records_go_into_a_bundle_and_come_out_of_it(
     assert sorted(bundle_sifs.place(gathered)) == sorted(path.name for path in made)
     assert sifs.find("joseph", "leap-joseph:modern-cpu").path.parent == tmp_path / "there"
     assert len(sifs.of_image("leap-blend:cpu", sifs.ARCHIVE)) == 1
+    assert sifs.find("emulator", "leap-emulator:py311-torch2.13-cpu")
 
 
 def test_a_bundle_without_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,10 @@ from launch import new_member, new_names
 from launch.options import OPTIONS
 from tests.conftest import REPOSITORY
 
-COPIED = ("containers", "members", "launch", "blend", "shared", "templates", "Makefile")
+COPIED = (
+    *("containers", "members", "launch", "blend", "shared", "reports", "submitting", "templates"),
+    "Makefile",
+)
 BESIDE = ("compose.yaml", "compose.gpu.yaml", "pyproject.toml", "tests/members/test_newcomer.py")
 SHORTEST, LONGEST = "b", "of_twenty_characters"
 
@@ -138,7 +141,7 @@ def test_a_new_member_is_known_to_everything_and_can_be_undone(kit: Path) -> Non
         ("plan", "--table=searched-with-alice"): "blend searched-with-alice ",
         ("alice", "--help"): "alice alone: train and predict",
         ("doctor",): "You can run now:",
-        ("export", "--network=alice/cnn"): "make alice EXPERIMENTS=cnn",
+        ("export", "--network=alice/cnn", "--raw-data=."): "make alice EXPERIMENTS=cnn",
     }.items():
         said = launch(kit, *command).stdout
         assert says in said, said

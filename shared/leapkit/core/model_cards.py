@@ -160,7 +160,8 @@ def front_matter(name: str, scores: Sequence[Score]) -> str:
 def described(one: Row) -> str:
     """Return the section on a network: its architecture, and how it is trained."""
     copies = f", {one.checkpoints} copies that each predict a group" if one.checkpoints > 1 else ""
-    parameters = f"{one.parameters:,} each" if one.checkpoints > 1 else f"{one.parameters:,}"
+    count = f"{one.parameters or 0:,}"  # 0 is not told
+    parameters = f"{count} each" if one.checkpoints > 1 else count
     rows = [
         ("architecture", f"{one.network['class']}{copies}"),
         *([("parameters", parameters)] if one.parameters else []),

@@ -28,10 +28,17 @@ from leapkit.data import (  # noqa: E402
 )
 from leapkit.data.score import Score  # noqa: E402
 from leapkit.emulators import __main__ as command_line  # noqa: E402
-from leapkit.run import batches, inference, training, training_state  # noqa: E402
+from leapkit.run import (  # noqa: E402
+    batches,
+    inference,
+    precision_cost,
+    training,
+    training_state,
+)
 from leapkit.run.evaluation import evaluate  # noqa: E402
 from leapkit.run.member import main  # noqa: E402
 from leapkit.run.positivity import WaterBound, bounded  # noqa: E402
+from leapkit.run.precision import BF16  # noqa: E402
 from leapkit.run.processes import ALONE, Processes  # noqa: E402
 from members.adam.experiments import EXPERIMENTS  # noqa: E402
 from members.adam.networks import build  # noqa: E402
@@ -119,27 +126,24 @@ def test_a_checkpoint_is_one_of_the_plain_network_and_gives_the_kept_predictions
 
 
 @pytest.mark.parametrize("option", ["confidence", "ema", "input_noise", "tails", "several"])
-@pytest.mark.parametrize("function", ["evaluate", "training_state.save"])
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
     option: str,
-    function: str,
     runs: Dict[str, Path],
     data: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It ends once before the third evaluation, or after it and before its state."""
-    owner, name = (training_state, "save") if "." in function else (training, function)
-    original = getattr(owner, name)
+    """It ends when the third evaluation has left its files, and before its state."""
+    save = training_state.save
     calls: List[int] = []
 
-    def ends(*arguments: Any) -> Any:
+    def ends(*arguments: Any) -> None:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return original(*arguments)
+        save(*arguments)
 
-    monkeypatch.setattr(owner, name, ends)
+    monkeypatch.setattr(training_state, "save", ends)
     with pytest.raises(KeyboardInterrupt):
         train(data, tmp_path, recipe_with(option))
     train(data, tmp_path, recipe_with(option))
@@ -147,6 +151,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(
     assert products(tmp_path) == products(runs[option])
 
 
+@pytest.mark.modern
 def test_groups_in_lockstep_leave_the_bytes_of_groups_alone(data: Any, tmp_path: Path) -> None:
     recipe = recipe_with("several", replace(RECIPE, schedule=CosineRestarts(1, 1, 1e-7)))
     for group in (0, 3):
@@ -154,6 +159,25 @@ def test_groups_in_lockstep_leave_the_bytes_of_groups_alone(data: Any, tmp_path:
     train(data, tmp_path / "together", recipe, [0, 3])
     alone = products(tmp_path / "alone")
     assert len(alone) == 8 and products(tmp_path / "together") == alone
+
+
+@pytest.mark.modern
+def test_options_compute_in_bf16_and_keep_head_and_averages_in_float32(
+    data: Any, tmp_path: Path
+) -> None:
+    """The receipt's cost of bf16 is that of the bounded network with the averaged weights."""
+    recipe = recipe_with("several", replace(RECIPE, epochs=1))
+    task = training.Task(RunFiles(tmp_path, "200"), recipe, "key", precision=BF16)
+    trained = training.train(lambda: build(small_run.NETWORK), task, *data, CPU)
+    state = training_state.load(task.files.state)["options"]
+    assert {t.dtype for part in ("head", "average") for t in state[part].values()} == {
+        torch.float32
+    }
+    cost = precision_cost.of_training(
+        build(small_run.NETWORK), task, trained, data[1], data[2], CPU
+    )
+    assert cost["R2 in bf16"] == trained.score.all_columns
+    assert abs(cost["R2 in bf16"] - cost["R2 in float32"]) < 0.02
 
 
 def test_the_checkpoint_is_the_average_of_the_weights_after_every_update(
@@ -299,3 +323,25 @@ def test_a_command_with_options_records_them_and_its_results_serve_everything(
     details = reproduce(tiny_world, tmp_path)
     assert "recipe has changed" in capsys.readouterr().out
     assert "options" not in details["recipe"] and not head.exists()
+
+
+@pytest.mark.modern
+def test_a_group_has_a_head_where_it_was_trained_and_none_where_it_keeps_its_parents_weights(
+    tiny_world: Path, tmp_path: Path
+) -> None:
+    for number, more in (("200", ()), ("200gf", ("--alone",))):
+        arguments = small_run.arguments("reproduce", tiny_world, tmp_path, *more)
+        chosen = ["--experiments", number, "--options=confidence=0.5,ema=0.5"]
+        assert small_run.run([*arguments, *chosen]) == 0
+    folder = tmp_path / "outputs/adam/200gf"
+    origins = set()
+    for group in range(7):
+        files = RunFiles(folder, "200gf", group)
+        details = receipts.read(files.checkpoint)["details"]
+        origins.add(details["weights"])
+        inference.load(build(small_run.NETWORK), files.checkpoint)
+        if details["weights"] == "trained":
+            assert details["confidence head"] == sha256(files.confidence)
+        else:
+            assert "confidence head" not in details and not files.confidence.exists()
+    assert origins == {"trained", "of the parent adam/200"}

@@ -135,7 +135,8 @@ class _ByTails(_Learned):
     def _relative(self) -> torch.Tensor:
         # Constant targets are met exactly: 0 / 0 would be NaN.
         squares, smooth = self._means.clamp(min=_TINY)
-        return squares / (2 * self._beta * smooth)
+        weights: torch.Tensor = squares / (2 * self._beta * smooth)
+        return weights
 
 
 def _groups() -> torch.Tensor:

@@ -44,7 +44,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dict[str, str]:
         run = choose(mode, {**values, "RUNTIME": "venv"}, needs_runtime=False)
         runtime = Choice(values.get("RUNTIME", "venv"), "")
         return replace(
-            run, choices={**run.choices, "RUNTIME": runtime, "ACCELERATOR": Choice("cpu", ""), "STACK": Choice("modern", "")}
+            run,
+            choices={
+                **run.choices,
+                "RUNTIME": runtime,
+                "ACCELERATOR": Choice("cpu", ""),
+                "STACK": Choice("modern", ""),
+            },
         )
 
     monkeypatch.setattr(settings, "choose", chosen)

@@ -19,6 +19,7 @@ from launch import (
     settings,
     step_arguments,
 )
+from launch.choices import Choice
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.settings import Settings
@@ -37,8 +38,11 @@ def stack(requested: Mapping[str, str]) -> int:
     if len(chosen.blends) != 1:
         raise KitError("a stack is of one blend", f"TABLE={chosen['TABLE']}", "name one table")
     require_writable(chosen.results.root, "name a folder that you may write to with SUBMISSION=")
-    choices = {name: choice for name, choice in chosen.choices.items() if name in SHOWN}
-    run.show(replace(chosen, choices=choices).lines())
+    choices = dict(chosen.choices, STACK=Choice("modern", "which every stack runs on"))
+    if "TABLE" not in requested:
+        choices["TABLE"] = Choice(TABLE, "the default")
+    shown = {name: choice for name, choice in choices.items() if name in SHOWN}
+    run.show(replace(chosen, choices=shown).lines())
     code = _start(chosen, requested.get("ARTIFACTS", ""))
     if not code:
         [blend] = chosen.blends

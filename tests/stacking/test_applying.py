@@ -1,4 +1,4 @@
-"""Test rows: a network that corrects nothing gives the blend, and pieces give what the whole does."""
+"""Test rows: without a correction the blend, and in pieces what all at once give."""
 
 from __future__ import annotations
 

@@ -6,17 +6,16 @@ The list is of the fields that a recipe has, so a new field that changes nothing
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from leapkit.core.training_options import TrainingOptions  # noqa: E402
-from tests.helpers import deliberate_changes, trajectories  # noqa: E402
+from tests.helpers import deliberate_changes  # noqa: E402
 from tests.helpers.deliberate_changes import Change  # noqa: E402
 
-pytestmark = [pytest.mark.process, pytest.mark.stack, pytest.mark.modern]
+pytestmark = pytest.mark.process
 
 torch.set_num_threads(1)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "training_parity.md"

@@ -14,6 +14,7 @@ RUN_OPTIONS = (
     *("STEP_PRECISION", "PRECISION"),
 )
 BLEND_OPTIONS = (*RUN_OPTIONS, "TABLE", "POSTPROCESS")
+TRAINING_OPTIONS = (*BLEND_OPTIONS, "OPTIONS")
 EMULATOR_OPTIONS = ("NETWORK", "TO", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "POSTPROCESS")
 DISTIL_OPTIONS = (
     *("TEACHER", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "TO", "INPUTS", "POSTPROCESS"),
@@ -38,7 +39,9 @@ class Command:
 def commands() -> Dict[str, Command]:
     """Return every sub-command, in the order of the help."""
     return {
-        "reproduce": Command("train everything, predict, blend", actions.reproduce, BLEND_OPTIONS),
+        "reproduce": Command(
+            "train everything, predict, blend", actions.reproduce, TRAINING_OPTIONS
+        ),
         "infer-only": Command(
             "predict with published checkpoints", actions.infer_only, BLEND_OPTIONS
         ),
@@ -46,7 +49,7 @@ def commands() -> Dict[str, Command]:
             member: Command(
                 f"{member} alone: train and predict",
                 actions.member(member),
-                (*RUN_OPTIONS, "MODE"),
+                (*RUN_OPTIONS, "MODE", "OPTIONS"),
             )
             for member in registry.members()
         },
@@ -69,12 +72,12 @@ def commands() -> Dict[str, Command]:
         "plan": Command(
             "what would run, why, and how long it takes",
             actions.plan,
-            (*BLEND_OPTIONS, "MODE", "CARD"),
+            (*TRAINING_OPTIONS, "MODE", "CARD"),
         ),
         "slurm": Command(
             "the plan as batch jobs; SUBMIT=1 submits them",
             actions.slurm,
-            (*BLEND_OPTIONS, "MODE", "SUBMIT", "SLURM", "HOURS", "PACK", "CARD"),
+            (*TRAINING_OPTIONS, "MODE", "SUBMIT", "SLURM", "HOURS", "PACK", "CARD"),
         ),
         "doctor": Command(
             "what this machine has, and what you can run now",

@@ -109,6 +109,9 @@ _ALL = (
     Option("SUBMISSION", "FOLDER", "the results; submission"),
     Option("WEIGHTS", "FOLDER", "the published checkpoints; members/<name>/weights"),
     Option("EXPERIMENTS", "NAME,..", "networks by id, name or artifact, as 195,max2020/022"),
+    Option(
+        "OPTIONS", "NAME=N,..", "training beyond the published one, as ema=0.999,confidence=0.5"
+    ),
     Option("TABLE", "NAME,..", "weights: v10, searched[.form][.scope], file.csv or file.pt"),
     Option("POSTPROCESS", "NAME,..", "positivity, fluxes or both, beside the published one"),
     Option("NETWORK", "NAME", "a network, as max2020/022, or a blend: v10, searched, file.csv"),

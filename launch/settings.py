@@ -13,6 +13,7 @@ from launch.registry import REPOSITORY
 from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
 from leapkit.core.stacks import MODERN, Stack
+from leapkit.core.training_options import parse
 
 CONTAINERS = ("docker", "apptainer")
 
@@ -82,7 +83,12 @@ class Settings:
     def experiments(self, only: str = "") -> registry.Registry:
         """Return {member: experiments} of the run, of `only` one member if it is named."""
         everything = self.everything or bool(only)
-        return registry.chosen(self["EXPERIMENTS"], only, self.mode, everything)
+        run = registry.chosen(self["EXPERIMENTS"], only, self.mode, everything)
+        beyond = parse(self["OPTIONS"])
+        return {
+            member: tuple(experiment.with_options(beyond) for experiment in experiments)
+            for member, experiments in run.items()
+        }
 
     def lines(self) -> List[str]:
         """Return a line for each choice: variable, value, reason."""
@@ -118,6 +124,7 @@ def choose(
     default = Choice(str(REPOSITORY / "submission"), "the default")
     choices["SUBMISSION"] = _requested(requested, "SUBMISSION") or default
     choices["EXPERIMENTS"] = _requested(requested, "EXPERIMENTS") or Choice("", "")
+    choices["OPTIONS"] = _training_options(mode, requested)
     choices["STEP_PRECISION"] = _requested(requested, "STEP_PRECISION") or Choice("", "")
     choices["WEIGHTS"] = _requested(requested, "WEIGHTS") or Choice("", "")
     choices["TABLE"] = _table(mode, choices["PROFILE"].value, requested)
@@ -166,6 +173,22 @@ def choose_for_jobs(mode: str, requested: Mapping[str, str]) -> Settings:
 def _requested(requested: Mapping[str, str], variable: str) -> Optional[Choice]:
     value = requested.get(variable, "")
     return Choice(value, AS_REQUESTED) if value else None
+
+
+def _training_options(mode: str, requested: Mapping[str, str]) -> Choice:
+    """Choose how training goes beyond the published one: not at all unless the user says so.
+
+    Raises KitError for what is no option, and where it would replace results of another recipe.
+    """
+    text = requested.get("OPTIONS", "")
+    if not parse(text).on():
+        return Choice("", "")
+    if mode != "reproduce":
+        raise KitError("is of training, and nothing is trained", f"OPTIONS={text}", "leave it out")
+    if "SUBMISSION" not in requested:
+        remedy = "name a folder for its own with SUBMISSION="
+        raise KitError("would replace the results in submission", f"OPTIONS={text}", remedy)
+    return Choice(text, AS_REQUESTED)
 
 
 def _precision(requested: Mapping[str, str], choices: Mapping[str, Choice]) -> Choice:

@@ -17,6 +17,7 @@ def member_arguments(settings: Settings, experiments: Sequence[Experiment]) -> L
     """Return what follows `python -m members.<name>`."""
     precision = settings["STEP_PRECISION"]
     gpus = settings["GPUS"]
+    options = settings["OPTIONS"]
     return [
         settings.mode,
         f"--profile={settings['PROFILE']}",
@@ -25,6 +26,7 @@ def member_arguments(settings: Settings, experiments: Sequence[Experiment]) -> L
         f"--experiments={registry.ids(experiments)}",
         *([f"--step-precision={precision}"] if precision else []),
         *([f"--gpus={gpus}"] if gpus else []),
+        *([f"--options={options}"] if options else []),
     ]
 
 

@@ -6,12 +6,14 @@ The launcher plans with these records without torch; a member's code turns them 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from leapkit.core.columns import GROUP_NAMES
+from leapkit.core.errors import KitError
 from leapkit.core.recipes import Recipe, require
+from leapkit.core.training_options import TrainingOptions
 
 # The two families of statistics, never mixed: `adam` is adam's own, `fdzm` is the one that the
 # other four members share (the team's folder `fdzm_part`).
@@ -150,15 +152,41 @@ class Experiment:
         nested = [weights / folder / file for folder in self.checkpoint_names for file in files]
         return flat + nested if group is None else nested + flat
 
+    def with_options(self, options: TrainingOptions) -> Experiment:
+        """Return the experiment with options of training on, beside those that it has.
+
+        Raises KitError if its recipe does not go with them.
+        """
+        if not options.on():
+            return self
+        try:
+            recipes = {
+                profile: replace(
+                    recipe, options=TrainingOptions(**{**recipe.options.on(), **options.on()})
+                )
+                for profile, recipe in self.recipe.items()
+            }
+        except ValueError as error:
+            rule = str(error).rsplit(": ", 1)[-1]
+            remedy = "leave the option out, or name other networks with EXPERIMENTS="
+            raise KitError(rule, self.name, remedy) from error
+        return replace(self, recipe=recipes)
+
     def network_record(self, profile: str) -> Dict[str, Any]:
         """Return the network as plain data: what a receipt records and compares."""
         return {"class": type(self.network[profile]).__name__, **asdict(self.network[profile])}
 
     def recipe_record(self, profile: str) -> Dict[str, Any]:
-        """Return the recipe as plain data: what a receipt records and compares."""
+        """Return the recipe as plain data: what a receipt records and compares.
+
+        Of the options it holds those that are on, and has no `options` if none is.
+        """
         recipe = self.recipe[profile]
         schedule = {"class": type(recipe.schedule).__name__, **asdict(recipe.schedule)}
-        return {**asdict(recipe), "schedule": schedule}
+        record = {**asdict(recipe), "schedule": schedule}
+        del record["options"]
+        on = recipe.options.on()
+        return {**record, "options": on} if on else record
 
 
 def group_stem(name: str, group: Optional[int]) -> str:

@@ -191,6 +191,11 @@ class RunFiles:
         return self.folder / (self.stem + ".state.pt")
 
     @property
+    def confidence(self) -> Path:
+        """The confidence head of the checkpoint, if it was trained with one."""
+        return self.folder / (self.stem + ".confidence.pt")
+
+    @property
     def progress(self) -> Path:
         """How far the run is, while it goes on (leapkit.core.run_progress)."""
         return self.folder / (self.stem + ".progress.json")

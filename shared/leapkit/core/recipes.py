@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Dict, Mapping, Optional, Tuple, Union
 
+from leapkit.core.training_options import TrainingOptions
+
 OPTIMISERS = ("adam", "adamw")
 # Rows of a pool at sample size: fewer than the sample world has, so that it is read in several
 # pools, as the real data is.
@@ -129,6 +131,7 @@ class Recipe:
     augmentation           of the training rows
     seed                   of initialisation, shuffling, dropout and augmentation
     rows                   which rows are learned from
+    options                beyond the published solution; none is on by default
     """
 
     lr: Union[float, Mapping[str, float]]
@@ -148,6 +151,7 @@ class Recipe:
     smooth_l1_beta: float = 1.0
     early_stop: bool = False
     augmentation: Optional[Augmentation] = None
+    options: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self) -> None:
         rates = self.rates.values()
@@ -169,6 +173,11 @@ class Recipe:
             "at least one evaluation of an epoch is not skipped",
         )
         require(self.min_gain >= 0, self, "min_gain is not negative")
+        require(
+            not (self.options.positivity and self.augmentation),
+            self,
+            "positivity is not combined with augmentation, which moves the water it bounds by",
+        )
 
     @property
     def rates(self) -> Dict[str, float]:

@@ -22,6 +22,7 @@ from leapkit.run.augmentation import augment
 from leapkit.run.processes import ALONE, Processes
 
 AHEAD = 2  # batches that are made and copied while another one is computed with
+_NOISE = 1  # makes the generator of an update's noise another than that of its augmentation
 Tensors = Tuple[torch.Tensor, ...]
 Item = TypeVar("Item")
 
@@ -36,8 +37,8 @@ def training_batches(
 ) -> Generator[Tensors, None, None]:
     """Yield an epoch's batches from update `start` on: x (B, 556) and y (B, 368) on the device.
 
-    They are shuffled and augmented as the recipe says, a function of (seed, epoch, update), and
-    each process gets its slice of the same batch.
+    They are shuffled, augmented and made noisy as the recipe says, a function of (seed, epoch,
+    update), and each process gets its slice of the same batch.
     """
     drawn = rows.shuffled(recipe.batch, recipe.seed, epoch, start)
     return on_device(_augmented(drawn, recipe, epoch, start, processes), device)
@@ -52,8 +53,15 @@ def _augmented(
             y = torch.from_numpy(targets)
             if recipe.augmentation:
                 x, y = augment(x, y, recipe.augmentation, _generator(recipe.seed, epoch, update))
+            noise = recipe.options.input_noise
+            if noise:
+                x = x + noise * _normal(x, _generator(recipe.seed, epoch, update, _NOISE))
             share = processes.slice(len(x))
             yield x[share], y[share]
+
+
+def _normal(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(x.shape, generator=generator)
 
 
 def _generator(*numbers: int) -> torch.Generator:

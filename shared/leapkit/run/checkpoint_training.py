@@ -167,6 +167,7 @@ class CheckpointTrainer:
                 "recipe": experiment.recipe_record(profile),
                 "validation rows": len(self.validation_loader),
                 "oof": sha256(files.validation_predictions),
+                **self._confidence_head(files, details),
                 **details,
                 **devices.describe(self.device),
                 "precision": self.precision,
@@ -174,6 +175,14 @@ class CheckpointTrainer:
         )
         with contextlib.suppress(FileNotFoundError):
             files.state.unlink()
+
+    def _confidence_head(self, files: RunFiles, details: Mapping[str, Any]) -> Dict[str, str]:
+        """Return what a receipt records of the head beside a checkpoint; remove one of another."""
+        if self.recipe.options.confidence and details["weights"] == "trained":
+            return {"confidence head": sha256(files.confidence)}
+        with contextlib.suppress(FileNotFoundError):
+            files.confidence.unlink()
+        return {}
 
     def _files(self, group: Optional[int]) -> RunFiles:
         experiment = self.experiment

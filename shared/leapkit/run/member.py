@@ -17,6 +17,7 @@ from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.layout import Layout, RawData, Results
 from leapkit.core.registry import choose_experiments, choose_groups, select
 from leapkit.core.step_files import PRECISIONS
+from leapkit.core.training_options import parse
 from leapkit.run import devices, precision, process_group, torchrun
 from leapkit.run.options import Build, RunOptions
 from leapkit.run.pipeline import run_experiment
@@ -52,6 +53,11 @@ def arguments(member: str, argv: List[str]) -> argparse.Namespace:
         choices=("auto", *precision.PRECISIONS),
         default="auto",
         help="of networks; auto: float32 on a CPU, tf32 on a GPU",
+    )
+    parser.add_argument(
+        "--options",
+        default="",
+        help="of training beyond the published one, as ema=0.999,confidence=0.5",
     )
     parser.add_argument(
         "--threads",
@@ -95,6 +101,8 @@ def main(member: str, experiments: Sequence[Experiment], build: Build, argv: Lis
     and Paused if a pause was asked for.
     """
     options = arguments(member, argv)
+    beyond = parse(options.options)
+    experiments = [experiment.with_options(beyond) for experiment in experiments]
     devices.tune_libraries()
     chosen = _chosen(experiments, options)
     groups = choose_groups(chosen, options.groups, options.command)

@@ -6,7 +6,7 @@ Source: docs/reference/models.md, "Schedules".
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import torch
 from torch import nn
@@ -16,8 +16,12 @@ from leapkit.core.recipes import CosineRestarts, PlateauSchedule, Recipe
 _KERNELS = ("fused", "foreach")  # what an optimiser says of its kernels, where torch has several
 
 
-def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimiser(
+    network: nn.Module, recipe: Recipe, head: Optional[nn.Module] = None
+) -> torch.optim.Optimizer:
     """Return the recipe's optimiser, with one group of parameters per prefix of its learning rates.
+
+    head  learns at the highest of them, in a group of its own
 
     Raises ValueError if no parameter's name begins with a prefix.
     """
@@ -31,6 +35,9 @@ def make_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         if not parameters:
             raise ValueError(f"no parameter's name begins with {prefix}")
         groups.append({"params": parameters, "lr": rate})
+    if head:
+        rate = max(recipe.rates.values())
+        groups.append({"params": list(head.parameters()), "lr": rate})
     optimisers: Dict[str, Callable[..., torch.optim.Optimizer]] = {
         "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW,

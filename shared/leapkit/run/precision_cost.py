@@ -13,6 +13,7 @@ from leapkit.data import checkpoints
 from leapkit.data.loader import Loader
 from leapkit.data.scaling import Scaling
 from leapkit.run.evaluation import evaluate
+from leapkit.run.positivity import bounded
 from leapkit.run.training_run import Task, Trained
 
 
@@ -30,6 +31,7 @@ def of_training(
     """
     path = task.files.checkpoint
     checkpoints.load_into(network, checkpoints.read_tensors(path), path)
+    network = bounded(network, task.recipe.options, scaling)
     batch = task.recipe.validation_batch
     nobody = [lambda _: None]
     [score] = evaluate([network.to(device)], batch, validation, scaling, device, nobody)

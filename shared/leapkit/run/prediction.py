@@ -35,6 +35,7 @@ from leapkit.run import (
 from leapkit.run.inference import GroupCheckpoint
 from leapkit.run.lowered import lower
 from leapkit.run.options import RunOptions
+from leapkit.run.positivity import bounded
 
 CPU_BATCH = 256  # most rows per forward pass on a CPU; an experiment's own batch is for a GPU
 
@@ -55,7 +56,8 @@ def predict_experiment(
     experiment = experiment_plan.experiment
     results = options.layout.results
     arithmetic = precision.choose(options.precision, device)
-    network = options.build(experiment.network[options.profile])
+    beyond = experiment.recipe[options.profile].options
+    network = bounded(options.build(experiment.network[options.profile]), beyond, scaling)
     checkpoints = _group_checkpoints(experiment_plan)
     _check(network, checkpoints, experiment, options)
     devices.make_repeatable(0, arithmetic)
@@ -83,8 +85,10 @@ def predict_experiment(
         "precision": arithmetic,
     }
     if arithmetic == precision.BF16:
-        exact = options.build(experiment.network[options.profile]).to(device)
-        again = inference.predict_chunks(exact, checkpoints, test_set.inputs, batch, device)
+        exact = bounded(options.build(experiment.network[options.profile]), beyond, scaling)
+        again = inference.predict_chunks(
+            exact.to(device), checkpoints, test_set.inputs, batch, device
+        )
         details["precision cost"] = precision_cost.of_inference(experiment.name, z, again)
     if options.mode == "reproduce":  # a published checkpoint has no validation predictions
         details["oof"] = publish_validation_predictions(

@@ -27,7 +27,7 @@ from leapkit.run import training_state
 from leapkit.run.batches import training_batches
 from leapkit.run.evaluation import evaluate, evaluation_steps
 from leapkit.run.lockstep import Lockstep
-from leapkit.run.losses import loss_all, loss_group
+from leapkit.run.positivity import bounded
 from leapkit.run.processes import ALONE, Processes
 from leapkit.run.training_run import Run, Task, Trained
 from leapkit.run.training_start import begin
@@ -67,8 +67,11 @@ def train_together(
     """
     waiting = list(tasks)
     failures: List[KitError] = []
+    options = waiting[0].recipe.options
     while waiting:
-        together = Lockstep(begin(build, waiting, rows, device, processes))
+        runs = begin(lambda: bounded(build(), options, scaling), waiting, rows, device, processes)
+        together = Lockstep(runs)
+        del runs  # a run that is finished frees its memory
         yield from _in_lockstep(together, rows, validation, scaling)
         failures += together.failures
     if failures:
@@ -182,18 +185,14 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     The host waits for nothing that a GPU computes.
     """
     recipe = run.task.recipe
-    group = run.task.group
-    run.network.train()
-    run.network.zero_grad()  # also parameters without a rate: the norm is of the whole network
-    prediction = run.forward(x)
-    if group is None:
-        loss = loss_all(prediction, y, recipe.smooth_l1_beta)
-    else:
-        loss = loss_group(prediction, y, group)
+    run.trained.train()
+    run.trained.zero_grad()  # also parameters without a rate: the norm is of the whole network
+    loss = run.objective.loss(run.forward(x), y)
     loss = run.processes.weighted(loss, recipe.batch)
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
-    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+    norm = nn.utils.clip_grad_norm_(run.trained.parameters(), recipe.clip)
     run.optimiser.step()
+    run.average.update(run.updates)
     # An infinite gradient of a finite loss has spoilt the weights as well: 0 times it is NaN.
     return run.processes.mean(loss.detach()) + 0 * norm
 
@@ -204,6 +203,8 @@ def _evaluate_and_keep(
     """Score networks on the validation rows, step their schedules, keep the best of each run."""
     with contextlib.ExitStack() as opened:
         predictions = [_opened_predictions(run, len(validation), opened) for run in runs]
+        for run in runs:
+            opened.enter_context(run.average.in_place())
         scores = evaluate(
             [run.network for run in runs],
             runs[0].task.recipe.validation_batch,
@@ -251,6 +252,8 @@ def _keep(run: Run, score: Score, predictions: Optional[PredictionsWriter]) -> N
         run.best_epoch = run.epoch
     if is_best and predictions:
         checkpoints.save(run.network, task.files.checkpoint)
+        if run.head:
+            checkpoints.save(run.head, task.files.confidence)
         predictions.keep()
     if predictions:
         write_text(task.files.log, "".join(line + "\n" for line in run.log))

@@ -15,10 +15,13 @@ from leapkit.core.layout import RunFiles
 from leapkit.core.recipes import Recipe
 from leapkit.data.score import Score
 from leapkit.run import devices, provenance
+from leapkit.run.confidence import WithConfidence
 from leapkit.run.loss_sum import LossSum
+from leapkit.run.objective import Objective
 from leapkit.run.optimisation import Schedule, load_optimiser, make_optimiser
 from leapkit.run.precision import FLOAT32
 from leapkit.run.processes import ALONE, Processes
+from leapkit.run.weight_average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,11 @@ class Run:
     environments what the run has been computed on so far
     random       the state of torch's generators when the run last drew from them
     processes    that train the network together
-    forward      what training calls instead of the network, so that gradients are averaged
+    trained      the network, with its confidence head if it has one
+    forward      what training calls instead of that, so that gradients are averaged
+    head         the confidence head; None without that option
+    objective    what is minimised
+    average      of the weights, which evaluations and the checkpoint have if that option is on
     """
 
     def __init__(
@@ -96,10 +103,18 @@ class Run:
         self.task = task
         self.device = device
         self.processes = processes
+        recipe = task.recipe
         self.network = network.to(device)
-        self.forward = processes.joined(self.network, task.recipe.batch)
-        self.optimiser = make_optimiser(network, task.recipe)
-        self.schedule = Schedule(task.recipe, self.optimiser)
+        self.trained = self.network
+        self.head: Optional[nn.Module] = None
+        if recipe.options.confidence:
+            both = WithConfidence(self.network, recipe.seed).to(device)
+            self.trained, self.head = both, both.head
+        self.forward = processes.joined(self.trained, recipe.batch)
+        self.optimiser = make_optimiser(self.network, recipe, self.head)
+        self.schedule = Schedule(recipe, self.optimiser)
+        self.objective = Objective(recipe, task.group, device, processes)
+        self.average = WeightAverage(self.trained, recipe.options.ema)
         self.steps = steps
         self.epoch = 0
         self.step = 0
@@ -121,6 +136,11 @@ class Run:
         return self.losses.value(self.epoch, self.step)
 
     @property
+    def updates(self) -> int:
+        """The updates made so far, of all epochs."""
+        return self.epoch * self.steps + self.step
+
+    @property
     def is_finished(self) -> bool:
         return self.epoch >= self.task.recipe.epochs or self._stops_early
 
@@ -130,8 +150,16 @@ class Run:
         starts_an_epoch = self.epoch > 0 and self.step == 0
         return self.task.recipe.early_stop and starts_an_epoch and self.best_epoch < self.epoch - 1
 
+    @property
+    def _optional(self) -> Dict[str, Any]:
+        """What options add to the state: by name, what has state_dict() and load_state_dict()."""
+        parts = {"head": self.head, "average": self.average, "weights": self.objective.weights}
+        return {name: part for name, part in parts.items() if part and part.state_dict()}
+
     def state(self) -> Dict[str, Any]:
+        optional = {name: part.state_dict() for name, part in self._optional.items()}
         return {
+            **({"options": optional} if optional else {}),
             "network": dict(self.network.state_dict()),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -163,6 +191,8 @@ class Run:
             )
         self.environments = provenance.joined(begun, now)
         self.network.load_state_dict(state["network"])
+        for name, part in self._optional.items():
+            part.load_state_dict(state["options"][name])
         load_optimiser(self.optimiser, state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.random = state["random"]

@@ -20,6 +20,7 @@ OPTIONS: Dict[str, str] = {
     "weights groups": "target_weights=groups",
     "weights scored": "target_weights=scored",
     "weights targets": "target_weights=targets",
+    "weights tails": "target_weights=tails",
     "positivity": "positivity",
     "confidence 0.5 + EMA 0.99": "confidence=0.5,ema=0.99",
 }

@@ -11,6 +11,7 @@ from leapkit.core.errors import KitError
 from leapkit.core.recipes import Augmentation, Recipe, at_sample_size
 from leapkit.core.training_options import TrainingOptions, parse
 from members.adam.experiments import EXPERIMENTS
+from members.joseph.experiments import EXPERIMENTS as JOSEPH
 
 ADAM_195 = EXPERIMENTS[0]
 ON: Dict[str, Any] = {
@@ -95,7 +96,7 @@ def test_a_list_of_options_is_read_whole() -> None:
         ("ema", "'' is no number"),
         ("ema=1.5", "ema is a decay: 0 <= ema < 1; docs/options.md"),
         ("positivity=yes", "cannot be 'yes'; write the name alone"),
-        ("target_weights=mine", "target_weights is one of groups, scored, targets"),
+        ("target_weights=mine", "target_weights is one of groups, scored, tails, targets"),
         ("positivity,input_noise=0.1", "not combined with input_noise"),
     ],
 )
@@ -103,3 +104,18 @@ def test_a_list_with_a_mistake_is_refused_in_one_sentence(text: str, sentence: s
     with pytest.raises(KitError) as refusal:
         parse(text)
     assert sentence in str(refusal.value) and text in str(refusal.value)
+
+
+def test_an_experiment_keeps_the_options_of_its_row_beside_those_of_a_command() -> None:
+    row = ADAM_195.with_options(TrainingOptions(ema=0.9, confidence=0.1))
+    both = row.with_options(TrainingOptions(ema=0.99))
+    assert ADAM_195.with_options(TrainingOptions()) is ADAM_195
+    for profile in both.recipe:
+        assert both.recipe[profile].options == TrainingOptions(ema=0.99, confidence=0.1)
+        assert replace(both.recipe[profile], options=TrainingOptions()) == ADAM_195.recipe[profile]
+
+
+def test_options_that_a_recipe_does_not_go_with_are_refused_by_the_experiments_name() -> None:
+    [rolled] = [each for each in JOSEPH if each.id == "907"]
+    with pytest.raises(KitError, match="joseph/907: positivity is not combined with augmentation"):
+        rolled.with_options(TrainingOptions(positivity=True))

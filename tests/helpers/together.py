@@ -26,6 +26,7 @@ import torch
 from leapkit.core.architectures import ResidualStack
 from leapkit.core.layout import RawData, RunFiles
 from leapkit.core.recipes import Augmentation, PlateauSchedule
+from leapkit.core.training_options import TrainingOptions
 from leapkit.data.loader import Batches, Loader
 from leapkit.data.scaling import load_scaling
 from leapkit.data.step_rows import StepRows
@@ -36,6 +37,7 @@ from tests.helpers import small_run
 
 BATCH = int(sys.argv[3]) if len(sys.argv) > 3 else 23
 CLIP = 0.01
+OPTIONS = TrainingOptions(0.5, 0.9, input_noise=0.1, target_weights="targets")
 SIZES = (1, 4, 2)  # in the order in which they train
 
 
@@ -46,6 +48,7 @@ class Case(NamedTuple):
     network: Any
     group: Optional[int] = None
     stops: bool = False
+    options: TrainingOptions = TrainingOptions()
 
 
 OF_GROUP = "LSTM, transformer, dropout; group v"
@@ -55,6 +58,7 @@ CASES = {
     "convolutions, attention, dropout": Case("joseph", ConvLstm(4, 2, 3, 2, 0.1, (0.1, 0.3))),
     OF_GROUP: Case("adam", small_run.NETWORK, 6),
     OF_GROUP + " by 1, 4, 2": Case("adam", small_run.NETWORK, 6, True),
+    "options of training": Case("adam", small_run.NETWORK, options=OPTIONS),
 }
 
 CASES = {
@@ -91,6 +95,9 @@ def train(case: Case, raw: RawData, folder: Path, processes: process_group.Proce
         schedule=PlateauSchedule(factor=0.5, patience=0, min_lr=0.0),
         augmentation=Augmentation(0.2, 0.3, 3) if case.member == "joseph" else None,
         clip=CLIP,
+        optimiser="adamw",
+        weight_decay=0.1,  # would show in layers that are never used, if they had a gradient
+        options=case.options,
     )
     training.train(
         lambda: build(case.network).double(),
@@ -162,11 +169,21 @@ def state(folder: Path, name: str, size: int) -> Dict[str, Any]:
     return loaded
 
 
+def tensors(state: Dict[str, Any]) -> Dict[str, torch.Tensor]:
+    """Return the tensors of the network and of what options add to a state."""
+    parts = {"network": state["network"], **state.get("options", {})}
+    return {
+        f"{part} {key}": value
+        for part, values in parts.items()
+        for key, value in values.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
 def difference(folder: Path, name: str, size: int) -> float:
     """Return the largest difference of a parameter, relative to the largest of its tensor."""
     before = OF_GROUP if CASES[name].stops else name
-    alone = state(folder, before, 1)["network"]
-    together = state(folder, name, size)["network"]
+    alone, together = (tensors(state(folder, *which)) for which in ((before, 1), (name, size)))
     return max(
         float((alone[key] - together[key]).abs().max() / alone[key].abs().max().clamp(min=1e-30))
         for key in alone

@@ -10,6 +10,7 @@ import pytest
 from launch import containers, environments, process, registry, run, settings, step_arguments
 from launch.container_user import User
 from leapkit.core import job_runner
+from leapkit.core.training_options import parse
 
 
 @pytest.fixture
@@ -98,6 +99,18 @@ def test_a_member_gets_the_gpus_of_one_network_if_the_user_says_how_many(tmp_pat
         chosen = run_settings("venv", tmp_path, EXPERIMENTS="195", **given)
         arguments = step_arguments.member_arguments(chosen, chosen.experiments()["adam"])
         assert member.arguments("adam", arguments).gpus == expected
+
+
+def test_a_member_trains_with_the_options_that_the_plan_was_made_with(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from leapkit.run import member
+
+    for given in ({}, {"OPTIONS": "ema=0.9,positivity"}):
+        chosen = run_settings("venv", tmp_path, EXPERIMENTS="195", **given)
+        [experiment] = chosen.experiments()["adam"]
+        arguments = step_arguments.member_arguments(chosen, [experiment])
+        options = parse(member.arguments("adam", arguments).options)
+        assert options == experiment.recipe["full"].options
 
 
 def test_the_blend_gets_the_same_arguments_in_both_runtimes(tmp_path, commands):

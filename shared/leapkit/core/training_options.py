@@ -12,7 +12,7 @@ from typing import Any, Dict
 from leapkit.core.errors import KitError
 
 # Rules that weigh the targets in the loss (leapkit.run.target_weights); "" weighs them alike.
-TARGET_WEIGHTS = ("", "groups", "scored", "targets")
+TARGET_WEIGHTS = ("", "groups", "scored", "tails", "targets")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 An epoch is a permutation of the blocks, drawn from (seed, epoch), cut into pools of so many rows;
 the rows of a pool are permuted among themselves. The published pool is half a million rows out of
 1,365 steps of all years: a batch of 2,048 hardly ever holds more than a handful of rows of the same
-step. While one pool is handed out the next one is read.
+step. While one pool is handed out the next one is read. Source: docs/reference/pools.md, "The order
+of an epoch".
 """
 
 from __future__ import annotations

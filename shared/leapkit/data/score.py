@@ -1,7 +1,7 @@
 """The coefficient of determination as the competition and the team's validation count it.
 
-Sums are float64 for any dtype of the arrays. The team's sklearn 1.5 accumulated float32, so its
-logged scores differ by about 1e-5. Facts: docs/reference/data_pipeline.md, "Score", and
+Sums are float64 for any dtype of the arrays. The team's sklearn 1.5 accumulated float32, which
+moved its logged scores by less than 1e-7. Facts: docs/reference/data_pipeline.md, "Score", and
 docs/reference/models.md, "Training loop".
 """
 

@@ -41,7 +41,7 @@ class WithConfidence(nn.Module):
         # Drawn apart: the network's weights, masks and batches are those of a run without a head.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # type: ignore[no-untyped-call, unused-ignore]
-            self.head = nn.Linear(last.in_features, last.out_features)
+            self.head = nn.Linear(last.in_features, last.out_features).to(last.weight.dtype)
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         seen: List[torch.Tensor] = []

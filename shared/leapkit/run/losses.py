@@ -65,7 +65,8 @@ def _smooth_l1(
     """Return the mean SmoothL1, of each target times its weight if there are weights."""
     if weights is None:
         return smooth_l1_loss(prediction, label, beta=beta)
-    return (weights * smooth_l1_loss(prediction, label, beta=beta, reduction="none")).mean()
+    of_values = smooth_l1_loss(prediction, label, beta=beta, reduction="none")
+    return (weights.to(of_values.dtype) * of_values).mean()
 
 
 def _of_differences(weights: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,8 @@ class Objective:
         self._group = group
         self._processes = processes
         self._targets = slice(0, len(TARGETS)) if group is None else GROUPS[group]
-        self.weights = target_weights.rule(recipe.options.target_weights, device)
+        self._beta = recipe.smooth_l1_beta if group is None else 1.0
+        self.weights = target_weights.rule(recipe.options.target_weights, device, self._beta)
 
     def loss(self, output: Any, y: torch.Tensor) -> torch.Tensor:
         """Return the mean loss of this process's rows, as a scalar.
@@ -35,12 +36,13 @@ class Objective:
         share = self._recipe.options.confidence
         prediction = output[0] if share else output
         weights = self.weights.weights
-        beta = self._recipe.smooth_l1_beta if self._group is None else 1.0
         if self._group is None:
-            loss = loss_all(prediction, y, beta, weights)
+            loss = loss_all(prediction, y, self._beta, weights)
         else:
             loss = loss_group(prediction, y, self._group, weights)
         if share:
-            loss = loss + share * confidence_loss(output[1], prediction, y, self._targets, beta)
+            loss = loss + share * confidence_loss(
+                output[1], prediction, y, self._targets, self._beta
+            )
         self.weights.update(prediction, y, self._processes, self._recipe.batch)
         return loss

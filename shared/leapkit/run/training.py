@@ -186,7 +186,7 @@ def _update(run: Run, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """
     recipe = run.task.recipe
     run.trained.train()
-    run.optimiser.zero_grad()
+    run.trained.zero_grad()  # also parameters without a rate: the norm is of the whole network
     loss = run.objective.loss(run.forward(x), y)
     loss = run.processes.weighted(loss, recipe.batch)
     loss.backward()  # type: ignore[no-untyped-call, unused-ignore]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
-from typing import Any, Callable, ContextManager
+from typing import Any, Callable, ContextManager, Iterator
 from unittest import mock
 
 import torch
@@ -107,7 +108,7 @@ def _() -> ContextManager[Any]:
 
 @constant("gradients are added up over updates", "zuiye/A")
 def _() -> ContextManager[Any]:
-    return mock.patch.object(torch.optim.AdamW, "zero_grad", lambda *_, **__: None)
+    return mock.patch.object(nn.Module, "zero_grad", lambda *_, **__: None)
 
 
 def _optimiser(**changed: Any) -> ContextManager[Any]:
@@ -132,9 +133,9 @@ def _() -> ContextManager[Any]:
     return _optimiser(amsgrad=True)
 
 
-@constant("tensors that no forward pass sees get gradients of zero", "zuiye/A")
-def _() -> ContextManager[Any]:
-    """As of the team's wrapper for several GPUs: AdamW then decays them."""
+def _zero_gradients() -> ContextManager[Any]:
+    """Give tensors that no forward pass sees gradients of 0."""
+    original = nn.utils.clip_grad_norm_
 
     def norm(parameters: Any, limit: float) -> torch.Tensor:
         parameters = list(parameters)
@@ -143,22 +144,27 @@ def _() -> ContextManager[Any]:
                 parameter.grad = torch.zeros_like(parameter)
         return original(parameters, limit)
 
-    original = nn.utils.clip_grad_norm_
     return mock.patch.object(nn.utils, "clip_grad_norm_", norm)
 
 
-@constant("parameters that no prefix names are trained too", "joseph/907")
+@constant("tensors that no forward pass sees get gradients of zero", "zuiye/A")
 def _() -> ContextManager[Any]:
+    """As of the team's wrapper for several GPUs: AdamW then decays them."""
+    return _zero_gradients()
+
+
+@constant("parameters that no prefix names are decayed too", "joseph/907")
+@contextlib.contextmanager
+def _() -> Iterator[None]:
     original = training_run.make_optimiser
 
     def made(network: nn.Module, *more: Any) -> torch.optim.Optimizer:
         optimiser = original(network, *more)
-        for parameter in network.layer_norm.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        optimiser.add_param_group({"params": list(network.layer_norm.parameters()), "lr": 8e-4})
+        optimiser.param_groups[0]["params"].extend(network.layer_norm.parameters())
         return optimiser
 
-    return mock.patch.object(training_run, "make_optimiser", made)
+    with _zero_gradients(), mock.patch.object(training_run, "make_optimiser", made):
+        yield
 
 
 # ---- the schedule --------------------------------------------------------------------------------

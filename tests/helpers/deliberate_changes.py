@@ -154,12 +154,13 @@ def _epochs(events: List[Event]) -> Tuple[int, List[int]]:
 def once_each() -> List[Change]:
     """Return the changes, each value of each number once: in the shortest trajectory that has it.
 
-    Those that trajectories show and those that they cannot show are told apart.
+    Of those that a trajectory cannot show, once for each reason.
     """
     chosen: Dict[Tuple[Any, ...], Change] = {}
     shortest_first = sorted(changes(), key=lambda change: len(stored(change.of)))
     for change in shortest_first:
-        chosen.setdefault((change.what, str(change.values[:1]), change.unseen), change)
+        number = (change.what, str(change.values[:1]))
+        chosen.setdefault((change.unseen,) if change.unseen else number, change)
     return list(chosen.values())
 
 

@@ -44,7 +44,7 @@ KINDS: Dict[str, rule.Kind] = {
 # "The tolerance", says what was measured between the stacks.
 TOLERANCES = {"update": 1e-10, "evaluation": 1e-9, "tensor": 1e-10, "predictions": 1e-9}
 DIGITS = 12  # that are stored: a hundredth of the smallest tolerance
-AGAIN = "python -m tests.helpers.trajectories --write"
+AGAIN = "PYTHONPATH=shared:. python -m tests.helpers.trajectories --write"
 
 
 def traits(experiment: Experiment) -> Tuple[Any, ...]:

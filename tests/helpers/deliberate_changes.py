@@ -1,6 +1,6 @@
 """Every number of every stored trajectory's recipe changed in a copy, each by itself.
 
-python -m tests.helpers.deliberate_changes    prints the table of what each change moved
+PYTHONPATH=shared:. python -m tests.helpers.deliberate_changes    prints what each change moved
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The stored trajectories of the kit's training, and how another one is compared with them.
 
-python -m tests.helpers.trajectories --write    records all of them again, on this stack
+PYTHONPATH=shared:. python -m tests.helpers.trajectories --write    records them on this stack
 """
 
 from __future__ import annotations

@@ -91,6 +91,9 @@ def experiment_of(name: str, changed: Dict[str, Any]) -> Experiment:
         recipe = replace(recipe, **_FIELDS.get(key, lambda same, key=key: {key: same})(value))
     return replace(
         experiment,
+        artifact="",  # it predicts nothing
+        published=None,
+        blended=False,
         recipe=dict.fromkeys(experiment.recipe, recipe),
         network=dict.fromkeys(experiment.network, SKETCHES.get(name, PLAIN)),
     )
@@ -118,7 +121,7 @@ def by_hand(case: Case, world: Path) -> Runs:
 
 
 def by_the_kit(case: Case, world: Path, folder: Path) -> Results:
-    """Train a case's experiments with the kit, and predict."""
+    """Train a case's experiments with the kit."""
     family = [experiment_of(name, case.changed.get(name, {})) for name in case.family]
     return watched_training.run_family(family, SketchNet, world, folder)
 

@@ -1,46 +1,29 @@
 """Every number of every stored trajectory's recipe changed in a copy, each by itself.
 
-    python -m tests.helpers.deliberate_changes    prints the table of what each change moved
+PYTHONPATH=shared:. python -m tests.helpers.deliberate_changes    prints what each change moved
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ContextManager, Dict, Iterator, List, Optional, Tuple
 
 import torch
 
 from leapkit.core.experiments import Experiment
-from leapkit.core.recipes import (
-    OPTIMISERS,
-    Augmentation,
-    CosineRestarts,
-    PlateauSchedule,
-    Recipe,
-    RowSelection,
-)
-from leapkit.core.training_options import TrainingOptions
+from leapkit.core.recipes import CosineRestarts, PlateauSchedule
+from tests.helpers import choice_constants as choice_constants
 from tests.helpers import loop_constants, trajectories
+from tests.helpers import loss_constants as loss_constants
 from tests.helpers import trajectory_rule as rule
+from tests.helpers.other_numbers import changed
 from tests.helpers.parity import EXPERIMENTS
 from tests.helpers.trajectories import KINDS, Difference, first_difference
 from tests.helpers.trajectory_recording import Event, record
 
 REFUSED = Difference("refused", float("inf"))
-# What a field is changed to where twice that, one more, or the opposite would not do.
-OTHER = {
-    (RowSelection, "first_month"): lambda month: "0003-12" if month < "0003-12" else "0001-02",
-    (Recipe, "optimiser"): lambda name: OPTIMISERS[1 - OPTIMISERS.index(name)],
-    (Recipe, "augmentation"): lambda _: Augmentation(0.08, 0.08, 5),
-    (Recipe, "min_gain"): lambda gain: 4 * gain or 0.01,
-    (RowSelection, "index"): lambda name: "another_" + name,
-    (RowSelection, "fraction"): lambda fraction: 0.8 * fraction,
-    (RowSelection, "pool"): lambda rows: rows // 2,
-    (PlateauSchedule, "min_lr"): lambda rate: 2 * rate,
-    (TrainingOptions, "target_weights"): lambda _: "groups",
-}
 
 
 @dataclass(frozen=True)
@@ -96,88 +79,24 @@ def changes() -> Iterator[Change]:
 
 def _of_recipe(name: str) -> Iterator[Change]:
     experiment = rule.tiny(EXPERIMENTS[name], KINDS[name])
-    recipe = experiment.recipe["full"]
-    for what, old, new, changed in _leaves(recipe):
-        made = rule.with_recipe(experiment, changed) if changed else None
+    for what, old, new, recipe in changed(experiment.recipe["full"]):
+        made = rule.with_recipe(experiment, recipe) if recipe else None
         yield Change(name, what, (old, new), made, _unseen(name, what))
 
 
 def _of_experiment(name: str) -> Iterator[Change]:
     """Yield what is not of the recipe and decides a training: where it starts, what it keeps."""
     experiment = rule.tiny(EXPERIMENTS[name], KINDS[name])
+    last = experiment.network["full"].parts[-1]
     if experiment.parent:
         old = experiment.reinitialised
-        new = (*old, "fc.0.bias" if "fc.0.weight" in old else experiment_tensor(experiment))
-        yield Change(name, "reinitialised", (old, new), replace(experiment, reinitialised=new))
-    if experiment.reinitialised:
-        yield Change(name, "reinitialised", (old, ()), replace(experiment, reinitialised=()))
+        for new in ((*old, f"{last}.0.bias"), ()):
+            if new != old:
+                made = replace(experiment, reinitialised=new)
+                yield Change(name, "reinitialised", (old, new), made)
     if experiment.groups:
-        for what, old, new, groups in _leaves(experiment.groups):
-            yield Change(name, f"groups.{what}", (old, new), replace(experiment, groups=groups))
-
-
-def experiment_tensor(experiment: Experiment) -> str:
-    return experiment.network["full"].parts[-1] + ".0.weight"
-
-
-def _leaves(record: Any) -> Iterator[Tuple[str, Any, Any, Any]]:
-    """Yield (dotted name, old value, new value, record with it) of all that a record holds.
-
-    The record is None if its checks refuse the new value.
-    """
-    for field in fields(record):
-        value = getattr(record, field.name)
-        for what, old, new, changed in _changed(type(record), field.name, value):
-            name = f"{field.name}.{what}" if what else field.name
-            yield name, old, new, _with(record, field.name, changed)
-
-
-def _changed(owner: type, name: str, value: Any) -> Iterator[Tuple[str, Any, Any, Any]]:
-    """Yield (dotted name within the value, old, new, whole new value), once for each number."""
-    if is_dataclass(value):
-        yield from _leaves(value)
-    elif isinstance(value, dict):
-        for key, number in value.items():
-            yield key, number, _other(owner, name, number), {**value, key: 0.75 * number}
-    elif name == "evaluations_per_epoch" and isinstance(value, tuple):
-        for k, number in enumerate(value):
-            if k == 0 or number != value[k - 1]:  # one of each run of equal ones
-                yield str(k), number, number + 1, (*value[:k], number + 1, *value[k + 1 :])
-    elif name == "parents":
-        yield "", value, () if value else (0,), () if value else (0,)
-    elif isinstance(value, tuple):
-        for k, number in enumerate(value):
-            new = _other(owner, name, number)
-            yield str(k), number, new, (*value[:k], new, *value[k + 1 :])
-    else:
-        new = _other(owner, name, value)
-        yield "", value, new, new
-    if isinstance(value, (PlateauSchedule, CosineRestarts)):
-        other = CosineRestarts(1, 1, 0.0) if isinstance(value, PlateauSchedule) else PlateauSchedule()
-        yield "", type(value).__name__, type(other).__name__, other
-
-
-def _other(owner: type, name: str, value: Any) -> Any:
-    if (owner, name) in OTHER:
-        return OTHER[owner, name](value)
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int) and name != "lr":
-        return value + 1
-    assert isinstance(value, (int, float)), f"OTHER does not say what {name} is changed to"
-    return 0.75 * value or 0.01
-
-
-def _with(record: Any, name: str, value: Any) -> Any:
-    more: Dict[str, Any] = {name: value}
-    if name == "epochs" and isinstance(record.evaluations_per_epoch, tuple):
-        more["evaluations_per_epoch"] = (*record.evaluations_per_epoch, 2)
-    if value is None:
-        return None
-    try:
-        return replace(record, **more)
-    except ValueError:
-        return None
+        for what, was, new, groups in changed(experiment.groups):
+            yield Change(name, f"groups.{what}", (was, new), replace(experiment, groups=groups))
 
 
 # ---- what a trajectory cannot show ---------------------------------------------------------------
@@ -235,18 +154,19 @@ def _epochs(events: List[Event]) -> Tuple[int, List[int]]:
 def once_each() -> List[Change]:
     """Return the changes, each value of each number once: in the shortest trajectory that has it.
 
-    Those that trajectories show and those that they cannot show are told apart.
+    Of those that a trajectory cannot show, once for each reason.
     """
     chosen: Dict[Tuple[Any, ...], Change] = {}
     shortest_first = sorted(changes(), key=lambda change: len(stored(change.of)))
     for change in shortest_first:
-        chosen.setdefault((change.what, str(change.values[:1]), change.unseen), change)
+        number = (change.what, str(change.values[:1]))
+        chosen.setdefault((change.unseen,) if change.unseen else number, change)
     return list(chosen.values())
 
 
 def group(what: str) -> str:
     """Return what the table calls a number: one name for all entries of a tuple or a mapping."""
-    first, *more = what.split(".")
+    first = what.split(".")[0]
     return first if first in ("lr", "betas", "evaluations_per_epoch") else what
 
 

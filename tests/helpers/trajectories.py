@@ -1,6 +1,6 @@
 """The stored trajectories of the kit's training, and how another one is compared with them.
 
-    python -m tests.helpers.trajectories --write    records all of them again, on this stack
+PYTHONPATH=shared:. python -m tests.helpers.trajectories --write    records them on this stack
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from leapkit.core.experiments import Experiment
-from leapkit.core.recipes import Recipe
 from tests.helpers import trajectory_rule as rule
 from tests.helpers.parity import EXPERIMENTS
 from tests.helpers.trajectory_recording import Event, record
@@ -45,7 +44,7 @@ KINDS: Dict[str, rule.Kind] = {
 # "The tolerance", says what was measured between the stacks.
 TOLERANCES = {"update": 1e-10, "evaluation": 1e-9, "tensor": 1e-10, "predictions": 1e-9}
 DIGITS = 12  # that are stored: a hundredth of the smallest tolerance
-AGAIN = "python -m tests.helpers.trajectories --write"
+AGAIN = "PYTHONPATH=shared:. python -m tests.helpers.trajectories --write"
 
 
 def traits(experiment: Experiment) -> Tuple[Any, ...]:
@@ -116,7 +115,7 @@ def first_difference(
 
 
 def largest_difference(events: List[Event], stored: List[Event]) -> float:
-    """Return the largest distance of any event; inf if another number of them happened, or others."""
+    """Return the largest distance of any event; inf if other events happened."""
     places = [[event[:2] for event in each] for each in (events, stored)]
     if places[0] != places[1]:
         return float("inf")

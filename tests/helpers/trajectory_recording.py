@@ -32,7 +32,7 @@ from tests.helpers.parity import EXPERIMENTS
 # epoch 3, both counted from 1, of the copy that is tuned for group 2.
 #   update       g2 3.5             loss, rates, sum |p| and sum p^2 of all parameters
 #   evaluation   g2 3.5 best        R2 that decides, and of the predicted columns
-#   tensor       g2 fc.0.bias trained    sum |p| and sum p^2 of it in the checkpoint, and whose it is
+#   tensor       g2 fc.0.bias trained    the same sums of it in the checkpoint, and whose it is
 #   predictions  g2                 the same of the validation predictions that are kept
 Event = Tuple[str, str, Tuple[float, ...]]
 Tell = Callable[[Event], None]

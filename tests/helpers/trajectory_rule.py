@@ -114,7 +114,7 @@ def network(config: RuleNetwork, whose: str, gradients: float = 1.0) -> nn.Modul
 
     def longer(_: nn.Module, __: Any, output: torch.Tensor) -> None:
         if output.requires_grad:
-            output.register_hook(lambda gradient: gradient * gradients)  # type: ignore[no-untyped-call, unused-ignore]
+            output.register_hook(lambda gradient: gradient * gradients)
 
     made.register_forward_hook(longer)
     return made

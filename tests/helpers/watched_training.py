@@ -83,7 +83,7 @@ def watch(patch: pytest.MonkeyPatch) -> Dict[str, Watched]:
 def run_family(
     family: Sequence[Experiment], build: Callable[[Any], nn.Module], world: Path, results: Path
 ) -> Results:
-    """Train and predict experiments, each after its parent, as a member's command does."""
+    """Run experiments, each after its parent, as a member's command does."""
     layout = Layout(RawData(world), Results(results), results / "weights")
     options = RunOptions("reproduce", "sample", layout, in_float64(build), "cpu", 1)
     for experiment in family:

@@ -19,7 +19,7 @@ def lines(records: Records) -> List[str]:
     out: List[str] = []
     for network, world in dict.fromkeys((r["network"], r["world"]) for r in records):
         chosen = [r for r in records if (r["network"], r["world"]) == (network, world)]
-        out += _of_world(f"{world}, {network} network", chosen)
+        out += _of_world(f"{world}, {network}", chosen)
     return out
 
 

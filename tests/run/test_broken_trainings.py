@@ -176,8 +176,11 @@ FAULTS = {
         "plateau", "run.training_run.Run._stops_early", "self.epoch - 1", "self.epoch - 2"
     ),
     # the parent
-    "the last layer is the parent's": Fault(
-        "stages", "run.fine_tuning.Parent.weights", "self.child.reinitialised", "('fc.0.bias',)"
+    "the last layer's bias is not the parent's": Fault(
+        "stages",
+        "run.fine_tuning.Parent.weights",
+        "self.child.reinitialised",
+        "[*self.child.reinitialised, 'fc.0.bias']",
     ),
     "the better of parent and child is dropped": Fault(
         "groups", "run.fine_tuning.Parent.score_against_parent", "score < parent", "score > parent"

@@ -12,7 +12,7 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
+.PHONY: help reproduce infer-only blend predict export stack distil plan slurm doctor verify evaluate
 .PHONY: fetch world statistics split store
 .PHONY: bases sifs bundle unbundle
 .PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
@@ -36,6 +36,8 @@ predict: ## a network or a blend on columns of your own (NETWORK=max2020/022 INP
 	$(LAUNCH) predict
 export: ## a network or a blend as files for other programs (NETWORK=.. TO=folder FORMATS=..)
 	$(LAUNCH) export
+stack: ## a blend corrected by a small network over the levels, cross-fitted (TABLE=searched)
+	$(LAUNCH) stack
 distil: ## the student, trained on what a network or a blend predicts (TEACHER=searched TO=folder)
 	$(LAUNCH) distil
 plan: ## what would run, what is skipped, and why; starts nothing

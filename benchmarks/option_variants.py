@@ -23,4 +23,8 @@ OPTIONS: Dict[str, str] = {
     "weights tails": "target_weights=tails",
     "positivity": "positivity",
     "confidence 0.5 + EMA 0.99": "confidence=0.5,ema=0.99",
+    "weights scored + positivity": "target_weights=scored,positivity",
+    "weights scored + positivity + confidence 0.5": (
+        "target_weights=scored,positivity,confidence=0.5"
+    ),
 }

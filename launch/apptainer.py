@@ -32,6 +32,7 @@ ENTRYPOINTS = {
     "evaluate": ("python", "-m", "evaluation"),
     "world": ("python",),
     "emulator": ("python", "-m", "leapkit.emulators"),
+    "stacking": ("python", "-m", "stacking"),
 }
 # What runs in the blend's image, which has one stack.
 OF_THE_BLEND = ("blend", "verify", "evaluate", "world")
@@ -87,6 +88,8 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
             Mount(folders["LEAP_TO"], "/to", is_writable=True),
             tables,
         ]
+    if service == "stacking":
+        return [raw, Mount(settings.results.root, "/submission", is_writable=True), tables]
     if service == "blend":
         return [raw, subs._replace(is_writable=False), blend, tables]
     outputs = f"outputs/{service}"
@@ -161,7 +164,7 @@ def images_of(settings: Settings, services: Sequence[str]) -> Dict[str, str]:
     return {
         service: sifs.image_of(
             service,
-            settings.emulator.name if service == "emulator" else settings["STACK"],
+            settings.emulator.name if service in sifs.OF_THE_EMULATOR else settings["STACK"],
             accelerator,
         )
         for service in services

@@ -16,7 +16,7 @@ from leapkit.core.files import read_json, sha256, write_json
 
 PATH = REPOSITORY / ".bundle" / "record.json"
 # What .dockerignore lets through.
-IN_IMAGES = ("shared/", "members/", "blend/", "evaluation/", "containers/")
+IN_IMAGES = ("shared/", "members/", "blend/", "evaluation/", "stacking/", "containers/")
 AGAIN = "run `make unbundle BUNDLE=folder` again"
 
 

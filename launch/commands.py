@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, Tuple
 
-from launch import actions, bundle, distil, doctor, emulating, registry, testing, unbundle
+from launch import actions, bundle, distil, doctor, emulating, registry, stacking, testing, unbundle
 from launch.actions import Request
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
@@ -16,6 +16,7 @@ RUN_OPTIONS = (
 BLEND_OPTIONS = (*RUN_OPTIONS, "TABLE", "POSTPROCESS")
 TRAINING_OPTIONS = (*BLEND_OPTIONS, "OPTIONS")
 EMULATOR_OPTIONS = ("NETWORK", "TO", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "POSTPROCESS")
+STACK_OPTIONS = ("RUNTIME", "DEVICE", *WORLD_OPTIONS, "TABLE", "ARTIFACTS")
 DISTIL_OPTIONS = (
     *("TEACHER", "RUNTIME", "STACK", *WORLD_OPTIONS, "WEIGHTS", "TO", "INPUTS", "POSTPROCESS"),
     *("DEVICE", "STEP_PRECISION", "PRECISION"),
@@ -63,6 +64,11 @@ def commands() -> Dict[str, Command]:
             "a network or a blend as files for other programs",
             lambda request: emulating.export(request.values),
             (*EMULATOR_OPTIONS, "FORMATS"),
+        ),
+        "stack": Command(
+            "a blend corrected by a small network over the levels",
+            lambda request: stacking.stack(request.values),
+            STACK_OPTIONS,
         ),
         "distil": Command(
             "train the student on what a network or a blend predicts",

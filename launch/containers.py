@@ -124,8 +124,9 @@ def build_images(settings: Settings, services: Sequence[str], user: User) -> Dic
     The tools beside the blend have its image. Raises KitError if an image cannot be built.
     """
     env = variables(settings, code_version(), user)
-    own = [*registry.members(), "emulator"]
-    images = [service if service in own else "blend" for service in services]
+    own = {name: name for name in (*registry.members(), "emulator")}
+    own["stacking"] = "emulator"
+    images = [own.get(service, "blend") for service in services]
     build(settings, images, env)
     return env
 
@@ -193,7 +194,7 @@ def on_folder(
     mounts: Mapping[str, Path],
     made: Path,
 ) -> int:
-    """Run a service that writes to a folder of the user's: `world`, `evaluate` or `emulator`.
+    """Run a service that writes to one folder: `world`, `evaluate`, `emulator` or `stacking`.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made

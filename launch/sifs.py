@@ -25,6 +25,7 @@ ARCHIVE = ".tar"
 ID_SHOWN = 12  # hexadecimal digits of an image's id in a name, as engines show it
 REMEDY = "run `make sifs` where a Docker engine answers, and copy the folder"
 INDEX = "hashes.json"
+OF_THE_EMULATOR = ("emulator", "stacking")  # services that run in the image of the first
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,11 @@ def exist() -> bool:
 def image_of(service: str, stack: str, accelerator: str) -> str:
     """Return the name of a service's image, as compose.yaml has it.
 
-    stack  published or modern; of the service `emulator` the name of its lock
+    stack  published or modern; of services of the emulator's image the name of its lock
     """
-    has_own = _is_member(service) or service == "emulator"
-    return f"leap-{service}:{stack}-{accelerator}" if has_own else "leap-blend:cpu"
+    if service in OF_THE_EMULATOR:
+        return f"leap-emulator:{stack}-{accelerator}"
+    return f"leap-{service}:{stack}-{accelerator}" if _is_member(service) else "leap-blend:cpu"
 
 
 def path(image: str, image_id: str, suffix: str = SIF) -> Path:
@@ -151,8 +153,8 @@ def code_of(service: str) -> str:
 
 def _code_files(service: str) -> Dict[str, str]:
     rooms = ["shared/leapkit", *([f"members/{service}"] if _is_member(service) else ["blend"])]
-    if service == "emulator":
-        rooms.append("members")
+    if service in OF_THE_EMULATOR:
+        rooms += ["members", "stacking"]
     elif not _is_member(service):
         rooms.append("evaluation")
     return {

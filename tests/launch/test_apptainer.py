@@ -25,7 +25,7 @@ from launch.choices import Choice
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 
-SERVICES = [*registry.members(), "blend", "verify", "evaluate", "world", "emulator"]
+SERVICES = [*registry.members(), "blend", "verify", "evaluate", "world", "emulator", "stacking"]
 GIVEN = (
     *("RAW_DATA_PARENT", "STEPS", "STATISTICS", "WEIGHTS", "INPUTS", "TO"),
     *("PREDICTIONS", "TRUTH"),

@@ -18,7 +18,7 @@ from leapkit.core.stacks import ACCELERATORS, MODERN, TORCH_1_10
 from tests.conftest import REPOSITORY
 
 MEMBERS = tuple(registry.members())
-TOOLS = ("verify", "evaluate", "emulator", "world")  # services that no member has
+TOOLS = ("verify", "evaluate", "emulator", "stacking", "world")  # services that no member has
 LOCKS = sorted(stacks.LOCKS.glob("*.txt"))
 
 

@@ -266,7 +266,8 @@ def test_noise_is_a_function_of_seed_epoch_and_update(data: Any) -> None:
     assert all(torch.equal(a[0], b[0]) for a, b in zip(whole[2:], rest)) and len(rest) == 4
     noise = [a[0] - b[0] for a, b in zip(whole, drawn(data, 0.0))]
     other = [a[0] - b[0] for a, b in zip(drawn(data, 0.1, epoch=2), drawn(data, 0.0, epoch=2))]
-    assert not torch.allclose(noise[0], noise[1]) and not torch.allclose(noise[0], other[0])
+    for another in (noise[1], other[0]):
+        assert float((noise[0] - another).std()) > 0.1, "independent ones differ by 0.14"
 
 
 def test_processes_share_the_noise_of_the_whole_batch(data: Any) -> None:

@@ -85,7 +85,10 @@ FAULTS = {
     "cycles do not grow": Fault("stage", SCHEDULE, "T_mult=schedule.factor", "T_mult=1"),
     "cycles end at zero": Fault("stage", SCHEDULE, "eta_min=schedule.min_lr", "eta_min=0.0"),
     "one rate for all prefixes": Fault(
-        "stage", "run.optimisation.make_optimiser", '"lr": rate', '"lr": 6e-4'
+        "stage",
+        "run.optimisation.make_optimiser",
+        'parameters, "lr": rate',
+        'parameters, "lr": 6e-4',
     ),
     "the plateau is more patient": Fault("plateau", SCHEDULE, "schedule.patience", "3"),
     "the plateau sees the score's opposite": Fault(
@@ -173,8 +176,11 @@ FAULTS = {
         "plateau", "run.training_run.Run._stops_early", "self.epoch - 1", "self.epoch - 2"
     ),
     # the parent
-    "the last layer is the parent's": Fault(
-        "stages", "run.fine_tuning.Parent.weights", "self.child.reinitialised", "('fc.0.bias',)"
+    "the last layer's bias is not the parent's": Fault(
+        "stages",
+        "run.fine_tuning.Parent.weights",
+        "self.child.reinitialised",
+        "[*self.child.reinitialised, 'fc.0.bias']",
     ),
     "the better of parent and child is dropped": Fault(
         "groups", "run.fine_tuning.Parent.score_against_parent", "score < parent", "score > parent"

@@ -119,8 +119,7 @@ def test_exactly_the_tensors_listed_as_unused_have_no_effect(case, x):
     assert torch.equal(case.network(x), before)
 
 
-# Each network computes the same on every stack: the columns are merged by NumPy alone.
-@pytest.mark.oldest
+# On one stack: each network computes the same on all, and NumPy alone merges their columns.
 @pytest.mark.parametrize("case", TUNED, indirect=True)
 def test_seven_files_merge_to_the_teams_numbers(case, fill, x):
     merged = {

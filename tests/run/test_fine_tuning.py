@@ -221,6 +221,7 @@ def test_the_submissions_receipt_lists_the_groups_that_kept_their_parent(tuned):
     }
 
 
+@pytest.mark.modern
 def test_without_the_rule_a_worse_group_keeps_its_own_weights(
     with_parent, tiny_world, tmp_path, monkeypatch
 ):
@@ -316,6 +317,7 @@ def group_checkpoints(tmp_path_factory):
     return [inference.GroupCheckpoint(folder / f"{g}.pt", GROUPS[g]) for g in ALL]
 
 
+@pytest.mark.modern
 def test_the_inputs_are_read_once_for_all_checkpoints(group_checkpoints):
     inputs = Counted(np.random.RandomState(1).randn(2200, 556).astype(np.float32))
     blocks = list(
@@ -326,6 +328,7 @@ def test_the_inputs_are_read_once_for_all_checkpoints(group_checkpoints):
     ] * 2200
 
 
+@pytest.mark.modern
 def test_memory_does_not_grow_with_the_number_of_checkpoints(group_checkpoints):
     network = build(small_run.NETWORK)
     inputs = np.zeros((640, 556), np.float32)
@@ -413,6 +416,7 @@ def counted_updates(monkeypatch):
     return updates
 
 
+@pytest.mark.modern
 def test_a_group_whose_loss_is_not_finite_leaves_the_others_proven(
     with_parent, tuned, tiny_world, tmp_path, monkeypatch
 ):
@@ -482,6 +486,7 @@ def test_a_killed_group_goes_on_a_proven_one_does_nothing_and_the_plain_command_
     assert "train is skipped: its receipt proves it" in plain and "infer runs" in plain
 
 
+@pytest.mark.modern
 def test_some_groups_of_a_request_are_trained_together(with_parent, tuned, tiny_world, tmp_path):
     folder = copy_of(with_parent, tmp_path)
     assert small_run.run(part(tiny_world, folder, "4, 1")) == 0
@@ -511,6 +516,7 @@ def test_a_group_at_work_refuses_the_whole_and_itself_and_a_whole_run_refuses_it
         assert free_group is None or small_run.run(part(tiny_world, folder, free_group)) == 0
 
 
+@pytest.mark.modern
 def test_a_proven_group_is_left_as_it_is_whoever_is_at_work(tuned, tiny_world, tmp_path):
     with work_locks.hold(TUNED, Results(tuned)):
         assert small_run.run(part(tiny_world, tuned, "1")) == 0
@@ -519,6 +525,7 @@ def test_a_proven_group_is_left_as_it_is_whoever_is_at_work(tuned, tiny_world, t
 # ---- stale ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.modern
 def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path, capsys):
     folder = copy_of(tuned, tmp_path)
     old_receipt = receipt(parent(folder).checkpoint)
@@ -539,6 +546,7 @@ def test_another_parent_makes_all_its_children_stale(tuned, tiny_world, tmp_path
     }
 
 
+@pytest.mark.modern
 def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_world, tmp_path):
     folder = copy_of(tuned, tmp_path)
     receipts.receipt_path(parent(folder).checkpoint).unlink()
@@ -555,6 +563,7 @@ def test_a_parent_that_must_be_trained_again_stops_its_children(tuned, tiny_worl
     assert products(folder) == before
 
 
+@pytest.mark.modern
 def test_one_changed_group_is_trained_again_alone(tuned, tiny_world, tmp_path, capsys):
     folder = copy_of(tuned, tmp_path)
     files_of(folder, 4).validation_predictions.unlink()

@@ -96,6 +96,7 @@ def test_as_many_as_fit_are_trained_at_a_time(
     assert products(tmp_path) == alone
 
 
+@pytest.mark.modern
 @pytest.mark.parametrize("nth", (1, 5, 8, 11))
 def test_runs_that_ended_at_different_steps_wait_for_those_behind(
     nth: int, data: Any, alone: Dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -125,6 +126,7 @@ def test_runs_that_ended_at_different_steps_wait_for_those_behind(
     assert {g: updates.count(g) for g in GROUPS} == steps
 
 
+@pytest.mark.modern
 def test_a_run_that_stops_early_drops_out_and_the_others_go_on(
     data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_run_that_stops_early_drops_out_and_the_others_go_on(
     assert next(iter(ended)) == 3, "it is handed over, to be receipted, when it ends"
 
 
+@pytest.mark.modern
 def test_a_run_whose_loss_is_not_finite_takes_nothing_from_the_others(
     data: Any, alone: Dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -319,6 +319,7 @@ _CHANGES = {
 }
 
 
+@pytest.mark.modern  # receipts decide, which know no torch
 @pytest.mark.parametrize("change_name", sorted(_CHANGES))
 def test_a_changed_input_runs_what_depends_on_it_again_and_says_which(
     change_name, world, tmp_path, capsys

@@ -14,7 +14,7 @@ from tests.helpers import trajectories, trajectory_rule  # noqa: E402
 from tests.helpers.parity import EXPERIMENTS  # noqa: E402
 from tests.helpers.trajectories import KINDS, first_difference  # noqa: E402
 
-pytestmark = [pytest.mark.process, pytest.mark.stack]
+pytestmark = [pytest.mark.process, pytest.mark.stack, pytest.mark.everywhere]
 
 torch.set_num_threads(1)
 

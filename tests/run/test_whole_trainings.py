@@ -22,7 +22,7 @@ from tests.helpers.compared_trainings import (  # noqa: E402
     compared,
 )
 
-pytestmark = [pytest.mark.process, pytest.mark.stack]
+pytestmark = [pytest.mark.process, pytest.mark.stack, pytest.mark.everywhere]
 
 torch.set_num_threads(1)
 

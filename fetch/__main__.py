@@ -8,15 +8,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence
 
 from fetch import inventory
 from fetch.layout import KAGGLE_SIZES, TRAIN, FetchLayout
-from fetch.outcome import Outcome, log
+from fetch.outcome import Outcome, end_at_once, log
 from leapkit.core import file_lock, stops
-from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors, run_cli
+from leapkit.core.errors import EXIT_INTERRUPTED, EXIT_REFUSED, KitError, explain_os_errors
 from leapkit.core.layout import RawData
 from leapkit.core.splits import months_of
 
@@ -148,14 +147,4 @@ def _exclusive(layout: FetchLayout) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    code = EXIT_INTERRUPTED
-    with contextlib.suppress(BrokenPipeError):  # `make fetch | head` has read enough
-        try:
-            run_cli(main)
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-            sys.stdout.flush()
-            sys.stderr.flush()
-    # A normal exit would wait for transfers whose server is silent; unfinished files may be cut
-    # anywhere.
-    os._exit(code)
+    end_at_once(main)

@@ -6,11 +6,12 @@ A refusal never stops the other files.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, Iterator, List, NoReturn, Optional
 
-from leapkit.core.errors import LONGEST_LINE, KitError, printable
+from leapkit.core.errors import EXIT_INTERRUPTED, LONGEST_LINE, KitError, printable, run_cli
 from leapkit.data.progress import progress
 
 
@@ -67,6 +68,22 @@ def progress_of(name: str, total: Optional[int], bytes_so_far: Callable[[], int]
     finally:
         transfer_ended.set()
         thread.join()
+
+
+def end_at_once(main: Callable[[List[str]], int]) -> NoReturn:
+    """Run a command and end with its exit code, without waiting for transfers.
+
+    A normal exit would wait for one whose server is silent; unfinished files may be cut anywhere.
+    """
+    code = EXIT_INTERRUPTED
+    with contextlib.suppress(BrokenPipeError):  # `make fetch | head` has read enough
+        try:
+            run_cli(main)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+            sys.stdout.flush()
+            sys.stderr.flush()
+    os._exit(code)
 
 
 def size_text(size: float) -> str:

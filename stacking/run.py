@@ -20,7 +20,7 @@ from blend.parquets import require_parquets
 from blend.tables import WeightTable, canonical
 from blend.target_weights import weights_of
 from blend.validation import ValidationPredictions
-from leapkit.core import file_lock, receipts
+from leapkit.core import receipts
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.files import atomic, sha256, sha256_json
@@ -29,7 +29,7 @@ from leapkit.core.input_hashes import InputHashes
 from leapkit.core.layout import RawData, Results
 from leapkit.core.ownership import is_admitted, require_replaceable
 from leapkit.data import submission
-from leapkit.data.inference_set import InferenceSet, prepare
+from leapkit.data.inference_set import InferenceSet, prepare_once
 from leapkit.data.score import Score
 from leapkit.data.submission import OpenedParquet
 from leapkit.data.validation_predictions import PredictionsWriter
@@ -96,7 +96,7 @@ def run(request: Request, raw: RawData, results: Results, index: HashIndex) -> P
     with PredictionsWriter(kept, len(rows), slice(0, len(TARGETS))) as out:
         scores = cross_predict(rows, networks, device, lambda _, block: out.add(block))
         out.keep()
-    test_set = _test_set(raw, results, unit, inputs)
+    test_set = prepare_once(raw, unit.scaling, results, inputs)
     opened = [OpenedParquet(results.parquet(each)) for each in table.artifacts]
     digest = _write(target, table, opened, networks, test_set, unit, device)
     for parquet in opened:
@@ -172,21 +172,6 @@ def _inputs_of_rows(
         "weights": table.sha256,
         "stack": sha256_json([asdict(CONFIG), asdict(recipe)]),
     }
-
-
-def _test_set(raw: RawData, results: Results, unit: Unit, inputs: Dict[str, str]) -> InferenceSet:
-    """Return the test rows; test.csv is parsed once for this and the members."""
-    roles = {role: inputs[role] for role in raw.test_files()}
-
-    def digest(path: Path) -> str:
-        with file_lock.hold(results.cache / ".lock"):
-            shared = HashIndex(results.hashes)
-            found = shared.of(path)
-            shared.save()
-        return found
-
-    with file_lock.hold(results.cache / "test" / ".lock"):
-        return prepare(raw, unit.scaling, results.cache, roles, digest)
 
 
 def _write(

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import List, Tuple
 
 from blend import standing
 from fetch.competition import COMPETITION
 from fetch.network import is_fatal_for_server, trust_the_users_certificates
-from fetch.outcome import Outcome, log, size_text
+from fetch.outcome import Outcome, end_at_once, log, size_text
 from leapkit.core import file_lock, stops
 from leapkit.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
     KitError,
     explain_os_errors,
-    run_cli,
 )
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
@@ -140,12 +138,4 @@ def _say(product: Product, receipt: ScoreReceipt) -> None:
 
 
 if __name__ == "__main__":
-    # A normal exit would wait for a transfer whose server is silent.
-    code = EXIT_INTERRUPTED
-    try:
-        run_cli(main)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    end_at_once(main)

@@ -20,6 +20,7 @@ from typing import Callable, List, Mapping, Union
 
 import numpy as np
 
+from leapkit.core import file_lock
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import (
@@ -32,7 +33,8 @@ from leapkit.core.files import (
     sync_directory,
     write_json,
 )
-from leapkit.core.layout import RawData
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.layout import RawData, Results
 from leapkit.data import kaggle_csv
 from leapkit.data.id_checker import IdChecker
 from leapkit.data.progress import progress
@@ -70,6 +72,26 @@ class InferenceSet:
     ids: List[str]
     inputs: Union[np.ndarray, LazyRows]
     q0002: Union[np.ndarray, LazyRows]
+
+
+def prepare_once(
+    raw: RawData, scaling: Scaling, results: Results, inputs: Mapping[str, str]
+) -> InferenceSet:
+    """Return what prepare() does. The first process parses test.csv, the others wait for it.
+
+    inputs  {role: sha256} of test.csv and sample_submission.csv, among others
+    """
+
+    def digest(path: Path) -> str:
+        with file_lock.hold(results.cache / ".lock"):
+            index = HashIndex(results.hashes)
+            found = index.of(path)
+            index.save()
+        return found
+
+    of_test = {role: inputs[role] for role in raw.test_files()}
+    with file_lock.hold(results.cache / "test" / ".lock"):
+        return prepare(raw, scaling, results.cache, of_test, digest)
 
 
 def prepare(

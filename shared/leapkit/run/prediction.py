@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from leapkit.core import file_lock, plan, receipts
+from leapkit.core import plan, receipts
 from leapkit.core.columns import GROUPS, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment
@@ -22,7 +22,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RunFiles, scratch_path
 from leapkit.core.ownership import proves_training
 from leapkit.data import validation_predictions
-from leapkit.data.inference_set import InferenceSet, prepare
+from leapkit.data.inference_set import prepare_once
 from leapkit.data.scaling import Scaling
 from leapkit.run import (
     devices,
@@ -54,7 +54,8 @@ def predict_experiment(
     started = receipts.now()
     clock = time.monotonic()
     experiment = experiment_plan.experiment
-    results = options.layout.results
+    layout = options.layout
+    results = layout.results
     arithmetic = precision.choose(options.precision, device)
     beyond = experiment.recipe[options.profile].options
     network = bounded(options.build(experiment.network[options.profile]), beyond, scaling)
@@ -63,7 +64,7 @@ def predict_experiment(
     devices.make_repeatable(0, arithmetic)
     if arithmetic == precision.BF16:
         lower(network)
-    test_set = _test_set(experiment_plan, options, scaling)
+    test_set = prepare_once(layout.raw, scaling, results, experiment_plan.inference_inputs)
     folder = results.experiment(experiment.member, experiment.id)
     scratch = scratch_path(folder, experiment_plan.inference_inputs)
     unfinished_predictions.remove_others(scratch)
@@ -179,25 +180,6 @@ def refuse_indistinguishable(
         checkpoints[0].path,
         "put the published file there, or the training's receipt beside your own",
     )
-
-
-def _test_set(
-    experiment_plan: plan.ExperimentPlan, options: RunOptions, scaling: Scaling
-) -> InferenceSet:
-    """Return the test set. The first process parses test.csv, the others wait for it."""
-    raw = options.layout.raw
-    results = options.layout.results
-    inputs = {role: experiment_plan.inference_inputs[role] for role in raw.test_files()}
-
-    def digest(path: Path) -> str:
-        with file_lock.hold(results.cache / ".lock"):
-            index = HashIndex(results.hashes)
-            found = index.of(path)
-            index.save()
-        return found
-
-    with file_lock.hold(results.cache / "test" / ".lock"):
-        return prepare(raw, scaling, results.cache, inputs, digest)
 
 
 def _weights_of_parents(experiment_plan: plan.ExperimentPlan) -> Dict[str, str]:

@@ -12,6 +12,7 @@ from launch.folders import expanded_words, require_writable
 from launch.runtimes import apptainer, sifs
 from launch.settings import Settings, choose, choose_for_jobs
 from launch.slurm import job_submission
+from leapkit.core import amounts
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def make_sifs(request: Request) -> int:
         settings = emulating.with_stack(settings, emulated.named(values["NETWORK"], "sifs"))
         services.append("emulator")
     for path in apptainer.make_files(settings, services):
-        print(f"{path} ({path.stat().st_size / 1e9:.2f} GB)", flush=True)
+        print(f"{path} ({amounts.size(path.stat().st_size)})", flush=True)
     place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
     print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
     return 0

@@ -27,7 +27,7 @@ from launch.registry import REPOSITORY
 from launch.runtimes import containers
 from launch.runtimes.container_user import User
 from launch.settings import Settings
-from leapkit.core import file_lock
+from leapkit.core import amounts, file_lock
 from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import TEMPORARY, atomic, sha256
 from leapkit.core.receipts import now
@@ -65,7 +65,7 @@ def run(requested: Mapping[str, str]) -> int:
         is_new = manifests.write(folder, manifest)
         _remove_others(folder, manifest)
     print("whole" if is_new else "nothing to do: the bundle is whole", flush=True)
-    print(f"{folder}: {len(manifest.files)} files, {manifest.total / 1e9:.2f} GB", flush=True)
+    print(f"{folder}: {len(manifest.files)} files, {amounts.size(manifest.total)}", flush=True)
     print(f"sha256 of {manifests.SUMS}: {sha256(folder / manifests.SUMS)}", flush=True)
     return 0
 

@@ -10,8 +10,8 @@ from leapkit.core import amounts
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        (0, "0 B"),
-        (999, "999 B"),
+        (0, "0 bytes"),
+        (999, "999 bytes"),
         (999.7, "1.0 kB"),
         (6_150_000, "6.2 MB"),
         (99_960_000, "100 MB"),

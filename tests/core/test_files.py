@@ -367,5 +367,5 @@ def test_a_full_disk_is_no_disk_without_blocks(
 ) -> None:
     full = os.statvfs_result([4096, 4096, 1000, 0, 0, 0, 0, 0, 0, 255])
     monkeypatch.setattr(os, "statvfs", lambda path: full)
-    with refused(tmp_path, "0 B free"):
+    with refused(tmp_path, "0 bytes free"):
         require_free(tmp_path / "x", 1, "x")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-_BYTES = ("B", "kB", "MB", "GB", "TB")
+_BYTES = ("bytes", "kB", "MB", "GB", "TB")
 _TIMES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def size(count: float) -> str:
-    """Return bytes in powers of 1000, as disks are sold: 840 B, 6.2 MB, 182 GB."""
+    """Return bytes in powers of 1000, as disks are sold: 840 bytes, 6.2 MB, 182 GB."""
     power = 0
     while count >= 999.5 and power < len(_BYTES) - 1:
         count /= 1000

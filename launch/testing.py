@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
-from launch import environments, machine, options, process, suite_reports, venv
+from launch import machine, options, process, suite_reports
+from launch.runtimes import environments, venv
 from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.files import free_bytes

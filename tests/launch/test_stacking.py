@@ -8,8 +8,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import environments, process, runtimes, settings, stacking
+from launch import process, settings, stacking
 from launch.choices import Choice
+from launch.runtimes import environments, image_runtimes
 from tests.helpers.refusals import refused
 
 
@@ -28,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
         calls.append((command, env["LEAP_STACK"]))
         return 0
 
-    monkeypatch.setattr(runtimes, "on_folder", on_folder)
+    monkeypatch.setattr(image_runtimes, "on_folder", on_folder)
     monkeypatch.setattr(process, "run", run)
     monkeypatch.setattr(environments, "member_python", lambda *names: Path("/".join(names[1:])))
     return calls

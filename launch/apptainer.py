@@ -96,7 +96,8 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
             tables,
         ]
     if service == "stacking":
-        return [raw, Mount(settings.results.root, "/submission", is_writable=True), tables]
+        stacks = Mount(settings.results.stacks, "/submission/stacks", is_writable=True)
+        return [raw, Mount(settings.results.root, "/submission"), subs, stacks, tables]
     if service == "blend":
         return [raw, subs._replace(is_writable=False), blend, tables]
     outputs = f"outputs/{service}"
@@ -200,9 +201,7 @@ def in_a_job(
 
 def _make_folders(settings: Settings, services: Sequence[str]) -> None:
     """Make the folders of results that services mount."""
-    results = settings.results
-    members = [service for service in services if service not in ENTRYPOINTS]
-    for folder in (results.subs, results.blend, *map(results.outputs, members)):
+    for folder in containers.folders_of(settings.results, services):
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -15,6 +15,7 @@ from launch import (
     apptainer,
     apptainer_run,
     blend_tools,
+    containers,
     engine,
     member_command,
     registry,
@@ -87,6 +88,15 @@ def test_a_step_sees_the_folders_that_compose_mounts_and_may_write_to_the_same(
         for m in compose[service]["volumes"]
     ]
     assert sorted(apptainer.mounts_of(run, service, FOLDERS)) == sorted(expected)
+
+
+@pytest.mark.parametrize("service", [*registry.members(), "blend", "verify", "stacking"])
+def test_what_a_step_on_the_results_writes_to_is_made_and_given_to_it_first(
+    tmp_path: Path, service: str
+) -> None:
+    run = chosen(tmp_path)
+    written = {mount.source for mount in apptainer.mounts_of(run, service, {}) if mount.is_writable}
+    assert written <= set(containers.folders_of(run.results, [service]))
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -156,22 +156,18 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
     Raises KitError if one cannot be built.
     """
     names = ", ".join(services)
-    if _are_bundled(settings, services, env):
+    # Compose is asked only where a bundle may have brought them.
+    images = list(names_of(settings, services, env).values()) if bundled.images() else []
+    if images and bundled.has_images(images):
         print(f"the images of {names} are those of the bundle", flush=True)
         return
     print(f"building the images of {names} (cached layers are not built again)", flush=True)
     if process.run(compose(settings) + ["build", "--quiet"] + list(services), env):
-        raise KitError(
-            "an image could not be built (the lines above say why)",
-            names,
-            "run `make bases` if a base image is missing, or use RUNTIME=venv",
-        )
-
-
-def _are_bundled(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> bool:
-    return bool(bundled.images()) and bundled.has_images(
-        list(names_of(settings, services, env).values())
-    )
+        remedy = "run `make bases` if a base image is missing, or use RUNTIME=venv"
+        absent = set(images) - set(bundled.images())
+        if absent:
+            remedy = f"make a bundle that holds {min(absent)} (STACK, EXPERIMENTS), or {remedy}"
+        raise KitError("an image could not be built (the lines above say why)", names, remedy)
 
 
 def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str]:

@@ -137,10 +137,16 @@ def command(
     given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
     bound = mounts_of(settings, service, folders or {})
     given += [word for mount in bound for word in ("--mount", mount.option)]
-    inside = ["env", f"HOME={HOME}", *entrypoint(service), *arguments]
-    program = engine.apptainer_program()
-    argv = [program, "--quiet", "exec", *CONFINED, *gpu, *given, str(sif.path), *inside]
-    return [sys.executable, str(RUNNER), *argv], {}
+    return inside(sif.path, [*entrypoint(service), *arguments], [*gpu, *given]), {}
+
+
+def inside(sif: Path, command: Sequence[str], options: Sequence[str] = ()) -> List[str]:
+    """Return what runs a command in a SIF, confined.
+
+    options  of `apptainer exec`, beside those that confine it
+    """
+    run = [engine.apptainer_program(), "--quiet", "exec", *CONFINED, *options, str(sif)]
+    return [sys.executable, str(RUNNER), *run, "env", f"HOME={HOME}", *command]
 
 
 def prepare(settings: Settings, services: Sequence[str]) -> None:

@@ -207,9 +207,15 @@ def in_a_job(
 
 def _make_folders(settings: Settings, services: Sequence[str]) -> None:
     """Make the folders of results that services mount."""
-    for folder in containers.folders_of(settings.results, services):
+    _make(containers.folders_of(settings.results, services))
+
+
+def _make(folders: Sequence[Path]) -> None:
+    """Make folders to which the caller may write, also those that containers of Docker wrote to."""
+    for folder in folders:
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+    container_user.take_back(folders)
 
 
 def on_folder(
@@ -225,6 +231,5 @@ def on_folder(
     made    the folder in which files or folders are made
     """
     prepare(settings, [service])
-    with explain_os_errors(made):
-        made.mkdir(parents=True, exist_ok=True)
+    _make([made])
     return process.run(command(settings, service, arguments, mounts)[0], os.environ)

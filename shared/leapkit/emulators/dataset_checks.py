@@ -31,7 +31,7 @@ def require_inputs(dataset: Any, variables: Mapping[str, bool]) -> None:
 
     if not isinstance(dataset, xarray.Dataset):
         raise KitError(
-            f"is a {type(dataset).__name__}",
+            f"is of the type {type(dataset).__name__}",
             "what is to be predicted",
             "give an xarray.Dataset, or a NumPy array (B, 556)",
         )

@@ -31,7 +31,8 @@ OUTPUT_VARIABLES = {
     **{name: True for name, _ in TENDENCY_PROFILES},
     **{name: False for name, _ in OUTPUT_SCALARS},
 }
-_PLACES = ("lat", "lon")  # coordinates that files often hold as variables
+# Coordinates that files often hold as variables; the time of ClimSim's step files is ymd and tod.
+_PLACES = ("lat", "lon", "ymd", "tod")
 Rows = Callable[[np.ndarray], np.ndarray]
 
 

@@ -46,9 +46,9 @@ def mapped(
 
     Raises KitError if the dataset lacks a variable, or if units, dimensions or levels are others.
     """
+    dataset_checks.require_inputs(dataset, INPUT_VARIABLES)
     import xarray
 
-    dataset_checks.require_inputs(dataset, INPUT_VARIABLES)
     inputs = dataset[list(INPUT_VARIABLES)]
     results = xarray.apply_ufunc(
         functools.partial(_columns, function, block),

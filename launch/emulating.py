@@ -107,7 +107,7 @@ def choose(requested: Mapping[str, str], target: Emulated, modern: str = "") -> 
         values["TABLE"] = target.name
     chosen = with_stack(settings.choose("reproduce", values), target, modern)
     if not chosen.raw.root.is_dir():
-        remedy = "name the folder that holds statistics/ with RAW_DATA=, or run `make world`"
+        remedy = "name the folder that holds statistics/ with RAW_DATA=, or run `make reproduce`"
         raise KitError("the folder does not exist", chosen.raw.root, remedy)
     weights = emulated.weights(requested, target, chosen.results)
     named = {"WEIGHTS": weights, "POSTPROCESS": Choice(postprocess, AS_REQUESTED)}

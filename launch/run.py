@@ -39,8 +39,9 @@ def run(settings: Settings, only: str = "") -> int:
             show_scores(settings)
         return 0
     if plan.blocked:
-        first = plan.blocked[0]
-        raise KitError(first.blocked, first.experiment.name, first.remedy)
+        first, others = plan.blocked[0], len(plan.blocked) - 1
+        more = f"; {others} more cannot run: `make doctor` lists what is missing" if others else ""
+        raise KitError(first.blocked, first.experiment.name, first.remedy + more)
     show(estimate_lines.lines(plan, settings))
     if settings["PROFILE"] == "full" and any(step.train for step in plan.experiments):
         require_gpu(settings)

@@ -45,7 +45,7 @@ def _start(chosen: Settings, artifacts: str) -> int:
     if chosen.in_containers:
         [table] = containers.tables_inside(chosen)[0]
         given = _arguments(chosen, table, artifacts)
-        return image_runtimes.on_folder(chosen, "stacking", given, {}, chosen.results.root)
+        return image_runtimes.on_results(chosen, {"stacking": given})
     [blend] = chosen.blends
     given = [*_arguments(chosen, blend.source, artifacts), *step_arguments.host_folders(chosen)]
     # Any member's: on the modern stack they are one.

@@ -89,6 +89,12 @@ def has_lock(lock: Path) -> bool:
     return found.files.get(f"containers/locks/{lock.name}") == sha256(lock)
 
 
+def lacks(lock: Path) -> bool:
+    """Return whether a bundle of wheels was unbundled here, without those of a lock."""
+    found = record()
+    return bool(found and found.wheels) and not has_lock(lock)
+
+
 def images() -> Mapping[str, str]:
     """Return {name: id} of the images that the bundle brought."""
     found = record()

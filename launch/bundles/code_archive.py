@@ -21,14 +21,16 @@ _TIME = 315532800  # of every file: 1980, before which some tools know no time
 
 
 def names() -> List[str]:
-    """Return the kit's files, as they lie here: those that git tracks.
+    """Return the kit's files, as they lie here: those that git tracks, and new ones of images.
 
+    What an image holds, such as a member that is not committed yet, is on the other machine too.
     Where there is no clone, a bundle's record names them; without one, they are all files that git
     would not ignore. Raises KitError if git cannot be asked.
     """
     record = bundled.record()
     if (REPOSITORY / ".git").exists():
         listed = _ask_git(["-C", str(REPOSITORY), "ls-files", "-z"])
+        listed += filter(_is_in_images, _new())
     elif record:
         listed = list(record.files)
     else:
@@ -52,11 +54,20 @@ def _ask_git(arguments: List[str]) -> List[str]:
 
 
 def untracked() -> List[str]:
-    """Return the files of a clone that git neither tracks nor ignores: no archive holds them."""
+    """Return the files of a clone that git neither tracks nor ignores, and no archive holds."""
+    return [name for name in _new() if not _is_in_images(name)]
+
+
+def _new() -> List[str]:
+    """Return the files of a clone that git neither tracks nor ignores."""
     if not (REPOSITORY / ".git").exists():
         return []
     others = ["ls-files", "--others", "--exclude-standard", "-z"]
     return _ask_git(["-C", str(REPOSITORY), *others])
+
+
+def _is_in_images(name: str) -> bool:
+    return name.startswith(bundled.IN_IMAGES)
 
 
 def content() -> bytes:

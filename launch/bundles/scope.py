@@ -73,13 +73,13 @@ def _run(settings: Settings) -> registry.Registry:
 def images(settings: Settings) -> List[Tuple[Settings, List[str]]]:
     """Return (choices, services) of the images that a bundle holds.
 
-    The emulator has one for each stack: a network predicts on that of its own member, several of
-    them on the modern one.
+    The emulator has one for each stack: a network predicts on that of its own member. Blends, files
+    for other programs and stacks are made on the modern one.
     """
     run = _run(settings)
     one_of = {stacks.stacks_of(name)[settings["STACK"]]: name for name in run}
     emulators = [_with(settings, EMULATOR=Choice(name, "a stack")) for name in one_of.values()]
-    if len(registry.artifacts(run)) > 1 and MODERN not in one_of:
+    if MODERN not in one_of:
         emulators.append(settings)
     return [(settings, [*run, "blend"]), *((each, ["emulator"]) for each in emulators)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from typing import Dict, List, Sequence
+from typing import Dict, List, Sequence, Set
 
 from launch.costs import estimates
 from launch.costs.estimates import Estimate, Estimator, Step
@@ -91,16 +91,21 @@ def _progress(step: Step, progress: Progress) -> str:
 
 
 def _bases(known: Sequence[Estimate]) -> List[str]:
-    """Return what the hours rest on, each basis once, with the number of networks."""
-    networks: Dict[str, int] = {}
-    for cost in known:
-        for basis in sorted({step.basis for step in cost.steps}):
-            networks[basis] = networks.get(basis, 0) + 1
+    """Return what the hours rest on, each basis once: of which steps, of how many networks."""
+    steps = [("train", cost.name, cost.train) for cost in known]
+    steps += [("infer", cost.name, cost.infer) for cost in known]
+    verbs: Dict[str, Set[str]] = {}
+    networks: Dict[str, Set[str]] = {}
+    for verb, name, step in steps:
+        if step:
+            verbs.setdefault(step.basis, set()).add(verb)
+            networks.setdefault(step.basis, set()).add(name)
     together = max((cost.gpus for cost in known), default=0)
     added = f"each further GPU of a network adds {estimates.ADDED_BY_GPU:.0%} of one: assumed"
-    return [f"{basis} ({_networks(n)})" for basis, n in networks.items()] + (
-        [added] if together > 1 else []
-    )
+    return [
+        f"{basis} ({' and '.join(sorted(verbs[basis], reverse=True))}: {_networks(len(names))})"
+        for basis, names in networks.items()
+    ] + ([added] if together > 1 else [])
 
 
 def _networks(count: int) -> str:

@@ -98,7 +98,8 @@ def mounts_of(settings: Settings, service: str, folders: Mapping[str, Path]) -> 
             tables,
         ]
     if service == "stacking":
-        return [raw, Mount(settings.results.root, "/submission", is_writable=True), tables]
+        stacks = Mount(settings.results.stacks, "/submission/stacks", is_writable=True)
+        return [raw, Mount(settings.results.root, "/submission"), subs, stacks, tables]
     if service == "blend":
         return [raw, subs._replace(is_writable=False), blend, tables]
     outputs = f"outputs/{service}"
@@ -138,10 +139,16 @@ def command(
     given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
     bound = mounts_of(settings, service, folders or {})
     given += [word for mount in bound for word in ("--mount", mount.option)]
-    inside = ["env", f"HOME={HOME}", *entrypoint(service), *arguments]
-    program = engine.apptainer_program()
-    argv = [program, "--quiet", "exec", *CONFINED, *gpu, *given, str(sif.path), *inside]
-    return [sys.executable, str(RUNNER), *argv], {}
+    return inside(sif.path, [*entrypoint(service), *arguments], [*gpu, *given]), {}
+
+
+def inside(sif: Path, command: Sequence[str], options: Sequence[str] = ()) -> List[str]:
+    """Return what runs a command in a SIF, confined.
+
+    options  of `apptainer exec`, beside those that confine it
+    """
+    run = [engine.apptainer_program(), "--quiet", "exec", *CONFINED, *options, str(sif)]
+    return [sys.executable, str(RUNNER), *run, "env", f"HOME={HOME}", *command]
 
 
 def prepare(settings: Settings, services: Sequence[str]) -> None:
@@ -202,11 +209,15 @@ def in_a_job(
 
 def _make_folders(settings: Settings, services: Sequence[str]) -> None:
     """Make the folders of results that services mount."""
-    results = settings.results
-    members = [service for service in services if service not in ENTRYPOINTS]
-    for folder in (results.subs, results.blend, *map(results.outputs, members)):
+    _make(containers.folders_of(settings.results, services))
+
+
+def _make(folders: Sequence[Path]) -> None:
+    """Make folders to which the caller may write, also those that containers of Docker wrote to."""
+    for folder in folders:
         with explain_os_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+    container_user.take_back(folders)
 
 
 def on_folder(
@@ -222,6 +233,5 @@ def on_folder(
     made    the folder in which files or folders are made
     """
     prepare(settings, [service])
-    with explain_os_errors(made):
-        made.mkdir(parents=True, exist_ok=True)
+    _make([made])
     return process.run(command(settings, service, arguments, mounts)[0], os.environ)

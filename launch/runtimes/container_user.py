@@ -51,6 +51,23 @@ def give(folders: Iterable[Path], user: User) -> None:
             _give_one(path, user)
 
 
+def take_back(folders: Iterable[Path]) -> None:
+    """Give root again what it gave to the images' user: in a SIF it may do what its files allow.
+
+    Raises KitError for another user's folder, and if the file system refuses.
+    """
+    if os.getuid():
+        return
+    for folder in folders:
+        status = folder.stat()
+        if status.st_uid == OF_THE_IMAGES and not folder.parent.stat().st_uid:
+            give([folder], User(0, os.getgid()))
+        elif status.st_uid and not status.st_mode & stat.S_IWOTH:
+            what = f"belongs to user {status.st_uid}, and root has no rights of others in a SIF"
+            remedy = "run make as that user, or use RUNTIME=docker or RUNTIME=venv"
+            raise KitError(what, folder, remedy)
+
+
 def _give_one(path: Path, user: User) -> None:
     remedy = f"run make as a user, or give the folder to one (chown -R {user.uid}:{user.gid})"
     # Another run's unfinished file may end here.

@@ -18,6 +18,7 @@ from launch.settings import Settings
 from leapkit.core import allotment
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import sha256_json
+from leapkit.core.layout import Results
 
 WHEELS = "leap-wheels:local"
 MEMORY_SHARE = 0.9  # of the engine's memory for one container: the rest keeps the machine alive
@@ -101,21 +102,27 @@ def tables_inside(settings: Settings) -> Tuple[List[str], str]:
     return names, "".join(folders)
 
 
-def make_folders(settings: Settings, members: Sequence[str]) -> User:
+def folders_of(results: Results, services: Sequence[str]) -> List[Path]:
+    """Return the folders of the results that services may write to."""
+    members = [service for service in services if service in registry.members()]
+    stacks = [results.stacks] if "stacking" in services else []
+    return [results.subs, results.blend, *map(results.outputs, members), *stacks]
+
+
+def make_folders(settings: Settings, services: Sequence[str]) -> User:
     """Create the folders of the results, which are mounted, and return who may write them.
 
     Raises KitError if that user may not write them, or not read what else is mounted.
     """
-    results = settings.results
-    user = container_user.of(results.root)
-    folders = [results.subs, results.blend] + [results.outputs(member) for member in members]
+    user = container_user.of(settings.results.root)
+    folders = folders_of(settings.results, services)
     for path in folders:
         with explain_os_errors(path):
             path.mkdir(parents=True, exist_ok=True)
     container_user.give(folders, user)
     read = [settings.raw.root]
     if settings.mode == "infer-only":
-        read += [settings.weights(member) for member in members]
+        read += [settings.weights(name) for name in services if name in registry.members()]
     container_user.require_readable(read, user)
     return user
 
@@ -151,22 +158,18 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
     Raises KitError if one cannot be built.
     """
     names = ", ".join(services)
-    if _are_bundled(settings, services, env):
+    # Compose is asked only where a bundle may have brought them.
+    images = list(names_of(settings, services, env).values()) if bundled.images() else []
+    if images and bundled.has_images(images):
         print(f"the images of {names} are those of the bundle", flush=True)
         return
     print(f"building the images of {names} (cached layers are not built again)", flush=True)
     if process.run(compose(settings) + ["build", "--quiet"] + list(services), env):
-        raise KitError(
-            "an image could not be built (the lines above say why)",
-            names,
-            "run `make bases` if a base image is missing, or use RUNTIME=venv",
-        )
-
-
-def _are_bundled(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -> bool:
-    return bool(bundled.images()) and bundled.has_images(
-        list(names_of(settings, services, env).values())
-    )
+        remedy = "run `make bases` if a base image is missing, or use RUNTIME=venv"
+        absent = set(images) - set(bundled.images())
+        if absent:
+            remedy = f"make a bundle that holds {min(absent)} (STACK, EXPERIMENTS), or {remedy}"
+        raise KitError("an image could not be built (the lines above say why)", names, remedy)
 
 
 def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str]:
@@ -185,8 +188,7 @@ def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:
 
     Return the first exit code that is not 0.
     """
-    members = [service for service in steps if service in registry.members()]
-    env = build_images(settings, list(steps), make_folders(settings, members))
+    env = build_images(settings, list(steps), make_folders(settings, list(steps)))
     commands = {name: step(settings, name, arguments) for name, arguments in steps.items()}
     return process.side_by_side(commands, env)
 
@@ -198,7 +200,7 @@ def on_folder(
     mounts: Mapping[str, Path],
     made: Path,
 ) -> int:
-    """Run a service that writes to one folder: `world`, `evaluate`, `emulator` or `stacking`.
+    """Run a service that writes to one folder: `world`, `evaluate`, `report` or `emulator`.
 
     mounts  {variable of compose.yaml: folder}
     made    the folder in which files or folders are made

@@ -114,7 +114,7 @@ def _build(service: str, image: str, image_id: str, archive: Path) -> None:
 
 
 def _record(service: str, path: Path, image: str, image_id: str, digest: str) -> None:
-    code = sifs.code_of(service)
+    code = sifs.code_of(service, image)
     sifs.ImageFile(path, image, image_id, digest, code, time.time()).write_record()
 
 

@@ -2,7 +2,7 @@
 
 leap-adam-published-cpu-8ab1c2d3e4f5.sif       the image whose id begins with these digits
 leap-adam-published-cpu-8ab1c2d3e4f5.sif.json  its record: the image's name and id, the sha256 of
-                                               the file and that of the code in it
+                                               the file and that of the code and lock in it
 leap-adam-published-cpu-8ab1c2d3e4f5.tar       the same as `docker save` writes it, with its record:
                                                a SIF can be made from it without an engine
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import List, Sequence
 
 from launch.folders import expanded
 from launch.registry import REPOSITORY
+from launch.runtimes import stacks
 from leapkit.core import files
 from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
@@ -26,6 +27,8 @@ ID_SHOWN = 12  # hexadecimal digits of an image's id in a name, as engines show 
 REMEDY = "run `make sifs` where a Docker engine answers, and copy the folder"
 INDEX = "hashes.json"
 OF_THE_EMULATOR = ("emulator", "stacking")  # services that run in the image of the first
+# What a step runs, and what it reads of its image: templates of pages, tables of weights.
+CODE = (".py", ".html", ".css", ".js", ".csv")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class ImageFile:
     image   the name of the image: leap-adam:published-cpu
     id      the image's id: sha256:...
     sha256  of the file
-    code    sha256 of the kit's code in it (`code_of`)
+    code    sha256 of the kit's code and of the lock in it (`code_of`)
     made    when, in seconds since 1970
     """
 
@@ -113,9 +116,9 @@ def read(path: Path) -> ImageFile:
 
 
 def of_this_code(candidates: Sequence[ImageFile], service: str) -> List[ImageFile]:
-    """Return those that hold this clone's code of a service."""
-    code = code_of(service)
-    return [candidate for candidate in candidates if candidate.code == code]
+    """Return those that hold this clone's code of a service, and its lock."""
+    codes = {image: code_of(service, image) for image in {one.image for one in candidates}}
+    return [candidate for candidate in candidates if candidate.code == codes[candidate.image]]
 
 
 def find(service: str, image: str) -> ImageFile:
@@ -146,22 +149,32 @@ def check(image_file: ImageFile) -> None:
     index.save()
 
 
-def code_of(service: str) -> str:
-    """Return the sha256 of the kit's Python code that a service's image holds."""
-    return files.sha256_json(_code_files(service))
+def code_of(service: str, image: str) -> str:
+    """Return the sha256 of what a service's image holds of this clone: code and lock."""
+    held = [*_code_files(service), _lock(service, image)]
+    return files.sha256_json(
+        {str(path.relative_to(REPOSITORY)): files.sha256(path) for path in held}
+    )
 
 
-def _code_files(service: str) -> Dict[str, str]:
+def _code_files(service: str) -> List[Path]:
     rooms = ["shared/leapkit", *([f"members/{service}"] if _is_member(service) else ["blend"])]
     if service in OF_THE_EMULATOR:
         rooms += ["members", "stacking"]
     elif not _is_member(service):
         rooms += ["evaluation", "reports"]
-    return {
-        str(path.relative_to(REPOSITORY)): files.sha256(path)
-        for room in rooms
-        for path in sorted((REPOSITORY / room).rglob("*.py"))
-    }
+    every = [path for room in rooms for path in sorted((REPOSITORY / room).rglob("*"))]
+    return [path for path in every if path.suffix in CODE and path.is_file()]
+
+
+def _lock(service: str, image: str) -> Path:
+    """Return the lock that an image was made of."""
+    tag = image.partition(":")[2]
+    if service in OF_THE_EMULATOR:
+        return stacks.lock(tag)
+    if _is_member(service):
+        return stacks.lock_of(service, *tag.rsplit("-", 1))
+    return stacks.lock("blend")
 
 
 def _is_member(service: str) -> bool:

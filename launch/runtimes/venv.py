@@ -92,7 +92,8 @@ class Environment:
         settings = pip.variables(str(self.python))
         for lock in self._locks:
             command = [str(self.python), *pip.INSTALL, str(lock)]
-            self._run(command, {**settings, **bundled.pip_settings(lock)})
+            env = {**settings, **bundled.pip_settings(lock)}
+            self._run(command, env, lock.stem if bundled.lacks(lock) else "")
         absent = pip.absent(self.home, self._version, self._locks)
         if absent:
             raise KitError(
@@ -108,14 +109,19 @@ class Environment:
             (self.home / MARKER).unlink(missing_ok=True)
             shutil.rmtree(str(self.home))
 
-    def _run(self, command: List[str], env: Mapping[str, str]) -> None:
+    def _run(self, command: List[str], env: Mapping[str, str], not_bundled: str = "") -> None:
+        """Run a command. Raises KitError if it fails.
+
+        not_bundled  the lock whose wheels the bundle of this machine lacks
+        """
         if subprocess.call(command, stdin=subprocess.DEVNULL, env=dict(env)):
-            raise KitError(
-                "could not be installed (the lines above say why)",
-                self.home,
+            remedy = (
                 "check the network, the disk and pip's settings; a wheel from elsewhere goes into"
-                " PIP_FIND_LINKS",
+                " PIP_FIND_LINKS"
             )
+            if not_bundled:
+                remedy = f"make a bundle that holds {not_bundled} (STACK, EXPERIMENTS), or {remedy}"
+            raise KitError("could not be installed (the lines above say why)", self.home, remedy)
 
 
 def _marked(home: Path) -> str:

@@ -15,7 +15,6 @@ from launch.runtimes import (
     apptainer,
     container_user,
     containers,
-    engine,
     environments,
     sifs,
     stacks,
@@ -112,14 +111,8 @@ def _of_sifs(settings: Settings, services: Sequence[str]) -> Iterator[Described]
         name, _, tag = image.partition(":")
         told = {"image:id": sif.id, "file": sif.path.name}
         subject = Subject("container", name, tag, sif.sha256, "", told)
-        inside = [
-            "env",
-            f"HOME={apptainer.HOME}",
-            "python",
-            *_program("--system", "--code", INSIDE),
-        ]
-        command = [engine.apptainer_program(), "--quiet", "exec", *apptainer.CONFINED]
-        yield Described(subject, [*command, str(sif.path), *inside], sif.path.stem)
+        program = ["python", *_program("--system", "--code", INSIDE)]
+        yield Described(subject, apptainer.inside(sif.path, program), sif.path.stem)
 
 
 def _of_environments(settings: Settings, services: Sequence[str]) -> Iterator[Described]:

@@ -131,3 +131,6 @@ def test_the_doctor_says_what_is_allotted_and_what_limits_it(
 def test_the_doctor_names_a_folder_that_cannot_be_written_to() -> None:
     facts = dict(doctor.machine_facts(NO_GPU, {"LEAP_VENVS": Path("/proc/nothing")}))
     assert "cannot be written to" in facts["LEAP_VENVS"]
+    lines = verdict(SUBMISSION="/proc/nothing")
+    assert lines[0] == "You can run nothing yet: each command lacks something."
+    assert sum("write access to /proc/nothing" in line for line in lines) == 4

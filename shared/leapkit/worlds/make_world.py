@@ -171,7 +171,7 @@ def make_world(
     write_split(to / "split.json", split)
     columns = grid_columns(training[0])
     counts = f"{len(training) * columns} training, {len(validation) * columns} validation"
-    print(f"{to}: {counts} and {len(ids)} test rows", flush=True)
+    print(f"the world has {counts} and {len(ids)} test rows", flush=True)
     return reader.precision
 
 

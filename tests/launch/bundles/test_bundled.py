@@ -46,6 +46,7 @@ def test_packages_of_a_bundled_lock_come_from_the_bundle_and_from_nowhere_else(
     settings = bundled.pip_settings(stacks.lock("blend"))
     assert settings == {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"file://{tmp_path}/a%20b/wheels"}
     assert bundled.pip_settings(stacks.lock("fetch")) == {}  # has none: as without a bundle
+    assert bundled.lacks(stacks.lock("fetch")) and not bundled.lacks(stacks.lock("blend"))
     changed = {"containers/locks/blend.txt": "0"}
     Record("abc", files(**changed), str(wheels), ["blend"]).write()
     assert bundled.pip_settings(stacks.lock("blend")) == {}

@@ -24,7 +24,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "shared" / "a.py").write_text("a = 1\n")
     (root / "run").write_text("#!/bin/sh\n")
     (root / "run").chmod(0o755)
-    (root / ".gitignore").write_text("/data/\n")
+    (root / ".gitignore").write_text("/data/\n*.pt\n")
     (root / "data").mkdir()
     (root / "data" / "secret.csv").touch()
     for module in (code_archive, bundled):
@@ -43,13 +43,21 @@ def names(content: bytes) -> List[str]:
 
 
 @pytest.mark.process
-def test_the_archive_holds_what_git_tracks_and_nothing_that_it_ignores(kit: Path) -> None:
+def test_the_archive_holds_what_git_tracks_or_images_hold_and_nothing_that_is_ignored(
+    kit: Path,
+) -> None:
     everything = ["leap-kit/.gitignore", "leap-kit/run", "leap-kit/shared/a.py"]
     assert names(code_archive.content()) == everything  # no clone
     git(kit, "init", "--quiet")
     git(kit, "add", ".")
     (kit / "note.txt").touch()
     assert names(code_archive.content()) == everything
+    assert code_archive.untracked() == ["note.txt"]
+    (kit / "members" / "alice").mkdir(parents=True)  # of `make member`, and not committed
+    (kit / "members" / "alice" / "networks.py").touch()
+    (kit / "members" / "alice" / "a.pt").touch()
+    with_alice = sorted([*everything, "leap-kit/members/alice/networks.py"])
+    assert names(code_archive.content()) == with_alice
     assert code_archive.untracked() == ["note.txt"]
 
 

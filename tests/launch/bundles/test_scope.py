@@ -18,17 +18,15 @@ OLD, MIDDLE, MODERN = "py38-torch1.10", "py310-torch1.12", "py311-torch2.13"
     [
         ("modern", "joseph/907", [MODERN]),
         ("modern", "", [MODERN]),
-        ("published", "adam/195", [OLD]),
-        ("published", "joseph/907", [MIDDLE]),
+        ("published", "adam/195", [OLD, MODERN]),
         ("published", "joseph/907,joseph/912", [MIDDLE, MODERN]),
-        ("published", "max2020/014", [MIDDLE]),  # its parent predicts nothing
         ("published", "", [OLD, MIDDLE, MODERN]),
     ],
 )
 def test_the_emulator_is_there_on_every_stack_that_predictions_need(
     tmp_path: Path, stack: str, experiments: str, emulators: List[str]
 ) -> None:
-    """One network predicts on its own stack, a blend on the modern one (launch/emulating.py)."""
+    """A network predicts on its own stack; a blend and an export need the modern one."""
     manifest = manifest_of(tmp_path, stack=stack, experiments=experiments, files={})
     (_, services), *others = scope.images(scope.of_bundle(manifest))
     assert services[-1] == "blend" and "emulator" not in services

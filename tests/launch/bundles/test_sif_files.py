@@ -29,7 +29,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> List[Path]:
         path = sifs.path(image, "sha256:0123456789abcdef", suffix)
         path.parent.mkdir(exist_ok=True)
         path.write_text(image)
-        code = sifs.code_of(service)
+        code = sifs.code_of(service, image)
         sifs.ImageFile(
             path, image, "sha256:0123456789abcdef", sha256(path), code, 1.0
         ).write_record()

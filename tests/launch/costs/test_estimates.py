@@ -175,7 +175,7 @@ def test_the_lines_say_time_cost_and_basis(tmp_path: Path) -> None:
     )
     assert lines[1].split(maxsplit=1) == ["adam/195", "train 30 h; 30 GPU hours"]
     assert lines[2].strip() == "adam/197 72 s, adam/200 2 min"
-    assert lines[3].strip() == "stated (3 networks)"
+    assert lines[3].strip() == "stated (train: 3 networks)"
 
 
 def test_what_nobody_knows_is_said_in_one_line(tmp_path: Path) -> None:

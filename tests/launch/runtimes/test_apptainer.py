@@ -13,7 +13,7 @@ import pytest
 
 from launch import blend_tools, registry, settings
 from launch.choices import Choice
-from launch.runtimes import apptainer, apptainer_run, engine, sifs
+from launch.runtimes import apptainer, apptainer_run, containers, engine, sifs
 from launch.slurm import member_command
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
@@ -80,6 +80,15 @@ def test_a_step_sees_the_folders_that_compose_mounts_and_may_write_to_the_same(
         for m in compose[service]["volumes"]
     ]
     assert sorted(apptainer.mounts_of(run, service, FOLDERS)) == sorted(expected)
+
+
+@pytest.mark.parametrize("service", [*registry.members(), "blend", "verify", "stacking"])
+def test_what_a_step_on_the_results_writes_to_is_made_and_given_to_it_first(
+    tmp_path: Path, service: str
+) -> None:
+    run = chosen(tmp_path)
+    written = {mount.source for mount in apptainer.mounts_of(run, service, {}) if mount.is_writable}
+    assert written <= set(containers.folders_of(run.results, [service]))
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -10,6 +10,7 @@ import pytest
 from launch.runtimes import container_user, engine
 from launch.runtimes.container_user import OF_THE_IMAGES, User
 from leapkit.core.errors import KitError
+from tests.helpers.refusals import refused
 
 IMAGES = User(OF_THE_IMAGES, OF_THE_IMAGES)
 
@@ -46,6 +47,22 @@ def test_root_gives_away_the_folders_of_results_and_what_they_hold(tmp_path: Pat
     container_user.give([tmp_path / "subs"], IMAGES)
     assert owner(tmp_path / "subs" / ".cache" / "hashes") == IMAGES
     assert owner(tmp_path) == owner(tmp_path / "elsewhere") == User(0, 0)
+
+
+@needs_root
+def test_root_takes_back_what_it_gave_to_containers_and_nothing_of_another_user(
+    tmp_path: Path,
+) -> None:
+    of_a_user, subs = tmp_path / "of a user", tmp_path / "subs"
+    for folder in (subs / ".cache", of_a_user / "subs"):
+        folder.mkdir(parents=True)
+    container_user.give([subs], IMAGES)
+    container_user.take_back([tmp_path, subs])
+    assert owner(subs) == owner(subs / ".cache") == User(0, 0)
+    container_user.give([of_a_user], IMAGES)  # whose number is that of the images' user
+    with refused(of_a_user / "subs", "belongs to user 10001", "run make as that user"):
+        container_user.take_back([of_a_user / "subs"])
+    assert owner(of_a_user / "subs") == IMAGES
 
 
 @needs_root

@@ -10,6 +10,7 @@ from launch import settings
 from launch.runtimes import containers
 from launch.runtimes.container_user import User
 from leapkit.core.errors import KitError
+from tests.helpers.refusals import refused
 
 
 def chosen(**requested: str) -> settings.Settings:
@@ -74,3 +75,14 @@ def test_a_step_runs_in_one_container_that_is_removed_afterwards(tmp_path):
     other = chosen(SUBMISSION=str(tmp_path / "other"))
     assert containers.project(other) != containers.project(run)
     assert containers.project(run) in command and name.startswith(containers.project(run))
+
+
+def test_an_image_that_a_bundle_lacks_and_that_cannot_be_built_is_named(monkeypatch):
+    student, blend = "leap-student:modern-cpu", "leap-blend:cpu"
+    monkeypatch.setattr(containers.bundled, "images", lambda: {blend: "sha256:1"})
+    monkeypatch.setattr(containers.bundled, "has_images", lambda names: names == [blend])
+    monkeypatch.setattr(containers, "names_of", lambda *_: {"student": student, "blend": blend})
+    monkeypatch.setattr(containers, "compose", lambda _: ["docker", "compose"])
+    monkeypatch.setattr(containers.process, "run", lambda *_: 1)
+    with refused("student, blend", "could not be built", f"a bundle that holds {student} (STACK"):
+        containers.build(chosen(PROFILE="sample"), ["student", "blend"], {})

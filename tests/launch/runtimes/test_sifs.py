@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make(image: str, image_id: str, made: float, code: str = "") -> sifs.ImageFile:
     path = sifs.path(image, image_id)
     path.write_text(image_id)
-    code = code or sifs.code_of("adam")
+    code = code or sifs.code_of("adam", ADAM)
     one = sifs.ImageFile(path, image, image_id, files.sha256(path), code, made)
     one.write_record()
     return one
@@ -51,9 +51,28 @@ def test_a_sif_of_other_code_is_refused() -> None:
         sifs.find("adam", ADAM)
 
 
-def test_the_code_of_an_image_is_that_of_its_member_and_of_leapkit() -> None:
-    codes = {sifs.code_of(service) for service in ("adam", "joseph", "blend", "emulator")}
-    assert len(codes) == 4 and sifs.code_of("world") == sifs.code_of("blend")
+def test_the_code_of_an_image_is_that_of_its_rooms_and_of_its_lock() -> None:
+    services = ("adam", "joseph", "blend", "world", "emulator", "stacking")
+    images = {name: sifs.image_of(name, "published", "cpu") for name in services[:4]}
+    images.update(dict.fromkeys(services[4:], "leap-emulator:py311-torch2.13-cpu"))
+    codes = {name: sifs.code_of(name, image) for name, image in images.items()}
+    assert len(set(codes.values())) == 4
+    assert codes["world"] == codes["blend"] and codes["stacking"] == codes["emulator"]
+    assert sifs.code_of("adam", "leap-adam:published-cuda") != codes["adam"]
+
+
+@pytest.mark.parametrize(
+    "name", ["reports/page.html", "blend/tables/v10.csv", "containers/locks/blend.txt"]
+)
+def test_pages_tables_and_packages_of_an_image_are_those_of_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = sifs.code_of("blend", "leap-blend:cpu")
+    sha256 = files.sha256
+    monkeypatch.setattr(
+        files, "sha256", lambda path: "other" if str(path).endswith(name) else sha256(path)
+    )
+    assert sifs.code_of("blend", "leap-blend:cpu") != before
 
 
 def test_a_sif_without_a_record_does_not_count_as_its_making_was_stopped() -> None:

@@ -26,7 +26,7 @@ MAKE = """
 import os, sys
 from pathlib import Path
 os.environ["PYTHONHOME"] = "/nowhere"
-from launch import venv
+from launch.runtimes import venv
 print(venv.ready("tiny", sys.argv[1], [Path(sys.argv[2])]))
 """
 

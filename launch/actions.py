@@ -5,24 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List
 
-from launch import (
-    apptainer,
-    emulated,
-    emulating,
-    estimate_lines,
-    evaluating,
-    names,
-    options,
-    planning,
-    run,
-    sifs,
-    slurm_submit,
-    submitting,
-    tools,
-)
+from launch import emulated, emulating, evaluating, names, options, planning, run, submitting, tools
 from launch.blend_tools import make_world
+from launch.costs import estimate_lines
 from launch.folders import expanded_words, require_writable
+from launch.runtimes import apptainer, sifs
 from launch.settings import Settings, choose, choose_for_jobs
+from launch.slurm import job_submission
 
 
 @dataclass(frozen=True)
@@ -90,7 +79,7 @@ def slurm(request: Request) -> int:
     """Show the plan as batch jobs, or submit them."""
     settings = choose_for_jobs(request.mode, request.values)
     names.require_known(settings, request.values)
-    return slurm_submit.run(settings, request.values)
+    return job_submission.run(settings, request.values)
 
 
 def blend(request: Request) -> int:

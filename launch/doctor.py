@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
-from launch import choices, engine, folders, gpus, machine, registry, sifs, stacks, venv
+from launch import choices, folders, gpus, machine, registry
 from launch.gpus import Gpu
+from launch.runtimes import engine, sifs, stacks, venv
 from launch.settings import Settings, choose, sample_world
 from leapkit.core import allotment
 from leapkit.core.allotment import ROOT

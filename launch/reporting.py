@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import platform
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from blend.naming import parse_blends
-from launch import planning, registry, runtimes, stacks
+from launch import planning, registry
 from launch.blend_tools import in_environment
 from launch.choices import AS_REQUESTED
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.planning import Plan
+from launch.runtimes import image_runtimes, stacks
 from launch.settings import Settings, choose
 from leapkit.core import allotment, model_cards, receipts
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES
 from leapkit.core.files import sha256, write_json, write_text
 from leapkit.core.layout import Results
+from leapkit.core.training_options import TrainingOptions
 from reports import crate, crate_writing, traces
 from reports.record import PlannedStep
 from reports.traces import ASKED, Trace
@@ -94,7 +97,7 @@ def _start(settings: Settings, results: Results, asked: Path, to: Path, table: s
     words = [f"--table={table}"]
     if settings.in_containers:
         mounts = {"LEAP_ASKED": asked, "LEAP_TO": to}
-        return runtimes.on_folder(settings, "report", words, mounts, to)
+        return image_runtimes.on_folder(settings, "report", words, mounts, to)
     folders = [f"--submission={results.root}", f"--asked={asked}", f"--to={to}"]
     return in_environment(["-m", "reports", *words, *folders])
 
@@ -166,7 +169,8 @@ def _experiments(
 ) -> registry.Registry:
     """Return the experiments that are asked about: the user's, else those of such a run.
 
-    Those are the default's and what lies there beside them; of parquets alone only these.
+    Those are the default's and what lies there beside them; of parquets alone only these. Each has
+    the options that it was trained with.
     """
     known = registry.flat(registry.members())
     names = {trace.network for trace in found} | {trace.product.stem for trace in found}
@@ -177,7 +181,23 @@ def _experiments(
         elif not here:
             return {}
     chosen = requested.get("EXPERIMENTS") or ",".join(dict.fromkeys(here))
-    return registry.chosen(chosen, "", settings.mode, settings.everything)
+    run = registry.chosen(chosen, "", settings.mode, settings.everything)
+    beyond = dict(_options(found))
+    return {
+        member: tuple(
+            each.with_options(beyond.get(each.name, TrainingOptions())) for each in several
+        )
+        for member, several in run.items()
+    }
+
+
+def _options(found: Sequence[Trace]) -> Iterator[Tuple[str, TrainingOptions]]:
+    """Yield (network, the options that its training's receipt records), where it records any."""
+    for trace in found:
+        recipe = trace.details.get("recipe")
+        if isinstance(recipe, dict) and isinstance(recipe.get("options"), dict):
+            with contextlib.suppress(TypeError, ValueError):  # another version's, or nobody's
+                yield trace.network, TrainingOptions(**recipe["options"])
 
 
 def _steps(plan: Plan) -> Iterator[PlannedStep]:

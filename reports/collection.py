@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Iterator, Mapping, Sequence, Tuple
 
 from blend import published_scores
 from leapkit import __version__
 from leapkit.core import receipts
 from leapkit.core.errors import KitError, printable
-from leapkit.core.files import read_json
+from leapkit.core.files import read_json, sha256
 from leapkit.core.layout import Results
 from reports import curves, networks, remarks, scores, steps, traces
-from reports.record import Kit, PlannedStep, PlanRecord, Record, Step
+from reports.record import FileRecord, Kit, PlannedStep, PlanRecord, Record, Step
+
+SBOMS = "sbom/*.cdx.json"  # that `make sbom` left in the results
 
 
 def collect(results: Results, asked: Mapping[str, Any], table: str = "") -> Record:
@@ -40,7 +42,14 @@ def collect(results: Results, asked: Mapping[str, Any], table: str = "") -> Reco
         plan=plan,
         remarks=tuple(remarks.of_run(all_steps, drawn, plan, [*problems, *others])),
         published=scores.as_numbers(published_scores.BLEND),
+        sboms=tuple(_sboms(results)),
     )
+
+
+def _sboms(results: Results) -> Iterator[FileRecord]:
+    for path in sorted(results.root.glob(SBOMS)):
+        if path.is_file():
+            yield steps.file_record(path, results, sha256(path))
 
 
 def _kind(all_steps: Sequence[Step]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterator, List, Mapping, Tuple
+from typing import Dict, Iterator, List, Mapping, Tuple
+from urllib.parse import quote
 
 from leapkit.core.files import sha256_json
 from reports.crate_files import (
@@ -61,7 +62,7 @@ def _parts(step: Step, record: Record) -> Iterator[Tuple[str, Part]]:
         ),
     )
     yield "resourceUsage", list(_usage(step))
-    image = str(step.environment.get("image") or "")
+    image = step.environment.get("image", "")
     yield "containerImage", [_image(image)] if image else []
 
 
@@ -100,10 +101,10 @@ def _description(step: Step) -> str:
 
 def _software(step: Step, record: Record) -> Tuple[Tuple[str, Entity], Part]:
     """Return the room of the kit that ran, at its commit, and what it required."""
-    room = f"members/{step.network.partition('/')[0]}" if step.network else "blend"
+    room = _room(step)
     environment = step.environment
-    code = str(environment.get("code") or "")
-    required = list(_required(environment))
+    code = environment.get("code", "")
+    required = list(_required(step))
     identity = [room, code, sorted(identifier for identifier, _ in required)]
     identifier = contextual("software", room, sha256_json(identity)[:12])
     version = f"{record.kit.version}+{code}" if code else record.kit.version
@@ -118,24 +119,34 @@ def _software(step: Step, record: Record) -> Tuple[Tuple[str, Entity], Part]:
     return (identifier, entity), required
 
 
-def _required(environment: Mapping[str, Any]) -> Iterator[Tuple[str, Entity]]:
+def _room(step: Step) -> str:
+    """Return which room of the kit made a step."""
+    member, is_of_member, _ = step.network.partition("/")
+    if is_of_member:
+        return f"members/{member}"
+    if step.kind == "stack network" or "out of fold" in step.details:
+        return "stacking"
+    return "evaluation" if step.kind in ("evaluation", "pages") else "blend"
+
+
+def _required(step: Step) -> Iterator[Tuple[str, Entity]]:
     """Yield the Python and the packages that a receipt names."""
-    versions = dict(environment.get("packages") or {})
+    versions = dict(step.packages)
     pages = {
-        name: f"{INDEX}{name}/{str(version).partition('+')[0]}/"
+        name: f"{INDEX}{quote(name)}/{quote(version.partition('+')[0])}/"
         for name, version in versions.items()
     }
-    python = str(environment.get("python") or "")
+    python = step.environment.get("python", "")
     if re.fullmatch(r"[\d.]+", python):
         versions["Python"] = python
         pages["Python"] = PYTHON + python.replace(".", "") + "/"
     for name, version in sorted(versions.items()):
-        identifier = f"{pages[name]}#{version}"
+        identifier = f"{pages[name]}#{quote(version, safe='+')}"
         entity = {
             "@id": identifier,
             "@type": "SoftwareApplication",
             "name": name,
-            "softwareVersion": str(version),
+            "softwareVersion": version,
             "url": pages[name],
         }
         yield identifier, entity

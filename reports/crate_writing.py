@@ -13,7 +13,6 @@ from reports.record import FileRecord, Record
 # place there, and its name (launch.reporting).
 METADATA = "crate.json"
 ARCHIVE = "crate.zip"
-SBOMS = "sbom/*.cdx.json"  # that `make sbom` left in the results
 
 
 def write(record: Record, root: Path, to: Path, made: Sequence[Path], place: str) -> None:
@@ -23,7 +22,7 @@ def write(record: Record, root: Path, to: Path, made: Sequence[Path], place: str
     made   the files of the report, below `to`
     place  of `to` below `root`, as a path of the crate; "" if it is elsewhere
     """
-    beside: List[FileRecord] = [_file(path, path.relative_to(root)) for path in root.glob(SBOMS)]
+    beside: List[FileRecord] = list(record.sboms)
     if place:
         beside += [_file(path, Path(place) / path.relative_to(to)) for path in made]
     metadata = crate.document(record, sorted(beside, key=lambda file: file.path))

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from leapkit.core.errors import printable
-from reports import formats
-from reports.record import Network, PlannedStep, Record, Score, Step
+from reports import formats, values
+from reports.record import TRAININGS, Network, PlannedStep, Record, Score, Step
 
 MOST_INPUTS = 60  # of a step that the page lists
-_TRAINED = "training"
 _BLEND = "blend and what belongs to it"
 
 
@@ -33,14 +32,17 @@ class NetworkLine:
 
 @dataclass(frozen=True)
 class BlendLine:
-    """One blend: its title, its final step, its scores, and those of the team's."""
+    """One blend: its title, its final step, its scores, and those that the team published.
+
+    published  {"cv", "public", "private"} of the team's blend, beside which it stands; {} if none
+    """
 
     title: str
     step: Step
     test: Optional[Score]
     public: Optional[Score]
     private: Optional[Score]
-    is_published: bool
+    published: Mapping[str, float]
 
 
 def title(record: Record) -> str:
@@ -57,8 +59,8 @@ def title(record: Record) -> str:
 
 def is_sample(record: Record) -> bool:
     """Return whether the networks are of sample size, so that no score is a published one's."""
-    profiles = {step.details.get("profile") for step in record.steps}
-    return "sample" in profiles or (profiles == {None} and record.plan.profile == "sample")
+    profiles = {values.text(step.details.get("profile")) for step in record.steps}
+    return "sample" in profiles or (profiles <= {""} and record.plan.profile == "sample")
 
 
 def networks(record: Record) -> List[NetworkLine]:
@@ -72,7 +74,7 @@ def _steps_of(record: Record, network: Network) -> List[Step]:
 
 
 def _line(network: Network, steps: Sequence[Step]) -> NetworkLine:
-    trainings = [step for step in steps if step.kind == _TRAINED]
+    trainings = [step for step in steps if step.kind in TRAININGS]
     peaks: Dict[str, float] = {}
     for step in steps:
         for name, amount in step.memory.items():
@@ -84,21 +86,15 @@ def _line(network: Network, steps: Sequence[Step]) -> NetworkLine:
         predicted=sum(step.seconds or 0.0 for step in steps if step.kind == "submission"),
         trainings=len(trainings),
         devices=_joined([step.device for step in steps]),
-        torch=_joined([torch_of(step.environment) for step in steps]),
+        torch=_joined([step.packages.get("torch", "") for step in steps]),
         precisions=_joined([step.precision for step in steps]),
         memory=peaks,
-        digests=tuple(step.product.sha256 for step in steps if step.kind != _TRAINED),
+        digests=tuple(step.product.sha256 for step in steps if step.kind not in TRAININGS),
     )
 
 
 def _joined(words: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(word for word in words if word)) or formats.NOTHING
-
-
-def torch_of(environment: Mapping[str, Any]) -> str:
-    """Return the version of torch that a step ran on, "" if it had none."""
-    packages = environment.get("packages")
-    return printable(packages.get("torch", "")) if isinstance(packages, dict) else ""
 
 
 def blends(record: Record) -> List[BlendLine]:
@@ -107,6 +103,7 @@ def blends(record: Record) -> List[BlendLine]:
     lines = []
     for step in record.steps:
         if step.kind == "blend":
+            table = step.details.get("table")
             stem = step.product.path.rpartition("/")[2].rpartition(".")[0]
             name = stem.replace("final_blend_", "", 1)
             lines.append(
@@ -116,7 +113,7 @@ def blends(record: Record) -> List[BlendLine]:
                     test=reached.get(("test", f"blend {name}")),
                     public=reached.get(("public", stem)),
                     private=reached.get(("private", stem)),
-                    is_published=step.details.get("table") == "v10",
+                    published=record.published if table in ("v10", record.table) else {},
                 )
             )
     return sorted(lines, key=lambda line: line.step.details.get("table") != record.table)
@@ -144,18 +141,17 @@ def environments(record: Record) -> List[Tuple[Dict[str, str], int]]:
 
 def _environment(step: Step, locks: Mapping[str, str]) -> Dict[str, str]:
     known = step.environment
-    packages = known.get("packages")
-    versions = packages if isinstance(packages, dict) else {}
-    lock = str(known.get("lock", ""))
+    lock = known.get("lock", "")
     return {
-        "stack": printable(known.get("stack") or formats.NOTHING),
-        "Python": printable(known.get("python", "")),
-        **{name: printable(versions.get(name, formats.NOTHING)) for name in ("torch", "numpy")},
-        "pyarrow": printable(versions.get("pyarrow", formats.NOTHING)),
-        "image": printable(known.get("image") or "none"),
+        "stack": known.get("stack") or formats.NOTHING,
+        "Python": known.get("python", ""),
+        **{
+            name: step.packages.get(name, formats.NOTHING) for name in ("torch", "numpy", "pyarrow")
+        },
+        "image": known.get("image") or "none",
         "lock": " ".join(locks.get(sha, sha[:12]) for sha in lock.split()) or "not recorded",
-        "kit": printable(known.get("code") or formats.NOTHING),
-        "platform": printable(known.get("platform", "")),
+        "kit": known.get("code") or formats.NOTHING,
+        "platform": known.get("platform", ""),
     }
 
 
@@ -174,7 +170,15 @@ def outside(record: Record) -> List[Tuple[str, str, int]]:
     for step in record.steps:
         if len(step.inputs) <= MOST_INPUTS:
             counts.update((role, sha) for role, sha in step.inputs.items() if sha not in made)
-    own = ("network", "recipe", "start", "page", "artifacts", "weights")  # of the kit, not files
+    own = (
+        "network",
+        "recipe",
+        "stack",
+        "start",
+        "page",
+        "artifacts",
+        "weights",
+    )  # of the kit, not files
     return [(role, sha, n) for (role, sha), n in sorted(counts.items()) if role not in own]
 
 
@@ -182,7 +186,7 @@ def not_begun(record: Record) -> List[PlannedStep]:
     """Return the planned steps of which the run has no trace yet."""
     known = {(step.network, step.group) for step in record.steps}
     artifacts = {step.artifact for step in record.steps if step.artifact}
-    tables = {step.details.get("table") for step in record.steps if step.kind == "blend"}
+    tables = {values.text(s.details.get("table")) for s in record.steps if s.kind == "blend"}
     return [
         planned
         for planned in record.plan.steps

@@ -11,6 +11,7 @@ from reports.record import (
     NO_RECEIPT,
     RUNNING,
     STALE,
+    TRAININGS,
     UNCHECKED,
     VALID,
     Curve,
@@ -23,7 +24,7 @@ from reports.values import number
 
 # From the worst: a network is as good as its worst step.
 _ORDER = (RUNNING, STALE, NO_RECEIPT, UNCHECKED, VALID)
-_OF_NETWORKS = ("training", "submission", "admitted", "file")
+_OF_NETWORKS = (*TRAININGS, "submission", "admitted", "file")
 
 
 def chosen_table(steps: Sequence[Step], requested: str) -> str:

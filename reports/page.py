@@ -13,7 +13,7 @@ from typing import Any, Mapping
 from blend import html_page
 from leapkit.core.columns import GROUP_NAMES
 from leapkit.core.files import write_text
-from reports import facts, plots, summary
+from reports import curve_plots, facts, plots, recipes, summary
 from reports.formats import FILTERS, span
 from reports.record import Record, standings
 
@@ -41,13 +41,14 @@ def html(record: Record) -> str:
         blends=facts.blends(record),
         baselines=facts.baselines(record),
         environments=facts.environments(record),
+        recipes=recipes.of_record(record),
         receipts=facts.receipts(record),
         outside=facts.outside(record),
         unplanned=facts.not_begun(record),
         is_sample=facts.is_sample(record),
         has_kaggle=any(score.rows in ("public", "private") for score in record.scores),
         curves=plots.by_network(record.curves),
-        groups=dict(zip(GROUP_NAMES, plots.OF_GROUPS)),
+        groups=list(zip(GROUP_NAMES, curve_plots.OF_GROUPS, curve_plots.SYMBOLS)),
         plots=drawn,
         heights={name: plot["layout"]["height"] for name, plot in drawn.items()},
         plots_json=as_script(drawn),

@@ -8,7 +8,7 @@ Standard library only.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 FORM = 1  # of run.json; raised when a reader of an older one would misread it
 
@@ -18,6 +18,8 @@ STALE = "stale"  # it would be made again, for the reason that stands beside it
 UNCHECKED = "unchecked"  # nothing contradicts its receipt, and its bytes were not read
 NO_RECEIPT = "no receipt"  # a file that nothing proves
 RUNNING = "unfinished"  # a training or inference that has begun and has no receipt yet
+
+TRAININGS = ("training", "stack network")  # kinds of steps that make a network
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Step:
     seconds      that its main work took; None if unknown
     device       "cpu" or the GPU's name, "" if it is not recorded
     precision    "float32", "tf32", "bf16" or ""
-    environment  Python, packages, stack, image, code, lock: of its last process
+    environment  of its last process: "packages" by name; python, stack, image, code, lock as text
     environments of all processes that took part in a training or an inference
     memory       {"GB": peak of the process, "GPU GB": of its GPU}; {} if it is not recorded
     why          why it ran, as it was decided then; "" if it is not recorded
@@ -97,6 +99,11 @@ class Step:
     memory: Mapping[str, float] = field(default_factory=dict)
     why: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """The versions of the packages that it ran with, by name."""
+        return dict(self.environment.get("packages", {}))
 
 
 @dataclass(frozen=True)
@@ -262,6 +269,7 @@ class Record:
     kind      "training", "inference" (published checkpoints), or "blend" (parquets alone)
     table     the blend that the page is about, "" if there is none
     published what the team published of its blend: {"cv", "public", "private"}
+    sboms     what `make sbom` left beside the run: what its images or environments hold
     """
 
     kind: str
@@ -274,6 +282,7 @@ class Record:
     plan: PlanRecord
     remarks: Tuple[Remark, ...]
     published: Mapping[str, float] = field(default_factory=dict)
+    sboms: Tuple[FileRecord, ...] = ()
     form: int = FORM
 
     @property
@@ -307,8 +316,3 @@ def standings(steps: Tuple[Step, ...]) -> Dict[str, int]:
     for step in steps:
         counts[step.standing.state] = counts.get(step.standing.state, 0) + 1
     return counts
-
-
-def of_network(record: Record, name: str) -> List[Step]:
-    """Return the steps of one network, in order."""
-    return [step for step in record.steps if step.network == name]

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 from leapkit.core.errors import printable
-from reports.record import NO_RECEIPT, RUNNING, STALE, UNCHECKED, Curve, PlanRecord, Remark, Step
+from reports.record import (
+    NO_RECEIPT,
+    RUNNING,
+    STALE,
+    TRAININGS,
+    UNCHECKED,
+    Curve,
+    PlanRecord,
+    Remark,
+    Step,
+)
 
 WARNING = "warning"
 NOTE = "note"
-_COMPUTED = ("training", "submission")
+_COMPUTED = (*TRAININGS, "submission")
 
 
 def of_run(
@@ -51,14 +61,17 @@ def _standings(steps: Sequence[Step]) -> Iterator[Remark]:
 def _stacks(steps: Sequence[Step]) -> Iterator[Remark]:
     """Yield remarks on networks that were not computed on one stack and device."""
     computed = [step for step in steps if step.kind in _COMPUTED]
-    chosen = {stack for step in computed for stack in [str(step.environment.get("stack", ""))]}
+    chosen = {step.environment.get("stack", "") for step in computed}
     if len(chosen) > 1:
         names = " and ".join(sorted(name or "none" for name in chosen))
         yield Remark(WARNING, f"mixed stacks: networks were computed with STACK={names}")
     by_network: Dict[str, List[Step]] = {}
     for step in computed:
-        by_network.setdefault(step.network, []).append(step)
-    for what, of in (("versions of torch", _torch), ("devices", lambda step: step.device)):
+        by_network.setdefault(step.network or step.artifact, []).append(step)
+    for what, of in (
+        ("versions of torch", lambda step: step.packages.get("torch", "")),
+        ("devices", lambda step: step.device),
+    ):
         mixed = [own for own in by_network.values() if len(_values(own, of)) > 1]
         if mixed:
             text = f"mixed {what} within {_count(mixed, 'network')}: " + "; ".join(
@@ -72,13 +85,8 @@ def _stacks(steps: Sequence[Step]) -> Iterator[Remark]:
         yield Remark(NOTE, text, _names(resumed))
 
 
-def _torch(step: Step) -> str:
-    packages = step.environment.get("packages")
-    return str(packages.get("torch", "")) if isinstance(packages, dict) else ""
-
-
 def _values(steps: Sequence[Step], of: Callable[[Step], str]) -> List[str]:
-    return sorted({printable(of(step)) for step in steps if of(step)})
+    return sorted({of(step) for step in steps} - {""})
 
 
 def _precisions(steps: Sequence[Step]) -> Iterator[Remark]:
@@ -101,14 +109,14 @@ def _shown(value: Any) -> str:
 
 
 def _code(steps: Sequence[Step]) -> Iterator[Remark]:
-    codes = Counter(str(step.environment.get("code", "")) for step in steps if step.environment)
+    codes = Counter(step.environment.get("code", "") for step in steps if step.environment)
     known = {code: count for code, count in codes.items() if code}
     dirty = [code for code in known if code.endswith("-dirty")]
     if dirty:
         text = "steps ran with changes of the kit that were not committed"
         yield Remark(WARNING, f"{sum(known[code] for code in dirty)} {text}")
     if len(known) > 1:
-        shares = ", ".join(f"{printable(code)} ({count} steps)" for code, count in codes.items())
+        shares = ", ".join(f"{code or 'unknown'} ({count} steps)" for code, count in codes.items())
         yield Remark(NOTE, f"{len(known)} commits of the kit took part: {shares}")
 
 
@@ -152,14 +160,3 @@ def _not_known(
 
 def _count(things: Sequence[object], what: str = "step") -> str:
     return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
-
-
-def of_details(details: Mapping[str, Any]) -> List[Tuple[str, str]]:
-    """Return the entries of a receipt's details that are one number, word or list of words."""
-    plain = []
-    for name, value in details.items():
-        if isinstance(value, (str, int, float)):
-            plain.append((printable(name), printable(value)))
-        elif isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
-            plain.append((printable(name), printable(", ".join(map(str, value)), 1000)))
-    return plain

@@ -12,8 +12,8 @@ from leapkit.core.columns import GROUPS, TARGETS
 from leapkit.core.errors import KitError, printable
 from leapkit.core.files import read_json
 from leapkit.core.layout import Results
+from reports import values
 from reports.record import Score, Step
-from reports.values import number
 
 _PARENT = "of the parent "  # what a receipt says of a group that is not fine-tuned
 
@@ -26,14 +26,13 @@ def scores_of(results: Results, steps: Sequence[Step]) -> List[Score]:
             for score in _of_file(results.root / step.product.path, step.product.path):
                 scores[score.rows, score.name] = score
     for step in steps:
-        validation = step.details.get("validation")
-        if step.kind == "training" and step.group is None and isinstance(validation, dict):
-            reached = number(validation.get("all_columns"))
-            if reached is not None:
-                predicted = number(validation.get("predicted"))
-                score = Score(step.network, "validation", reached, predicted, step.receipt)
-                scores[score.rows, score.name] = score
-    return [*scores.values(), *_scores_of_groups(steps)]
+        validation = values.mapping(step.details.get("validation"))
+        reached = values.number(validation.get("all_columns"))
+        if step.kind == "training" and step.group is None and reached is not None:
+            predicted = values.number(validation.get("predicted"))
+            score = Score(step.network, "validation", reached, predicted, step.receipt)
+            scores[score.rows, score.name] = score
+    return [*scores.values(), *_scores_of_groups(steps), *_scores_of_stacks(steps)]
 
 
 def _scores_of_groups(steps: Sequence[Step]) -> Iterator[Score]:
@@ -51,6 +50,16 @@ def _scores_of_groups(steps: Sequence[Step]) -> Iterator[Score]:
             yield Score(network, "validation", reached, None, own[-1].receipt)
 
 
+def _scores_of_stacks(steps: Sequence[Step]) -> Iterator[Score]:
+    """Yield the scores of stacks on the validation rows, each predicted out of its fold."""
+    for step in steps:
+        known = values.mapping(values.mapping(step.details.get("out of fold")).get("stack"))
+        reached = values.number(known.get("all_columns"))
+        if step.kind == "submission" and reached is not None:
+            predicted = values.number(known.get("predicted"))
+            yield Score(step.artifact, "validation", reached, predicted, step.receipt)
+
+
 def _of_groups(own: Sequence[Step], parents: Mapping[str, Step]) -> Optional[float]:
     """Return R2 over all targets of a network that is fine-tuned per group: each group's own.
 
@@ -65,11 +74,8 @@ def _of_groups(own: Sequence[Step], parents: Mapping[str, Step]) -> Optional[flo
         origin = str(step.details.get("weights", ""))
         if origin.startswith(_PARENT):  # what is kept scores what it did
             scored = parents.get(origin[len(_PARENT) :], step)
-        validation = scored.details.get("validation")
-        groups = validation.get("groups") if isinstance(validation, dict) else None
-        known = (
-            number(groups[step.group]) if isinstance(groups, list) and len(groups) == 7 else None
-        )
+        groups = values.list_of(values.mapping(scored.details.get("validation")).get("groups"))
+        known = values.number(groups[step.group]) if len(groups) == len(GROUPS) else None
         if known is None:
             return None
         total += known * (GROUPS[step.group].stop - GROUPS[step.group].start)
@@ -85,10 +91,10 @@ def _of_file(path: Path, source: str) -> List[Score]:
     rows = rows if isinstance(rows, list) else []
     scores = []
     for row in rows:
-        reached = number(row.get("all_columns")) if isinstance(row, dict) else None
+        reached = values.number(row.get("all_columns")) if isinstance(row, dict) else None
         if reached is not None:
             name = printable(row.get("name", ""))
-            scores.append(Score(name, "test", reached, number(row.get("predicted")), source))
+            scores.append(Score(name, "test", reached, values.number(row.get("predicted")), source))
     return scores
 
 

@@ -47,8 +47,10 @@
   };
   next();
   dark.addEventListener("change", () => drawn.forEach(draw));
+  // Paper shows what a reader of the screen could open.
+  const closed = [...document.querySelectorAll("details[data-print]:not([open])")];
   printing.addEventListener("change", (event) => {
-    if (event.matches) frames.forEach(draw);
-    else drawn.forEach(draw);
+    closed.forEach((each) => each.toggleAttribute("open", event.matches));
+    (event.matches ? frames : [...drawn]).forEach(draw);
   });
 })();

@@ -19,6 +19,7 @@ from reports.traces import Trace
 # {kind of receipt: what a step of it is called}
 VERBS = {
     "training": "train",
+    "stack network": "train",
     "submission": "infer",
     ADMITTED: "admit",
     "weights": "search weights of",
@@ -29,6 +30,7 @@ VERBS = {
 }
 # Prefixes of the blend's files, which its table's name follows.
 _OF_BLEND = ("final_blend_", "weights_", "gram_", "scores_", "report_")
+LONGEST = 1e10  # seconds of a step: 317 years, as a receipt may be anybody's
 # What stands in fields of its own.
 _TAKEN = ("seconds", "device", "precision", "environments", "peak memory", "ran because")
 
@@ -78,7 +80,7 @@ def _step(
         finished=values.time(receipt.get("finished")),
         device=values.text(details.get("device")),
         precision=values.text(details.get("precision")),
-        environment=values.mapping(receipt.get("environment")),
+        environment=values.environment(receipt.get("environment")),
         environments=tuple(map(values.mapping, values.list_of(details.get("environments")))),
         memory=values.numbers(details.get("peak memory")),
         why=values.text(details.get("ran because")),
@@ -109,7 +111,8 @@ def _name(kind: str, network: str, group: Optional[int], artifact: str, product:
         stem = stem[len(prefix) :] if product.stem.startswith(prefix) and kind in VERBS else stem
     verb = VERBS.get(kind, kind)
     of_group = "" if group is None else f" group {group} ({GROUP_NAMES[group]})"
-    return printable(f"{verb} {network or artifact or stem}{of_group}")
+    fold = f" {stem}" if kind == "stack network" else ""
+    return printable(f"{verb} {network or artifact or stem}{of_group}{fold}")
 
 
 def _artifact(trace: Trace, results: Results) -> str:
@@ -124,6 +127,9 @@ def _outputs(trace: Trace, results: Results, artifact: str) -> Iterator[FileReco
         files = RunFiles(trace.product.parent, trace.product.parent.name, trace.group)
         oof = values.text(trace.details.get("oof"))
         yield file_record(files.validation_predictions, results, oof)
+        yield file_record(
+            files.confidence, results, values.text(trace.details.get("confidence head"))
+        )
         yield file_record(files.log, results)
         yield file_record(files.history, results)
     if trace.kind == "submission" and artifact:
@@ -212,8 +218,9 @@ def _inputs(receipt: Mapping[str, Any]) -> Dict[str, str]:
 
 def _seconds(recorded: Any, step: Step) -> Optional[float]:
     """Return what a step says that it took, else the time between its beginning and its end."""
-    if isinstance(recorded, (int, float)) and not isinstance(recorded, bool):
-        return float(recorded)
+    seconds = values.number(recorded)
+    if seconds is not None and 0.0 <= seconds < LONGEST:
+        return seconds
     if not (step.started and step.finished):
         return None
     return (values.moment(step.finished) - values.moment(step.started)).total_seconds()

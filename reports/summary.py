@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Sequence
 
-from reports import facts, formats
+from reports import facts, formats, values
 from reports.record import Record, Step, standings
 
 
@@ -41,6 +41,12 @@ def of_record(record: Record) -> List[Card]:
     if best:
         score = formats.r2(best.validation)
         figures.insert(1, Card("best network, validation", score, best.name))
+    if record.published:
+        scores = {rows: formats.r2(record.published.get(rows)) for rows in ("public", "private")}
+        team = Card(
+            "the team's blend, published", scores["private"], f"private; public {scores['public']}"
+        )
+        figures.insert(1, team)
     left = len(facts.not_begun(record))
     if left:
         figures.append(Card("not begun", str(left), "steps that make plan names beside these"))
@@ -53,8 +59,9 @@ def of_record(record: Record) -> List[Card]:
 
 
 def _cores(steps: Sequence[Step]) -> str:
-    cores = {step.details.get("cores") for step in steps if step.device} - {None}
-    return f"{'/'.join(map(str, sorted(cores, key=str)))} cores" if cores else ""
+    counts = [values.number(step.details.get("cores")) for step in steps if step.device]
+    cores = sorted({int(count) for count in counts if count})
+    return f"{'/'.join(map(str, cores))} cores" if cores else ""
 
 
 def _final_cards(record: Record) -> List[Card]:

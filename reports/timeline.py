@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from evaluation.drawing import text
-from reports.record import Step
+from reports.record import TRAININGS, Step
 
 Plot = Dict[str, Any]
 LINE = 24  # pixels of height of a row with a name
 # {kind of step: (what it is called, the colour of its bar)}
 _KINDS = {
-    "training": ("training", "--blend"),
+    **{kind: ("training", "--blend") for kind in TRAININGS},
     "submission": ("inference", "--second"),
     **{kind: ("blend", "--win") for kind in ("weights", "errors", "blend", "scores", "report")},
 }
@@ -52,10 +52,11 @@ def timeline(steps: Sequence[Step]) -> Optional[Plot]:
             "domain": domain,
             "range": _range(session),
             "nticks": 2 + int(8 * (domain[1] - domain[0])),
+            **({"title": {"text": "time, UTC"}} if number == 1 else {}),
         }
         traces += _traces(session, name, {trace["name"] for trace in traces})
     layout = {
-        "height": 110 + LINE * len(rows),
+        "height": 126 + LINE * len(rows),
         "yaxis": {"categoryorder": "array", "categoryarray": rows[::-1]},
         "showlegend": True,
         **axes,

@@ -19,11 +19,12 @@ ASKED = "asked.json"  # what the launcher knows: the plan, the commit, the machi
 MOST_RECEIPTS = 5000  # a run of all networks at full size leaves 150
 _GROUP = re.compile(r"^(.+)_g([0-6])$")
 # Where receipts lie below the results, and how deep.
-_PLACES = ("outputs/*/*", "subs", "blend", "evaluation")
+_PLACES = ("outputs/*/*", "stacks/*", "subs", "blend", "evaluation")
 # What counts as a product there though it has no receipt.
-_SUFFIXES = {"outputs": (".pt",), "subs": (".parquet",), "blend": (".parquet",)}
+_SUFFIXES = {"outputs": (".pt",), "stacks": (".pt",), "subs": (".parquet",), "blend": (".parquet",)}
 _PRODUCTS = (".pt", ".parquet", ".html")
-_UNFINISHED = (".state.pt", ".progress.json")
+# Beside a product: what goes on, and the head that a training with `confidence` leaves.
+_BESIDE = (".state.pt", ".progress.json", ".confidence.pt")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Trace:
 
     product  the file
     receipt  {} if it has none that can be read
-    network  "adam/195", "" where its folder does not say
+    network  "adam/195", "stack_searched", "" where its folder does not say
     group    of targets, None for all
     """
 
@@ -80,7 +81,7 @@ def _of_folder(folder: Path, results: Results) -> Iterator[Trace]:
     place = folder.relative_to(results.root).parts[0]
     files: Dict[str, List[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if not path.name.startswith(".") and not path.name.endswith(_UNFINISHED):
+        if not path.name.startswith(".") and not path.name.endswith(_BESIDE):
             stem = path.name[: -len(receipts.SUFFIX)] if _is_receipt(path) else path.stem
             files.setdefault(path.name if path.is_dir() else stem, []).append(path)
     for stem, paths in sorted(files.items()):
@@ -111,6 +112,8 @@ def _product(named: Path, paths: List[Path], receipt: Mapping[str, Any]) -> Path
 
 
 def _trace(path: Path, receipt: Dict[str, Any], place: str) -> Trace:
+    if place == "stacks":
+        return Trace(path, receipt, f"stack_{path.parent.name}")
     if place != "outputs":
         experiment = receipt.get("details", {}).get("experiment", "")
         return Trace(path, receipt, experiment if isinstance(experiment, str) else "")

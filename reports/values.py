@@ -16,9 +16,11 @@ def moment(text: str) -> datetime:
 def time(value: Any) -> str:
     """Return a time of a receipt, "" for what is none: a receipt may be anybody's."""
     try:
-        return moment(str(value)).isoformat() if moment(str(value)).tzinfo else ""
+        read = moment(str(value))
     except ValueError:
         return ""
+    # At both ends of the calendar there is no room for an hour more, which plots need.
+    return read.isoformat() if read.tzinfo and 1970 <= read.year < 9000 else ""
 
 
 def text(value: Any) -> str:
@@ -34,6 +36,18 @@ def mapping(value: Any) -> Dict[str, Any]:
 def list_of(value: Any) -> List[Any]:
     """Return a JSON list, [] for what is none."""
     return list(value) if isinstance(value, list) else []
+
+
+def environment(value: Any) -> Dict[str, Any]:
+    """Return what a receipt says of its environment: text by name, and "packages" by name."""
+    known = mapping(value)
+    if not known:
+        return {}
+    packages = mapping(known.pop("packages", None))
+    return {
+        **{printable(name): printable(each, 1000) for name, each in known.items()},
+        "packages": {printable(name): printable(version) for name, version in packages.items()},
+    }
 
 
 def numbers(value: Any) -> Dict[str, float]:

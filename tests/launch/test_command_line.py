@@ -11,19 +11,10 @@ from typing import Dict
 
 import pytest
 
-from launch import (
-    command_line,
-    containers,
-    engine,
-    machine,
-    names,
-    options,
-    process,
-    settings,
-    venv,
-)
+from launch import command_line, machine, names, options, process, settings
 from launch.__main__ import main
 from launch.commands import commands
+from launch.runtimes import containers, engine, venv
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 

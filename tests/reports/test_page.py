@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("plotly", reason="reports are made on Python 3.11 alone")
 from leapkit.core.layout import Results
-from reports import collection, formats, page, plots, timeline
+from reports import collection, curve_plots, formats, page, timeline
 from reports.record import Curve, Kit, PlanRecord, Record, Remark, Score, Standing
 from tests.helpers.browser import Tables, in_browser
 from tests.reports.conftest import asked_of, report
@@ -165,9 +165,9 @@ def test_kaggles_scores_have_columns_where_there_are_any(blended: Results) -> No
 
 def test_a_curve_of_a_single_point_has_room_around_it() -> None:
     one = Curve("a/1", None, "log", 9, (9,), (0.25,), ((1e-3,),), ())
-    plot = plots.curve([one])
+    plot = curve_plots.curve([one])
     assert plot and plot["layout"]["yaxis"]["range"] == [0.125, 0.375]
-    assert plots.curve([dataclasses.replace(one, updates=(), losses=(), rates=())]) is None
+    assert curve_plots.curve([dataclasses.replace(one, updates=(), losses=(), rates=())]) is None
 
 
 def test_sessions_of_a_run_stand_side_by_side_without_the_weeks_between(

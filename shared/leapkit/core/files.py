@@ -155,7 +155,7 @@ def require_free(path: Path, size: int, purpose: str) -> None:
     free = free_bytes(path)
     if free is not None and free < size:
         raise KitError(
-            f"the disk has {free / 1e9:.2f} GB free and {purpose} needs {size / 1e9:.2f} GB",
+            f"the disk has {free / 1e9:.2f} GB free, less than the {size / 1e9:.2f} GB of {purpose}",
             existing_folder(path),
             "free some space and run the same command again",
         )

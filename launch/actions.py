@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List
 
-from launch import emulated, emulating, evaluating, names, options, planning, run, submitting, tools
+from launch import (
+    emulated,
+    emulating,
+    evaluating,
+    names,
+    options,
+    planning,
+    registry,
+    run,
+    submitting,
+    tools,
+)
 from launch.blend_tools import make_world
 from launch.costs import estimate_lines
 from launch.folders import expanded_words, require_writable
@@ -97,7 +108,8 @@ def verify(request: Request) -> int:
     names.require_parquets(settings)
     names.require_data(settings)
     run.show(settings.lines())
-    return tools.verify(settings, request.values.get("ARTIFACTS", ""))
+    chosen = registry.named_artifacts(request.values.get("ARTIFACTS", ""))
+    return tools.verify(settings, ",".join(chosen))
 
 
 def evaluate(request: Request) -> int:
@@ -111,8 +123,7 @@ def evaluate(request: Request) -> int:
 def submit(request: Request) -> int:
     """Send blends or networks to Kaggle."""
     settings = choose("infer-only", request.values)  # Kaggle's rows, whoever trained
-    given = {name: value for name, value in request.values.items() if name != "ARTIFACTS"}
-    names.require_known(settings, given)  # ARTIFACTS may name networks too
+    names.require_known(settings, request.values)
     run.show(settings.lines())
     return submitting.run(settings, request.values)
 

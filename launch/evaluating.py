@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, List, Mapping
 
-from launch import step_arguments
+from launch import registry, step_arguments
 from launch.blend_tools import in_environment
 from launch.runtimes import image_runtimes
 from launch.settings import Settings
@@ -25,7 +25,7 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
     truth = _paths("TRUTH", requested)
     choices = [
         f"--rows={requested.get('ROWS', '')}",
-        f"--artifacts={requested.get('ARTIFACTS', '')}",
+        "--artifacts=" + ",".join(registry.named_artifacts(requested.get("ARTIFACTS", ""))),
     ]
     if settings.in_containers:
         mounts = _folders(predictions, truth)

@@ -63,16 +63,9 @@ def products(settings: Settings, artifacts: str) -> List[Path]:
         found = [blend.final(settings.results) for blend in settings.blends]
         remedy = "run `make blend`"
     else:
-        of_experiments = {
-            name: experiment.artifact
-            for experiment in registry.flat(registry.members())
-            for name in (experiment.name, experiment.id, experiment.artifact)
-            if experiment.artifact
-        }
-        words = [tables.canonical(word.strip()) for word in artifacts.split(",") if word.strip()]
-        chosen = list(dict.fromkeys(of_experiments.get(word, word) for word in words))
-        names.require_artifacts(settings, ",".join(chosen))
-        found = [settings.results.parquet(artifact) for artifact in chosen]
+        names.require_artifacts(settings, artifacts)
+        named = [tables.canonical(name) for name in registry.named_artifacts(artifacts)]
+        found = [settings.results.parquet(artifact) for artifact in dict.fromkeys(named)]
         remedy = "run `make verify`"
     for path in found:
         if not path.exists():

@@ -99,7 +99,7 @@ def test_what_kaggle_has_is_not_checked_again(
         ("", "final_blend_v10.parquet: is missing; run `make blend`"),
         ("195", "the parquet does not exist"),
         ("nobody", "the parquet does not exist"),
-        ("../x", "is a path, not the name"),
+        ("../x", "is a path, neither a network nor"),
     ],
 )
 def test_what_does_not_exist_is_refused_before_anything_is_built(

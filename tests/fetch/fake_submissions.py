@@ -33,7 +33,7 @@ class FakeSubmissions:
     is_limit_told
                 whether GetSubmissionLimits tells it; else only CreateSubmission does
     words       of a refusal for the limit
-    cuts        bytes after which uploads are answered with 503, one by one
+    cuts        bytes after which uploads are answered with a status, one by one
     broken      bytes after which the connections of uploads break, one by one
     silent      uploads that are neither read to their end nor answered
     mute        submissions that are taken and not answered until `released`
@@ -56,7 +56,7 @@ class FakeSubmissions:
     allowed: int = 5
     is_limit_told: bool = True
     words: str = ALLOWANCE
-    cuts: List[int] = dataclasses.field(default_factory=list)
+    cuts: List[Tuple[int, int]] = dataclasses.field(default_factory=list)
     broken: List[int] = dataclasses.field(default_factory=list)
     silent: int = 0
     mute: int = 0
@@ -128,8 +128,9 @@ def upload(handler: Any, fake: FakeSubmissions) -> None:
     if fake.upload_status:
         return handler._send(fake.upload_status, b"<Error>SignatureDoesNotMatch</Error>")
     if fake.cuts:
-        stored[start:] = body[: fake.cuts.pop(0)]
-        return handler._send(503, b"{}")
+        size, status = fake.cuts.pop(0)
+        stored[start:] = body[:size]
+        return handler._send(status, b"{}")
     stored[start:] = body
     fake.on_upload()
     return handler._send(200)

@@ -146,12 +146,13 @@ def _nameless(maker: Maker, results: Results) -> None:
     _edit(results, THREE[1], lambda receipt: receipt["details"].pop("experiment"))
 
 
-def _parent_of_another_split(maker: Maker, results: Results) -> None:
-    """Fine-tune the second network from one of another split, whose weights it keeps."""
-    parent = results.experiment("adam", "0") / "0.pt"
-    receipts.write(parent, "training", {"split": "other"}, receipts.now())
-    prove_training(results, maker, THREE[1], "1", digest_of(results, "0"))
-    shutil.copy(str(parent), str(results.experiment("adam", "1") / "1.pt"))
+def _grandparent_of_another_split(maker: Maker, results: Results) -> None:
+    """Fine-tune the second network twice from one of another split, whose weights it keeps."""
+    oldest = results.experiment("adam", "0") / "0.pt"
+    receipts.write(oldest, "training", {"split": "other"}, receipts.now())
+    prove_training(results, maker, THREE[1], "7", digest_of(results, "0"))
+    prove_training(results, maker, THREE[1], "1", digest_of(results, "7"))
+    shutil.copy(str(oldest), str(results.experiment("adam", "1") / "1.pt"))
     # The first artifact is the third network's, and asks no more for the parent.
     prove_training(results, maker, THREE[0], "2")
 
@@ -181,7 +182,7 @@ def _edit(results: Results, artifact: str, change: Callable[[Dict[str, Any]], ob
         (_no_checkpoints, THREE[1], "does not say which network"),
         (_no_training, "1.pt", "no receipt of its training"),
         (_nameless, THREE[1], "does not say which network"),
-        (_parent_of_another_split, "0.pt", "was trained with another split"),
+        (_grandparent_of_another_split, "0.pt", "was trained with another split"),
         (_lost_parent, "outputs/adam", "fine-tuned from"),
         (_own_file, "stack_mine.parquet", "may be your own download"),
     ],

@@ -104,8 +104,8 @@ def test_an_upload_whose_connection_breaks_or_whose_server_fails_is_continued(
 ) -> None:
     content = bytes(range(256)) * 40_000
     user.make(content=content)
-    user.kaggle.broken = [6_000_000, 3_000_000]
-    user.kaggle.cuts = [1_000_000]
+    user.kaggle.broken = [6_000_000]
+    user.kaggle.cuts = [(3_000_000, 503), (1_000_000, 308)]
     user.submit()
     assert user.kaggle.contents == {"final_blend_v10.parquet": content}
     puts = [one.headers for one in user.internet.requests if one.method == "PUT"]
@@ -121,7 +121,7 @@ def test_an_upload_that_never_ends_is_one_sentence_and_nothing_is_submitted(
     user: Submitter,
 ) -> None:
     user.make(content=b"x" * 1000)
-    user.kaggle.cuts = [0] * 20
+    user.kaggle.cuts = [(0, 503)] * 20
     user.prelude = "import fetch.retries; fetch.retries.ATTEMPTS = 2"
     text = user.submit(code=2)
     assert "the upload of final_blend_v10.parquet: the server fails (HTTP 503)" in text

@@ -91,6 +91,10 @@ def test_another_form_of_what_was_refused_is_sent(user: Submitter) -> None:
     receipts.write(file, "CSV", {path.name: "1" * 64}, receipts.now())
     assert "was made from another final_blend_v10.parquet" in user.submit("--form=csv", code=2)
     receipts.write(file, "CSV", {path.name: sha256(path)}, receipts.now())
+    user.internet.status["api.kaggle.com", "CreateSubmission"] = 400
+    user.submit("--form=csv", code=2)
+    assert "Kaggle could not score it (cannot read it)" in user.submit(code=2), "still refused"
+    user.internet.status.clear()
     user.submit("--form=csv")
     (receipt,) = user.receipts()
     assert user.kaggle.contents[file.name] == file.read_bytes()

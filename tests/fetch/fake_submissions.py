@@ -38,7 +38,8 @@ class FakeSubmissions:
     silent      uploads that are neither read to their end nor answered
     mute        submissions that are taken and not answered until `released`
     lost        submissions that are taken, and whose answer is lost with the connection
-    down        how many answers of GetSubmission are 503
+    down        whether answers of GetSubmission are 503, one by one
+    is_listed   whether the list shows what is taken
     page        submissions of one page of the list
     hold_upload whether every upload waits for `released`
     on_upload   called when a file is whole
@@ -61,7 +62,8 @@ class FakeSubmissions:
     silent: int = 0
     mute: int = 0
     lost: int = 0
-    down: int = 0
+    down: List[bool] = dataclasses.field(default_factory=list)
+    is_listed: bool = True
     page: int = 100
     uploading: threading.Event = dataclasses.field(default_factory=threading.Event)
     released: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -82,9 +84,8 @@ def answer(handler: Any, fake: FakeSubmissions, method: str, body: Dict[str, Any
     }
     if method == "CreateSubmission":
         return _create(handler, fake, body)
-    if method == "GetSubmission" and fake.down:
-        fake.down -= 1
-        return handler._send(503, b"{}")
+    if method == "GetSubmission" and fake.down and fake.down.pop(0):
+        return handler._send(503, b"{}", Retry_After=handler.internet.retry_after)
     content = reply[method](fake, body)
     if content is None:
         return handler._send(404, b'{"code": 404, "message": "Not found"}')
@@ -172,7 +173,7 @@ def take(fake: FakeSubmissions, name: str, description: str) -> None:
 
 def _list(fake: FakeSubmissions, body: Dict[str, Any]) -> Dict[str, Any]:
     start = int(body.get("pageToken") or 0)
-    newest = fake.taken[::-1][start : start + fake.page]
+    newest = fake.taken[::-1][start : start + fake.page] if fake.is_listed else []
     more = start + fake.page < len(fake.taken)
     return {"submissions": newest, "nextPageToken": str(start + fake.page) if more else ""}
 

@@ -58,6 +58,8 @@ def test_a_kill_between_kaggles_acceptance_and_the_receipt_submits_nothing_twice
     assert [one.state for one in user.receipts()] == [SENDING]
     text = goes_on(user, uploads=1)
     assert "Kaggle has it as submission 4711, and it is not sent again" in text
+    (receipt,) = user.receipts()
+    assert receipt.client and receipt.began, "what sent it is known"
 
 
 def test_an_answer_that_is_lost_with_the_connection_is_looked_up_in_the_same_run(
@@ -68,6 +70,19 @@ def test_an_answer_that_is_lost_with_the_connection_is_looked_up_in_the_same_run
     text = user.submit()
     assert "Kaggle has it as submission 4711" in text and "error: " not in text
     assert len(user.kaggle.taken) == 1 and user.receipts()[0].state == COMPLETE
+
+
+def test_an_answer_that_is_lost_and_not_listed_yet_is_looked_up_by_the_next_run(
+    user: Submitter,
+) -> None:
+    user.make()
+    user.kaggle.lost = 1
+    user.kaggle.is_listed = False
+    user.prelude = "import submitting.sending; submitting.sending.LOOKS = (0.0,)"
+    assert "the network does not answer" in user.submit(code=2)
+    assert [one.state for one in user.receipts()] == [SENDING]
+    user.kaggle.is_listed = True
+    goes_on(user, uploads=1)
 
 
 def test_a_kill_during_the_upload_uploads_again_and_submits_once(user: Submitter) -> None:
@@ -86,14 +101,13 @@ def test_a_kill_during_the_upload_uploads_again_and_submits_once(user: Submitter
 def test_a_submission_that_was_killed_and_then_refused_is_found_and_not_sent_again(
     user: Submitter,
 ) -> None:
-    path = user.make()
+    user.make()
     user.kaggle.mute = 1
     process = user.start()
     wait_until(lambda: bool(user.kaggle.taken))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    user.kaggle.errors[path.name] = "cannot be scored"
-    user.kaggle.queue = 0
+    user.kaggle.taken[0].update(status="ERROR", errorDescription="cannot be scored")
     user.kaggle.released.set()
     assert "Kaggle could not score it (cannot be scored)" in user.submit(code=2)
     assert len(user.kaggle.taken) == 1, "what the killed run had sent was found, and its refusal"
@@ -191,15 +205,17 @@ def test_a_queue_that_does_not_end_is_left_and_waited_on_later(user: Submitter) 
 
 def test_a_network_that_ends_during_the_wait_is_one_sentence(user: Submitter) -> None:
     user.make()
-    user.kaggle.down = 1000
+    user.kaggle.down = [True, True]
     user.prelude = "import submitting.waiting; submitting.waiting.FAILURES = 2"
     text = user.submit(code=2)
     assert "the server fails (HTTP 503)" in text and text.count("error: ") == 1
-    user.kaggle.down = 0
     user.internet.status["api.kaggle.com", "GetSubmission"] = 403
     text = user.submit(code=2)
     assert "Kaggle does not show submission 4711 to this account (HTTP 403); use the acc" in text
     user.internet.status.clear()
+    user.kaggle.queue = 1
+    user.kaggle.down = [True, False, True]  # never twice in a row
+    user.submit()
     goes_on(user, uploads=1)
 
 
@@ -207,12 +223,13 @@ def test_servers_that_are_busy_are_asked_again(user: Submitter) -> None:
     user.make()
     user.internet.busy = {"StartSubmission": 1, "CreateSubmission": 1}
     user.internet.retry_after = "2"
-    user.kaggle.down = 2
+    user.kaggle.down = [True]
     text = user.submit()
     assert "429" not in text and "503" not in text and user.uploads() == 1
     assert not any(user.internet.busy.values()) and not user.kaggle.down
-    first, again = [one for one in user.internet.requests if "StartSubmission" in one.path]
-    assert again.at - first.at >= 2, "after the pause that Kaggle asks for"
+    for method in ("/StartSubmissionUpload", "/GetSubmission"):
+        asked = [one.at for one in user.internet.requests if one.path.endswith(method)]
+        assert asked[1] - asked[0] >= 2, "after the pause that Kaggle asks for"
 
 
 def test_a_full_disk_sends_nothing(user: Submitter, small_disk: Path) -> None:

@@ -7,6 +7,15 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional, TypeVar
 
+from kagglesdk.competitions.types.competition_api_service import (
+    ApiCreateSubmissionRequest,
+    ApiGetSubmissionLimitsRequest,
+    ApiGetSubmissionRequest,
+    ApiListSubmissionsRequest,
+    ApiStartSubmissionUploadRequest,
+)
+from kagglesdk.competitions.types.submission_status import SubmissionStatus
+
 from fetch import credentials
 from fetch.competition import COMPETITION
 from fetch.network import explain_network_errors
@@ -47,8 +56,6 @@ class Submissions:
 
         refused_file  the file of which also a submission that Kaggle could not score counts
         """
-        from kagglesdk.competitions.types.submission_status import SubmissionStatus
-
         with explain_network_errors(COMPETITION, BY_HAND):
             for one in self._all():
                 counts = one.status != SubmissionStatus.ERROR or one.file_name == refused_file
@@ -57,8 +64,6 @@ class Submissions:
         return None
 
     def _all(self) -> Iterator[Any]:
-        from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
-
         request = ApiListSubmissionsRequest()
         request.competition_name = COMPETITION
         request.page_size = _PAGE
@@ -72,8 +77,6 @@ class Submissions:
 
     def get(self, ref: int) -> Any:
         """Return the submission of a number. Raises what the client raises: the caller retries."""
-        from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
-
         request = ApiGetSubmissionRequest()
         request.ref = ref
         with self._service() as service:
@@ -84,10 +87,6 @@ class Submissions:
 
         They are all 0 for a user who has never taken part, whom Kaggle lets in with the first one.
         """
-        from kagglesdk.competitions.types.competition_api_service import (
-            ApiGetSubmissionLimitsRequest,
-        )
-
         request = ApiGetSubmissionLimitsRequest()
         request.competition_name = COMPETITION
         limits = self._ask(lambda service: service.get_submission_limits(request), where)
@@ -101,10 +100,6 @@ class Submissions:
 
         A transfer that breaks off is continued. Raises KitError if it cannot be ended.
         """
-        from kagglesdk.competitions.types.competition_api_service import (
-            ApiStartSubmissionUploadRequest,
-        )
-
         request = ApiStartSubmissionUploadRequest()
         request.competition_name = COMPETITION
         request.file_name = file.name
@@ -121,8 +116,6 @@ class Submissions:
 
         Raises NotTaken with Kaggle's reason. After another KitError Kaggle may have it.
         """
-        from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
-
         request = ApiCreateSubmissionRequest()
         request.competition_name = COMPETITION
         request.blob_file_tokens = token

@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from typing import Any, Optional
 
+from kagglesdk.competitions.types.submission_status import SubmissionStatus
+
 from fetch.competition import PAGE
 from fetch.network import Answers, explain_network_errors
 from fetch.outcome import log
@@ -85,8 +87,6 @@ def _answered(receipt: ScoreReceipt, answer: Any) -> Optional[ScoreReceipt]:
 
     A complete submission has a public score; without one it is not complete yet.
     """
-    from kagglesdk.competitions.types.submission_status import SubmissionStatus
-
     is_scored = answer.status == SubmissionStatus.COMPLETE and answer.public_score
     if not is_scored and answer.status != SubmissionStatus.ERROR:
         return None

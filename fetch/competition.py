@@ -13,15 +13,11 @@ from typing import Any, Sequence
 from fetch import credentials
 from fetch.checks import Damaged
 from fetch.layout import KAGGLE_SIZES, FetchLayout
-from fetch.network import (
-    explain_network_errors,
-    is_fatal_for_server,
-    retry_while_progressing,
-    stall_timeout,
-)
+from fetch.network import explain_network_errors, is_fatal_for_server
 from fetch.outcome import Outcome, log, progress_of
 from fetch.publishing import Check, file_size, publish, unzip
 from fetch.recognise import kaggle_check
+from fetch.retries import retry_while_progressing, stall_timeout
 from leapkit.core import amounts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free

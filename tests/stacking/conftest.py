@@ -30,12 +30,13 @@ def prove_training(
     checkpoint = results.experiment("adam", number) / f"{number}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write_text(f"weights of {number}")
-    split = InputHashes(maker.raw, HashIndex()).steps("0001-01")
+    split = InputHashes(maker.raw, HashIndex()).validation()
     inputs = {**split, **({"parent": parent} if parent else {})}
-    receipts.write(checkpoint, "training", inputs, receipts.now())
+    trained = receipts.write(checkpoint, "training", inputs, receipts.now())
     path = receipts.receipt_path(results.parquet(artifact))
     receipt = json.loads(path.read_text())
     receipt["details"].update(experiment=f"adam/{number}", checkpoints=[checkpoint.name])
+    receipt["inputs"][f"checkpoint {number}"] = trained["sha256"]
     path.write_text(json.dumps(receipt))
 
 

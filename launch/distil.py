@@ -36,7 +36,7 @@ def distil(requested: Mapping[str, str]) -> int:
     to = Path(requested.get("TO") or source.results.root / "distilled" / target.file_name)
     to = to.absolute()
     months = _months(requested, source)
-    _require_folder(to)
+    _require_folder(to, source)
     labels = []
     for part in _parts(months):
         labels.append(to / "labels" / part[0].name)
@@ -77,11 +77,12 @@ def _months(requested: Mapping[str, str], source: Settings) -> List[Path]:
     return months
 
 
-def _require_folder(to: Path) -> None:
+def _require_folder(to: Path, source: Settings) -> None:
     if to.exists() and not to.is_dir():
         raise KitError("is a file", f"TO={to}", "name a folder")
     remedy = "name a folder that you may write to with TO="
     require_writable(to, remedy)
+    image_runtimes.prepare(source, to)
     with explain_os_errors(to, remedy):
         (to / "labels").mkdir(parents=True, exist_ok=True)
 

@@ -20,7 +20,6 @@ from launch.planning import Plan
 from launch.settings import Settings, choose
 from leapkit.core import allotment, model_cards, receipts
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import PROFILES
 from leapkit.core.files import sha256, write_json, write_text
 from leapkit.core.layout import Results
 from reports import crate, crate_writing, traces
@@ -78,10 +77,8 @@ def _place_crate(metadata: Path, path: Path) -> None:
 
 def _rows(found: Sequence[Trace]) -> Dict[str, Any]:
     """Return {network: what its card says} of the run's networks."""
-    profiles = {
-        trace.network or trace.product.stem: trace.details.get("profile") for trace in found
-    }
-    sizes = {name: profile for name, profile in profiles.items() if profile in PROFILES}
+    profiles = {trace.network or trace.product.stem: trace.profile for trace in found}
+    sizes = {name: profile for name, profile in profiles.items() if profile}
     default = next(iter(sizes.values()), "full")
     return {
         each.name: asdict(model_cards.row(each, sizes.get(each.name, default)))
@@ -105,9 +102,9 @@ def _like_the_run(found: Sequence[Trace], requested: Mapping[str, str]) -> Any:
     inferred = "infer-only" if kinds & {"submission", "admitted"} else "reproduce"
     mode = requested.get("MODE") or ("reproduce" if "training" in kinds else inferred)
     values = {name: value for name, value in requested.items() if name != "TABLE"}
-    profiles = {trace.details.get("profile") for trace in found} & {"sample", "full"}
+    profiles = {trace.profile for trace in found} - {""}
     if "PROFILE" not in values and len(profiles) == 1:
-        values["PROFILE"] = str(profiles.pop())
+        values["PROFILE"] = profiles.pop()
     tables = requested.get("TABLE") or ",".join(_tables(found))
     return mode, {**values, **({"TABLE": tables} if tables else {})}
 

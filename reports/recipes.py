@@ -40,14 +40,14 @@ def _line(details: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _told(lines: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
-    return {
-        name.replace("_", " "): ", ".join(dict.fromkeys(_text(line[name]) for line in lines))
-        for name in lines[0]
-    }
+    texts = {name: dict.fromkeys(_text(line[name]) for line in lines) for name in lines[0]}
+    return {name.replace("_", " "): ", ".join(filter(None, told)) for name, told in texts.items()}
 
 
 def _text(value: Any) -> str:
     """Return a value as a cell. Learning rates have the names of parameters; "" is all others."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(each)}".strip() for name, each in list(value.items())[:9])
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "" if value is None else printable(value)

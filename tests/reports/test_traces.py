@@ -15,18 +15,23 @@ from leapkit.core.layout import Results, RunFiles
 from reports import collection, crate, page, traces
 from reports.record import Record
 
-ENVIRONMENTS = {"environment": {"packages": "all", "lock": 3, "code": ["x"], "python": {}}}
 EARLY, LATE = "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-12:00"
 HOSTILE: Dict[str, Dict[str, Any]] = {
-    "environment": ENVIRONMENTS,
-    "packages": {"environment": {"packages": {"a b#?/../c": ["\ud800"], "": None}}},
+    "environment": {"environment": {"packages": "all", "lock": 3, "code": ["x"], "python": {}}},
     "times": {"started": EARLY, "finished": LATE},
-    "name": {"product": "."},
     "details": {"details": {key: [[]] for key in ("cores", "profile", "table", "seconds")}},
-    "numbers": {"details": {"seconds": -1e308, "peak memory": {"GB": 1e308, "GPU GB": True}}},
-    "nested": {"details": {"recipe": {"lr": {"": {"": []}}}, "network": [1], "weights": [{}, 1]}},
-    "validation": {"details": {"validation": {"all_columns": 1e308, "groups": [[]] * 7}}},
-    "processes": {"details": {"environments": [1, {"torch": {}}], "out of fold": {"stack": [2]}}},
+    "numbers": {
+        "product": ".",
+        "details": {
+            "seconds": -1e308,
+            "peak memory": {"GB": 1e308, "GPU GB": True},
+            "recipe": {"lr": {"": {"": []}}},
+            "weights": [{}, 1],
+            "validation": {"all_columns": 1e308, "groups": [[]] * 7},
+            "environments": [1, {"torch": {}}],
+            "out of fold": {"stack": [2]},
+        },
+    },
 }
 
 

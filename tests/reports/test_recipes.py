@@ -1,4 +1,4 @@
-"""What each network was trained with stands in one line, where its groups differ with all values."""
+"""What each network was trained with stands in one line, with all values in which groups differ."""
 
 from __future__ import annotations
 

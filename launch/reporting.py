@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import platform
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from blend.naming import parse_blends
 from launch import planning, registry, runtimes, stacks
@@ -22,6 +23,7 @@ from leapkit.core import allotment, model_cards, receipts
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256, write_json, write_text
 from leapkit.core.layout import Results
+from leapkit.core.training_options import TrainingOptions
 from reports import crate, crate_writing, traces
 from reports.record import PlannedStep
 from reports.traces import ASKED, Trace
@@ -163,7 +165,8 @@ def _experiments(
 ) -> registry.Registry:
     """Return the experiments that are asked about: the user's, else those of such a run.
 
-    Those are the default's and what lies there beside them; of parquets alone only these.
+    Those are the default's and what lies there beside them; of parquets alone only these. Each has
+    the options that it was trained with.
     """
     known = registry.flat(registry.members())
     names = {trace.network for trace in found} | {trace.product.stem for trace in found}
@@ -174,7 +177,23 @@ def _experiments(
         elif not here:
             return {}
     chosen = requested.get("EXPERIMENTS") or ",".join(dict.fromkeys(here))
-    return registry.chosen(chosen, "", settings.mode, settings.everything)
+    run = registry.chosen(chosen, "", settings.mode, settings.everything)
+    beyond = dict(_options(found))
+    return {
+        member: tuple(
+            each.with_options(beyond.get(each.name, TrainingOptions())) for each in several
+        )
+        for member, several in run.items()
+    }
+
+
+def _options(found: Sequence[Trace]) -> Iterator[Tuple[str, TrainingOptions]]:
+    """Yield (network, the options that its training's receipt records), where it records any."""
+    for trace in found:
+        recipe = trace.details.get("recipe")
+        if isinstance(recipe, dict) and isinstance(recipe.get("options"), dict):
+            with contextlib.suppress(TypeError, ValueError):  # another version's, or nobody's
+                yield trace.network, TrainingOptions(**recipe["options"])
 
 
 def _steps(plan: Plan) -> Iterator[PlannedStep]:

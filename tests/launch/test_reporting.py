@@ -144,6 +144,19 @@ def test_the_mode_is_that_of_the_run(results: Results, tmp_path: Path) -> None:
     assert mode_of(inferred) == "infer-only"
 
 
+def test_each_network_is_asked_about_with_the_options_that_it_was_trained_with(
+    results: Results,
+) -> None:
+    of_200, of_197 = (results.experiment("adam", name) / f"{name}.pt" for name in ("200", "197"))
+    product(of_200, "training", recipe={"options": {"ema": 0.9, "positivity": True}})
+    product(of_197, "training", recipe={"options": {"ema": "x", "other": 1}})
+    found = traces.of_results(results)
+    settings = reporting.choose("reproduce", asked_about(results), needs_runtime=False)
+    run = reporting._experiments(settings, found, {"EXPERIMENTS": "adam/200,adam/197"})
+    on = {each.id: each.recipe["sample"].options.on() for each in run["adam"]}
+    assert on == {"200": {"ema": 0.9, "positivity": True}, "197": {}}
+
+
 def test_the_room_learns_where_the_report_lies_and_what_cards_say(
     results: Results, started: List[Any], tmp_path: Path
 ) -> None:

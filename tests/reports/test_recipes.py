@@ -27,4 +27,5 @@ def test_a_network_has_one_line_and_values_that_differ_are_all_told() -> None:
     told = recipes.of_record(record)
     assert list(told) == ["a/1"]  # nothing is known of how the other was trained
     assert told["a/1"]["architecture"] == "LstmMamba" and told["a/1"]["training rows"] == "576"
+    assert "options" not in told["a/1"]  # none was on
     assert told["a/1"]["lr"] == "0.0024, head 0.001" and told["a/1"]["seed"] == "1, 7"

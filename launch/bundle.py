@@ -16,6 +16,7 @@ from launch import (
     bundle_images,
     bundle_manifest,
     bundle_readme,
+    bundle_sboms,
     bundle_sifs,
     bundle_wheels,
     code_archive,
@@ -89,7 +90,7 @@ def _is_a_bundles(path: str) -> bool:
     """Return whether a file in a bundle's folder is one that `make bundle` writes."""
     parent, _, name = path.rpartition("/")
     if parent:
-        return parent in (bundle_wheels.FOLDER, bundle_sifs.FOLDER)
+        return parent in (bundle_wheels.FOLDER, bundle_sifs.FOLDER, bundle_sboms.FOLDER)
     written = (
         *(bundle_manifest.NAME, bundle_manifest.SUMS, bundle_readme.FILE),
         *(code_archive.FILE, bundle_images.FILE),
@@ -155,11 +156,12 @@ def _images(folder: Path, settings: Settings) -> Contents:
     is_damaged = known and path.exists() and bundle_manifest.entry(path) != known
     if is_damaged or bundle_images.saved(path) != bundle_images.ids(names):
         bundle_images.save(path, names)
-    return Contents([path])
+    return Contents([path, *bundle_sboms.gather(folder / bundle_sboms.FOLDER, settings)])
 
 
 def _sifs(folder: Path, settings: Settings) -> Contents:
-    return Contents(bundle_sifs.gather(folder / bundle_sifs.FOLDER, settings))
+    files = bundle_sifs.gather(folder / bundle_sifs.FOLDER, settings)
+    return Contents([*files, *bundle_sboms.gather(folder / bundle_sboms.FOLDER, settings)])
 
 
 _MAKERS = {"venv": _wheels, "docker": _images, "apptainer": _sifs}

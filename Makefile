@@ -12,80 +12,95 @@ MEMBERS := $(notdir $(patsubst %/experiments.py,%,$(wildcard members/*/experimen
 # The launcher stops if this make is killed (shared/leapkit/core/stops.py).
 LAUNCH := @LEAP_PARENT=$$PPID exec $(PYTHON) -m launch
 
-.PHONY: help reproduce infer-only blend predict export distil plan slurm doctor verify evaluate
-.PHONY: report stack submit fetch world statistics split store
-.PHONY: bases sifs sbom bundle unbundle member
-.PHONY: check test test-end-to-end test-all lint bench clean $(MEMBERS)
+.PHONY: help variables doctor reproduce plan report
+.PHONY: fetch infer-only verify blend submit slurm $(MEMBERS)
+.PHONY: predict export evaluate distil stack member
+.PHONY: world split store statistics sifs sbom bases bundle unbundle
+.PHONY: check test test-end-to-end test-all lint bench clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
-		awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
-	@for member in $(MEMBERS); do printf "  make %-15s %s\n" $$member \
-		"$$member alone: train and predict (MODE=infer-only: predict)"; done
-	@echo "variables, as in make reproduce RUNTIME=venv:"
+	@awk -F ':[^#]*## ' '/^##@ / { print substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "one member alone: train and predict (MODE=infer-only: predict)"
+	@echo " $(MEMBERS:%= make %)"
+variables: ## the variables, as in make reproduce RUNTIME=venv
 	$(LAUNCH) variables
+	@echo "what one command takes: $(PYTHON) -m launch COMMAND --help; more in docs/running.md"
 
-reproduce: ## train everything, predict, blend (the sample world if raw_data has no test.csv)
+##@ first
+doctor: ## what this machine has, and what you can run now
+	$(LAUNCH) doctor
+reproduce: ## train, predict, blend; without data, in a small world
 	$(LAUNCH) reproduce
-infer-only: ## published checkpoints -> submission parquets -> blend
+plan: ## what would run, why, and how long; starts nothing
+	$(LAUNCH) plan
+report: ## one page on what ran: times, curves, scores, receipts
+	$(LAUNCH) report
+
+##@ the published solution
+fetch: ## the data: what is missing, and getting it (WHAT=..)
+	$(LAUNCH) fetch
+infer-only: ## the team's checkpoints -> parquets -> blend
 	$(LAUNCH) infer-only
 $(MEMBERS):
 	$(LAUNCH) $@
-blend: ## the blend alone: weights, parquet, scores, report (TABLE=.. POSTPROCESS=positivity,fluxes)
-	$(LAUNCH) blend
-predict: ## a network or a blend on columns of your own (NETWORK=max2020/022 INPUTS=.. TO=file.nc)
-	$(LAUNCH) predict
-export: ## a network or a blend as files for other programs (NETWORK=.. TO=folder FORMATS=..)
-	$(LAUNCH) export
-stack: ## a blend corrected by a small network over the levels, cross-fitted (TABLE=searched)
-	$(LAUNCH) stack
-distil: ## the student, trained on what a network or a blend predicts (TEACHER=searched TO=folder)
-	$(LAUNCH) distil
-plan: ## what would run, what is skipped, and why; starts nothing
-	$(LAUNCH) plan
-slurm: ## the plan as batch jobs of Slurm (SUBMIT=1 SLURM="--account=A" HOURS=24 GPUS=1 PACK=4)
-	$(LAUNCH) slurm
-doctor: ## what this machine has, what you can run now, and the commands that give the rest
-	$(LAUNCH) doctor
-verify: ## check submission/subs, admit parquets of your own (ARTIFACTS=a,b)
+verify: ## check submission/subs, admit parquets of your own
 	$(LAUNCH) verify
-evaluate: ## what the field prints of predictions: metrics, pages (ROWS=.. PREDICTIONS=file.nc)
-	$(LAUNCH) evaluate
-submit: ## a blend, or networks, to Kaggle, and how the score stands (TABLE=v10 ARTIFACTS=.. SUBMIT=0)
+blend: ## the blend alone: weights, parquet, scores (TABLE=..)
+	$(LAUNCH) blend
+submit: ## a blend or networks to Kaggle, and how the score stands
 	$(LAUNCH) submit
-report: ## all that a run left, on one page: times, curves, scores, receipts (SUBMISSION=.. TO=folder)
-	$(LAUNCH) report
-fetch: ## the data: what exists, what is missing (WHAT="kaggle statistics" MONTHS=.. DRIVE=..)
-	$(LAUNCH) fetch
-world: ## make the sample world alone
-	$(LAUNCH) world
-statistics: ## mean and std of train.csv for both families, if you do not take the published ones
-	$(LAUNCH) statistics
-split: ## a data set of your own from step files, with its truth (SPLIT="--steps DIR --to DIR ..")
-	$(LAUNCH) split
-store: ## step files as one array of rows a month (STORE="--to DIR --months 0008-01:0008-03")
-	$(LAUNCH) store
-sifs: ## the images as files, for a machine with Apptainer (DEVICE=cuda EXPERIMENTS=.. NETWORK=..)
-	$(LAUNCH) sifs
-sbom: ## what images or environments hold, as CycloneDX documents (RUNTIME=venv TO=folder)
-	$(LAUNCH) sbom
-bases: ## base images if no image registry can be reached (Debian, root)
-	@containers/make-bases all --wheels auto
-bundle: ## all that a machine without a network needs, in a folder (BUNDLE=.. DEVICE=cuda)
-	$(LAUNCH) bundle
-unbundle: ## check a bundle's sums, and install what it holds (BUNDLE=..)
-	$(LAUNCH) unbundle
-member: ## a new member: its folder, its container, a first network, a test (NAME=alice)
+slurm: ## the plan as batch jobs, which SUBMIT=1 submits
+	$(LAUNCH) slurm
+
+##@ use what was reproduced
+predict: ## a network or a blend on your columns (NETWORK=..)
+	$(LAUNCH) predict
+export: ## the same as files for other programs (NETWORK=..)
+	$(LAUNCH) export
+evaluate: ## what the field prints: metrics, sections, maps, budgets
+	$(LAUNCH) evaluate
+distil: ## one small network that learns from it (TEACHER=..)
+	$(LAUNCH) distil
+
+##@ beyond it
+stack: ## a small network over the levels that corrects a blend
+	$(LAUNCH) stack
+member: ## a member of your own, which trains at once (NAME=alice)
 	$(LAUNCH) member
-check: ## format, lint, types and the unit tests: two minutes (ARGS="-k word")
+
+##@ data sets
+world: ## the sample world alone
+	$(LAUNCH) world
+split: ## one of your own from step files, with truth (SPLIT=..)
+	$(LAUNCH) split
+store: ## step files as one array of rows a month (STORE=..)
+	$(LAUNCH) store
+statistics: ## mean and std of train.csv, if not the published ones
+	$(LAUNCH) statistics
+
+##@ images, and machines without a network
+sifs: ## the images as files, for a machine with Apptainer
+	$(LAUNCH) sifs
+sbom: ## what images or environments hold, as CycloneDX documents
+	$(LAUNCH) sbom
+bases: ## base images where no registry answers (Debian, root)
+	@containers/make-bases all --wheels auto
+bundle: ## all that a machine without a network needs (BUNDLE=..)
+	$(LAUNCH) bundle
+unbundle: ## check a bundle, install what it holds (BUNDLE=..)
+	$(LAUNCH) unbundle
+
+##@ development
+check: ## format, lint, types, unit tests: two minutes (ARGS=..)
 	$(LAUNCH) check
-test: ## check, tests with processes, what depends on torch on three stacks (ARGS="-k word")
+test: ## check, and tests on three versions of torch (ARGS=..)
 	$(LAUNCH) test
-test-end-to-end: ## whole commands as a user gives them, in containers and without
+test-end-to-end: ## whole commands, in containers and without (ARGS=..)
 	$(LAUNCH) test-end-to-end
 test-all: test test-end-to-end ## make test, then make test-end-to-end
 lint: ## ruff and mypy
 	$(LAUNCH) lint
-bench: ## the hot steps against the published way, in one table
+bench: ## the slow steps against the published way (BENCH=..)
 	$(LAUNCH) bench
-clean: ## remove the sample world, caches and environments; never your data or results
+clean: ## remove sample world, caches, environments; not results
 	rm -rf raw_data/sample .venvs submission/subs/.cache submission/blend/.cache

@@ -36,7 +36,7 @@ def pt2(parts: Any, path: Path) -> Reader:
 def onnx(parts: Any, path: Path) -> Reader:
     from leapkit.exports import contracts, onnx_files, physical
 
-    onnx_files.require_library()
+    onnx_files.require_possible(parts.file_bytes)
     network = physical.physical_network(parts, contracts.KAGGLE)
     onnx_files.write(path, network, len(contracts.KAGGLE.inputs), {})
     return lambda: _of_session(path)

@@ -10,15 +10,16 @@ Runs of one seed begin with the same weights, so their differences are paired.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Dict, List, Sequence, Tuple
 
 from benchmarks import kinds
+from benchmarks.options import records
 from leapkit.core.errors import run_cli
 from leapkit.core.experiments import Experiment
 from leapkit.core.layout import RawData, RunFiles
@@ -43,9 +44,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def read(kept: Path) -> Dict[Key, Dict[str, Any]]:
     """Return the runs that are kept, by world, network, seed and pool."""
-    if not kept.exists():
-        return {}
-    runs = [json.loads(line) for line in kept.read_text().splitlines()]
+    runs = records.read(kept)
     return {(run["world"], run["network"], run["seed"], run["pool"]): run for run in runs}
 
 
@@ -130,20 +129,23 @@ def main(argv: Sequence[str]) -> int:
     }
     worlds = dict(each.split("=", 1) for each in options.world)
     runs = read(options.kept)
-    for seed in range(1, options.seeds + 1):
-        for world, folder in worlds.items():
-            for network in options.network:
-                for pool in (GLOBAL, *options.pool):
-                    key = (world, network, seed, pool)
-                    if key not in runs:
-                        names = dict(zip(("world", "network", "seed", "pool"), key))
-                        experiment = experiments[network]
-                        recipe = shortened(experiment.recipe[PROFILE], options.epochs)
-                        recipe = replace(recipe, seed=seed, rows=replace(recipe.rows, pool=pool))
-                        measured = measure(RawData(Path(folder)), experiment, recipe)
-                        runs[key] = {**names, "epochs": recipe.epochs, **measured}
-                        with options.kept.open("a") as file:
-                            file.write(json.dumps(runs[key]) + "\n")
+    pools = (GLOBAL, *options.pool)
+    seeds = range(1, options.seeds + 1)
+    for seed, world, network, pool in product(seeds, worlds, options.network, pools):
+        if (world, network, seed, pool) in runs:
+            continue
+        recipe = shortened(experiments[network].recipe[PROFILE], options.epochs)
+        recipe = replace(recipe, seed=seed, rows=replace(recipe.rows, pool=pool))
+        run = {
+            "seed": seed,
+            "world": world,
+            "network": network,
+            "pool": pool,
+            "epochs": recipe.epochs,
+            **measure(RawData(Path(worlds[world])), experiments[network], recipe),
+        }
+        records.append(options.kept, run)
+        runs[world, network, seed, pool] = run
     print("\n".join(table(runs)))
     return 0
 

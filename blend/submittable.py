@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from blend.parquets import remedy
-from leapkit.core import receipts
+from leapkit.core import amounts, receipts
 from leapkit.core.columns import SAMPLE_ID, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.files import atomic, require_free
@@ -108,4 +108,4 @@ def _write_csv(product: Path, index: HashIndex) -> None:
                     handle.write(buffer.getvalue())
         opened.require(inputs[product.name], index)
     receipts.write(target, "CSV", inputs, started)
-    print(f"{target.name}: written, {target.stat().st_size / 1e9:.2f} GB", flush=True)
+    print(f"{target.name}: written, {amounts.size(target.stat().st_size)}", flush=True)

@@ -112,6 +112,7 @@ def _in_atmosphere(traces: Sequence[Plot]) -> Plot:
     """Return a plot of latitude and pressure, the ground below."""
     latitudes = (-60, -40, -20, 0, 20, 40, 60)
     x = {
+        **titled("latitude"),
         "tickvals": [_sine(latitude) for latitude in latitudes],
         "ticktext": [degrees(latitude) for latitude in latitudes],
         "range": [_sine(-85), _sine(85)],
@@ -122,4 +123,4 @@ def _in_atmosphere(traces: Sequence[Plot]) -> Plot:
         "autorange": "reversed",
         "tickvals": [0, 200, 400, 600, 800, 1000],
     }
-    return plot(380, traces, x, y, margin={"b": 24})
+    return plot(400, traces, x, y)

@@ -1,4 +1,4 @@
-"""python -m launch COMMAND: what `make COMMAND` calls. Its options are the variables of `make`."""
+"""python3 -m launch COMMAND: what `make COMMAND` calls. Its options are the variables of `make`."""
 
 from __future__ import annotations
 

@@ -5,24 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List
 
-from launch import (
-    apptainer,
-    emulated,
-    emulating,
-    estimate_lines,
-    evaluating,
-    names,
-    options,
-    planning,
-    run,
-    sifs,
-    slurm_submit,
-    submitting,
-    tools,
-)
+from launch import emulated, emulating, evaluating, names, options, planning, run, submitting, tools
 from launch.blend_tools import make_world
+from launch.costs import estimate_lines
 from launch.folders import expanded_words, require_writable
+from launch.runtimes import apptainer, sifs
 from launch.settings import Settings, choose, choose_for_jobs
+from launch.slurm import job_submission
+from leapkit.core import amounts
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,7 @@ def slurm(request: Request) -> int:
     """Show the plan as batch jobs, or submit them."""
     settings = choose_for_jobs(request.mode, request.values)
     names.require_known(settings, request.values)
-    return slurm_submit.run(settings, request.values)
+    return job_submission.run(settings, request.values)
 
 
 def blend(request: Request) -> int:
@@ -156,7 +146,7 @@ def make_sifs(request: Request) -> int:
         settings = emulating.with_stack(settings, emulated.named(values["NETWORK"], "sifs"))
         services.append("emulator")
     for path in apptainer.make_files(settings, services):
-        print(f"{path} ({path.stat().st_size / 1e9:.2f} GB)", flush=True)
+        print(f"{path} ({amounts.size(path.stat().st_size)})", flush=True)
     place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
     print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
     return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import List, Sequence
 
-from launch import containers, environments, process, runtimes, step_arguments
+from launch import process, step_arguments
 from launch.code_version import code_version
 from launch.folders import require_writable
+from launch.runtimes import containers, environments, image_runtimes
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 
@@ -17,7 +18,7 @@ def on_results(settings: Settings, service: str, arguments: Sequence[str]) -> in
     """Run the blend with `arguments` on the data and the results, in either runtime."""
     if not settings.in_containers:
         return in_environment(["-m", "blend", *arguments, *step_arguments.host_folders(settings)])
-    return runtimes.on_results(settings, {service: arguments})
+    return image_runtimes.on_results(settings, {service: arguments})
 
 
 def in_environment(arguments: Sequence[str]) -> int:
@@ -47,7 +48,7 @@ def make_world(settings: Settings) -> None:
     arguments = world_arguments(settings)
     if settings.in_containers:
         mounts = {"LEAP_RAW_DATA_PARENT": world.parent}
-        code = runtimes.on_world(settings, arguments, mounts, world.parent)
+        code = image_runtimes.on_world(settings, arguments, mounts, world.parent)
     else:
         code = in_environment(arguments)
     if code:

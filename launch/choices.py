@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from launch import bundled, engine, gpus, machine, sifs, stacks
+from launch import gpus, machine
+from launch.bundles import bundled
 from launch.gpus import Gpu
+from launch.runtimes import engine, sifs, stacks
 from leapkit.core.errors import KitError
 
 AS_REQUESTED = "as requested"

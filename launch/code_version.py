@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launch import bundled
+from launch.bundles import bundled
 from launch.machine import output_of
 from launch.registry import REPOSITORY
 

@@ -1,4 +1,4 @@
-"""The parser of `python -m launch`: a sub-command, its options, and one sentence for a mistake."""
+"""The parser of `python3 -m launch`: a sub-command, its options, and one sentence for a mistake."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _help_format(prog: str) -> argparse.HelpFormatter:
 def parser(table: Mapping[str, Command]) -> argparse.ArgumentParser:
     """Return the parser of all sub-commands."""
     top = _Parser(
-        prog="python -m launch",
+        prog="python3 -m launch",
         description="Reproduces the 2nd place of LEAP (ClimSim). `make COMMAND` calls the same.",
         epilog="Each option has a variable of `make`: --runtime venv is RUNTIME=venv.",
         allow_abbrev=False,
@@ -60,7 +60,8 @@ def parse(argv: Sequence[str]) -> Tuple[Command, Request]:
     namespace, rest = top.parse_known_args(list(argv))
     command = table[namespace.command]
     if rest and not command.passes_to:
-        top.error(f"unknown arguments of {namespace.command}: {' '.join(rest)}")
+        own = f"{top.prog} {namespace.command}"
+        raise KitError(f"unknown arguments: {' '.join(rest)}", own, f"run `{own} --help`")
     options.require_taken(namespace.command, command.options)
     if command.passes_to and not rest:
         rest = _words(options.PASSED_ON[namespace.command])

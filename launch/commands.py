@@ -7,19 +7,18 @@ from typing import Callable, Dict, Tuple
 
 from launch import (
     actions,
-    bundle,
     distil,
     doctor,
     emulating,
     new_member,
     registry,
     reporting,
-    sbom,
     stacking,
     testing,
-    unbundle,
 )
 from launch.actions import Request
+from launch.bundles import bundle, unbundle
+from launch.sboms import sbom
 
 WORLD_OPTIONS = ("RAW_DATA", "SUBMISSION", "PROFILE")
 RUN_OPTIONS = (

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional
 
 from blend.naming import BlendName
-from launch import emulated, emulating, registry, run, runtimes, settings
+from launch import emulated, emulating, registry, run, settings
 from launch.blend_tools import WORLD, in_environment
 from launch.emulated import Emulated
 from launch.folders import require_writable
+from launch.runtimes import image_runtimes
 from launch.settings import Settings
 from leapkit.core import prediction_inputs
 from leapkit.core.errors import KitError, explain_os_errors
@@ -108,7 +109,7 @@ def make_world(source: Settings, labels: List[Path], to: Path) -> int:
     folders = ["--raw-data=/steps", f"--to={WORLD}/world"]
     inside = [f"--labels={WORLD}/{folder.relative_to(to)}" for folder in labels]
     mounts = {"LEAP_RAW_DATA_PARENT": to, "LEAP_STEPS": source.raw.root}
-    return runtimes.on_world(source, [*module, *folders, *inside], mounts, to)
+    return image_runtimes.on_world(source, [*module, *folders, *inside], mounts, to)
 
 
 def _student(requested: Mapping[str, str], source: Settings, to: Path) -> Settings:

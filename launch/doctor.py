@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 from blend import tables
-from launch import choices, engine, folders, gpus, machine, registry, sifs, stacks, venv
+from launch import choices, folders, gpus, machine, registry
 from launch.gpus import Gpu
-from launch.settings import Settings, choose
-from leapkit.core import allotment
+from launch.runtimes import engine, sifs, stacks, venv
+from launch.settings import Settings, choose, sample_world
+from leapkit.core import allotment, amounts
 from leapkit.core.allotment import ROOT
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import FAMILY_NAMES
@@ -69,7 +70,7 @@ def machine_facts(gpu: Gpu, places: Mapping[str, Path]) -> List[Tuple[str, str]]
     facts.append(("GPU", f"{gpu.state}: {gpu.how}"))
     cores, memory = allotment.core_limit(ROOT), allotment.memory_limit(ROOT)
     facts.append(("cores", f"{cores.amount} ({cores.source})"))
-    facts.append(("memory", f"{memory.amount / 1e9:.0f} GB ({memory.source})"))
+    facts.append(("memory", f"{amounts.size(memory.amount)} ({memory.source})"))
     for variable, path in places.items():
         facts.append((variable, f"{path}: {_of_folder(path)}"))
     return facts
@@ -83,7 +84,7 @@ def _of_folder(folder: Path) -> str:
     problem = folders.lock_problem(folder)
     locks = f"no file locks ({problem}): let one command at a time work there" if problem else ""
     free = free_bytes(folder)
-    space = "" if free is None else f"{free / 1e9:.0f} GB free"
+    space = "" if free is None else f"{amounts.size(free)} free"
     return ", ".join(filter(None, [space, locks]))
 
 
@@ -102,11 +103,13 @@ def runtimes(gpu: Gpu) -> List[Way]:
         apptainer[f"SIF files in {sifs.folder()}"] = sifs.REMEDY
     stack = choices.stack(in_containers=False, gpu=gpu)
     missing = [] if machine.interpreter(stacks.BLEND_PYTHON) else [stacks.BLEND_PYTHON]
-    venv = {f"python{version}": "install it, or PYTHON_3_11=path" for version in missing}
+    environments = {f"python{version}": "install it, or PYTHON_3_11=path" for version in missing}
+    if not venv.folder().exists():  # one that exists may be shared, and complete
+        environments.update(_unwritable(venv.folder(), "LEAP_VENVS=folder"))
     return [
         Way("RUNTIME=docker", "each member in a container", docker),
         Way("RUNTIME=apptainer", "each member in a SIF file", apptainer),
-        Way("RUNTIME=venv", f"virtual environments, STACK={stack.value}", venv),
+        Way("RUNTIME=venv", f"virtual environments, STACK={stack.value}", environments),
     ]
 
 
@@ -116,15 +119,27 @@ def ways(requested: Mapping[str, str]) -> List[Way]:
     raw = settings.raw
     test_files = list(raw.test_files().values())
     kaggle_files = _absent(raw.root, [*test_files, raw.old_weights], FETCH_KAGGLE)
-    data = {**kaggle_files, **_statistics(settings)}
-    parquets = {**_absent(raw.root, test_files, FETCH_KAGGLE), **_parquets(settings)}
+    results = _unwritable(settings.results.root, "SUBMISSION=folder")
+    data = {**results, **kaggle_files, **_statistics(settings)}
+    parquets = {**results, **_absent(raw.root, test_files, FETCH_KAGGLE), **_parquets(settings)}
     sample = " PROFILE=sample" if raw.test_csv.exists() else ""
+    world = {} if sample_world().exists() else _unwritable(sample_world(), "copy the kit elsewhere")
     return [
-        Way("make reproduce" + sample, "all networks in the sample world, which it makes"),
+        Way(
+            "make reproduce" + sample,
+            "all networks in the sample world, which it makes",
+            {**results, **world},
+        ),
         Way("make infer-only", "the published networks", {**data, **_checkpoints(settings)}),
         Way("make reproduce PROFILE=full", "training on your data", {**data, **_steps(settings)}),
         Way("make blend MODE=infer-only", "the published blend", parquets),
     ]
+
+
+def _unwritable(folder: Path, remedy: str) -> Dict[str, str]:
+    """Return {what is lacking: remedy} if nothing can be written to a folder, {} if it can."""
+    problem = folders.write_problem(folder)
+    return {f"write access to {folder} ({problem})": remedy} if problem else {}
 
 
 def _absent(root: Path, paths: Sequence[Path], command: str) -> Dict[str, str]:
@@ -177,10 +192,11 @@ def verdict(runtimes: Sequence[Way], ways: Sequence[Way]) -> List[str]:
     """Return what can be run now, then the commands that give the rest."""
     runnable = [runtime for runtime in runtimes if not runtime.lacks]
     ready = [way for way in ways if runnable and not way.lacks]
-    lines = ["You can run now:"] if ready else ["You can run nothing yet: no runtime works."]
+    lacking = "each command lacks something" if runnable else "no runtime works"
+    lines = ["You can run now:"] if ready else [f"You can run nothing yet: {lacking}."]
     for way in ready:
         lines.append(f"  {way.command:<34} {way.purpose}")
-    if runnable:
+    if ready:
         names = " or ".join(f"{way.command} ({way.purpose})" for way in runnable)
         lines.append(f"  with {names}")
     rest = [way for way in (*ways, *runtimes) if way.lacks]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import List, Mapping, Sequence, Tuple
 
-from launch import containers, emulated, environments, process, registry, run, runtimes, settings
+from launch import emulated, process, registry, run, settings
 from launch.choices import AS_REQUESTED, Choice
 from launch.code_version import code_version
 from launch.emulated import Emulated
 from launch.folders import require_writable
+from launch.runtimes import containers, environments, image_runtimes
 from launch.settings import Settings
 from leapkit.core import constraint_names, prediction_inputs
 from leapkit.core.errors import KitError
@@ -106,7 +107,7 @@ def choose(requested: Mapping[str, str], target: Emulated, modern: str = "") -> 
         values["TABLE"] = target.name
     chosen = with_stack(settings.choose("reproduce", values), target, modern)
     if not chosen.raw.root.is_dir():
-        remedy = "name the folder that holds statistics/ with RAW_DATA=, or run `make world`"
+        remedy = "name the folder that holds statistics/ with RAW_DATA=, or run `make reproduce`"
         raise KitError("the folder does not exist", chosen.raw.root, remedy)
     weights = emulated.weights(requested, target, chosen.results)
     named = {"WEIGHTS": weights, "POSTPROCESS": Choice(postprocess, AS_REQUESTED)}
@@ -187,7 +188,7 @@ def start(step: Step) -> int:
     """Run a step in its runtime and return its exit code."""
     chosen = step.settings
     if chosen.in_containers:
-        return runtimes.on_folder(chosen, "emulator", step.inside(), step.mounts, step.made)
+        return image_runtimes.on_folder(chosen, "emulator", step.inside(), step.mounts, step.made)
     experiment = step.emulated.experiment
     member = experiment.member if experiment else next(iter(registry.members()))
     python = environments.member_python(member, chosen["STACK"], chosen["ACCELERATOR"])

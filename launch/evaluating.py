@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict, List, Mapping
 
-from launch import runtimes, step_arguments
+from launch import step_arguments
 from launch.blend_tools import in_environment
+from launch.runtimes import image_runtimes
 from launch.settings import Settings
 from leapkit.core.errors import KitError
 
@@ -33,7 +34,7 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
             [Path(TRUTH, path.name) for path in truth],
         )
         made = settings.results.evaluation
-        code = runtimes.on_folder(settings, "evaluate", [*choices, *inside], mounts, made)
+        code = image_runtimes.on_folder(settings, "evaluate", [*choices, *inside], mounts, made)
     else:
         folders = step_arguments.host_folders(settings)
         code = in_environment(["-m", "evaluation", *choices, *_files(predictions, truth), *folders])

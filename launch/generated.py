@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence
 
-from launch import registry, stacks
+from launch import registry
 from launch.registry import REPOSITORY
+from launch.runtimes import stacks
 from leapkit.core.experiments import Experiment
 from leapkit.core.stacks import MODERN, Stack
 

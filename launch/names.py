@@ -39,7 +39,8 @@ def require_data(settings: Settings) -> None:
         raise KitError(
             "the folder does not exist",
             settings.raw.root,
-            "run `make fetch WHAT=kaggle` for Kaggle's data, or `make world` for the sample world",
+            "run `make reproduce` for a run in the sample world, or `make fetch WHAT=kaggle` for"
+            " Kaggle's data",
         )
 
 

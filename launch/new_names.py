@@ -11,7 +11,7 @@ from blend import tables
 from blend.naming import parse_search
 from launch import registry
 from launch.registry import REPOSITORY
-from launch.stacks import LOCKS
+from launch.runtimes.stacks import LOCKS
 from leapkit.core.errors import KitError
 
 # One that Python, make, Compose, and the names of images and of variables all take.

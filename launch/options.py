@@ -10,8 +10,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from launch import stacks
 from launch.folders import expanded
+from launch.runtimes import stacks
 from leapkit.core import precisions
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import PROFILES

@@ -8,8 +8,9 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from blend.decide import judge_blend
 from blend.naming import BlendName
-from launch import plan_lines, registry, row_counts
-from launch.row_counts import RowCounts
+from launch import plan_lines, registry
+from launch.costs import row_counts
+from launch.costs.row_counts import RowCounts
 from launch.settings import Settings, sample_world
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import Experiment

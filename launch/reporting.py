@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from blend.naming import parse_blends
-from launch import planning, registry, runtimes, stacks
+from launch import planning, registry
 from launch.blend_tools import in_environment
 from launch.choices import AS_REQUESTED
 from launch.code_version import code_version
 from launch.folders import require_writable
 from launch.planning import Plan
+from launch.runtimes import image_runtimes, stacks
 from launch.settings import Settings, choose
 from leapkit.core import allotment, model_cards, receipts
 from leapkit.core.errors import KitError
@@ -95,7 +96,7 @@ def _start(settings: Settings, results: Results, asked: Path, to: Path, table: s
     words = [f"--table={table}"]
     if settings.in_containers:
         mounts = {"LEAP_ASKED": asked, "LEAP_TO": to}
-        return runtimes.on_folder(settings, "report", words, mounts, to)
+        return image_runtimes.on_folder(settings, "report", words, mounts, to)
     folders = [f"--submission={results.root}", f"--asked={asked}", f"--to={to}"]
     return in_environment(["-m", "reports", *words, *folders])
 

@@ -6,17 +6,11 @@ import time
 from typing import Mapping, Sequence
 
 from blend import scores_text
-from launch import (
-    environments,
-    estimate_lines,
-    planning,
-    process,
-    registry,
-    runtimes,
-    step_arguments,
-)
+from launch import planning, process, registry, step_arguments
 from launch.blend_tools import make_world, on_results, tables
 from launch.code_version import code_version
+from launch.costs import estimate_lines
+from launch.runtimes import environments, image_runtimes
 from launch.settings import Settings
 from leapkit.core import leftovers, receipts
 from leapkit.core.errors import LONGEST_LINE, KitError, printable
@@ -45,8 +39,9 @@ def run(settings: Settings, only: str = "") -> int:
             show_scores(settings)
         return 0
     if plan.blocked:
-        first = plan.blocked[0]
-        raise KitError(first.blocked, first.experiment.name, first.remedy)
+        first, others = plan.blocked[0], len(plan.blocked) - 1
+        more = f"; {others} more cannot run: `make doctor` lists what is missing" if others else ""
+        raise KitError(first.blocked, first.experiment.name, first.remedy + more)
     show(estimate_lines.lines(plan, settings))
     if settings["PROFILE"] == "full" and any(step.train for step in plan.experiments):
         require_gpu(settings)
@@ -116,7 +111,7 @@ def run_members(settings: Settings, experiments: registry.Registry) -> int:
     if not arguments:
         return 0
     if settings.in_containers:
-        return runtimes.on_results(settings, arguments)
+        return image_runtimes.on_results(settings, arguments)
     return _in_environments(settings, arguments)
 
 

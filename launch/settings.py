@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from blend.naming import BlendName, parse_blends, parse_options
-from launch import gpus, registry, stacks
+from launch import gpus, registry
 from launch.choices import AS_REQUESTED, Choice, accelerator, runtime, stack
 from launch.registry import REPOSITORY
+from launch.runtimes import stacks
 from leapkit.core.errors import KitError
 from leapkit.core.layout import RawData, Results
 from leapkit.core.stacks import MODERN, Stack

@@ -8,20 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Mapping
 
-from launch import (
-    containers,
-    environments,
-    names,
-    process,
-    registry,
-    run,
-    runtimes,
-    settings,
-    step_arguments,
-)
+from launch import names, process, registry, run, settings, step_arguments
 from launch.choices import Choice
 from launch.code_version import code_version
 from launch.folders import require_writable
+from launch.runtimes import containers, environments, image_runtimes
 from launch.settings import Settings
 from leapkit.core.errors import KitError
 
@@ -54,7 +45,7 @@ def _start(chosen: Settings, artifacts: str) -> int:
     if chosen.in_containers:
         [table] = containers.tables_inside(chosen)[0]
         given = _arguments(chosen, table, artifacts)
-        return runtimes.on_folder(chosen, "stacking", given, {}, chosen.results.root)
+        return image_runtimes.on_results(chosen, {"stacking": given})
     [blend] = chosen.blends
     given = [*_arguments(chosen, blend.source, artifacts), *step_arguments.host_folders(chosen)]
     # Any member's: on the modern stack they are one.

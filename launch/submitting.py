@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import List, Mapping
 
 from blend import tables
-from launch import environments, names, process, registry
+from launch import names, process, registry
 from launch.blend_tools import on_results
+from launch.runtimes import environments
 from launch.settings import Settings
 from leapkit.core import score_receipts
 from leapkit.core.errors import KitError

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
-from launch import environments, machine, options, process, suite_reports, venv
+from launch import machine, options, process, suite_reports
+from launch.runtimes import environments, venv
 from leapkit.core import allotment, job_runner
 from leapkit.core.errors import KitError
+from leapkit.core.files import free_bytes
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
 
 # The tests of a stack by their marks: all but whole runs on the modern one.
@@ -31,6 +33,8 @@ MARKS = {
 # Files of whole runs, each a job: the longest first, so that all cores work to the end.
 WHOLE_RUNS = Path("tests") / "end_to_end"
 LONGEST = ("reproduce", "apptainer", "slurm", "containers", "real_steps")
+
+NARROW = 1 << 30  # bytes free on a disk: with fewer, tests may have failed for the lack of them
 
 HANGS = 420  # seconds of one test, after which pytest prints where each thread is and goes on
 
@@ -144,7 +148,18 @@ def run(suites: List[Suite], tools: Sequence[job_runner.Job] = ()) -> int:
         # What it said is far above; by its cache it says that again in a second.
         subprocess.run(tool.command, env=dict(tool.env), stderr=subprocess.STDOUT)
     _say(suite_reports.results(reports))
+    _say(narrow_disks(Path(), Path(tempfile.gettempdir())) if code else [])
     return code
+
+
+def narrow_disks(*folders: Path) -> List[str]:
+    """Return a line for each of the folders whose disk is almost full."""
+    free = {folder.resolve(): free_bytes(folder) for folder in folders}
+    return [
+        f"{folder}: its disk has {left / 1e9:.2f} GB free, and tests fail where it is full"
+        for folder, left in free.items()
+        if left is not None and left < NARROW
+    ]
 
 
 def _say(lines: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
-from launch import environments, process, runtimes, step_arguments
+from launch import process, step_arguments
 from launch.blend_tools import WORLD, in_environment, on_results
+from launch.runtimes import environments, image_runtimes
 from launch.settings import Settings
 from leapkit.core.errors import KitError
 
@@ -32,7 +33,9 @@ def train_statistics(settings: Settings) -> int:
         return in_environment(["-m", module, f"--raw-data={root}"])
     arguments = ["-m", module, f"--raw-data={WORLD}/{root.name}"]
     mounts = {"LEAP_RAW_DATA_PARENT": root.parent}
-    return runtimes.on_world(settings, arguments, mounts, settings.raw.statistics("adam").parent)
+    return image_runtimes.on_world(
+        settings, arguments, mounts, settings.raw.statistics("adam").parent
+    )
 
 
 def split(settings: Settings, arguments: Sequence[str]) -> int:
@@ -106,4 +109,4 @@ def _on_steps(
     if folders.statistics:
         mounts["LEAP_STATISTICS"] = folders.statistics.resolve()
         inside.append("--statistics=/statistics")
-    return runtimes.on_world(settings, inside, mounts, made)
+    return image_runtimes.on_world(settings, inside, mounts, made)

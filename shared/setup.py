@@ -18,5 +18,5 @@ for name in BESIDE:
 setup(
     packages=packages,
     package_dir={name: f"../{name}" for name in BESIDE},
-    package_data={"leapkit": ["py.typed"], "blend": ["tables/*.csv", "page.html"]},
+    package_data={"leapkit": ["py.typed"], "blend": ["tables/*.csv", "*.html"]},
 )

@@ -22,7 +22,7 @@ def main(argv: List[str]) -> int:
     artifacts = [name for name in options.artifacts.split(",") if name]
     request = Request(options.table, artifacts, options.device, options.threads)
     results = Results(options.submission)
-    with pauses.listening(), alone(results.root / "stacks", "another stack") as index:
+    with pauses.listening(), alone(results.stacks, "another stack") as index:
         run(request, RawData(options.raw_data), results, index)
     return 0
 

@@ -83,7 +83,7 @@ def run(request: Request, raw: RawData, results: Results, index: HashIndex) -> P
     if verdict.done and kept.exists():
         print(f"nothing to do: {target}: {verdict.reason}", flush=True)
         return target
-    folder = results.root / "stacks" / name.table
+    folder = results.stacks / name.table
     _require_replaceable(target, folder, hashes)
     print(f"{target}: is made, as {verdict.reason}", flush=True)
     started, clock = receipts.now(), time.monotonic()

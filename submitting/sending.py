@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from fetch.competition import COMPETITION, PAGE
-from fetch.outcome import log, size_text
-from leapkit.core import receipts, score_receipts
+from fetch.outcome import log
+from leapkit.core import amounts, receipts, score_receipts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.layout import Results
 from leapkit.core.score_receipts import PENDING, REFUSED, SENDING, ScoreReceipt
@@ -63,7 +63,7 @@ def _begun(product: Product, message: str) -> ScoreReceipt:
 
 def _send(submissions: Submissions, product: Product, begun: ScoreReceipt, results: Results) -> int:
     """Upload and submit; return the number that Kaggle gave it."""
-    size = size_text(product.file.stat().st_size)
+    size = amounts.size(product.file.stat().st_size)
     log(f"{product.name}: sending {product.file.name}, {size}, to {COMPETITION}")
     try:
         token = submissions.upload(product.file)

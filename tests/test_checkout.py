@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launch import pip, stacks
+from launch.runtimes import pip, stacks
 from tests.conftest import REPOSITORY
 
 

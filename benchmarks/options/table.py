@@ -6,7 +6,7 @@ import math
 from statistics import mean, median, stdev
 from typing import Any, Dict, List, Sequence, Tuple
 
-from benchmarks.options.variants import BASE
+from benchmarks.options.variants import BASE, VARIANTS
 
 KINDS = ("in fold", "out of fold", "withheld")
 # Two-sided 95 % points of Student's t for 1, 2, ... degrees of freedom.
@@ -24,7 +24,7 @@ def lines(records: Records) -> List[str]:
 
 
 def _of_world(title: str, records: Records) -> List[str]:
-    variants = list(dict.fromkeys([BASE, *(r["variant"] for r in records)]))
+    variants = dict.fromkeys([*VARIANTS, *(r["variant"] for r in records)])  # and `stack`
     rows = [("variant", "seeds", *KINDS, "CPU s a step", "GB")]
     for variant in variants:
         by_seed = {r["seed"]: r for r in records if r["variant"] == variant}

@@ -28,7 +28,16 @@ else:
             raise AttributeError("module 'leapkit' has no attribute " + repr(name))
         import importlib
 
-        return getattr(importlib.import_module(_LAZY[name]), name)
+        try:
+            return getattr(importlib.import_module(_LAZY[name]), name)
+        except ImportError as error:
+            lacking = getattr(error, "name", "")
+            if lacking not in ("numpy", "torch"):
+                raise
+        from leapkit.core.errors import KitError
+
+        remedy = "pip install './shared[networks]' in a clone, or '<the wheel>[networks]'"
+        raise KitError("is not installed", lacking, remedy)
 
     def __dir__():
         return sorted(set(globals()) | set(_LAZY))

@@ -13,7 +13,8 @@ from benchmarks.options.__main__ import main
 from benchmarks.options.variants import BASE, VARIANTS, experiment
 from leapkit.core.files import write_json
 from leapkit.core.layout import world_receipt
-from leapkit.core.training_options import TrainingOptions
+from leapkit.core.training_options import TrainingOptions, parse
+from members.student.experiments import EXPERIMENTS
 from tests.helpers.refusals import refused
 
 OPTION = next(name for name in VARIANTS if name != BASE)
@@ -67,13 +68,24 @@ def test_a_line_that_was_cut_off_is_no_measurement(tmp_path: Path) -> None:
 def test_variants_of_a_seed_differ_in_their_change_alone() -> None:
     base = experiment("narrow", BASE, 1).recipe["sample"]
     assert base.options == TrainingOptions()
-    for name, variant in VARIANTS.items():
+    for name, options in VARIANTS.items():
         recipe = experiment("narrow", name, 1).recipe["sample"]
-        rows = replace(recipe.rows, pool=base.rows.pool)
-        assert replace(recipe, options=base.options, rows=rows) == base
-        assert recipe.options == variant.options
+        assert replace(recipe, options=base.options) == base
+        assert recipe.options == parse(options)
     other = experiment("narrow", BASE, 2).recipe["sample"]
     assert other.seed != base.seed and other.rows.seed != base.rows.seed
+
+
+def test_the_student_is_measured_as_it_is_distilled_but_for_its_seed() -> None:
+    [student] = EXPERIMENTS
+    measured = experiment("student", BASE, 0)
+    distilled = student.recipe["sample"]
+    recipe = measured.recipe["sample"]
+    assert measured.network_record("sample") == student.network_record("sample")
+    rows = replace(recipe.rows, seed=distilled.rows.seed)
+    assert replace(recipe, seed=distilled.seed, rows=rows) == replace(
+        distilled, options=TrainingOptions()
+    )
 
 
 def test_what_the_file_holds_is_not_measured_again(

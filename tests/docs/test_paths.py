@@ -25,6 +25,7 @@ FOLDERS = (
         "launch",
         "members",
         "shared",
+        "stacking",
         "submitting",
     ),
     *("tests", ".ci", ".github"),

@@ -44,9 +44,9 @@ def rows(pairs: Any) -> np.ndarray:
 
 @pytest.fixture
 def dataset(pairs: Any) -> Any:
-    """Return three steps as a user opens them: (time, lev, ncol), with coordinates."""
+    """Return three steps as a user opens them: (time, lev, ncol), with coordinates, ymd and tod."""
     steps = [xarray.open_dataset(str(pair.mli), engine="netcdf4").load() for pair in pairs]
-    columns = xarray.concat([step.drop_vars(["ymd", "tod"]) for step in steps], "time")
+    columns = xarray.concat(steps, "time")
     return columns.assign_coords(
         time=("time", np.arange(STEPS), {"units": "days since 0008-01-01"}),
         lev=np.linspace(0.1, 998.0, 60),
@@ -119,8 +119,9 @@ def test_coordinates_stay_and_attributes_say_what_made_the_result(
 
     moved = dataset.assign_coords(ilev=np.arange(61)).reset_coords("lat")
     predicted = emulator.predict(moved)
-    assert set(predicted.coords) == {"time", "lev", "lat"}
+    assert set(predicted.coords) == {"time", "lev", "lat", "ymd", "tod"}
     assert predicted.time.attrs == dataset.time.attrs and predicted.lat.equals(dataset.lat)
+    assert np.array_equal(predicted.ymd, dataset.ymd), "which steps these are"
     attributes = predicted.attrs
     assert attributes["Conventions"] == "CF-1.8" and attributes["networks"] == "adam/195"
     assert sha256(submission / "outputs/adam/195/195.pt") in attributes["checkpoints_sha256"]
@@ -148,7 +149,7 @@ def test_dask_arrays_are_predicted_lazily_with_the_same_numbers(
     assert lazy.chunks["time"] == (1, 1, 1) and lazy.ptend_t.dims == expected.ptend_t.dims
     assert lazy.identical(expected)
     broken = dataset.state_t.where(dataset.time < 2)
-    with refused("the columns", "state_t at level 0 is NaN"):
+    with refused("the columns", "state_t at level 0 is NaN", "leave their columns out"):
         emulator.predict(dataset.assign(state_t=broken).chunk({"time": 1})).compute()
 
 
@@ -207,7 +208,7 @@ def renamed(dataset: Any) -> Any:
         (lambda d: d.assign(state_ps=d.state_ps.where(d.ncol != 5)), ("NaN in 3 of 144",)),
         (lambda d: d.assign(pbuf_SOLIN=d.state_t), ("pbuf_SOLIN has levels",)),
         (lambda d: d.assign(state_u=d.state_u.astype(str)), ("state_u is of the type",)),
-        (lambda d: {"state_t": d.state_t}, ("is a dict",)),
+        (lambda d: {"state_t": d.state_t}, ("is of the type dict",)),
     ],
 )
 def test_what_is_missing_or_in_other_units_or_orders_is_named(
@@ -236,12 +237,17 @@ def test_other_spellings_of_the_same_unit_are_understood(
     assert emulator.predict(spelled).equals(emulator.predict(dataset))
 
 
-def test_rows_of_another_number_or_order_are_refused(
+def test_rows_of_another_number_order_or_type_are_refused(
     emulator: leapkit.Emulator, rows: np.ndarray
 ) -> None:
     with refused("the columns", "(144, 555)"):
         emulator.predict(rows[:, :555])
     with refused("the columns", "state_t at level 0"):
         emulator.predict(rows[:, INPUTS_TO_NETWORK])
+    with refused("the columns", "state_t at level 2 is NaN in 1 of 144"):
+        emulator.predict(np.ma.masked_equal(rows, rows[7, 2]))  # as netCDF4 reads what is missing
+    for kind in ("U32", "complex128", "object"):
+        with refused("the columns", "are of the type"):
+            emulator.predict(rows.astype(kind))
     assert emulator.predict(rows[:0]).shape == (0, 368)
     assert len(INPUT_VARIABLES) == 25 and len(INPUTS) == rows.shape[1]

@@ -69,10 +69,14 @@ def test_the_kit_is_typed_and_lists_its_names() -> None:
 
 
 @pytest.mark.process
-def test_importing_the_kit_imports_nothing_of_third_parties() -> None:
+def test_importing_the_kit_imports_nothing_of_third_parties_and_loading_names_what_it_lacks() -> (
+    None
+):
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'shared')!r}); import leapkit; dir(leapkit)"
+    code += "\nleapkit.load"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    [*_, last] = done.stderr.splitlines()
+    assert last.startswith("leapkit.core.errors.KitError: numpy: is not installed; pip install ")
 
 
 def test_a_blend_has_the_weights_of_its_table(

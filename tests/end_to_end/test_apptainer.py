@@ -15,7 +15,8 @@ from typing import Any, Dict, Iterator, List, Mapping
 
 import pytest
 
-from launch import apptainer, engine, settings
+from launch import settings
+from launch.runtimes import apptainer, engine
 from leapkit.core.files import sha256
 from tests.end_to_end.commands import environment, make
 

@@ -10,7 +10,7 @@ from typing import List
 
 import pytest
 
-from launch import stacks
+from launch.runtimes import stacks
 from tests.helpers.small_kit import make, offline, plain, small_kit
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.docker]

@@ -42,6 +42,8 @@ def test_a_browser_draws_every_plot_and_shows_every_number(
     assert document.count('id="plot-') == PLOTS
     assert page.drawn["main-svg"] >= PLOTS
     assert ">0009-02<" in document  # a month, as text at an axis too
+    assert " 48 grid columns in 1" in " ".join(document.split())
+    assert document.count(">latitude</text>") == 2 * 3 == document.count(">pressure, hPa</text>")
     assert page.drawn["contour"] == 4 * 3 + 2  # filled, 0.7 and 0.9 of each R2; two of bias
     result = shown["result"]
     rows = page.tables["table-variables"][1:]

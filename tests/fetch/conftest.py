@@ -41,7 +41,7 @@ def internet(certificate: Path) -> Iterator[Internet]:
 @pytest.fixture(scope="session")
 def fetch_python() -> Path:
     """Return the Python of fetch's environment, made from its lock."""
-    from launch import environments
+    from launch.runtimes import environments
 
     try:
         return environments.fetch_python()

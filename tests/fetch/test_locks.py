@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from launch import stacks
+from launch.runtimes import stacks
 
 
 def test_the_rooms_lock_has_hashes_and_no_address() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from launch import engine, gpus, machine, rates
+from launch import gpus, machine
+from launch.costs import rates
 from launch.gpus import NONE, Gpu
 from launch.options import OPTIONS
+from launch.runtimes import engine
 
 
 @pytest.fixture(autouse=True)

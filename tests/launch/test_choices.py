@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from launch import choices, engine, gpus, machine, settings
+from launch import choices, gpus, machine, settings
 from launch.gpus import Gpu
+from launch.runtimes import engine
 from leapkit.core.errors import KitError
 
 NO_GPU = Gpu(gpus.NONE, "no NVIDIA GPU")

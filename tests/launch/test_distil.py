@@ -9,8 +9,9 @@ from typing import Any, Dict, List, Sequence
 
 import pytest
 
-from launch import blend_tools, distil, emulating, environments, run
+from launch import blend_tools, distil, emulating, run
 from launch.choices import Choice
+from launch.runtimes import environments
 from launch.settings import Settings
 from leapkit.core.errors import KitError
 from leapkit.core.splits import Split, write_split
@@ -117,7 +118,9 @@ def test_a_container_sees_the_labels_and_the_world_below_one_folder_so_that_it_c
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: List[Any] = []
-    monkeypatch.setattr(distil.runtimes, "on_world", lambda *given: seen.append(given[1:]) or 0)
+    monkeypatch.setattr(
+        distil.image_runtimes, "on_world", lambda *given: seen.append(given[1:]) or 0
+    )
     chosen = {"RUNTIME": Choice("docker", ""), "RAW_DATA": Choice(str(world), "")}
     to = world.parent / "to"
     assert distil.make_world(Settings("reproduce", chosen), [to / "labels" / "0008-01"], to) == 0

@@ -95,7 +95,7 @@ def test_the_doctor_ends_in_its_verdict_and_changes_nothing(
 ) -> None:
     assert doctor.run({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path / "results")}) == 0
     printed = capsys.readouterr().out
-    assert printed.index("GB free") < printed.index("You can run now:")
+    assert printed.index("B free") < printed.index("You can run now:")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -122,7 +122,7 @@ def test_the_doctor_says_what_is_allotted_and_what_limits_it(
     facts = dict(doctor.machine_facts(gpu, {"SUBMISSION": tmp_path / "results" / "of mine"}))
     if not facts["cores"].startswith("1 (the processors"):
         assert facts["cores"] == "1 (SLURM_CPUS_PER_TASK)"
-    assert facts["memory"] == "2 GB (SLURM_MEM_PER_NODE)"
+    assert facts["memory"] == "2.1 GB (SLURM_MEM_PER_NODE)"
     assert facts["GPU"] == "unclear: the driver is loaded, but nvidia-smi does not answer"
     assert "no file locks (function not implemented)" in facts["SUBMISSION"]
     assert sys.executable in facts["this Python"]
@@ -131,3 +131,6 @@ def test_the_doctor_says_what_is_allotted_and_what_limits_it(
 def test_the_doctor_names_a_folder_that_cannot_be_written_to() -> None:
     facts = dict(doctor.machine_facts(NO_GPU, {"LEAP_VENVS": Path("/proc/nothing")}))
     assert "cannot be written to" in facts["LEAP_VENVS"]
+    lines = verdict(SUBMISSION="/proc/nothing")
+    assert lines[0] == "You can run nothing yet: each command lacks something."
+    assert sum("write access to /proc/nothing" in line for line in lines) == 4

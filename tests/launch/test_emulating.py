@@ -8,10 +8,11 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import apptainer, containers, emulating, environments, settings
+from launch import emulating, settings
 from launch.__main__ import main
 from launch.choices import Choice
 from launch.emulating import Step
+from launch.runtimes import apptainer, containers, environments
 from tests.helpers.refusals import refused
 
 STEP = "E3SM-MMF.mli.0008-07-01-00000.nc"

@@ -8,8 +8,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import evaluating, runtimes, settings
+from launch import evaluating, settings
 from launch.choices import Choice
+from launch.runtimes import image_runtimes
 from tests.helpers.refusals import refused
 
 
@@ -35,7 +36,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
         return 0
 
     monkeypatch.setattr(evaluating, "in_environment", in_environment)
-    monkeypatch.setattr(runtimes, "on_folder", on_folder)
+    monkeypatch.setattr(image_runtimes, "on_folder", on_folder)
     return calls
 
 

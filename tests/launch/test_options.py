@@ -10,8 +10,9 @@ from typing import Dict, List
 
 import pytest
 
-from launch import command_line, folders, machine, options, venv
+from launch import command_line, folders, machine, options
 from launch.__main__ import main
+from launch.runtimes import venv
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
 

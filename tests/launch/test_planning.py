@@ -10,7 +10,8 @@ from typing import Dict
 
 import pytest
 
-from launch import estimate_lines, plan_lines, planning, registry, row_counts, settings
+from launch import plan_lines, planning, registry, settings
+from launch.costs import estimate_lines, row_counts
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData
 from tests.conftest import REPOSITORY

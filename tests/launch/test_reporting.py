@@ -8,7 +8,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import reporting, runtimes
+from launch import reporting
+from launch.runtimes import image_runtimes
 from leapkit.core import receipts
 from leapkit.core.layout import Results
 from reports import crate_writing, traces
@@ -43,7 +44,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
         return 0
 
     monkeypatch.setattr(reporting, "in_environment", in_environment)
-    monkeypatch.setattr(runtimes, "on_folder", on_folder)
+    monkeypatch.setattr(image_runtimes, "on_folder", on_folder)
     return calls
 
 

@@ -8,8 +8,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import environments, process, runtimes, settings, stacking
+from launch import process, settings, stacking
 from launch.choices import Choice
+from launch.runtimes import environments, image_runtimes
 from tests.helpers.refusals import refused
 
 
@@ -18,17 +19,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
     """Return what is started instead of a process or a container."""
     calls: List[Any] = []
 
-    def on_folder(
-        settings: Any, service: str, arguments: List[str], mounts: Dict[str, Path], made: Path
-    ) -> int:
-        calls.append((service, arguments, mounts, made, settings["STACK"]))
+    def on_results(settings: Any, steps: Dict[str, List[str]]) -> int:
+        calls.append((steps, settings["STACK"]))
         return 0
 
     def run(command: List[str], env: Dict[str, str]) -> int:
         calls.append((command, env["LEAP_STACK"]))
         return 0
 
-    monkeypatch.setattr(runtimes, "on_folder", on_folder)
+    monkeypatch.setattr(image_runtimes, "on_results", on_results)
     monkeypatch.setattr(process, "run", run)
     monkeypatch.setattr(environments, "member_python", lambda *names: Path("/".join(names[1:])))
     return calls
@@ -69,14 +68,14 @@ def test_an_environment_of_the_modern_stack_gets_this_machines_folders(
 
 
 @pytest.mark.parametrize("runtime", ["docker", "apptainer"])
-def test_a_container_may_write_to_the_results_and_to_nothing_else(
+def test_a_container_knows_a_table_of_the_users_own_where_it_is_mounted(
     world: Dict[str, str], started: List[Any], runtime: str
 ) -> None:
     table = Path(world["RAW_DATA"], "mine.csv")
     table.write_text("artifact,weight\na,1\n")
     assert stacking.stack({**world, "RUNTIME": runtime, "TABLE": str(table)}) == 0
     given = ["--table=/tables/mine.csv", "--artifacts=", "--device=auto", "--threads=1"]
-    assert started == [("stacking", given, {}, Path(world["SUBMISSION"]), "modern")]
+    assert started == [({"stacking": given}, "modern")]
 
 
 def test_several_tables_and_missing_parquets_are_refused_before_anything_starts(

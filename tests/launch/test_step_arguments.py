@@ -7,8 +7,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from launch import containers, environments, process, registry, run, settings, step_arguments
-from launch.container_user import User
+from launch import process, registry, run, settings, step_arguments
+from launch.runtimes import containers, environments
+from launch.runtimes.container_user import User
 from leapkit.core import job_runner
 from leapkit.core.training_options import parse
 

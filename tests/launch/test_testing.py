@@ -47,3 +47,17 @@ def test_a_suite_collects_the_folder_that_its_tests_are_in(suites: List[testing.
     folders = {suite.name: suite.arguments[-1] for suite in suites}
     assert folders["trainings"] == "tests/run" and folders["faults"] == "tests/faults"
     assert folders["processes"] == folders["units"] == "tests"
+
+
+@pytest.mark.process
+def test_a_loop_that_failed_names_the_disks_that_are_almost_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fails = testing.Suite("fails", Path("/bin/false"), [])
+    assert testing.run([fails]) != 0
+    assert "GB free" not in capfd.readouterr().out
+    monkeypatch.setattr(testing, "NARROW", 1 << 60)
+    monkeypatch.setattr(testing.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert testing.run([fails]) != 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"{tmp_path}: its disk has ") and "GB free" in last

@@ -192,23 +192,6 @@ def test_sessions_of_a_run_stand_side_by_side_without_the_weeks_between(
     assert timeline.timeline([]) is None
 
 
-@pytest.mark.parametrize(
-    "seconds, text",
-    [
-        (None, "–"),
-        (0.0, "0 s"),
-        (4.6, "4.6 s"),
-        (59.6, "60 s"),
-        (93.4, "1 min 33 s"),
-        (3600.0, "1 h"),
-        (7384.0, "2 h 3 min"),
-        (90000.0, "1 d 1 h"),
-    ],
-)
-def test_times_read_in_the_two_units_that_they_fill(seconds: Any, text: str) -> None:
-    assert formats.duration(seconds) == text
-
-
 def test_json_in_the_page_cannot_end_its_script() -> None:
     text = page.as_script({"a": "</script><!--&\u2028"})
     assert not set("<>&\u2028") & set(text) and json.loads(text)["a"] == "</script><!--&\u2028"

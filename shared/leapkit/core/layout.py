@@ -150,6 +150,11 @@ class Results:
         return self.root / "blend"
 
     @property
+    def stacks(self) -> Path:
+        """The networks that correct blends, a folder for each table (`make stack`)."""
+        return self.root / "stacks"
+
+    @property
     def evaluation(self) -> Path:
         return self.root / "evaluation"
 

@@ -94,7 +94,7 @@ def _step_files(path: Path) -> List[Path]:
         step = parse_name(path.name)
         if step is None:
             what = "is not a step file (E3SM-MMF.mli.YYYY-MM-DD-SSSSS.nc), and not the only input"
-            raise KitError(what, path, _REMEDY)
+            raise KitError(what, path, "predict each data set by a command of its own")
         return [path] if step.kind == "mli" else []
     months = [folder for folder in path.iterdir() if folder.is_dir() and MONTH.match(folder.name)]
     files = [file for folder in [path, *months] for file in folder.iterdir() if _is_mli(file)]

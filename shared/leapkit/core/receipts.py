@@ -104,7 +104,8 @@ def environment() -> Dict[str, Any]:
 def _lock() -> str:
     """Return the sha256 of the lock file that the packages were installed from, "" if unknown.
 
-    An image holds the file, the marker of a virtual environment its sha256 (launch/venv.py).
+    An image holds the file, the marker of a virtual environment its sha256
+    (launch/runtimes/venv.py).
     """
     with contextlib.suppress(OSError, ValueError):
         if _LOCK_OF_IMAGE.exists():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import nn
 from leapkit.core import allotment
 from leapkit.core.columns import INPUTS, LINEAR, LINEAR_INPUTS, TARGETS, kaggle_positions
 from leapkit.core.errors import KitError
-from leapkit.emulators.parts import EmulatorParts, NetworkParts
+from leapkit.emulators.parts import EmulatorParts
 from leapkit.run import devices, inference, precision
 from leapkit.run.lowered import lower
 from leapkit.run.prediction import batch_rows
@@ -101,7 +101,7 @@ class Networks:
         modules = [module.to(self._device) for module in self._parts.networks[number].modules()]
         if self._arithmetic == precision.BF16:
             modules = [lower(module) for module in modules]
-        if _bytes(self._parts.networks) <= _budget(self._device):
+        if self._parts.file_bytes <= _budget(self._device):
             self._kept[number] = modules
         return modules
 
@@ -115,12 +115,6 @@ def _block(batches: List[int], rows: int) -> int:
     for batch in batches:
         common = common * batch // math.gcd(common, batch)
     return common * max(1, rows // common) if common <= 4 * rows else rows
-
-
-def _bytes(networks: Tuple[NetworkParts, ...]) -> int:
-    """Return the bytes of all weights: those of their files."""
-    files = {file.path for part in networks for file in part.checkpoints}
-    return sum(file.stat().st_size for file in files)
 
 
 def _budget(device: torch.device) -> int:

@@ -6,6 +6,7 @@ they are computed with. Nothing is converted or turned around silently.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 import numpy as np
@@ -27,11 +28,9 @@ def require_inputs(dataset: Any, variables: Mapping[str, bool]) -> None:
 
     variables  {name: whether it has levels}
     """
-    import xarray
-
-    if not isinstance(dataset, xarray.Dataset):
+    if not _is_dataset(dataset):
         raise KitError(
-            f"is a {type(dataset).__name__}",
+            f"is of the type {type(dataset).__name__}",
             "what is to be predicted",
             "give an xarray.Dataset, or a NumPy array (B, 556)",
         )
@@ -45,6 +44,11 @@ def require_inputs(dataset: Any, variables: Mapping[str, bool]) -> None:
     for name, has_levels in variables.items():
         _require_variable(dataset[name], name, has_levels)
     _require_top_first(dataset)
+
+
+def _is_dataset(value: Any) -> bool:
+    xarray = sys.modules.get("xarray")  # which who has a dataset has imported
+    return xarray is not None and isinstance(value, xarray.Dataset)
 
 
 def _require_variable(values: xarray.DataArray, name: str, has_levels: bool) -> None:

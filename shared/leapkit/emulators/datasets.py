@@ -31,7 +31,8 @@ OUTPUT_VARIABLES = {
     **{name: True for name, _ in TENDENCY_PROFILES},
     **{name: False for name, _ in OUTPUT_SCALARS},
 }
-_PLACES = ("lat", "lon")  # coordinates that files often hold as variables
+# Coordinates that files often hold as variables; the time of ClimSim's step files is ymd and tod.
+_PLACES = ("lat", "lon", "ymd", "tod")
 Rows = Callable[[np.ndarray], np.ndarray]
 
 
@@ -45,9 +46,9 @@ def mapped(
 
     Raises KitError if the dataset lacks a variable, or if units, dimensions or levels are others.
     """
+    dataset_checks.require_inputs(dataset, INPUT_VARIABLES)
     import xarray
 
-    dataset_checks.require_inputs(dataset, INPUT_VARIABLES)
     inputs = dataset[list(INPUT_VARIABLES)]
     results = xarray.apply_ufunc(
         functools.partial(_columns, function, block),

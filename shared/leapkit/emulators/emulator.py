@@ -61,7 +61,8 @@ class Emulator:
                  dimension `lev`, 60 levels from the model top down, all else with any dimensions
                  (ncol, time, member, ...) in any order, in memory or of Dask arrays; or an array
                  (B, 556) in raw units, Kaggle order (leapkit.core.columns.INPUTS)
-        check    whether values that no climate has, NaN and profiles upside down are refused
+        check    whether values that no climate has and profiles upside down are refused; a NaN is
+                 refused in any case
 
         Returns a Dataset of ptend_* and cam_out_*, float64, with units, coordinates and provenance,
         lazy if the columns are; or an array (B, 368) float64, Kaggle order (TARGETS).
@@ -90,6 +91,8 @@ class Emulator:
                 "the columns",
                 "give one row per column, in the order of leapkit.core.columns.INPUTS",
             )
+        if x.dtype.kind not in "fiu":
+            raise KitError(f"are of the type {x.dtype}", "the columns", "make them float64")
         y = np.empty((len(x), len(TARGETS)))
         for start in range(0, len(x), self._networks.block):
             rows = slice(start, start + self._networks.block)
@@ -98,7 +101,7 @@ class Emulator:
 
     def _of_block(self, check: bool, x: np.ndarray) -> np.ndarray:
         """Return (n, 368) float64 from x (n, 556) of some real type, both raw in Kaggle order."""
-        x = x.astype(np.float64)
+        x = np.ma.filled(x.astype(np.float64), np.nan)  # netCDF4 gives arrays with masks
         if check:
             plausibility.require_plausible(x)
         return self._constraints.of_arrays(x, self._networks.predict(x))

@@ -78,6 +78,12 @@ class EmulatorParts:
     networks: Tuple[NetworkParts, ...]
     weights: np.ndarray
 
+    @property
+    def file_bytes(self) -> int:
+        """The bytes of all files of checkpoints, which are about those of their numbers."""
+        files = {file.path for part in self.networks for file in part.checkpoints}
+        return sum(file.stat().st_size for file in files)
+
 
 def find(name: str, weights: Path, raw_data: Path, profile: Optional[str] = None) -> EmulatorParts:
     """Find the parts of one network, or of a blend.

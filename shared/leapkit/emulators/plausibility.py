@@ -13,6 +13,7 @@ from leapkit.data.step_ranges import RANGES
 WHERE = "the columns"
 FLIP = "turn them around: dataset.isel(lev=slice(None, None, -1))"
 _CHECK_OFF = "correct them, or predict(..., check=False) if they are meant to be so"
+_LEAVE_OUT = "fill these values or leave their columns out: no network predicts from them"
 
 
 def _variable(name: str) -> str:
@@ -48,10 +49,12 @@ def _refuse(x: np.ndarray, outside: np.ndarray) -> NoReturn:
     variable = _variable(name)
     place = "" if variable == name else f" at level {name.rsplit('_', 1)[1]}"
     value = x[outside[:, k], k][0]
-    shown = "NaN" if np.isnan(value) else f"{value:g} {UNITS[variable]}"
+    where = f"in {outside[:, k].sum()} of {len(x)} columns"
+    if np.isnan(value):
+        raise KitError(f"{variable}{place} is NaN {where}", WHERE, _LEAVE_OUT)
     raise KitError(
-        f"{variable}{place} is {shown} in {outside[:, k].sum()} of {len(x)} columns, outside"
-        f" {_LOWEST[k]:g} to {_HIGHEST[k]:g}",
+        f"{variable}{place} is {value:g} {UNITS[variable]} {where}, outside {_LOWEST[k]:g} to"
+        f" {_HIGHEST[k]:g}",
         WHERE,
         _CHECK_OFF,
     )

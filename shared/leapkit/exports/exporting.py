@@ -31,9 +31,9 @@ from leapkit.nets.mamba import scan_by_level
 
 FORMATS = ("torchscript", "pt2", "onnx", "safetensors")
 SUMS = "SHA256SUMS"
-_REQUIRED: Dict[str, Callable[[], None]] = {
-    "pt2": programs.require_exporter,
-    "onnx": onnx_files.require_library,
+_REQUIRED: Dict[str, Callable[[EmulatorParts], None]] = {
+    "pt2": lambda parts: programs.require_exporter(),
+    "onnx": lambda parts: onnx_files.require_possible(parts.file_bytes),
 }
 
 
@@ -46,16 +46,16 @@ def export(
 ) -> List[Path]:
     """Write an emulator's files into the folder `to`, and return them.
 
-    formats      of FORMATS; without any, all that this stack can write
+    formats      of FORMATS; without any, all that can be written
     constraints  that the files hold (leapkit.emulators.constraints)
     differences  {file: difference} of files that are there, for the card; those made are added
 
     Each file appears whole, and is read again and compared with the network first to last: at
     another batch size than it was traced with. SHA256SUMS is written last.
-    Raises KitError for an unknown format or constraint, for a format that this stack has not, and
-    for a file that gives other numbers.
+    Raises KitError for an unknown format or constraint, for a format that this stack or so large a
+    blend has not, and for a file that gives other numbers.
     """
-    names = chosen(formats)
+    names = chosen(parts, formats)
     record = attributes.provenance(parts, "cpu", "float32", Constraints(constraints).names)
     known = {} if differences is None else differences
     return _Export(parts, to, record, Constraints(constraints).names, known).write(names)
@@ -66,10 +66,11 @@ def file_name(name: str) -> str:
     return model_cards.file_name(name)
 
 
-def chosen(formats: Sequence[str]) -> List[str]:
-    """Return the formats that are asked for; without any, all that this stack can write.
+def chosen(parts: EmulatorParts, formats: Sequence[str]) -> List[str]:
+    """Return the formats that are asked for; without any, all that can be written.
 
-    Raises KitError for an unknown one, and one that is asked for and that this stack has not.
+    Raises KitError for an unknown one, and one that is asked for and cannot be written: this stack
+    has it not, or the emulator is too large for it.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
@@ -78,7 +79,8 @@ def chosen(formats: Sequence[str]) -> List[str]:
     possible = []
     for name in [name for name in FORMATS if name in (formats or FORMATS)]:
         try:
-            _REQUIRED.get(name, lambda: None)()
+            if name in _REQUIRED:
+                _REQUIRED[name](parts)
         except KitError as obstacle:
             if formats:
                 raise

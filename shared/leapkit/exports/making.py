@@ -27,10 +27,10 @@ def make(
 ) -> None:
     """Write the files of an emulator into a folder, unless the receipt proves them.
 
-    formats  of exporting.FORMATS; without any, all that this stack can write
+    formats  of exporting.FORMATS; without any, all that can be written
     Raises KitError as exporting.export does, or if another command writes there.
     """
-    chosen = exporting.chosen(formats)
+    chosen = exporting.chosen(parts, formats)
     names = Constraints(constraints).names
     inputs = digests.of(attributes.provenance(parts, "cpu", "float32", names))
     card = to / f"{exporting.file_name(parts.name)}.md"

@@ -26,8 +26,17 @@ _ROWS = 3
 _MOST_BYTES = (1 << 31) - (1 << 24)  # of one file: protobuf's limit
 
 
-def require_library() -> None:
-    """Raise KitError if the package `onnx` is not installed."""
+def require_possible(size: int) -> None:
+    """Raise KitError if the package `onnx` is not installed, or weights are more than a file holds.
+
+    size  bytes of the weights
+    """
+    if size > _MOST_BYTES:
+        raise KitError(
+            f"{size / 1e9:.1f} GB of weights are more than the 2 GB that one ONNX file holds",
+            "FORMATS=onnx",
+            "export the networks one by one, or FORMATS=torchscript,pt2,safetensors",
+        )
     try:
         importlib.import_module("onnx")
     except ModuleNotFoundError as error:
@@ -42,15 +51,7 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
     """Export a network and write it atomically; `record` is JSON in the metadata `leapkit.json`.
 
     Input `x` (rows, 557 or 556) float32, output `y` (rows, 368) float32.
-    Raises KitError if the weights are more than one file of ONNX holds.
     """
-    size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    if size > _MOST_BYTES:
-        raise KitError(
-            f"{size / 1e9:.1f} GB of weights are more than the 2 GB that one ONNX file holds",
-            path.name,
-            "export its networks one by one, or FORMATS=torchscript,pt2,safetensors",
-        )
     onnx = importlib.import_module("onnx")
     content = io.BytesIO()
     # torch 2.5 and later have two exporters.

@@ -1,0 +1,1 @@
+"""All that a machine without a network needs, as one folder: made, checked, installed."""

@@ -1,0 +1,1 @@
+"""What images and environments hold, as CycloneDX documents."""

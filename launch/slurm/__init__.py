@@ -1,0 +1,1 @@
+"""A plan as batch jobs of Slurm."""

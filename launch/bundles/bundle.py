@@ -16,6 +16,7 @@ from launch.bundles import (
     image_archive,
     manifests,
     readme_text,
+    sbom_files,
     scope,
     sif_files,
     wheelhouse,
@@ -89,7 +90,7 @@ def _is_a_bundles(path: str) -> bool:
     """Return whether a file in a bundle's folder is one that `make bundle` writes."""
     parent, _, name = path.rpartition("/")
     if parent:
-        return parent in (wheelhouse.FOLDER, sif_files.FOLDER)
+        return parent in (wheelhouse.FOLDER, sif_files.FOLDER, sbom_files.FOLDER)
     written = (
         *(manifests.NAME, manifests.SUMS, readme_text.FILE),
         *(code_archive.FILE, image_archive.FILE),
@@ -155,11 +156,12 @@ def _images(folder: Path, settings: Settings) -> Contents:
     is_damaged = known and path.exists() and manifests.entry(path) != known
     if is_damaged or image_archive.saved(path) != image_archive.ids(names):
         image_archive.save(path, names)
-    return Contents([path])
+    return Contents([path, *sbom_files.gather(folder / sbom_files.FOLDER, settings)])
 
 
 def _sifs(folder: Path, settings: Settings) -> Contents:
-    return Contents(sif_files.gather(folder / sif_files.FOLDER, settings))
+    files = sif_files.gather(folder / sif_files.FOLDER, settings)
+    return Contents([*files, *sbom_files.gather(folder / sbom_files.FOLDER, settings)])
 
 
 _MAKERS = {"venv": _wheels, "docker": _images, "apptainer": _sifs}

@@ -69,6 +69,9 @@ def write(path: Path, one: Described) -> List[str]:
     counts = [f"{len(inventory['distributions'])} Python packages"]
     if inventory.get("debian"):
         counts.append(f"{len(inventory['debian'])} Debian packages")
+    held = sum(len(one["libraries"]) + len(one["parts"]) for one in inventory["distributions"])
+    if held:
+        counts.append(f"{held} libraries in them")
     lines = [f"{path}: {', '.join(counts)}{'' if is_new else ' (as before)'}"]
     others = cyclonedx.differences(inventory, lock)
     lines += [f"  not as its lock says: {line}" for line in others]

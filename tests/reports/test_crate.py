@@ -204,6 +204,21 @@ def test_every_term_has_a_meaning(graph: List[Dict[str, Any]]) -> None:
         assert entity["@type"] in known
 
 
+def test_the_archive_holds_nothing_that_a_link_points_to(run: Path, tmp_path: Path) -> None:
+    """A log of anybody's may be a link to a file of whoever makes the report."""
+    from reports import portable_crate
+
+    copy = tmp_path / "copy"
+    shutil.copytree(str(run), str(copy))
+    (tmp_path / "private.txt").write_text("a secret")
+    (copy / "outputs/adam/200/log.txt").unlink()
+    (copy / "outputs/adam/200/log.txt").symlink_to(tmp_path / "private.txt")
+    portable_crate.write(json.loads((copy / crate.FILE).read_text()), copy, tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as opened:
+        names = opened.namelist()
+    assert "outputs/adam/200/log.txt" not in names and "outputs/adam/200/history.json" in names
+
+
 def test_the_same_run_gives_the_same_archive(run: Path, tmp_path: Path) -> None:
     from reports import portable_crate
 

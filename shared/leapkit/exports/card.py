@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
-from leapkit.core import model_cards
+from leapkit.core import card_prose, model_cards
 from leapkit.core.columns import LEVELS, OUTPUT_SCALARS, TENDENCY_PROFILES
 from leapkit.emulators.parts import EmulatorParts, NetworkParts
 from leapkit.exports.contracts import CONTRACTS, Contract
@@ -75,7 +75,7 @@ def text(
     head = _HEAD.format(
         name=parts.name,
         what=_what(parts),
-        intended=model_cards.INTENDED,
+        intended=card_prose.INTENDED,
         outputs=_table(rows),
     )
     arithmetic = _ARITHMETIC.format(
@@ -89,9 +89,9 @@ def text(
         + arithmetic
         + loading
         + "".join(map(_network, parts.networks))
-        + model_cards.LIMITS
-        + model_cards.LICENCE
-        + model_cards.CITATION
+        + card_prose.LIMITS
+        + card_prose.LICENCE
+        + card_prose.CITATION
         + _MADE_OF.format(provenance=_provenance(record))
     )
 

@@ -27,11 +27,7 @@ PAGE = "https://www.kaggle.com/competitions/" + COMPETITION
 BY_HAND = f"download it from {PAGE}/data into the drop folder"
 STALL_SECONDS = 120.0  # without a byte, after which the request is repeated
 ANSWERS = {
-    401: ("Kaggle does not accept these credentials", f"{credentials.HOW}, or {BY_HAND}"),
-    403: (
-        "Kaggle refuses, probably because this account has not accepted the competition's rules",
-        f"accept them on {PAGE}/rules and run the same command again",
-    ),
+    **credentials.refusals(BY_HAND, PAGE),
     404: ("Kaggle does not have this file of " + COMPETITION, f"see what {PAGE}/data lists"),
 }
 _NO_OLD_WEIGHTS = (

@@ -8,17 +8,13 @@ import re
 from typing import Optional
 
 from fetch.competition import COMPETITION, PAGE
-from fetch.credentials import HOW
+from fetch.credentials import refusals
 from fetch.network import http_status
 from leapkit.core.errors import KitError, printable
 
 BY_HAND = f"submit the file by hand on {PAGE}/submissions"
 ANSWERS = {
-    401: ("Kaggle does not accept these credentials", f"{HOW}, or {BY_HAND}"),
-    403: (
-        "Kaggle refuses, probably because this account has not accepted the competition's rules",
-        f"accept them on {PAGE}/rules and run the same command again",
-    ),
+    **refusals(BY_HAND, PAGE),
     404: (f"Kaggle does not know {COMPETITION} or this submission", f"look at {PAGE}/submissions"),
 }
 _LONGEST = 300  # characters of Kaggle's own words

@@ -228,7 +228,8 @@ def _problem(plan: Plan) -> str:
     if plan.blocked:
         first = plan.blocked[0]
         count = f"{len(plan.blocked)} of {len(plan.experiments)} networks cannot be planned"
-        problems.append(f"{count} ({first.experiment.name}: {first.blocked}; {first.remedy})")
+        remedy = "name the data of this run with RAW_DATA="
+        problems.append(f"{count} ({first.experiment.name}: {first.blocked}; {remedy})")
     if plan.blend_problem and not plan.blocked:
         problems.append(plan.blend_problem)
     return "; ".join(problems)

@@ -37,6 +37,8 @@ def distil(requested: Mapping[str, str]) -> int:
     to = to.absolute()
     months = _months(requested, source)
     _require_folder(to, source)
+    student = _student(requested, source, to)
+    image_runtimes.require(student, [MEMBER])
     labels = []
     for part in _parts(months):
         labels.append(to / "labels" / part[0].name)
@@ -48,10 +50,9 @@ def distil(requested: Mapping[str, str]) -> int:
     code = make_world(source, labels, to)
     if code:
         return code
-    chosen = _student(requested, source, to)
-    code = run.run(chosen)
+    code = run.run(student)
     if not code:
-        run.show(_comparison(target, source.results, chosen))
+        run.show(_comparison(target, source.results, student))
     return code
 
 

@@ -30,6 +30,14 @@ def on_world(
     return on_folder(settings, "world", arguments, mounts, made)
 
 
+def require(settings: Settings, services: Sequence[str]) -> None:
+    """Make the images of services, if these run in some. Raises KitError if one cannot be had."""
+    if settings["RUNTIME"] == "apptainer":
+        apptainer.prepare(settings, services)
+    elif settings["RUNTIME"] == "docker":
+        containers.build_images(settings, services, container_user.of(settings.results.root))
+
+
 def prepare(settings: Settings, folder: Path) -> None:
     """Make a folder to which steps will write beside the launcher.
 

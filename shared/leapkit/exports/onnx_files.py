@@ -82,15 +82,25 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
 
 def reader(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the network of a file, run by onnxruntime, or by onnx itself, which is slower."""
-    run: Callable[..., Any]
     try:
         runtime = importlib.import_module("onnxruntime")
-        run = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run
     except ModuleNotFoundError:
-        run = importlib.import_module("onnx.reference").ReferenceEvaluator(str(path)).run
+        return _run_by_onnx(path)
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
+def _run_by_onnx(path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the network of a file, run by onnx's reference.
+
+    It keeps what every node gives until the end, so it gets a row at a time: a Mamba network of
+    seven copies takes 2 GB for one.
+    """
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator(str(path))
 
     def predict(x: torch.Tensor) -> torch.Tensor:
         with np.errstate(over="ignore"):  # of the exponential in a sigmoid, which is then 0
-            return torch.from_numpy(np.array(run(None, {"x": x.numpy()})[0]))
+            rows = [evaluator.run(None, {"x": row})[0] for row in np.split(x.numpy(), len(x))]
+        return torch.from_numpy(np.concatenate(rows))
 
     return predict

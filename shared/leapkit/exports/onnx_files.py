@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from leapkit.core import amounts
 from leapkit.core.errors import KitError
 from leapkit.core.files import atomic, require_free
 from leapkit.exports.torchscript import RECORD
@@ -34,7 +35,7 @@ def require_possible(size: int) -> None:
     """
     if size > _MOST_BYTES:
         raise KitError(
-            f"{size / 1e9:.1f} GB of weights are more than the 2 GB that one ONNX file holds",
+            f"{amounts.size(size)} of weights are more than the 2 GB that one ONNX file holds",
             "FORMATS=onnx",
             "export the networks one by one, or FORMATS=torchscript,pt2,safetensors",
         )

@@ -14,6 +14,7 @@ import pytest
 from launch import blend_tools, registry, settings
 from launch.choices import Choice
 from launch.runtimes import apptainer, apptainer_run, containers, engine, sifs
+from launch.runtimes.compose_services import Mount, entrypoint, mounts_of
 from launch.slurm import member_command
 from leapkit.core.errors import KitError
 from tests.conftest import REPOSITORY
@@ -76,10 +77,10 @@ def test_a_step_sees_the_folders_that_compose_mounts_and_may_write_to_the_same(
         return Path(re.sub(r"\$\{(\w+):-[^}]*\}", lambda match: str(variables[match[1]]), text))
 
     expected = [
-        apptainer.Mount(source(m["source"]), m["target"], not m.get("read_only", False))
+        Mount(source(m["source"]), m["target"], not m.get("read_only", False))
         for m in compose[service]["volumes"]
     ]
-    assert sorted(apptainer.mounts_of(run, service, FOLDERS)) == sorted(expected)
+    assert sorted(mounts_of(run, service, FOLDERS)) == sorted(expected)
 
 
 @pytest.mark.parametrize("service", [*registry.members(), "blend", "verify", "stacking"])
@@ -87,7 +88,7 @@ def test_what_a_step_on_the_results_writes_to_is_made_and_given_to_it_first(
     tmp_path: Path, service: str
 ) -> None:
     run = chosen(tmp_path)
-    written = {mount.source for mount in apptainer.mounts_of(run, service, {}) if mount.is_writable}
+    written = {mount.source for mount in mounts_of(run, service, {}) if mount.is_writable}
     assert written <= set(containers.folders_of(run.results, [service]))
 
 
@@ -100,7 +101,7 @@ def test_a_step_begins_with_the_entrypoint_of_its_image(
         text = (REPOSITORY / compose[service]["build"]["dockerfile"]).read_text()
         words = re.findall('"(.*?)"', text.split("\nENTRYPOINT")[1].split("\nCMD")[0])
         assert f"HOME={apptainer.HOME} " in text
-    assert list(apptainer.entrypoint(service)) == words
+    assert list(entrypoint(service)) == words
 
 
 def test_a_step_is_confined_and_its_arguments_come_last(tmp_path: Path, sif: Path) -> None:
@@ -125,7 +126,7 @@ def test_only_an_image_for_gpus_is_given_some(tmp_path: Path, sif: Path) -> None
 
 def test_a_path_may_hold_what_separates_the_parts_of_a_mount() -> None:
     path = 'a:ro,b "c",destination=/x'
-    [fields] = csv.reader([apptainer.Mount(Path(path), "/raw_data").option])
+    [fields] = csv.reader([Mount(Path(path), "/raw_data").option])
     assert fields == ["type=bind", f"source={path}", "destination=/raw_data", "ro"]
 
 
@@ -164,7 +165,7 @@ def test_a_batch_job_runs_the_same_step_once_its_sif_and_folders_are_made(
     folders = {"LEAP_RAW_DATA_PARENT": settings.sample_world().parent}
     assert (argv, variables) == apptainer.command(run, service, ["--an=argument"], folders)
     assert prepared == [service]
-    mounted = apptainer.mounts_of(run, service, folders)
+    mounted = mounts_of(run, service, folders)
     assert all(mount.source.is_dir() for mount in mounted if tmp_path in mount.source.parents)
     assert argv[-1] == "--an=argument"
 

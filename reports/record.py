@@ -7,6 +7,7 @@ Standard library only.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
@@ -312,7 +313,4 @@ def to_json(record: Record) -> Dict[str, Any]:
 
 def standings(steps: Tuple[Step, ...]) -> Dict[str, int]:
     """Return {state: number of steps}."""
-    counts: Dict[str, int] = {}
-    for step in steps:
-        counts[step.standing.state] = counts.get(step.standing.state, 0) + 1
-    return counts
+    return dict(Counter(step.standing.state for step in steps))

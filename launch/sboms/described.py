@@ -120,7 +120,7 @@ def _of_environments(settings: Settings, services: Sequence[str]) -> Iterator[De
     stack, accelerator = settings["STACK"], settings["ACCELERATOR"]
     members = [service for service in services if service not in ("blend", "emulator")]
     found = {"blend": (environments.blend_python(), stacks.lock("blend"))}
-    if (venv.folder() / "fetch" / venv.MARKER).exists():  # it has the clients, and their tokens
+    if (venv.folder() / "fetch" / venv.MARKER).exists():  # what reaches out, with the user's tokens
         found["fetch"] = (environments.fetch_python(), stacks.lock("fetch"))
     for member, python in environments.member_pythons(members, stack, accelerator).items():
         built = environments.reachable(stacks.stacks_of(member)[stack], accelerator)

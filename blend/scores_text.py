@@ -16,8 +16,7 @@ def score_table(rows: Sequence[Dict[str, Any]]) -> str:
     head = "R2 on the test rows"
     width = max([len(head)] + [len(row["name"]) for row in rows])
     groups = " ".join(f"{name.replace('ptend_', ''):>8}" for name in GROUP_NAMES)
-    predicted = "292 nets'"
-    lines = [f"{head:<{width}} {'weight':>8} {'all 368':>9} {predicted:>9}  {groups}"]
+    lines = [f"{head:<{width}} {'weight':>8} {'of 368':>9} {'of 292':>9}  {groups}"]
     for row in rows:
         weight = f"{row['weight']:8.4f}" if row.get("weight") else " " * 8
         scores = " ".join(f"{value:8.4f}" for value in row["groups"])
@@ -30,12 +29,13 @@ def score_table(rows: Sequence[Dict[str, Any]]) -> str:
 
 def forms_table(scores: Sequence[FormScore]) -> str:
     """Format the forms of weights: R2 over the 292 predicted targets, in brackets over all 368."""
-    width = max(len(score.name) for score in scores)
+    head = "R2 of 292 targets (of 368)"
+    width = max([len(head)] + [len(score.name) for score in scores])
     heads = ["in sample", "held-out months"]
     tested = any(score.test for score in scores)
     if tested:
         heads.append("withheld test")
-    lines = [f"{'weights':<{width}} {' '.join(f'{head:>19}' for head in heads)}  overfit"]
+    lines = [f"{head:<{width}} {' '.join(f'{column:>19}' for column in heads)}  overfit"]
     for score in scores:
         cells = [_cell(score.in_sample), _cell(score.held_out)]
         if tested:

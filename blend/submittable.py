@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from blend.parquets import remedy
+from blend.refusals import require_all
 from leapkit.core import amounts, receipts
 from leapkit.core.columns import SAMPLE_ID, TARGETS
 from leapkit.core.errors import KitError
@@ -50,19 +51,12 @@ def require_submittable(
             raw.sample_submission,
             "name the folder of Kaggle's data with RAW_DATA=; `make evaluate` scores other worlds",
         )
-    refused = 0
-    for product in products:
-        try:
-            _require_one(product, ids, index)
-        except KitError as error:
-            refused += 1
-            print(f"refused: {error}", flush=True)
-    if refused:
-        raise KitError(
-            f"{refused} of {len(products)} files cannot be submitted, so none is sent",
-            results.root,
-            "see the lines above",
-        )
+    require_all(
+        products,
+        lambda product: _require_one(product, ids, index),
+        "files cannot be submitted, so none is sent",
+        results.root,
+    )
     for product in products if form == CSV else ():
         _write_csv(product, index)
 

@@ -13,15 +13,11 @@ from typing import Any, Sequence
 from fetch import credentials
 from fetch.checks import Damaged
 from fetch.layout import KAGGLE_SIZES, FetchLayout
-from fetch.network import (
-    explain_network_errors,
-    is_fatal_for_server,
-    retry_while_progressing,
-    stall_timeout,
-)
+from fetch.network import explain_network_errors, is_fatal_for_server
 from fetch.outcome import Outcome, log, progress_of
 from fetch.publishing import Check, file_size, publish, unzip
 from fetch.recognise import kaggle_check
+from fetch.retries import retry_while_progressing, stall_timeout
 from leapkit.core import amounts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free
@@ -31,11 +27,7 @@ PAGE = "https://www.kaggle.com/competitions/" + COMPETITION
 BY_HAND = f"download it from {PAGE}/data into the drop folder"
 STALL_SECONDS = 120.0  # without a byte, after which the request is repeated
 ANSWERS = {
-    401: ("Kaggle does not accept these credentials", f"{credentials.HOW}, or {BY_HAND}"),
-    403: (
-        "Kaggle refuses, probably because this account has not accepted the competition's rules",
-        f"accept them on {PAGE}/rules and run the same command again",
-    ),
+    **credentials.refusals(BY_HAND, PAGE),
     404: ("Kaggle does not have this file of " + COMPETITION, f"see what {PAGE}/data lists"),
 }
 _NO_OLD_WEIGHTS = (

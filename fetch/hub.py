@@ -18,9 +18,10 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import http_get
 
 from fetch.layout import FetchLayout
-from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
+from fetch.network import explain_network_errors, is_fatal_for_server
 from fetch.outcome import Outcome, log
 from fetch.publishing import file_size, partial_file, publish
+from fetch.retries import retry_while_progressing
 from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey, month_of_step, require_step
 from leapkit.climate.grid_files import read_grid
 from leapkit.core import amounts

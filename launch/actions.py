@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List
 
-from launch import emulated, emulating, evaluating, names, options, planning, run, submitting, tools
+from launch import (
+    emulating,
+    evaluating,
+    names,
+    options,
+    planning,
+    registry,
+    run,
+    submitting,
+    tools,
+)
 from launch.blend_tools import make_world
 from launch.costs import estimate_lines
 from launch.folders import expanded_words, require_writable
@@ -97,7 +107,8 @@ def verify(request: Request) -> int:
     names.require_parquets(settings)
     names.require_data(settings)
     run.show(settings.lines())
-    return tools.verify(settings, request.values.get("ARTIFACTS", ""))
+    chosen = registry.named_artifacts(request.values.get("ARTIFACTS", ""))
+    return tools.verify(settings, ",".join(chosen))
 
 
 def evaluate(request: Request) -> int:
@@ -111,8 +122,7 @@ def evaluate(request: Request) -> int:
 def submit(request: Request) -> int:
     """Send blends or networks to Kaggle."""
     settings = choose("infer-only", request.values)  # Kaggle's rows, whoever trained
-    given = {name: value for name, value in request.values.items() if name != "ARTIFACTS"}
-    names.require_known(settings, given)  # ARTIFACTS may name networks too
+    names.require_known(settings, request.values)
     run.show(settings.lines())
     return submitting.run(settings, request.values)
 
@@ -141,12 +151,11 @@ def make_sifs(request: Request) -> int:
     """Make the images as files."""
     values = {**request.values, "RUNTIME": "docker"}
     settings = choose("reproduce", values, is_elsewhere=True)
-    services = [*settings.experiments(), "blend"]
-    if "NETWORK" in values:
-        settings = emulating.with_stack(settings, emulated.named(values["NETWORK"], "sifs"))
-        services.append("emulator")
-    for path in apptainer.make_files(settings, services):
-        print(f"{path} ({amounts.size(path.stat().st_size)})", flush=True)
+    members = [*settings.experiments(), "blend"]
+    images = emulating.with_emulator(settings, members, values.get("NETWORK", ""), "sifs")
+    for chosen, services in images:
+        for path in apptainer.make_files(chosen, services):
+            print(f"{path} ({amounts.size(path.stat().st_size)})", flush=True)
     place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
     print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
     return 0

@@ -96,12 +96,12 @@ def require_tables(settings: Settings) -> None:
 def require_artifacts(settings: Settings, names: str) -> None:
     """Raises KitError if ARTIFACTS names a parquet that is not in submission/subs."""
     missing: List[Path] = []
-    for name in filter(None, names.split(",")):
+    for name in registry.named_artifacts(names):
         if "/" in name or name.startswith("."):
             raise KitError(
-                "is a path, not the name of a parquet in submission/subs",
+                "is a path, neither a network nor the name of a parquet in submission/subs",
                 f"ARTIFACTS={name}",
-                "write it without folders, as adam_exp195",
+                "write a network, as adam/195, or a parquet without its folder, as adam_exp195",
             )
         stems = {name, tables.canonical(name)}
         if not any(settings.results.parquet(stem).exists() for stem in stems):

@@ -88,6 +88,18 @@ def artifacts(registry: Registry) -> List[str]:
     return [experiment.artifact for experiment in flat(registry) if experiment.artifact]
 
 
+def named_artifacts(names: str) -> List[str]:
+    """Return what ARTIFACTS names, each once, with the artifact of a network for its name or id."""
+    of_networks = {
+        alias: experiment.artifact
+        for experiment in flat(members())
+        for alias in (experiment.name, experiment.id)
+        if experiment.artifact
+    }
+    words = [word.strip() for word in names.split(",") if word.strip()]
+    return list(dict.fromkeys(of_networks.get(word, word) for word in words))
+
+
 def searches(registry: Mapping[str, Sequence[Experiment]]) -> Dict[str, List[str]]:
     """Return {search: the artifacts that it chooses from}.
 

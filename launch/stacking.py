@@ -34,10 +34,11 @@ def stack(requested: Mapping[str, str]) -> int:
         choices["TABLE"] = Choice(TABLE, "the default")
     shown = {name: choice for name, choice in choices.items() if name in SHOWN}
     run.show(replace(chosen, choices=shown).lines())
-    code = _start(chosen, requested.get("ARTIFACTS", ""))
+    further = registry.named_artifacts(requested.get("ARTIFACTS", ""))
+    code = _start(chosen, ",".join(further))
     if not code:
         [blend] = chosen.blends
-        print(f"result: {chosen.results.parquet('stack_' + blend.table)}", flush=True)
+        print(f"result: {chosen.results.parquet(blend.stack)}", flush=True)
     return code
 
 

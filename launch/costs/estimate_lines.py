@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from typing import Dict, List, Sequence, Set
 
 from launch.costs import estimates
 from launch.costs.estimates import Estimate, Estimator, Step
-from launch.plan_lines import line
+from launch.plan_lines import line, wrapped
 from launch.planning import Plan
 from launch.settings import Settings
 from leapkit.core.amounts import rough_hours, rounded
@@ -18,7 +17,6 @@ from leapkit.core.run_progress import Progress
 SHORT = 0.1  # hours
 # A run that goes on says how far it is twice a minute, apart from its evaluations.
 _SILENT = 600.0  # seconds
-_UNBROKEN = "\x1f"  # stands for a space at which no line ends
 
 
 def lines(plan: Plan, settings: Settings) -> List[str]:
@@ -38,9 +36,8 @@ def estimate_lines(estimator: Estimator, costs: Sequence[Estimate]) -> List[str]
     text += _unknown_lines(unknown)
     text += [each for cost in costs for each in _progress_lines(cost)]
     text += [_cost_line(cost) for cost in known if cost.hours >= SHORT]
-    text += _wrapped(
-        [f"{cost.name} {rough_hours(cost.hours)}" for cost in known if cost.hours < SHORT], ", "
-    )
+    short = [cost for cost in known if cost.hours < SHORT]
+    text += wrapped([f"{cost.name} {rough_hours(cost.hours)}" for cost in short])
     return text + [line("", basis) for basis in _bases(known)]
 
 
@@ -110,17 +107,3 @@ def _bases(known: Sequence[Estimate]) -> List[str]:
 
 def _networks(count: int) -> str:
     return f"{count} network{'s' * (count > 1)}"
-
-
-def _wrapped(phrases: Sequence[str], between: str) -> List[str]:
-    """Return short phrases in lines; none of them is broken."""
-    indent = line("", "")
-    lines = textwrap.wrap(
-        between.join(phrase.replace(" ", _UNBROKEN) for phrase in phrases),
-        100,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    return [each.replace(_UNBROKEN, " ") for each in lines]

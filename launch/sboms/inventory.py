@@ -146,10 +146,9 @@ def digest(path: Path) -> str:
 def code(folder: Path) -> Dict[str, str]:
     """Return {file of the kit: sha256} of the code that is imported, named as in a clone.
 
-    The rooms lie below `folder`; leapkit is a distribution, whose source there is not imported.
+    The rooms lie below `folder`; leapkit is a distribution.
     """
-    rooms = {str(path.relative_to(folder)): path for path in folder.rglob("*.py")}
-    found = {name: path for name, path in rooms.items() if not name.startswith("shared/")}
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*.py")}
     for one in importlib.metadata.distributions(name="leapkit"):
         for file in one.files or ():
             if file.suffix == ".py" and file.parts[0] == "leapkit":

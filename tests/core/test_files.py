@@ -333,7 +333,7 @@ def test_a_copy_onto_a_full_disk_leaves_nothing(small_disk: Path, tmp_path: Path
 
 def test_too_little_free_disk_is_refused_before_the_work(tmp_path: Path) -> None:
     free = shutil.disk_usage(str(tmp_path)).free
-    with refused(tmp_path, "the cache needs", "B free", "free some space"):
+    with refused(tmp_path, "B of the cache", "B free", "free some space"):
         require_free(tmp_path / "not" / "there" / "yet", free * 2, "the cache")
     require_free(tmp_path / "not" / "there" / "yet", 1, "the cache")
     assert names(tmp_path) == []

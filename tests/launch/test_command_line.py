@@ -11,7 +11,7 @@ from typing import Dict
 
 import pytest
 
-from launch import command_line, machine, names, options, process, settings
+from launch import command_line, machine, names, options, process, registry, settings
 from launch.__main__ import main
 from launch.commands import commands
 from launch.runtimes import containers, engine, venv
@@ -196,6 +196,8 @@ def test_an_artifact_of_ones_own_may_be_named_by_its_file(tmp_path: Path) -> Non
     parquet.parent.mkdir()
     parquet.touch()
     names.require_artifacts(chosen, "mine")
+    networks = {"adam/195": "adam_195_78569.oof", "907": "Jo_ex907_cv7855", "mine": "mine"}
+    assert registry.named_artifacts(" , ".join(networks)) == list(networks.values())
     with pytest.raises(KitError, match=r"other\.parquet: the parquet does not exist"):
         names.require_artifacts(chosen, "mine,other")
 

@@ -155,7 +155,8 @@ def require_free(path: Path, size: int, purpose: str) -> None:
     free = free_bytes(path)
     if free is not None and free < size:
         raise KitError(
-            f"the disk has {amounts.size(free)} free and {purpose} needs {amounts.size(size)}",
+            f"the disk has {amounts.size(free)} free, less than the {amounts.size(size)}"
+            f" of {purpose}",
             existing_folder(path),
             "free some space and run the same command again",
         )

@@ -19,10 +19,8 @@ from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.data.families import FAMILIES
 from leapkit.data.old_weights import WEIGHT_CAP, WEIGHTS_REMEDY
 
-REMEDY = (
-    "move it away, and run `make fetch WHAT=statistics`, or make them with `make statistics` or"
-    " `make split`"
-)
+GET = "run `make fetch WHAT=statistics`, or make them with `make statistics` or `make split`"
+REMEDY = f"move it away, and {GET}"
 # The team's tables by the sha256 of their numbers (little-endian float64, the order of train.csv):
 # another layout of the file does not hide whose they are.
 PUBLISHED: Dict[str, Tuple[str, str]] = {
@@ -53,7 +51,7 @@ def read_statistics(path: Path, family: str, name: str) -> np.ndarray:
     name  "mean.json" or "std.json", whatever the file is called
     Raises KitError for a missing or damaged file, and for one that is not what its place says.
     """
-    with explain_os_errors(path, REMEDY):
+    with explain_os_errors(path, GET):
         content = Path(path).read_bytes()
     numbers = numbers_of(content, path)
     whose = owner(numbers)

@@ -30,8 +30,9 @@ _ARITHMETIC = """\
 
 Inputs and outputs are float32. Inside, inputs are standardised in float64, the networks compute in
 float32, and their outputs are brought to raw units, summed and constrained in float64. Cloud liquid
-below 1e-38 kg/kg/s becomes 0 in float32. Rows are independent; rows of zeros give finite numbers;
-any number of rows and any strides will do. Constraints that the files hold: {constraints}.
+below 1e-38 kg/kg/s becomes 0 in float32. Rows are independent: one of zeros gives finite numbers,
+one that holds a NaN gives NaN. Any number of rows and any strides will do. Constraints that the
+files hold: {constraints}.
 
 {differences}
 Attention is written out in the files, as fused kernels differ between versions: against the kit's

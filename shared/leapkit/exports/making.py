@@ -77,10 +77,11 @@ def _made(
             continue
         size = file.stat().st_size
         entry = {"format": name, "sha256": index.of(file), "bytes": size, "seconds": seconds}
-        text = f"{file}: {size / 1e6:.1f} MB, {seconds} s"
+        text = f"{file.name}: {size / 1e3:,.0f} kB"
         if file.name in differences:
             entry["difference"] = differences[file.name]
             text += f", differs by at most {differences[file.name]:.1e} standard deviations"
         made[file.name] = entry
         print(text, flush=True)
+    print(f"{name}: written in {seconds} s", flush=True)
     return made

@@ -152,8 +152,6 @@ def test_the_inventory_runs_on_every_python_of_the_kit_and_sees_the_codes_files(
     room = tmp_path / "members" / "x"
     room.mkdir(parents=True)
     (room / "a.py").write_text("1\n")
-    (tmp_path / "shared" / "leapkit").mkdir(parents=True)
-    (tmp_path / "shared" / "leapkit" / "unused.py").write_text("1\n")
     (tmp_path / "requirements.txt").write_text(LOCK)
     command = [
         sys.executable,

@@ -7,8 +7,9 @@ Standard library only.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 FORM = 1  # of run.json; raised when a reader of an older one would misread it
 
@@ -310,9 +311,6 @@ def to_json(record: Record) -> Dict[str, Any]:
     return asdict(record)
 
 
-def standings(steps: Tuple[Step, ...]) -> Dict[str, int]:
+def standings(steps: Sequence[Step]) -> Dict[str, int]:
     """Return {state: number of steps}."""
-    counts: Dict[str, int] = {}
-    for step in steps:
-        counts[step.standing.state] = counts.get(step.standing.state, 0) + 1
-    return counts
+    return dict(Counter(step.standing.state for step in steps))

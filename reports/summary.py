@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Sequence
+from typing import Iterator, List, Sequence
 
 from reports import facts, formats, values
 from reports.record import Record, Step, standings
@@ -19,49 +19,17 @@ class Card:
 
 
 def of_record(record: Record) -> List[Card]:
-    """Return the figures at the top."""
-    steps = record.steps
-    counts = standings(steps)
-    valid = counts.pop("valid", 0)
-    rest = ", ".join(f"{count} {state}" for state, count in counts.items())
-    peak = max((step.memory.get("GB", 0.0) for step in steps), default=0.0)
-    on_gpu = max((step.memory.get("GPU GB", 0.0) for step in steps), default=0.0)
-    devices = sorted({step.device for step in steps if step.device})
-    networks = [n for n in record.networks if n.validation is not None]
-    best = max(networks, key=lambda n: n.validation or 0.0) if networks else None
-    figures = [
+    """Return the figures at the top, what was reached and published first."""
+    return [
         *_final_cards(record),
-        Card("steps that count", f"{valid} of {len(steps)}", rest or "every receipt holds"),
-        Card(
-            "computing",
-            formats.duration(sum(step.seconds or 0.0 for step in steps if step.network)),
-            "summed over the steps of networks",
-        ),
+        *_published(record),
+        *_best(record),
+        _counted(record.steps),
+        *_computing(record.steps),
+        *_not_begun(record),
+        *_devices(record.steps),
+        *_memory(record.steps),
     ]
-    if best:
-        score = formats.r2(best.validation)
-        figures.insert(1, Card("best network, validation", score, best.name))
-    if record.published:
-        scores = {rows: formats.r2(record.published.get(rows)) for rows in ("public", "private")}
-        team = Card(
-            "the team's blend, published", scores["private"], f"private; public {scores['public']}"
-        )
-        figures.insert(1, team)
-    left = len(facts.not_begun(record))
-    if left:
-        figures.append(Card("not begun", str(left), "steps that make plan names beside these"))
-    if devices:
-        figures.append(Card("device", devices[0], ", ".join(devices[1:]) or _cores(steps)))
-    if peak:
-        below = f"{on_gpu:.2f} GB of a GPU" if on_gpu else "of one process"
-        figures.append(Card("peak memory", f"{peak:.2f} GB", below))
-    return figures
-
-
-def _cores(steps: Sequence[Step]) -> str:
-    counts = [values.number(step.details.get("cores")) for step in steps if step.device]
-    cores = sorted({int(count) for count in counts if count})
-    return f"{'/'.join(map(str, cores))} cores" if cores else ""
 
 
 def _final_cards(record: Record) -> List[Card]:
@@ -75,3 +43,57 @@ def _final_cards(record: Record) -> List[Card]:
         below = f"{where}, over 368 targets"
         return [Card(f"R2 of the blend {line.title}", formats.r2(private.all), below)]
     return [Card(f"blend {line.title}", final.standing.state, "its score is not known here")]
+
+
+def _published(record: Record) -> Iterator[Card]:
+    if record.published:
+        scores = {rows: formats.r2(record.published.get(rows)) for rows in ("public", "private")}
+        below = f"private; public {scores['public']}"
+        yield Card("the team's blend, published", scores["private"], below)
+
+
+def _best(record: Record) -> Iterator[Card]:
+    networks = [(each.validation, each.name) for each in record.networks if each.validation]
+    if networks:
+        score, name = max(networks)
+        yield Card("best network, validation", formats.r2(score), name)
+
+
+def _counted(steps: Sequence[Step]) -> Card:
+    counts = standings(steps)
+    valid = counts.pop("valid", 0)
+    rest = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return Card("steps that count", f"{valid} of {len(steps)}", rest or "every receipt holds")
+
+
+def _computing(steps: Sequence[Step]) -> Iterator[Card]:
+    seconds = sum(step.seconds or 0.0 for step in steps if step.network)
+    if seconds:
+        below = "summed over the steps of networks"
+        yield Card("computing", formats.duration(seconds), below)
+
+
+def _not_begun(record: Record) -> Iterator[Card]:
+    left = len(facts.not_begun(record))
+    if left:
+        yield Card("not begun", str(left), "steps that make plan names beside these")
+
+
+def _devices(steps: Sequence[Step]) -> Iterator[Card]:
+    devices = sorted({step.device for step in steps if step.device})
+    if devices:
+        yield Card("device", devices[0], ", ".join(devices[1:]) or _cores(steps))
+
+
+def _cores(steps: Sequence[Step]) -> str:
+    counts = [values.number(step.details.get("cores")) for step in steps if step.device]
+    cores = sorted({int(count) for count in counts if count})
+    return f"{'/'.join(map(str, cores))} cores" if cores else ""
+
+
+def _memory(steps: Sequence[Step]) -> Iterator[Card]:
+    peak = max((step.memory.get("GB", 0.0) for step in steps), default=0.0)
+    on_gpu = max((step.memory.get("GPU GB", 0.0) for step in steps), default=0.0)
+    if peak:
+        below = f"{on_gpu:.2f} GB of a GPU" if on_gpu else "of one process"
+        yield Card("peak memory", f"{peak:.2f} GB", below)

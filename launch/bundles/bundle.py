@@ -9,7 +9,7 @@ import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import List, Mapping, Sequence
+from typing import Dict, Mapping, Sequence
 
 from launch.bundles import (
     code_archive,
@@ -27,6 +27,7 @@ from launch.folders import require_writable
 from launch.registry import REPOSITORY
 from launch.runtimes import containers
 from launch.runtimes.container_user import User
+from launch.sboms import described
 from launch.settings import Settings
 from leapkit.core import amounts, file_lock
 from leapkit.core.errors import KitError, explain_os_errors, printable
@@ -145,23 +146,27 @@ def _wheels(folder: Path, settings: Settings) -> Contents:
 
 
 def _images(folder: Path, settings: Settings) -> Contents:
-    names: List[str] = []
+    images: Dict[str, str] = {}  # {name: that of its base}
     for chosen, services in scope.images(settings):
         env = containers.variables(chosen, code_version(), User(os.getuid(), os.getgid()))
         containers.build(chosen, services, env)
-        names += containers.names_of(chosen, services, env).values()
+        for service, name in containers.names_of(chosen, services, env).items():
+            images[name] = env[f"LEAP_BASE_{service.upper()}"]
+    names = list(images)
     path = folder / image_archive.FILE
     before = manifests.read_if_whole(folder)
     known = before.files.get(image_archive.FILE) if before else None
     is_damaged = known and path.exists() and manifests.entry(path) != known
     if is_damaged or image_archive.saved(path) != image_archive.ids(names):
         image_archive.save(path, names)
-    return Contents([path, *sbom_files.gather(folder / sbom_files.FOLDER, settings)])
+    of_images = [described.of_image(name, base) for name, base in images.items()]
+    return Contents([path, *sbom_files.gather(folder / sbom_files.FOLDER, of_images)])
 
 
 def _sifs(folder: Path, settings: Settings) -> Contents:
     files = sif_files.gather(folder / sif_files.FOLDER, settings)
-    return Contents([*files, *sbom_files.gather(folder / sbom_files.FOLDER, settings)])
+    sifs = sbom_files.of_sifs(settings)
+    return Contents([*files, *sbom_files.gather(folder / sbom_files.FOLDER, sifs)])
 
 
 _MAKERS = {"venv": _wheels, "docker": _images, "apptainer": _sifs}

@@ -125,6 +125,8 @@ def _of_environments(settings: Settings, services: Sequence[str]) -> Iterator[De
     found = {}
     if "blend" in services:
         found["blend"] = (environments.blend_python(), stacks.lock("blend"))
+        if (venv.folder() / "fetch" / venv.MARKER).exists():  # what reaches out, with your tokens
+            found["fetch"] = (environments.fetch_python(), stacks.lock("fetch"))
     for member, python in environments.member_pythons(members, stack, accelerator).items():
         built = environments.reachable(stacks.stacks_of(member)[stack], accelerator)
         found[python.parts[-3]] = (python, stacks.lock_of(member, stack, built))

@@ -43,26 +43,26 @@ class Engine:
             yield Image(subject, (), f"leap-{name}-cpu")
 
 
-@pytest.mark.parametrize("runtime", ["docker", "apptainer"])
 def test_each_image_is_described_once_and_again_only_if_it_is_another(
-    runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = Engine("a" * 64, [], [])
     monkeypatch.setattr(described, "of_run", images.of_run)
     monkeypatch.setattr(engine, "apptainer_problem", lambda: Problem("is not installed", "."))
-    manifest = manifest_of(tmp_path, runtime=runtime, experiments="joseph/907", files={})
+    manifest = manifest_of(tmp_path, runtime="apptainer", experiments="joseph/907", files={})
     settings = scope.of_bundle(manifest)
-    made = sbom_files.gather(tmp_path / sbom_files.FOLDER, settings)
+    folder = tmp_path / sbom_files.FOLDER
+    made = sbom_files.gather(folder, sbom_files.of_sifs(settings))
     names = ["leap-blend-cpu", "leap-emulator-cpu", "leap-joseph-cpu"]
     assert [path.name for path in made] == [f"{name}.cdx.json" for name in names]
     assert all(bundle._is_a_bundles(str(path.relative_to(tmp_path))) for path in made)
     # Archives that become SIF files elsewhere are described as images: nothing here runs a SIF.
     assert sorted(images.asked) == names and set(images.runtimes) == {"docker"}
-    assert sbom_files.gather(tmp_path / sbom_files.FOLDER, settings) == made
+    assert sbom_files.gather(folder, sbom_files.of_sifs(settings)) == made
     assert len(images.asked) == 3
     images.digest = "c" * 64
     made[0].write_text("{")  # and one that was damaged
-    sbom_files.gather(tmp_path / sbom_files.FOLDER, settings)
+    sbom_files.gather(folder, sbom_files.of_sifs(settings))
     assert len(images.asked) == 6
     told = json.loads(made[0].read_text())["metadata"]["component"]["hashes"]
     assert told == [{"alg": "SHA-256", "content": "c" * 64}]

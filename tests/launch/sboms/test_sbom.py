@@ -123,6 +123,10 @@ def test_the_environments_of_a_run_are_described_each_once(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     python = home / "bin" / "python"
+    (tmp_path / "fetch").mkdir()
+    (tmp_path / "fetch" / ".complete").touch()  # as `make fetch` leaves it
+    monkeypatch.setenv("LEAP_VENVS", str(tmp_path))
+    monkeypatch.setattr(environments, "fetch_python", lambda: python)
     monkeypatch.setattr(environments, "blend_python", lambda: python)
     monkeypatch.setattr(
         environments, "member_pythons", lambda members, *_: dict.fromkeys(members, python)
@@ -132,6 +136,7 @@ def test_the_environments_of_a_run_are_described_each_once(
     assert sbom.make(values) == 0
     assert sorted(path.name for path in (tmp_path / "to").iterdir()) == [
         "blend.cdx.json",
+        "fetch.cdx.json",
         "py-small.cdx.json",
     ]
     about = read(tmp_path / "to" / "py-small.cdx.json")["metadata"]["component"]

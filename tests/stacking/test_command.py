@@ -126,6 +126,12 @@ def _other_split(maker: Maker, results: Results) -> None:
     receipts.write(checkpoint, "training", {"split": "other"}, receipts.now())
 
 
+def _other_steps(maker: Maker, results: Results) -> None:
+    checkpoint = results.experiment("adam", "1") / "1.pt"
+    inputs = {**receipts.read(checkpoint)["inputs"], "validation steps": "other"}
+    receipts.write(checkpoint, "training", inputs, receipts.now())
+
+
 def _trained_again(maker: Maker, results: Results) -> None:
     """Train the second network again; its predictions are those of the one before."""
     checkpoint = results.experiment("adam", "1") / "1.pt"
@@ -180,6 +186,7 @@ def _edit(results: Results, artifact: str, change: Callable[[Dict[str, Any]], ob
         (_without_predictions, THREE[1], "without validation predictions"),
         (_other_rows, f"{THREE[1]}.npy", "has 95 rows for 96 validation rows"),
         (_other_split, "1.pt", "was trained with another split"),
+        (_other_steps, "1.pt", "was trained with other validation steps"),
         (_trained_again, "1.pt", f"is not the one that predicted {THREE[1]}"),
         (_no_checkpoints, THREE[1], "does not say which network"),
         (_no_training, "1.pt", "no receipt of its training"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterator
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from leapkit.core.files import sha256
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.data import submission
+from stacking import applying
 from stacking import run as stacking_run
 from stacking.__main__ import main
 from stacking.training import StackRecipe
@@ -96,6 +97,22 @@ def test_the_same_command_does_nothing_and_a_lost_parquet_comes_back_without_tra
     stack(maker, trained)
     assert "its validation predictions are not those of its receipt" in capsys.readouterr().out
     assert sha256(predictions) == kept
+
+
+def test_a_parquet_that_is_changed_while_it_is_read_leaves_no_stack(
+    maker: Maker, trained: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = trained.parquet(THREE[1])
+    original = applying.stacked
+
+    def stacked(*given: Any) -> Iterator[np.ndarray]:
+        yield from original(*given)
+        path.write_bytes(b"changed")
+
+    monkeypatch.setattr(applying, "stacked", stacked)
+    with refused(path, "was changed or replaced while it was read"):
+        stack(maker, trained)
+    assert not trained.parquet("stack_mine").exists()
 
 
 def test_a_further_network_is_seen_and_not_weighed(

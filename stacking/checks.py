@@ -14,7 +14,7 @@ from leapkit.core import receipts
 from leapkit.core.errors import KitError
 from leapkit.core.layout import Results
 
-_SPLIT = ("split", "validation steps")
+_OTHERS = {"split": "another split", "validation steps": "other validation steps"}
 
 
 def require_out_of_fold(
@@ -65,10 +65,10 @@ def _training_of(checkpoint: Path, artifact: str) -> Dict[str, Any]:
 def _require_split(
     receipt: Mapping[str, Any], checkpoint: Path, artifact: str, split: Mapping[str, str]
 ) -> None:
-    for role in _SPLIT:
+    for role, other in _OTHERS.items():
         if receipt["inputs"].get(role) != split[role]:
             raise KitError(
-                f"was trained with another {role}: it may have learned from rows that it predicts",
+                f"was trained with {other}: it may have learned from rows that it predicts",
                 checkpoint,
                 f"train it again with `make reproduce EXPERIMENTS={artifact}`",
             )

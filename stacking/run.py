@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 
 from blend import validation
@@ -38,7 +39,7 @@ from leapkit.run import devices, provenance
 from stacking import applying
 from stacking.checks import require_out_of_fold
 from stacking.cross_fitting import CrossFit, cross_predict
-from stacking.networks import StackConfig, StackNetwork
+from stacking.networks import StackConfig
 from stacking.rows import ValidationRows
 from stacking.training import StackRecipe
 from stacking.units import Unit
@@ -99,9 +100,9 @@ def run(request: Request, raw: RawData, results: Results, index: HashIndex) -> P
         out.keep()
     test_set = prepare_once(raw, unit.scaling, results, inputs)
     opened = [OpenedParquet(results.parquet(each)) for each in table.artifacts]
-    digest = _write(target, table, opened, networks, test_set, unit, device)
-    for parquet in opened:
-        parquet.require(parquets[parquet.path.name], index)
+    sources = applying.sources_of(table, opened)
+    blocks = applying.stacked(table, sources, networks, test_set, unit, device)
+    digest = _write(target, test_set, blocks, opened, parquets, index)
     details: Dict[str, Any] = {
         "networks": list(table.artifacts),
         "rows": len(test_set.ids),
@@ -184,17 +185,20 @@ def _inputs_of_rows(
 
 def _write(
     target: Path,
-    table: WeightTable,
-    opened: List[OpenedParquet],
-    networks: Sequence[StackNetwork],
     test_set: InferenceSet,
-    unit: Unit,
-    device: torch.device,
+    blocks: Iterable[np.ndarray],
+    opened: Sequence[OpenedParquet],
+    parquets: Mapping[str, str],
+    index: HashIndex,
 ) -> str:
-    """Write, verify and rename the parquet; return the sha256 of what was verified."""
-    sources = applying.sources_of(table, opened)
-    blocks = applying.stacked(table, sources, networks, test_set, unit, device)
+    """Write, verify and rename the parquet; return the sha256 of what was verified.
+
+    opened    what the blocks are made from
+    parquets  {file name: sha256} of it
+    """
     with atomic(target) as temporary:
         submission.write(temporary, test_set.ids, blocks)
+        for parquet in opened:
+            parquet.require(parquets[parquet.path.name], index)
         submission.verify(temporary, test_set.ids, test_set.q0002, name=target)
         return sha256(temporary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterator
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from leapkit.core.files import sha256
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 from leapkit.data import submission
+from stacking import applying
 from stacking import run as stacking_run
 from stacking.__main__ import main
 from stacking.training import StackRecipe
@@ -98,6 +99,22 @@ def test_the_same_command_does_nothing_and_a_lost_parquet_comes_back_without_tra
     assert sha256(predictions) == kept
 
 
+def test_a_parquet_that_is_changed_while_it_is_read_leaves_no_stack(
+    maker: Maker, trained: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = trained.parquet(THREE[1])
+    original = applying.stacked
+
+    def stacked(*given: Any) -> Iterator[np.ndarray]:
+        yield from original(*given)
+        path.write_bytes(b"changed")
+
+    monkeypatch.setattr(applying, "stacked", stacked)
+    with refused(path, "was changed or replaced while it was read"):
+        stack(maker, trained)
+    assert not trained.parquet("stack_mine").exists()
+
+
 def test_a_further_network_is_seen_and_not_weighed(
     maker: Maker, trained: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +141,12 @@ def _other_rows(maker: Maker, results: Results) -> None:
 def _other_split(maker: Maker, results: Results) -> None:
     checkpoint = results.experiment("adam", "1") / "1.pt"
     receipts.write(checkpoint, "training", {"split": "other"}, receipts.now())
+
+
+def _other_steps(maker: Maker, results: Results) -> None:
+    checkpoint = results.experiment("adam", "1") / "1.pt"
+    inputs = {**receipts.read(checkpoint)["inputs"], "validation steps": "other"}
+    receipts.write(checkpoint, "training", inputs, receipts.now())
 
 
 def _trained_again(maker: Maker, results: Results) -> None:
@@ -180,6 +203,7 @@ def _edit(results: Results, artifact: str, change: Callable[[Dict[str, Any]], ob
         (_without_predictions, THREE[1], "without validation predictions"),
         (_other_rows, f"{THREE[1]}.npy", "has 95 rows for 96 validation rows"),
         (_other_split, "1.pt", "was trained with another split"),
+        (_other_steps, "1.pt", "was trained with other validation steps"),
         (_trained_again, "1.pt", f"is not the one that predicted {THREE[1]}"),
         (_no_checkpoints, THREE[1], "does not say which network"),
         (_no_training, "1.pt", "no receipt of its training"),

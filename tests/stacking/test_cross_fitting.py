@@ -15,10 +15,12 @@ import torch
 from blend import validation
 from blend.tables import WeightTable
 from blend.target_weights import weights_of
+from leapkit.core.columns import LINEAR, ZERO, network_positions
 from leapkit.core.errors import KitError
 from leapkit.core.files import sha256
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import Results
+from stacking import training
 from stacking.cross_fitting import CrossFit, cross_predict
 from stacking.networks import StackConfig
 from stacking.rows import Rows, ValidationRows
@@ -43,12 +45,17 @@ def fit(folder: Path) -> CrossFit:
 
 
 def spoiled(rows: ValidationRows, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make all that is known of a step's rows NaN."""
+    """Make all that is known of a step's rows NaN; of others, the truth that is not predicted."""
     read = rows.read
+    formulas = network_positions(ZERO + LINEAR)
 
     def read_spoiled(k: int) -> Rows:
         found = read(k)
-        return Rows(*(np.full_like(part, np.nan) for part in found)) if k == step else found
+        if k == step:
+            return Rows(*(np.full_like(part, np.nan) for part in found))
+        truth = found.truth.copy()
+        truth[:, formulas] = np.nan
+        return found._replace(truth=truth)
 
     monkeypatch.setattr(rows, "read", read_spoiled)
 
@@ -88,6 +95,17 @@ def test_training_begins_at_the_blend_and_comes_nearer_to_the_truth(
     networks = longer.networks(rows, HashIndex())
     fitted = cross_predict(rows, networks, CPU, lambda *_: None, fitted=True)
     assert fitted["stack"].predicted > fitted["blend"].predicted
+
+
+@pytest.mark.parametrize("updates, made", [(1, 6), (8, 8)])
+def test_a_network_sees_its_rows_twice_and_has_a_least_number_of_updates(
+    rows: ValidationRows, updates: int, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: List[int] = []
+    monkeypatch.setattr(training, "_update", lambda *given: seen.append(len(given[2].truth)))
+    recipe = StackRecipe(batch=16, passes=2, updates=updates)
+    training.train(rows, [0], 3, StackConfig(hidden=4), recipe, CPU)  # 48 rows
+    assert seen == [16] * made
 
 
 def test_networks_are_the_same_bytes_again_and_are_not_trained_twice(

@@ -99,11 +99,12 @@ def _published(target: Emulated) -> Path:
     """Return the folder of all members. Raises KitError if a network has no checkpoint there."""
     experiment = target.experiment
     if experiment and not _has_checkpoint(experiment, _weights_of(experiment)):
+        fetch = " or `make fetch WHAT=weights`" if experiment.published else ""
         raise KitError(
             "no checkpoint of it was found, neither trained here nor published",
             f"NETWORK={target.name}",
-            f"run `make {experiment.member} EXPERIMENTS={experiment.id}` or `make fetch"
-            " WHAT=weights`, or name a folder with WEIGHTS= or SUBMISSION=",
+            f"run `make {experiment.member} EXPERIMENTS={experiment.id}`{fetch}, or name a folder"
+            " with WEIGHTS= or SUBMISSION=",
         )
     return REPOSITORY / "members"
 

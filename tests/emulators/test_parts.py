@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from leapkit.core.columns import GROUPS
+from leapkit.core.errors import KitError
 from leapkit.emulators import parts
 from tests.helpers.refusals import refused
 
@@ -86,8 +87,14 @@ def test_searched_weights_lie_in_the_submission_folder(
 def test_what_cannot_be_found_is_named(submission: Path, tiny_world: Path, tmp_path: Path) -> None:
     with refused("max2020/999", "neither a network", "max2020/022"):
         parts.find("max2020/999", submission, tiny_world)
-    with refused(submission, "no checkpoint of adam/197", "make fetch"):
+    with refused(
+        submission, "no checkpoint of adam/197", "make fetch", "make adam EXPERIMENTS=197"
+    ):
         parts.find("adam/197", submission, tiny_world)
+    with pytest.raises(
+        KitError, match="submission folder; `make student EXPERIMENTS=stack` trains"
+    ):
+        parts.find("student/stack", submission, tiny_world)  # nobody published one
     with refused(tmp_path / "none", "missing"):
         parts.find("adam/195", tmp_path / "none", tiny_world)
     (tmp_path / "mine.csv").write_text("artifact,weight\nfrom_elsewhere,1\n")

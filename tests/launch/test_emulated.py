@@ -54,6 +54,8 @@ def test_checkpoints_are_those_that_are_named_then_those_trained_here(
 ) -> None:
     with refused("NETWORK=adam/195", "no checkpoint", "make adam EXPERIMENTS=195", "WHAT=weights"):
         chosen(results, "adam/195", {})
+    with refused("NETWORK=student/stack", "`make student EXPERIMENTS=stack`, or name a folder"):
+        chosen(results, "student/stack", {})
     file = touched(tmp_path / ADAM)
     assert chosen(results, "adam/195", {}) == str(results.root)
     assert chosen(results, "adam/195", {"WEIGHTS": str(file)}) == str(file)

@@ -45,9 +45,10 @@ def _folder(experiment: Experiment, weights: Path) -> Path:
         for group in experiment.checkpoint_groups:
             if any(path.exists() for path in experiment.checkpoint_candidates(folder, group)):
                 return folder
+    train = f"`make {experiment.member} EXPERIMENTS={experiment.id}` trains one"
+    fetch = "`make fetch WHAT=weights` gets the published one and " if experiment.published else ""
     raise KitError(
         f"holds no checkpoint of {experiment.name}",
         weights,
-        "give a checkpoint, a weights folder, `members` or a submission folder; `make fetch"
-        " WHAT=weights` gets the published ones and `make reproduce` trains your own",
+        f"give a checkpoint, a weights folder, `members` or a submission folder; {fetch}{train}",
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
 from blend import names, tables
+from blend.parquets import STACK
 from blend.table_text import FIELDS_OF_SCOPE
 from blend.tables import WeightTable
 from leapkit.core.errors import KitError
@@ -127,6 +128,11 @@ class BlendName:
         Searches among the same artifacts share their errors.
         """
         return self.search.among if self.search else self.table
+
+    @property
+    def stack(self) -> str:
+        """The artifact of a stack that corrects the blend: what `make stack` makes."""
+        return STACK + self.table
 
     def final(self, results: Results) -> Path:
         """The blended parquet."""

@@ -14,6 +14,8 @@ from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
 from leapkit.core.layout import RawData, Results
 
+STACK = "stack_"  # begins the name of an artifact that `make stack` makes of a blend
+
 
 def missing_artifacts(table: WeightTable, results: Results, coming: Sequence[str]) -> List[str]:
     """Return the artifacts without parquet or receipt that this run is not about to make."""
@@ -143,10 +145,19 @@ def describe_unknown(artifact: str) -> str:
     return "no member of this kit makes it" + (f", is {close} meant?" if close else "")
 
 
+def training(artifact: str) -> str:
+    """Return the command that makes an artifact with its validation predictions."""
+    if artifact.startswith(STACK):
+        return "`make stack` with its table (TABLE=)"
+    return f"`make reproduce EXPERIMENTS={artifact}`"
+
+
 def remedy(artifact: str) -> str:
     """Return the command that makes an artifact, or admits it."""
+    if artifact.startswith(STACK):
+        return f"run {training(artifact)}"
     return (
         f"run `make infer-only EXPERIMENTS={artifact}` (published checkpoint) or "
-        f"`make reproduce EXPERIMENTS={artifact}` (training); "
+        f"{training(artifact)} (training); "
         "`make verify` admits a file of your own that has no receipt"
     )

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from blend.parquets import remedy
-from leapkit.core import receipts
+from blend.refusals import require_all
+from leapkit.core import amounts, receipts
 from leapkit.core.columns import SAMPLE_ID, TARGETS
 from leapkit.core.errors import KitError
 from leapkit.core.files import atomic, require_free
@@ -50,19 +51,12 @@ def require_submittable(
             raw.sample_submission,
             "name the folder of Kaggle's data with RAW_DATA=; `make evaluate` scores other worlds",
         )
-    refused = 0
-    for product in products:
-        try:
-            _require_one(product, ids, index)
-        except KitError as error:
-            refused += 1
-            print(f"refused: {error}", flush=True)
-    if refused:
-        raise KitError(
-            f"{refused} of {len(products)} files cannot be submitted, so none is sent",
-            results.root,
-            "see the lines above",
-        )
+    require_all(
+        products,
+        lambda product: _require_one(product, ids, index),
+        "files cannot be submitted, so none is sent",
+        results.root,
+    )
     for product in products if form == CSV else ():
         _write_csv(product, index)
 
@@ -108,4 +102,4 @@ def _write_csv(product: Path, index: HashIndex) -> None:
                     handle.write(buffer.getvalue())
         opened.require(inputs[product.name], index)
     receipts.write(target, "CSV", inputs, started)
-    print(f"{target.name}: written, {target.stat().st_size / 1e9:.2f} GB", flush=True)
+    print(f"{target.name}: written, {amounts.size(target.stat().st_size)}", flush=True)

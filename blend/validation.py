@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from blend.parquets import remedy, require_distinct
+from blend.parquets import remedy, require_distinct, training
 from leapkit.core import receipts
 from leapkit.core.columns import TARGETS
 from leapkit.core.errors import KitError
@@ -83,7 +83,7 @@ def _load(
     artifact: str, recorded: Any, results: Results, raw: RawData, index: HashIndex
 ) -> ValidationPredictions:
     """Open the predictions of an artifact that its parquet's receipt records."""
-    again = f"run `make reproduce EXPERIMENTS={artifact}` again"
+    again = f"run {training(artifact)} again"
     if not recorded:
         raise KitError(
             "was made from a published checkpoint, which comes without validation predictions",

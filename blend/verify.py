@@ -10,6 +10,7 @@ import numpy as np
 
 from blend import names, tables
 from blend.parquets import keeps_weights_of_parent, remedy
+from blend.refusals import require_all
 from leapkit.core import receipts
 from leapkit.core.columns import INPUTS, LINEAR_INPUTS
 from leapkit.core.errors import KitError
@@ -50,19 +51,13 @@ def verify(raw: RawData, results: Results, index: HashIndex, artifacts: Sequence
     linear = [INPUTS.index(name) for name in LINEAR_INPUTS]
     q0002 = np.concatenate([x[:, linear] for _, x in kaggle_csv.read_test_csv(raw.test_csv)])
     inputs = {role: index.of(path) for role, path in raw.test_files().items()}
-    refused = 0
-    for name in requested:
-        try:
-            _verify_one(name, results, _Contract(ids, q0002, inputs), index)
-        except KitError as error:
-            refused += 1
-            print(f"refused: {error}", flush=True)
-    if refused:
-        raise KitError(
-            f"{refused} of {len(requested)} parquets were refused",
-            results.subs,
-            "see the lines above",
-        )
+    contract = _Contract(ids, q0002, inputs)
+    require_all(
+        requested,
+        lambda name: _verify_one(name, results, contract, index),
+        "parquets were refused",
+        results.subs,
+    )
 
 
 def _all_parquets(results: Results) -> List[str]:

@@ -13,15 +13,12 @@ from typing import Any, Sequence
 from fetch import credentials
 from fetch.checks import Damaged
 from fetch.layout import KAGGLE_SIZES, FetchLayout
-from fetch.network import (
-    explain_network_errors,
-    is_fatal_for_server,
-    retry_while_progressing,
-    stall_timeout,
-)
-from fetch.outcome import Outcome, log, progress_of, size_text
+from fetch.network import explain_network_errors, is_fatal_for_server
+from fetch.outcome import Outcome, log, progress_of
 from fetch.publishing import Check, file_size, publish, unzip
 from fetch.recognise import kaggle_check
+from fetch.retries import retry_while_progressing, stall_timeout
+from leapkit.core import amounts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free
 
@@ -30,11 +27,7 @@ PAGE = "https://www.kaggle.com/competitions/" + COMPETITION
 BY_HAND = f"download it from {PAGE}/data into the drop folder"
 STALL_SECONDS = 120.0  # without a byte, after which the request is repeated
 ANSWERS = {
-    401: ("Kaggle does not accept these credentials", f"{credentials.HOW}, or {BY_HAND}"),
-    403: (
-        "Kaggle refuses, probably because this account has not accepted the competition's rules",
-        f"accept them on {PAGE}/rules and run the same command again",
-    ),
+    **credentials.refusals(BY_HAND, PAGE),
     404: ("Kaggle does not have this file of " + COMPETITION, f"see what {PAGE}/data lists"),
 }
 _NO_OLD_WEIGHTS = (
@@ -77,7 +70,7 @@ def _fetch_file(api: Any, name: str, layout: FetchLayout) -> None:
     target = layout.kaggle(name)
     download = layout.staging / (name + ".download")
     require_free(target, KAGGLE_SIZES[name] - file_size(download), name)
-    size = size_text(KAGGLE_SIZES[name])
+    size = amounts.size(KAGGLE_SIZES[name])
     log(f"{name}: about {size}, and its zip beside it until it is unpacked")
     answers = {**ANSWERS, 404: _NO_OLD_WEIGHTS} if "old" in name else ANSWERS
     with explain_network_errors(name, BY_HAND, answers):
@@ -87,7 +80,7 @@ def _fetch_file(api: Any, name: str, layout: FetchLayout) -> None:
         )
     _publish(download, target, kaggle_check(name))
     _discard_downloads(layout, name)
-    log(f"{target}: fetched, {size_text(target.stat().st_size)}")
+    log(f"{target}: fetched, {amounts.size(target.stat().st_size)}")
 
 
 def _download(api: Any, name: str, download: Path) -> None:
@@ -170,7 +163,7 @@ def _publish(download: Path, target: Path, check: Check) -> None:
         if zipped:
             member = _member(download, target.name)
             require_free(target, member.file_size, target.name)
-            log(f"{target.name}: unpacking {size_text(member.file_size)}")
+            log(f"{target.name}: unpacking {amounts.size(member.file_size)}")
             unzip(download, member, target, check)
         else:
             check(download)

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from leapkit.core.errors import KitError, printable
 
@@ -21,6 +21,22 @@ HOW = (
     "make a token on https://www.kaggle.com/settings/api (Generate New Token) and save it as the "
     "file ~/.kaggle/access_token, or set KAGGLE_API_TOKEN to it"
 )
+
+
+def refusals(by_hand: str, page: str) -> Dict[int, Tuple[str, str]]:
+    """Return {HTTP status: (what is wrong, what to do)} of an account that Kaggle refuses.
+
+    by_hand  how to do without the client
+    page     of the competition
+    """
+    return {
+        401: ("Kaggle does not accept these credentials", f"{HOW}, or {by_hand}"),
+        403: (
+            "Kaggle refuses, probably because this account has not accepted the competition's "
+            "rules",
+            f"accept them on {page}/rules and run the same command again",
+        ),
+    }
 
 
 def sign_in(by_hand: str) -> Any:

@@ -15,9 +15,10 @@ from fetch import drop
 from fetch.checks import Damaged
 from fetch.layout import CHECKPOINTS, CHECKPOINTS_SIZE, FetchLayout, checkpoints
 from fetch.network import explain_network_errors, is_fatal_for_server
-from fetch.outcome import Outcome, log, progress_of, size_text
+from fetch.outcome import Outcome, log, progress_of
 from fetch.publishing import file_size
 from fetch.recognise import Claim, Recogniser
+from leapkit.core import amounts
 from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import require_free
 from leapkit.core.hash_index import HashIndex
@@ -47,7 +48,7 @@ def fetch(layout: FetchLayout, address: str, outcome: Outcome) -> None:
                 "or put its files into the drop folder",
             )
         size = CHECKPOINTS_SIZE * len(missing) // CHECKPOINTS
-        log(f"weights: {len(missing)} checkpoints are missing, about {size_text(size)}")
+        log(f"weights: {len(missing)} checkpoints are missing, about {amounts.size(size)}")
         require_free(layout.staging, size, f"{len(missing)} checkpoints")
         folder = layout.staging / "drive"
         if _is_folder(address):
@@ -113,7 +114,7 @@ def _fetch_file(
             _remove(download.parent)
             raise
         _remove(download.parent)  # the file has a second name, or was copied to another disk
-        log(f"{claim.target}: fetched, {size_text(claim.target.stat().st_size)}")
+        log(f"{claim.target}: fetched, {amounts.size(claim.target.stat().st_size)}")
     except KitError as error:
         if is_fatal_for_server(error):
             raise

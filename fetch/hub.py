@@ -18,11 +18,13 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import http_get
 
 from fetch.layout import FetchLayout
-from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
-from fetch.outcome import Outcome, log, size_text
+from fetch.network import explain_network_errors, is_fatal_for_server
+from fetch.outcome import Outcome, log
 from fetch.publishing import file_size, partial_file, publish
+from fetch.retries import retry_while_progressing
 from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey, month_of_step, require_step
 from leapkit.climate.grid_files import read_grid
+from leapkit.core import amounts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import require_free, sha256
 from leapkit.core.step_files import steps_of
@@ -71,7 +73,7 @@ def fetch(layout: FetchLayout, months: Sequence[str], outcome: Outcome) -> None:
             log(f"{name} is complete, {steps_of(name)} steps")
     files = sum(len(month.missing()) for month in incomplete)
     if files:
-        size = size_text(files * PAIR_BYTES / 2)
+        size = amounts.size(files * PAIR_BYTES / 2)
         log(f"steps: {files} files to fetch in {len(incomplete)} months, about {size}")
     with outcome.attempt():
         require_free(layout.raw.steps, files * PAIR_BYTES // 2, f"{files} step files")

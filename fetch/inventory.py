@@ -18,8 +18,8 @@ from fetch.layout import (
     checkpoints,
     command,
 )
-from fetch.outcome import size_text
 from fetch.steps import PAIR_BYTES, MonthSurvey, StepSurvey
+from leapkit.core import amounts
 from leapkit.core.errors import KitError
 from leapkit.core.files import free_bytes
 from leapkit.core.splits import PUBLISHED, read_split
@@ -54,7 +54,7 @@ class Entry:
         """Yield the line and its notes."""
         line = f"  {self.name:<46s} {self.state:<22s}"
         if self.missing:
-            size = size_text(self.size) if self.size else ""
+            size = amounts.size(self.size) if self.size else ""
             line += f" {size:>9s}  {self.source}: {self.command}"
         yield line.rstrip()
         for note in self.notes:
@@ -236,11 +236,11 @@ def listing(layout: FetchLayout, months: Sequence[str]) -> Iterator[str]:
     table = entries(layout, months)
     for entry in table:
         yield from entry.lines()
-    inference = size_text(sum(entry.size for entry in table if entry.missing and entry.needed))
-    steps = size_text(sum(entry.size for entry in table if entry.what == "steps"))
+    inference = amounts.size(sum(entry.size for entry in table if entry.missing and entry.needed))
+    steps = amounts.size(sum(entry.size for entry in table if entry.what == "steps"))
     free = free_bytes(layout.raw.root)
     yield f"missing: {inference} for inference, {steps} of step files for training" + (
-        "" if free is None else f"; {size_text(free)} are free"
+        "" if free is None else f"; {amounts.size(free)} are free"
     )
     yield (
         "DRIVE: the README of the team's repository, ChunhanLi/2nd-kaggle-LEAP, names the address "

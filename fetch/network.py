@@ -8,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import socket
 import ssl
-import time
-from typing import Callable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterator, Mapping, Optional, Tuple
 
 import gdown.exceptions
 import httpx2
@@ -39,8 +37,8 @@ _TLS_ERRORS = (
     requests.exceptions.SSLError,
     urllib3.exceptions.SSLError,
 )
+_BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
-ATTEMPTS = 4  # in a row that transfer no byte
 _GENERAL = {
     401: "the server does not accept these credentials",
     403: "the server refuses",
@@ -75,9 +73,8 @@ def explain_network_errors(
         raise
     except (ValueError, AttributeError, LookupError, TypeError) as error:
         # The client cannot read the answer.
-        client = type(error).__module__.split(".")[0]
         raise KitError(
-            f"the answer is not what the client {client} expects ({type(error).__name__})",
+            f"the answer is not what this client expects ({type(error).__name__})",
             where,
             by_hand,
         ) from error
@@ -109,24 +106,49 @@ def _as_kit_error(error: Exception, where: object, by_hand: str, answers: Answer
 
 def http_status(error: Optional[BaseException]) -> int:
     """Return the HTTP status behind an error, 0 if there was no answer."""
+    return int(getattr(response_of(error), "status_code", 0))
+
+
+def response_of(error: Optional[BaseException]) -> Optional[Any]:
+    """Return the answer behind an error, of requests or httpx; None if there was none."""
     while error is not None:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return status
+        response = getattr(error, "response", None)
+        if isinstance(getattr(response, "status_code", None), int):
+            return response
         error = error.__cause__ or error.__context__
-    return 0
+    return None
 
 
-def _reason(error: Optional[BaseException]) -> str:
+def is_untrusted(error: BaseException) -> bool:
+    """Return whether TLS refuses the server; a connection that breaks off is an SSLError too."""
+    chain = list(_chain(error))
+    return any(isinstance(each, _TLS_ERRORS) for each in chain) and not any(
+        isinstance(each, _BROKEN_TLS) for each in chain
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that led to it, the nearest first; clients wrap them in each other.
+
+    urllib3 keeps what TLS raised as an argument alone.
+    """
+    chain = [error]
+    for each in chain:
+        yield each
+        behind = (each.__cause__, each.__context__, *each.args)
+        chain += [one for one in behind if isinstance(one, BaseException) and one not in chain]
+
+
+def _reason(failure: BaseException) -> str:
     """Return the deepest known cause in our own words."""
+    if is_untrusted(failure):
+        return (
+            "a TLS certificate is not trusted "
+            "(set SSL_CERT_FILE to the certificates of a proxy that inspects TLS)"
+        )
     reason = "the transfer broke off"
-    while error is not None:
-        if isinstance(error, _TLS_ERRORS):
-            reason = (
-                "a TLS certificate is not trusted "
-                "(set SSL_CERT_FILE to the certificates of a proxy that inspects TLS)"
-            )
-        elif isinstance(error, OfflineModeIsEnabled):
+    for error in _chain(failure):
+        if isinstance(error, OfflineModeIsEnabled):
             reason = "HF_HUB_OFFLINE is set"
         elif isinstance(error, socket.gaierror):
             reason = "the server's name is unknown"
@@ -138,7 +160,6 @@ def _reason(error: Optional[BaseException]) -> str:
             reason = "no answer arrived in time"
         elif isinstance(error, (requests.exceptions.ProxyError, httpx2.ProxyError)):
             reason = "the proxy refuses"
-        error = error.__cause__ or error.__context__
     return reason
 
 
@@ -148,64 +169,6 @@ def is_fatal_for_server(error: KitError) -> bool:
     return isinstance(error, Unreachable) or (
         isinstance(cause, OSError) and cause.errno in _DISK_ERRORS
     )
-
-
-def is_transient(error: BaseException) -> bool:
-    """Return whether the same request may succeed a moment later."""
-    status = http_status(error)
-    return (
-        isinstance(error, NETWORK_ERRORS)
-        and not isinstance(error, _TLS_ERRORS)
-        and (not status or status == 429 or status >= 500)
-    )
-
-
-def retry_while_progressing(step: Callable[[], None], bytes_so_far: Callable[[], int]) -> None:
-    """Repeat `step` while it fails for transient reasons.
-
-    Raises the last error after ATTEMPTS failures in a row without a new byte. A failure that
-    brought bytes restarts the count: a bad line may need many attempts for one large file, and each
-    of them continues the last one.
-    """
-    failures = 0
-    before = bytes_so_far()
-    while True:
-        try:
-            return step()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            now = bytes_so_far()
-            failures = (0 if now > before else failures) + 1
-            before = now
-            if failures >= ATTEMPTS:
-                raise
-            time.sleep(min(2.0**failures / 2, 30.0))
-
-
-@contextlib.contextmanager
-def stall_timeout(bytes_so_far: Callable[[], int], seconds: float) -> Iterator[None]:
-    """Raise TimeoutError when `bytes_so_far` has not changed for `seconds`.
-
-    Kaggle's client would wait forever. The error comes from a signal, so this works in the main
-    thread only.
-    """
-    before = bytes_so_far()
-
-    def check(*_: object) -> None:
-        nonlocal before
-        now = bytes_so_far()
-        if now == before:
-            raise TimeoutError(f"nothing came for {seconds:.0f} s")
-        before = now
-
-    previous = signal.signal(signal.SIGALRM, check)
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def trust_the_users_certificates() -> None:

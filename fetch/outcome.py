@@ -84,11 +84,3 @@ def end_at_once(main: Callable[[List[str]], int]) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
     os._exit(code)
-
-
-def size_text(size: float) -> str:
-    """Return a size in decimal units, as disks are sold."""
-    for unit, unit_bytes in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= unit_bytes / 20:
-            return f"{size / unit_bytes:.1f} {unit}"
-    return f"{int(size)} bytes"

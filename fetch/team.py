@@ -6,10 +6,11 @@ import requests
 
 from fetch.checks import require_sha256
 from fetch.layout import COMMIT, STATISTICS, FetchLayout
-from fetch.network import explain_network_errors, is_fatal_for_server, retry_while_progressing
+from fetch.network import explain_network_errors, is_fatal_for_server
 from fetch.outcome import Outcome, log
 from fetch.publishing import file_size, partial_file, publish
 from fetch.recognise import statistics_check
+from fetch.retries import retry_while_progressing
 from leapkit.core.errors import KitError
 from leapkit.core.files import require_free, sha256
 

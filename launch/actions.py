@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Callable, Dict, List
 
 from launch import (
-    emulated,
     emulating,
     evaluating,
     names,
@@ -23,6 +22,7 @@ from launch.folders import expanded_words, require_writable
 from launch.runtimes import apptainer, sifs
 from launch.settings import Settings, choose, choose_for_jobs
 from launch.slurm import job_submission
+from leapkit.core import amounts
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,11 @@ def make_sifs(request: Request) -> int:
     """Make the images as files."""
     values = {**request.values, "RUNTIME": "docker"}
     settings = choose("reproduce", values, is_elsewhere=True)
-    services = [*settings.experiments(), "blend"]
-    if "NETWORK" in values:
-        settings = emulating.with_stack(settings, emulated.named(values["NETWORK"], "sifs"))
-        services.append("emulator")
-    for path in apptainer.make_files(settings, services):
-        print(f"{path} ({path.stat().st_size / 1e9:.2f} GB)", flush=True)
+    members = [*settings.experiments(), "blend"]
+    images = emulating.with_emulator(settings, members, values.get("NETWORK", ""), "sifs")
+    for chosen, services in images:
+        for path in apptainer.make_files(chosen, services):
+            print(f"{path} ({amounts.size(path.stat().st_size)})", flush=True)
     place = "the cluster's clone as .sifs, or to the folder that LEAP_SIFS names there"
     print(f"copy {sifs.folder()} to {place}; then run with RUNTIME=apptainer", flush=True)
     return 0

@@ -36,7 +36,9 @@ def distil(requested: Mapping[str, str]) -> int:
     to = Path(requested.get("TO") or source.results.root / "distilled" / target.file_name)
     to = to.absolute()
     months = _months(requested, source)
-    _require_folder(to)
+    _require_folder(to, source)
+    student = _student(requested, source, to)
+    image_runtimes.require(student, [MEMBER])
     labels = []
     for part in _parts(months):
         labels.append(to / "labels" / part[0].name)
@@ -48,10 +50,9 @@ def distil(requested: Mapping[str, str]) -> int:
     code = make_world(source, labels, to)
     if code:
         return code
-    chosen = _student(requested, source, to)
-    code = run.run(chosen)
+    code = run.run(student)
     if not code:
-        run.show(_comparison(target, source.results, chosen))
+        run.show(_comparison(target, source.results, student))
     return code
 
 
@@ -77,11 +78,12 @@ def _months(requested: Mapping[str, str], source: Settings) -> List[Path]:
     return months
 
 
-def _require_folder(to: Path) -> None:
+def _require_folder(to: Path, source: Settings) -> None:
     if to.exists() and not to.is_dir():
         raise KitError("is a file", f"TO={to}", "name a folder")
     remedy = "name a folder that you may write to with TO="
     require_writable(to, remedy)
+    image_runtimes.prepare(source, to)
     with explain_os_errors(to, remedy):
         (to / "labels").mkdir(parents=True, exist_ok=True)
 

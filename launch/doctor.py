@@ -13,7 +13,7 @@ from launch import choices, folders, gpus, machine, registry
 from launch.gpus import Gpu
 from launch.runtimes import engine, sifs, stacks, venv
 from launch.settings import Settings, choose, sample_world
-from leapkit.core import allotment
+from leapkit.core import allotment, amounts
 from leapkit.core.allotment import ROOT
 from leapkit.core.errors import KitError
 from leapkit.core.experiments import FAMILY_NAMES
@@ -70,7 +70,7 @@ def machine_facts(gpu: Gpu, places: Mapping[str, Path]) -> List[Tuple[str, str]]
     facts.append(("GPU", f"{gpu.state}: {gpu.how}"))
     cores, memory = allotment.core_limit(ROOT), allotment.memory_limit(ROOT)
     facts.append(("cores", f"{cores.amount} ({cores.source})"))
-    facts.append(("memory", f"{memory.amount / 1e9:.0f} GB ({memory.source})"))
+    facts.append(("memory", f"{amounts.size(memory.amount)} ({memory.source})"))
     for variable, path in places.items():
         facts.append((variable, f"{path}: {_of_folder(path)}"))
     return facts
@@ -84,7 +84,7 @@ def _of_folder(folder: Path) -> str:
     problem = folders.lock_problem(folder)
     locks = f"no file locks ({problem}): let one command at a time work there" if problem else ""
     free = free_bytes(folder)
-    space = "" if free is None else f"{free / 1e9:.0f} GB free"
+    space = "" if free is None else f"{amounts.size(free)} free"
     return ", ".join(filter(None, [space, locks]))
 
 

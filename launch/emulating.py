@@ -126,6 +126,21 @@ def with_stack(chosen: Settings, target: Emulated, modern: str = "") -> Settings
     return replace(chosen, choices={**chosen.choices, "STACK": stack})
 
 
+def with_emulator(
+    chosen: Settings, services: Sequence[str], network: str, command: str
+) -> List[Tuple[Settings, List[str]]]:
+    """Return (choices, services) of images, beside them the emulator's if a network is named.
+
+    It has a stack of its own: that of the network's member, or the modern one. Raises KitError for
+    an unknown network.
+    """
+    images = [(chosen, list(services))]
+    if network:
+        target = emulated.named(network, command)
+        images.append((with_stack(chosen, target), ["emulator"]))
+    return images
+
+
 def _arithmetic(chosen: Settings, requested: Mapping[str, str]) -> List[str]:
     return [
         f"--device={chosen['DEVICE']}",

@@ -28,7 +28,7 @@ def run(settings: Settings, requested: Mapping[str, str]) -> int:
         "--artifacts=" + ",".join(registry.named_artifacts(requested.get("ARTIFACTS", ""))),
     ]
     if settings.in_containers:
-        mounts = _folders(settings, predictions, truth)
+        mounts = _folders(predictions, truth)
         inside = _files(
             [Path(PREDICTIONS, path.name) for path in predictions],
             [Path(TRUTH, path.name) for path in truth],
@@ -60,7 +60,7 @@ def _files(predictions: List[Path], truth: List[Path]) -> List[str]:
     return arguments + [f"--truth={path}" for path in truth]
 
 
-def _folders(settings: Settings, predictions: List[Path], truth: List[Path]) -> Dict[str, Path]:
+def _folders(predictions: List[Path], truth: List[Path]) -> Dict[str, Path]:
     """Return the folders that a container sees. Raises KitError if PREDICTIONS lie in several."""
     above = {path.parent for path in predictions}
     if len(above) > 1:

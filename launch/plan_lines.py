@@ -14,6 +14,7 @@ from leapkit.core.step_files import MonthListing, steps_of
 # From this number on, experiments with the same steps and reasons share one line.
 TOGETHER = 3
 MONTHS_SHOWN = 8
+_UNBROKEN = "\x1f"  # stands for a space at which no line ends
 
 
 def line(name: str, text: str) -> str:
@@ -45,15 +46,22 @@ def experiment_lines(plans: Sequence[ExperimentPlan]) -> List[str]:
             lines += [line(name, phrase) for name in names for phrase in phrases]
         else:
             lines.append(line(f"{len(names)} experiments", "; ".join(phrases)))
-            indent = line("", "")
-            lines += textwrap.wrap(
-                ", ".join(names),
-                100,
-                initial_indent=indent,
-                subsequent_indent=indent,
-                break_on_hyphens=False,
-            )
+            lines += wrapped(names)
     return lines
+
+
+def wrapped(phrases: Sequence[str]) -> List[str]:
+    """Return short phrases, with commas between them, in lines that break none of them."""
+    indent = line("", "")
+    lines = textwrap.wrap(
+        ", ".join(phrase.replace(" ", _UNBROKEN) for phrase in phrases),
+        100,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return [each.replace(_UNBROKEN, " ") for each in lines]
 
 
 def steps_and_reasons(plan: ExperimentPlan) -> Tuple[str, ...]:

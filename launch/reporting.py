@@ -9,7 +9,7 @@ import platform
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from blend.naming import parse_blends
 from launch import planning, registry
@@ -22,7 +22,7 @@ from launch.runtimes import image_runtimes, stacks
 from launch.settings import Settings, choose
 from leapkit.core import allotment, model_cards, receipts
 from leapkit.core.errors import KitError
-from leapkit.core.experiments import PROFILES
+from leapkit.core.experiments import Experiment
 from leapkit.core.files import sha256, write_json, write_text
 from leapkit.core.layout import Results
 from leapkit.core.training_options import TrainingOptions
@@ -81,14 +81,13 @@ def _place_crate(metadata: Path, path: Path) -> None:
 
 def _rows(found: Sequence[Trace]) -> Dict[str, Any]:
     """Return {network: what its card says} of the run's networks."""
-    profiles = {
-        trace.network or trace.product.stem: trace.details.get("profile") for trace in found
-    }
-    sizes = {name: profile for name, profile in profiles.items() if profile in PROFILES}
+    profiles = {trace.network or trace.product.stem: trace.profile for trace in found}
+    sizes = {name: profile for name, profile in profiles.items() if profile}
     default = next(iter(sizes.values()), "full")
+    known = _with_options(registry.members(), found)
     return {
         each.name: asdict(model_cards.row(each, sizes.get(each.name, default)))
-        for each in registry.flat(registry.members())
+        for each in registry.flat(known)
         if each.artifact and {each.name, each.artifact} & set(profiles)
     }
 
@@ -108,9 +107,9 @@ def _like_the_run(found: Sequence[Trace], requested: Mapping[str, str]) -> Any:
     inferred = "infer-only" if kinds & {"submission", "admitted"} else "reproduce"
     mode = requested.get("MODE") or ("reproduce" if "training" in kinds else inferred)
     values = {name: value for name, value in requested.items() if name != "TABLE"}
-    profiles = {trace.details.get("profile") for trace in found} & {"sample", "full"}
+    profiles = {trace.profile for trace in found} - {""}
     if "PROFILE" not in values and len(profiles) == 1:
-        values["PROFILE"] = str(profiles.pop())
+        values["PROFILE"] = profiles.pop()
     tables = requested.get("TABLE") or ",".join(_tables(found))
     return mode, {**values, **({"TABLE": tables} if tables else {})}
 
@@ -181,14 +180,23 @@ def _experiments(
         elif not here:
             return {}
     chosen = requested.get("EXPERIMENTS") or ",".join(dict.fromkeys(here))
-    run = registry.chosen(chosen, "", settings.mode, settings.everything)
+    return _with_options(registry.chosen(chosen, "", settings.mode, settings.everything), found)
+
+
+def _with_options(run: registry.Registry, found: Sequence[Trace]) -> registry.Registry:
+    """Return experiments with the options that their receipts say that they were trained with."""
     beyond = dict(_options(found))
     return {
-        member: tuple(
-            each.with_options(beyond.get(each.name, TrainingOptions())) for each in several
-        )
+        member: tuple(_as_trained(each, beyond.get(each.name)) for each in several)
         for member, several in run.items()
     }
+
+
+def _as_trained(experiment: Experiment, options: Optional[TrainingOptions]) -> Experiment:
+    if options:
+        with contextlib.suppress(ValueError):  # its recipe has become another that has none such
+            return experiment.with_options(options)
+    return experiment
 
 
 def _options(found: Sequence[Trace]) -> Iterator[Tuple[str, TrainingOptions]]:
@@ -220,7 +228,8 @@ def _problem(plan: Plan) -> str:
     if plan.blocked:
         first = plan.blocked[0]
         count = f"{len(plan.blocked)} of {len(plan.experiments)} networks cannot be planned"
-        problems.append(f"{count} ({first.experiment.name}: {first.blocked}; {first.remedy})")
+        remedy = "name the data of this run with RAW_DATA="
+        problems.append(f"{count} ({first.experiment.name}: {first.blocked}; {remedy})")
     if plan.blend_problem and not plan.blocked:
         problems.append(plan.blend_problem)
     return "; ".join(problems)

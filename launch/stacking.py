@@ -38,7 +38,7 @@ def stack(requested: Mapping[str, str]) -> int:
     code = _start(chosen, ",".join(further))
     if not code:
         [blend] = chosen.blends
-        print(f"result: {chosen.results.parquet('stack_' + blend.table)}", flush=True)
+        print(f"result: {chosen.results.parquet(blend.stack)}", flush=True)
     return code
 
 

@@ -13,7 +13,7 @@ from launch.settings import Settings
 from leapkit.core import score_receipts
 from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
-from leapkit.core.score_receipts import COMPLETE, PARQUET, PENDING
+from leapkit.core.score_receipts import PARQUET
 
 
 def run(settings: Settings, requested: Mapping[str, str]) -> int:
@@ -76,9 +76,5 @@ def products(settings: Settings, artifacts: str) -> List[Path]:
 def _unsent(settings: Settings, chosen: List[Path]) -> List[Path]:
     """Return the products that Kaggle does not have: only they are checked, which takes minutes."""
     index = HashIndex(settings.results.hashes)
-    on_kaggle = {
-        receipt.sha256
-        for receipt in score_receipts.read_all(settings.results)
-        if receipt.state in (PENDING, COMPLETE)
-    }
+    on_kaggle = score_receipts.on_kaggle(settings.results)
     return [path for path in chosen if index.of(path) not in on_kaggle] if on_kaggle else chosen

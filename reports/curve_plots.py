@@ -8,8 +8,9 @@ from leapkit.core.columns import GROUP_NAMES
 from reports.record import Curve
 
 Plot = Dict[str, Any]
-# Okabe and Ito's colours, that people who are colour-blind can tell apart; for groups of targets.
-OF_GROUPS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8f7a00")
+# Okabe and Ito's colours, that people who are colour-blind can tell apart, for groups of targets:
+# their black is that of the text. Their yellow is not seen on white, and a darker one is their red.
+OF_GROUPS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "--ink")
 # The marks of the groups, for Plotly and as text: a colour alone tells nothing on a grey print.
 SYMBOLS = (
     *(("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-up", "▲")),

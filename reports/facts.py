@@ -51,7 +51,7 @@ def title(record: Record) -> str:
     networks = f"{named} network{'' if named == 1 else 's'}"
     kinds = {
         "training": f"Training of {networks}",
-        "inference": f"Inference of {networks} from published checkpoints",
+        "inference": f"Inference of {networks}",
         "blend": f"Blend of {networks} from parquets",
     }
     return kinds[record.kind]

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Mapping, Optional
+
+from leapkit.core import amounts
 
 NOTHING = "–"
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def duration(seconds: Optional[float]) -> str:
-    """Return seconds in the two largest units that they fill: 2 h 5 min."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 60:
-        return f"{seconds:.1f} s" if 0 < seconds < 10 else f"{seconds:.0f} s"
-    left = round(seconds)
-    words: List[Tuple[int, str]] = []
-    for size, unit in _UNITS:
-        if left >= size or words:
-            words.append((left // size, unit))
-            left %= size
-    return " ".join(f"{number} {unit}" for number, unit in words[:2] if number)
+    """Return a time that a step took, as `amounts.duration` does."""
+    return NOTHING if seconds is None else amounts.duration(seconds)
 
 
 def size(count: Optional[int]) -> str:
-    """Return bytes in powers of 1000: 6.2 MB."""
-    if count is None:
-        return "missing"
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+    """Return the size of a file, as `amounts.size` does."""
+    return "missing" if count is None else amounts.size(count)
 
 
 def moment(text: str) -> str:

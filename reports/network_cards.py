@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from leapkit.core import model_cards
+from leapkit.core.errors import printable
 from leapkit.core.files import write_text
 from leapkit.core.model_cards import Score
+from reports import values
 from reports.record import Network, Record
+from reports.values import mapping
 
 FOLDER = "cards"
 
@@ -32,10 +35,25 @@ def texts(record: Record, rows: Mapping[str, Mapping[str, Any]]) -> Dict[str, st
             model_cards.Row(**rows[network.name]),
             list(_reached(network)),
             model_cards.published(network.published),
+            list(_data(network, record)),
         )
         for network in record.networks
         if network.artifact and network.name in rows
     }
+
+
+def _data(network: Network, record: Record) -> Iterator[Tuple[str, str]]:
+    """Yield which rows the network's trainings took, as their receipts say."""
+    trainings = [s for s in record.steps if s.name in network.steps and s.kind == "training"]
+    for what in ("training", "validation"):
+        rows = {values.number(step.details.get(f"{what} rows")) for step in trainings} - {None}
+        months = {month for s in trainings for month in mapping(s.details.get(f"{what} months"))}
+        if rows:
+            each = " of each group" if len(trainings) > 1 else ""
+            counts = " or ".join(f"{count:,.0f}" for count in sorted(filter(None, rows)))
+            span = f"{min(months)} to {max(months)}" if months else "not recorded"
+            yield f"{what} rows", f"{counts}{each}"
+            yield f"{what} months", printable(f"{span} ({len(months)})")
 
 
 def _reached(network: Network) -> Iterator[Score]:

@@ -31,7 +31,8 @@ def _is_small(entity: Entity, root: Path) -> bool:
     path = root / unquote(entity["@id"])
     if entity["@type"] != "File" or path.suffix not in SMALL:
         return False
-    return path.is_file() and path.stat().st_size <= LONGEST
+    # Nothing that a link points to: a log of anybody's may be one to a file of yours.
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= LONGEST
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

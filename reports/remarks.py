@@ -45,22 +45,24 @@ def _names(steps: Sequence[Step]) -> Tuple[str, ...]:
 
 def _standings(steps: Sequence[Step]) -> Iterator[Remark]:
     for state, text in (
-        (STALE, "would be made again: what they were made from, or they themselves, have changed"),
-        (NO_RECEIPT, "have no receipt that can be read, so nothing says what made them"),
-        (RUNNING, "have begun and are not finished"),
+        (STALE, "would be made again: an input, or the product itself, has changed"),
+        (NO_RECEIPT, "without a receipt that can be read: nothing says what made the file"),
+        (RUNNING, "begun and not finished"),
     ):
         chosen = [step for step in steps if step.standing.state == state]
         if chosen:
             yield Remark(WARNING, f"{_count(chosen)} {text}", _names(chosen))
     unread = [step for step in steps if step.standing.state == UNCHECKED]
     if unread:
-        text = "were not read again, as their hashes are not known and they are large; `make plan`"
-        yield Remark(NOTE, f"the bytes of {_count(unread)} {text} reads them", _names(unread))
+        text = (
+            "not read again: their hashes are not known, and they are many; `make plan` reads them"
+        )
+        yield Remark(NOTE, f"the bytes of {_count(unread)} were {text}", _names(unread))
 
 
 def _stacks(steps: Sequence[Step]) -> Iterator[Remark]:
     """Yield remarks on networks that were not computed on one stack and device."""
-    computed = [step for step in steps if step.kind in _COMPUTED]
+    computed = [step for step in steps if step.kind in _COMPUTED and step.environment]
     chosen = {step.environment.get("stack", "") for step in computed}
     if len(chosen) > 1:
         names = " and ".join(sorted(name or "none" for name in chosen))
@@ -113,8 +115,9 @@ def _code(steps: Sequence[Step]) -> Iterator[Remark]:
     known = {code: count for code, count in codes.items() if code}
     dirty = [code for code in known if code.endswith("-dirty")]
     if dirty:
-        text = "steps ran with changes of the kit that were not committed"
-        yield Remark(WARNING, f"{sum(known[code] for code in dirty)} {text}")
+        text = "ran with changes of the kit that were not committed"
+        own = [step for step in steps if step.environment.get("code", "") in dirty]
+        yield Remark(WARNING, f"{_count(own)} {text}", _names(own))
     if len(known) > 1:
         shares = ", ".join(f"{code or 'unknown'} ({count} steps)" for code, count in codes.items())
         yield Remark(NOTE, f"{len(known)} commits of the kit took part: {shares}")
@@ -123,11 +126,11 @@ def _code(steps: Sequence[Step]) -> Iterator[Remark]:
 def _origins(steps: Sequence[Step]) -> Iterator[Remark]:
     admitted = [step for step in steps if step.kind == "admitted"]
     if admitted:
-        text = "are files from elsewhere: of their training nothing is known"
+        text = "from elsewhere: nothing is known of the training"
         yield Remark(NOTE, f"{_count(admitted, 'parquet')} {text}", _names(admitted))
     kept = [step for step in steps if str(step.details.get("weights", "")).startswith("of the par")]
     if kept:
-        text = "keep their parent's weights, as their rule says"
+        text = "kept the parent's weights, as the rule says"
         yield Remark(NOTE, f"{_count(kept, 'group')} {text}", _names(kept))
     if any(step.details.get("profile") == "sample" for step in steps):
         text = "the networks have sample size: their scores say nothing about the published ones"
@@ -142,19 +145,17 @@ def _not_known(
         yield Remark(NOTE, text)
     logged = [curve for curve in curves if curve.source == "log"]
     if logged:
-        text = "left no history: an older version of the kit trained them. Their curves are drawn"
-        yield Remark(
-            NOTE, f"{_count(logged, 'training')} {text} from the log, a point an evaluation"
-        )
+        text = "left no history, as in an older version of the kit: the curve is drawn from the log"
+        yield Remark(NOTE, f"{_count(logged, 'training')} {text}, a point an evaluation")
     late = [curve for curve in curves if curve.begins]
     if late:
-        text = "were begun by a version of the kit that kept no history: losses before are unknown"
+        text = "begun by a version of the kit that kept no history: losses before are unknown"
         yield Remark(NOTE, f"{_count(late, 'training')} {text}")
     unmeasured = [
         step for step in steps if step.kind in _COMPUTED and step.receipt and not step.memory
     ]
     if unmeasured:
-        text = "did not record their peak memory: an older version of the kit ran them"
+        text = "without a recorded peak memory: an older version of the kit ran"
         yield Remark(NOTE, f"{_count(unmeasured)} {text}", _names(unmeasured))
 
 

@@ -24,7 +24,9 @@
       linecolor: colour("--line") };
     const axes = {};
     for (const name of Object.keys(layout)) {
-      if (/axis/.test(name)) axes[name] = { ...axis, ...layout[name] };
+      if (!/axis/.test(name)) continue;
+      axes[name] = { ...axis, ...layout[name] };
+      if (narrow && axes[name].type === "date") axes[name].nticks = Math.ceil(axes[name].nticks / 3);
     }
     Plotly.react(frame, data, {
       margin: { l: 10, r: 10, t: layout.showlegend ? 40 : 10, b: 40 },

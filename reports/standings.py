@@ -67,6 +67,8 @@ def judge(trace: Trace, products: Products, planned: Optional[PlannedStep]) -> S
         has_one = receipts.receipt_path(trace.product).exists()
         reason = "its receipt cannot be read" if has_one else "it has no receipt"
         return Standing(NO_RECEIPT, reason, "receipt")
+    if not trace.product.is_file():  # a pipe would be waited for
+        return Standing(STALE, "it is no plain file", "receipt")
     difference = _difference(trace, trace.receipt, products)
     if difference:
         return Standing(STALE, difference, "receipt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -182,11 +183,9 @@ def _begun(results: Results, known: Any) -> Iterator[Step]:
 
 
 def _with_unique_names(steps: Sequence[Step]) -> List[Step]:
-    names = [step.name for step in steps]
+    counts = Counter(step.name for step in steps)
     return [
-        step
-        if names.count(step.name) == 1
-        else replace(step, name=f"{step.name} [{step.product.path}]")
+        step if counts[step.name] == 1 else replace(step, name=f"{step.name} [{step.product.path}]")
         for step in steps
     ]
 

@@ -57,7 +57,11 @@ def timeline(steps: Sequence[Step]) -> Optional[Plot]:
         traces += _traces(session, name, {trace["name"] for trace in traces})
     layout = {
         "height": 126 + LINE * len(rows),
-        "yaxis": {"categoryorder": "array", "categoryarray": rows[::-1]},
+        "yaxis": {
+            "categoryorder": "array",
+            "categoryarray": rows[::-1],
+            "range": [-0.8, len(rows) - 0.2],
+        },
         "showlegend": True,
         **axes,
     }

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from leapkit.core import receipts
-from leapkit.core.errors import KitError
+from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.experiments import PROFILES
 from leapkit.core.files import TEMPORARY
 from leapkit.core.layout import Results
 
@@ -54,6 +55,12 @@ class Trace:
         details = self.receipt.get("details", {})
         return details if isinstance(details, dict) else {}
 
+    @property
+    def profile(self) -> str:
+        """The profile that its receipt names: sample or full, else ""."""
+        profile = self.details.get("profile", "")
+        return profile if profile in PROFILES else ""
+
 
 def of_results(results: Results) -> List[Trace]:
     """Return all products below a folder of results, those with receipts and those without.
@@ -80,7 +87,9 @@ def _of_folder(folder: Path, results: Results) -> Iterator[Trace]:
         return
     place = folder.relative_to(results.root).parts[0]
     files: Dict[str, List[Path]] = {}
-    for path in sorted(folder.iterdir()):
+    with explain_os_errors(folder):
+        paths = sorted(folder.iterdir())
+    for path in paths:
         if not path.name.startswith(".") and not path.name.endswith(_BESIDE):
             stem = path.name[: -len(receipts.SUFFIX)] if _is_receipt(path) else path.stem
             files.setdefault(path.name if path.is_dir() else stem, []).append(path)

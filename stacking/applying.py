@@ -5,7 +5,6 @@ Memory grows with the number of networks and not with the rows.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Iterator, List, Sequence
 
 import numpy as np
@@ -16,7 +15,6 @@ from blend.apply import Source
 from blend.tables import WeightTable
 from leapkit.core.columns import LINEAR, TARGETS, kaggle_positions
 from leapkit.data.inference_set import InferenceSet
-from leapkit.data.score import R2, Score, submission_score
 from leapkit.data.submission import OpenedParquet
 from stacking.networks import StackNetwork
 from stacking.training import correction
@@ -57,16 +55,6 @@ def stacked(
         np.add(y, change, out=y, where=change != 0)  # -0.0 stays what it is
         start = stop
         yield y
-
-
-def score(parquet: Path, truth: Path) -> Score:
-    """Score a submission against the withheld truth, whose rows are the same in the same order."""
-    sums = R2()
-    for (_, values), (_, expected) in zip(
-        OpenedParquet(parquet).blocks(), OpenedParquet(truth).blocks()
-    ):
-        sums.add(expected, values)
-    return submission_score(sums)
 
 
 def sources_of(table: WeightTable, parquets: Sequence[OpenedParquet]) -> List[Source]:

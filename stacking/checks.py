@@ -27,15 +27,22 @@ def require_out_of_fold(
     """
     details = receipt.get("details", {})
     member, _, number = str(details.get("experiment", "")).partition("/")
-    if not number:
+    names = details.get("checkpoints", ())
+    if not number or not names:
         raise KitError(
             "does not say which network it is of, so it may have learned from what it predicts",
             receipts.receipt_path(results.parquet(artifact)),
             f"train it here with `make reproduce EXPERIMENTS={artifact}`",
         )
     folder = results.experiment(member, number)
-    for name in details.get("checkpoints", ()):
+    for name in names:
         trained = _training_of(folder / name, artifact)
+        if trained["sha256"] not in receipt["inputs"].values():
+            raise KitError(
+                f"is not the one that predicted {artifact}, which may have learned from other rows",
+                folder / name,
+                f"predict it again with `make reproduce EXPERIMENTS={artifact}`",
+            )
         _require_split(trained, folder / name, artifact, split)
         while trained["inputs"].get("parent"):
             parent = _parent(trained["inputs"]["parent"], results.outputs(member), artifact)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 import torch
 
@@ -28,6 +28,7 @@ from leapkit.core.hash_index import HashIndex
 from leapkit.core.input_hashes import InputHashes
 from leapkit.core.layout import RawData, Results
 from leapkit.core.ownership import is_admitted, require_replaceable
+from leapkit.core.receipts import Verdict
 from leapkit.data import submission
 from leapkit.data.inference_set import InferenceSet, prepare_once
 from leapkit.data.score import Score
@@ -70,17 +71,17 @@ def run(request: Request, raw: RawData, results: Results, index: HashIndex) -> P
     """
     name = BlendName.parse(request.table)
     table = widened(name.read_table(results), request.artifacts)
-    artifact = f"stack_{name.table}"
+    artifact = name.stack
     target = results.parquet(artifact)
     parquets = require_parquets(table, results, raw, index)
     members = validation.load_predictions(table.artifacts, results, raw, index)
     hashes = InputHashes(raw, index)
-    _require_out_of_fold(table, results, raw, hashes)
+    _require_out_of_fold(table, results, hashes.validation())
     of_rows = _inputs_of_rows(table, members, raw, index, hashes, request.recipe)
     inputs = {**of_rows, **parquets, **hashes.test()}
-    verdict = receipts.judge(target, inputs, index)
     kept = results.validation_predictions(artifact)
-    if verdict.done and kept.exists():
+    verdict = _judge(target, kept, inputs, index)
+    if verdict.done:
         print(f"nothing to do: {target}: {verdict.reason}", flush=True)
         return target
     folder = results.stacks / name.table
@@ -116,6 +117,16 @@ def run(request: Request, raw: RawData, results: Results, index: HashIndex) -> P
     return target
 
 
+def _judge(target: Path, kept: Path, inputs: Mapping[str, str], index: HashIndex) -> Verdict:
+    """Return whether the parquet and the validation predictions are what its receipt names."""
+    verdict = receipts.judge(target, inputs, index)
+    if verdict.done:
+        recorded = receipts.read(target)["details"].get("oof") or {}
+        if not kept.exists() or index.of(kept) != recorded.get("sha256"):
+            return Verdict(False, "its validation predictions are not those of its receipt")
+    return verdict
+
+
 def _require_replaceable(target: Path, folder: Path, hashes: InputHashes) -> None:
     """Raise KitError rather than overwrite a parquet of the user's own."""
     if is_admitted(target, hashes):
@@ -142,10 +153,7 @@ def show(scores: Dict[str, Score], rows: str) -> None:
     )
 
 
-def _require_out_of_fold(
-    table: WeightTable, results: Results, raw: RawData, hashes: InputHashes
-) -> None:
-    split = hashes.steps(min(raw.split().train))
+def _require_out_of_fold(table: WeightTable, results: Results, split: Mapping[str, str]) -> None:
     for artifact in table.artifacts:
         receipt = receipts.read(results.parquet(artifact))
         require_out_of_fold(artifact, receipt, results, split)

@@ -13,8 +13,8 @@ from typing import List, Tuple
 from blend import standing
 from fetch.competition import COMPETITION
 from fetch.network import is_fatal_for_server, trust_the_users_certificates
-from fetch.outcome import Outcome, end_at_once, log, size_text
-from leapkit.core import file_lock, stops
+from fetch.outcome import Outcome, end_at_once, log
+from leapkit.core import amounts, file_lock, stops
 from leapkit.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
@@ -81,7 +81,7 @@ def _show(product: Product, message: str, results: Results) -> None:
         _say(product, receipt)
         return
     state = f", which a receipt says is {receipt.state}" if receipt else ""
-    size = size_text(product.file.stat().st_size)
+    size = amounts.size(product.file.stat().st_size)
     log(f"{product.name}: would send {product.file.name}, {size}, to {COMPETITION}{state}")
     log(f"  as {product.description(message)!r}")
 

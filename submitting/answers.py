@@ -8,17 +8,13 @@ import re
 from typing import Optional
 
 from fetch.competition import COMPETITION, PAGE
-from fetch.credentials import HOW
+from fetch.credentials import refusals
 from fetch.network import http_status
 from leapkit.core.errors import KitError, printable
 
 BY_HAND = f"submit the file by hand on {PAGE}/submissions"
 ANSWERS = {
-    401: ("Kaggle does not accept these credentials", f"{HOW}, or {BY_HAND}"),
-    403: (
-        "Kaggle refuses, probably because this account has not accepted the competition's rules",
-        f"accept them on {PAGE}/rules and run the same command again",
-    ),
+    **refusals(BY_HAND, PAGE),
     404: (f"Kaggle does not know {COMPETITION} or this submission", f"look at {PAGE}/submissions"),
 }
 _LONGEST = 300  # characters of Kaggle's own words
@@ -26,8 +22,8 @@ _SECRETS = re.compile(r"\bKGAT_[\w-]+|\?\S+")  # tokens, and what follows the ? 
 # As Kaggle words it: "Your team has used its daily Submission allowance (5) today, please try again
 # tomorrow UTC (1.8 hours from now)."
 _OUT = re.compile(
-    r"allowance|try again tomorrow|(daily|maximum|per day|today)[^.]*submission|"
-    r"submission[^.]*(daily|maximum|limit|per day|today)",
+    r"allowance|try again tomorrow|(daily|per day|today)[^.]*submission|"
+    r"submission[^.]*(daily|per day|today)",
     re.IGNORECASE,
 )
 _HOURS = re.compile(r"\((\d{1,3}(?:\.\d{1,9})?) hours? from now\)")
@@ -66,7 +62,8 @@ def refusal(error: Exception, where: str) -> Optional[NotTaken]:
     if status in (400, 403, 429) and _OUT.search(words):
         return out_of_submissions(where, words)
     if status in (401, 403, 404):
-        return NotTaken(f"{ANSWERS[status][0]} (HTTP {status})", where, ANSWERS[status][1])
+        why = f"HTTP {status}: {words}" if words else f"HTTP {status}"
+        return NotTaken(f"{ANSWERS[status][0]} ({why})", where, ANSWERS[status][1])
     if status == 400:
         what = f"Kaggle does not take the submission: {words or 'it does not say why'}"
         return NotTaken(what, where, f"see {PAGE}/submissions, then run the same command again")

@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, TypeVar
+
+from kagglesdk.competitions.types.competition_api_service import (
+    ApiCreateSubmissionRequest,
+    ApiGetSubmissionLimitsRequest,
+    ApiGetSubmissionRequest,
+    ApiListSubmissionsRequest,
+    ApiStartSubmissionUploadRequest,
+)
+from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
 from fetch import credentials
 from fetch.competition import COMPETITION
-from fetch.network import (
-    explain_network_errors,
-    retry_while_progressing,
-    stall_timeout,
-)
-from leapkit.core.errors import KitError, explain_os_errors
+from fetch.network import explain_network_errors
+from fetch.retries import is_busy, is_transient, retry_while_progressing, stall_timeout
+from leapkit.core.errors import explain_os_errors
 from submitting import answers, uploads
 from submitting.answers import ANSWERS, BY_HAND
 
@@ -30,6 +36,14 @@ def versions() -> str:
     )
 
 
+class Listed(NamedTuple):
+    """A submission as Kaggle lists it."""
+
+    ref: int
+    file: str
+    description: str
+
+
 class Submissions:
     """What the user has on Kaggle. Raises KitError if there are no credentials."""
 
@@ -37,22 +51,19 @@ class Submissions:
         with explain_network_errors("Kaggle", BY_HAND, ANSWERS):
             self._api = credentials.sign_in(BY_HAND)
 
-    def find(self, key: str, refused_file: str = "") -> Optional[Any]:
+    def find(self, key: str, refused_file: str = "") -> Optional[Listed]:
         """Return the newest submission whose description begins with a product's key.
 
         refused_file  the file of which also a submission that Kaggle could not score counts
         """
-        from kagglesdk.competitions.types.submission_status import SubmissionStatus
-
-        for one in self._all():
-            counts = one.status != SubmissionStatus.ERROR or one.file_name == refused_file
-            if counts and (one.description or "").startswith(key):
-                return one
+        with explain_network_errors(COMPETITION, BY_HAND):
+            for one in self._all():
+                counts = one.status != SubmissionStatus.ERROR or one.file_name == refused_file
+                if counts and one.description.startswith(key):
+                    return Listed(int(one.ref), str(one.file_name), one.description)
         return None
 
     def _all(self) -> Iterator[Any]:
-        from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
-
         request = ApiListSubmissionsRequest()
         request.competition_name = COMPETITION
         request.page_size = _PAGE
@@ -66,8 +77,6 @@ class Submissions:
 
     def get(self, ref: int) -> Any:
         """Return the submission of a number. Raises what the client raises: the caller retries."""
-        from kagglesdk.competitions.types.competition_api_service import ApiGetSubmissionRequest
-
         request = ApiGetSubmissionRequest()
         request.ref = ref
         with self._service() as service:
@@ -78,46 +87,28 @@ class Submissions:
 
         They are all 0 for a user who has never taken part, whom Kaggle lets in with the first one.
         """
-        from kagglesdk.competitions.types.competition_api_service import (
-            ApiGetSubmissionLimitsRequest,
-        )
-
         request = ApiGetSubmissionLimitsRequest()
         request.competition_name = COMPETITION
         limits = self._ask(lambda service: service.get_submission_limits(request), where)
-        if limits.num_allowed_now <= 0 < limits.num_today:
-            used = f"{limits.num_today} of this day are used"
-            raise answers.out_of_submissions(where, used)
+        with explain_network_errors(where, BY_HAND):
+            is_out = limits.num_allowed_now <= 0 < limits.num_today
+        if is_out:
+            raise answers.out_of_submissions(where, f"{limits.num_today} of this day are used")
 
     def upload(self, file: Path) -> str:
         """Upload a file and return its token.
 
         A transfer that breaks off is continued. Raises KitError if it cannot be ended.
         """
-        from kagglesdk.competitions.types.competition_api_service import (
-            ApiStartSubmissionUploadRequest,
-        )
-
         request = ApiStartSubmissionUploadRequest()
         request.competition_name = COMPETITION
         request.file_name = file.name
         with explain_os_errors(file):
-            before = file.stat()
-            request.content_length = before.st_size
-            request.last_modified_epoch_seconds = int(before.st_mtime)
-            place = self._ask(lambda service: service.start_submission_upload(request), file.name)
-            uploads.transfer(self._api, file, place.create_url)
-            after = file.stat()
-        if (after.st_mtime_ns, after.st_size, after.st_ino) != (
-            before.st_mtime_ns,
-            before.st_size,
-            before.st_ino,
-        ):
-            raise KitError(
-                "was changed while it was uploaded, so it was not submitted",
-                file,
-                "run the same command again",
-            )
+            status = file.stat()
+        request.content_length = status.st_size
+        request.last_modified_epoch_seconds = int(status.st_mtime)
+        place = self._ask(lambda service: service.start_submission_upload(request), file.name)
+        uploads.transfer(file, place.create_url)
         return str(place.token)
 
     def create(self, token: str, description: str, where: str) -> int:
@@ -125,17 +116,24 @@ class Submissions:
 
         Raises NotTaken with Kaggle's reason. After another KitError Kaggle may have it.
         """
-        from kagglesdk.competitions.types.competition_api_service import ApiCreateSubmissionRequest
-
         request = ApiCreateSubmissionRequest()
         request.competition_name = COMPETITION
         request.blob_file_tokens = token
         request.submission_description = description
-        with _explained(where), self._service() as service:
-            return int(service.create_submission(request).ref or 0)
+        answer = self._ask(lambda service: service.create_submission(request), where, is_busy)
+        with explain_network_errors(where, BY_HAND):
+            return int(answer.ref or 0)
 
-    def _ask(self, call: Callable[[Any], _Answer], where: str) -> _Answer:
-        """Return the answer to a question that may be asked again, as its answer is no change."""
+    def _ask(
+        self,
+        call: Callable[[Any], _Answer],
+        where: str,
+        may_repeat: Callable[[BaseException], bool] = is_transient,
+    ) -> _Answer:
+        """Return the answer to a question, which is asked again after a failure that may pass.
+
+        may_repeat  after which failures; a question whose answer is a change may have been heard
+        """
         found: List[_Answer] = []
 
         def once() -> None:
@@ -143,7 +141,7 @@ class Submissions:
                 found.append(call(service))
 
         with _explained(where):
-            retry_while_progressing(once, lambda: 0)
+            retry_while_progressing(once, lambda: 0, may_repeat)
         return found[0]
 
     @contextlib.contextmanager

@@ -42,12 +42,16 @@ class Product:
 
 
 def read(path: Path, form: str, results: Results, index: HashIndex) -> Product:
-    """Return the product of a parquet. Raises KitError if its receipt, or its CSV's, fails."""
+    """Return the product of a parquet. Raises KitError if its receipt, or its CSV's, fails.
+
+    What Kaggle has is not sent in any form, and needs no CSV.
+    """
     again = "run the same command again"
     receipt = receipts.require_valid(path, index, again)
-    file = score_receipts.file_of(path, form)
     digest = receipt["sha256"]
-    if form != PARQUET:
+    is_sent = form == PARQUET or digest in score_receipts.on_kaggle(results)
+    file = path if is_sent else score_receipts.file_of(path, form)
+    if file != path:
         made = receipts.require_valid(file, index, again)
         if made["inputs"] != {path.name: digest}:
             raise KitError(f"was made from another {path.name}", file, again)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
-from typing import Any, Optional
+from functools import partial
+from typing import Iterator, Optional, Type
 
 from fetch.competition import COMPETITION, PAGE
-from fetch.outcome import log, size_text
-from leapkit.core import receipts, score_receipts
+from fetch.outcome import log
+from leapkit.core import amounts, receipts, score_receipts
 from leapkit.core.errors import KitError, explain_os_errors
+from leapkit.core.files import sha256
 from leapkit.core.layout import Results
 from leapkit.core.score_receipts import PENDING, REFUSED, SENDING, ScoreReceipt
 from submitting.answers import NotTaken
-from submitting.client import Submissions, versions
+from submitting.client import Listed, Submissions, versions
 from submitting.products import Product, receipt_of
 
 # Seconds before Kaggle's list is looked at again for what a killed run may have submitted.
@@ -33,17 +36,14 @@ def submit(
         return earlier
     if earlier and earlier.state == REFUSED and earlier.file == product.file.name:
         raise refused(earlier, results)
-    begun = _begun(product, message)
-    maybe_sent = earlier is not None and earlier.state == SENDING
-    found = _look_for(submissions, product, is_expected=maybe_sent)
+    is_maybe_sent = earlier is not None and earlier.state == SENDING
+    found = _look_for(submissions, product, is_expected=is_maybe_sent)
     if found is None:
         submissions.require_allowance(product.name)
-        score_receipts.write(results, begun)
-        pending = replace(begun, state=PENDING, ref=_send(submissions, product, begun, results))
+        pending = _send(submissions, product, message, earlier, results)
     else:
         log(f"{product.name}: Kaggle has it as submission {found.ref}, and it is not sent again")
-        file = found.file_name or product.file.name
-        pending = replace(earlier or begun, state=PENDING, ref=found.ref, file=file)
+        pending = _as_listed(earlier if is_maybe_sent else None, product, found)
     score_receipts.write(results, pending)
     return pending
 
@@ -61,20 +61,80 @@ def _begun(product: Product, message: str) -> ScoreReceipt:
     )
 
 
-def _send(submissions: Submissions, product: Product, begun: ScoreReceipt, results: Results) -> int:
-    """Upload and submit; return the number that Kaggle gave it."""
-    size = size_text(product.file.stat().st_size)
+def _as_listed(earlier: Optional[ScoreReceipt], product: Product, listed: Listed) -> ScoreReceipt:
+    """Return the receipt of a submission that Kaggle lists.
+
+    earlier  the receipt of its upload; None of one that was sent from elsewhere
+    """
+    digests = {product.name: product.sha256, product.file.name: product.file_sha256}
+    begun = earlier or replace(_begun(product, ""), client="", began="")
+    return replace(
+        begun,
+        state=PENDING,
+        ref=listed.ref,
+        file=listed.file,
+        file_sha256=digests.get(listed.file, ""),
+        description=listed.description,
+    )
+
+
+def _send(
+    submissions: Submissions,
+    product: Product,
+    message: str,
+    earlier: Optional[ScoreReceipt],
+    results: Results,
+) -> ScoreReceipt:
+    """Upload and submit; return the receipt with the number that Kaggle gave it.
+
+    earlier  the receipt of the same bytes, which stays if nothing is submitted
+    """
+    begun = _begun(product, message)
+    undone_after = partial(_undone_after, begun, earlier, results)
+    score_receipts.write(results, begun)
+    size = amounts.size(product.file.stat().st_size)
     log(f"{product.name}: sending {product.file.name}, {size}, to {COMPETITION}")
-    try:
+    with undone_after(KitError):
         token = submissions.upload(product.file)
+        _require_unchanged(product)
+        listed = submissions.find(product.key)  # an upload is long: it may be sent from elsewhere
+    if listed:
+        log(f"{product.name}: was sent meanwhile, as submission {listed.ref}")
+        return _as_listed(None, product, listed)
+    with undone_after(NotTaken):
         ref = _create(submissions, product, token, begun.description)
-    except NotTaken:  # Kaggle has said that it has no submission of it
-        path = score_receipts.path_of(results, product.name, product.sha256)
+    log(f"{product.name}: Kaggle has it as submission {ref}")
+    return replace(begun, state=PENDING, ref=ref)
+
+
+@contextlib.contextmanager
+def _undone_after(
+    begun: ScoreReceipt, earlier: Optional[ScoreReceipt], results: Results, kind: Type[KitError]
+) -> Iterator[None]:
+    """Let the earlier receipt stand, or none, after an error: nothing was submitted.
+
+    begun  the receipt that says that the upload has begun
+    kind   of the error
+    """
+    try:
+        yield
+    except kind:
+        path = score_receipts.path_of(results, begun.product, begun.sha256)
         with explain_os_errors(path):
             path.unlink()
+        if earlier:
+            score_receipts.write(results, earlier)
         raise
-    log(f"{product.name}: Kaggle has it as submission {ref}")
-    return ref
+
+
+def _require_unchanged(product: Product) -> None:
+    """Raise KitError unless what was uploaded is what was checked, and what its receipt names."""
+    if sha256(product.file) != product.file_sha256:
+        raise KitError(
+            "was changed since it was checked, so it was not submitted",
+            product.file,
+            "run the same command again",
+        )
 
 
 def _create(submissions: Submissions, product: Product, token: str, description: str) -> int:
@@ -95,10 +155,10 @@ def _create(submissions: Submissions, product: Product, token: str, description:
     found = _look_for(submissions, product, is_expected=True)
     if found is None:
         raise lost
-    return int(found.ref)
+    return found.ref
 
 
-def _look_for(submissions: Submissions, product: Product, is_expected: bool) -> Optional[Any]:
+def _look_for(submissions: Submissions, product: Product, is_expected: bool) -> Optional[Listed]:
     """Return Kaggle's submission of the product's bytes.
 
     is_expected  whether one may have been made just now: Kaggle is asked several times

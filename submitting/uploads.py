@@ -1,71 +1,65 @@
-"""The transfer of a file to the address that Kaggle gives, by Kaggle's own client.
+"""The transfer of a file to the address that Kaggle gives, in the protocol of Google's storage.
 
-An address holds a signature, so nothing that the client prints of it is shown.
+Kaggle's client begins again at the first byte if a connection breaks, gives up if the server fails,
+and waits forever for one that is silent. The address holds a signature and is never shown.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import time
 from pathlib import Path
-from typing import Any, ContextManager
 
-from fetch.network import Unreachable, stall_timeout
+import requests
+
+from fetch.network import explain_network_errors
 from fetch.outcome import progress_of
-from leapkit.core.errors import KitError
+from fetch.retries import retry_while_progressing
 from submitting.answers import BY_HAND
 
-TRIES = 6  # of one file, each of which continues the last one
-STALL_SECONDS = 120.0  # without a byte read, after which a try is broken off
-_HANDLES = Path("/proc/self/fd")  # of the files that this process has open, on Linux
+STALL_SECONDS = 120.0  # in which a byte is taken or an answer comes
+_INCOMPLETE = 308  # the status of an upload that is not whole yet
+_REFUSALS = dict.fromkeys(
+    (400, 401, 403, 404, 410, 412, 413),
+    (
+        "the server of the uploads refuses the file, and nothing was submitted",
+        f"run the same command again, or {BY_HAND}",
+    ),
+)
 
 
-def transfer(api: Any, file: Path, address: str) -> None:
-    """Upload a file with a progress bar; continue where a try ended.
+def transfer(file: Path, address: str) -> None:
+    """Upload a file with a progress bar; continue where a connection broke off.
 
-    api  Kaggle's client
-    Raises KitError if the server refuses it, Unreachable after TRIES.
+    Raises KitError if the server refuses it, and if tries bring no more bytes to it.
     """
-    from kaggle.models.kaggle_models_extended import ResumableUploadResult
+    size = file.stat().st_size
+    stored = 0  # bytes that the server has said to have
+    with explain_network_errors(f"the upload of {file.name}", BY_HAND, _REFUSALS), open(
+        str(file), "rb"
+    ) as handle, requests.Session() as session:
 
-    with progress_of(file.name, file.stat().st_size, lambda: _position(file)):
-        for number in range(TRIES):
-            time.sleep(min(2.0**number / 2, 30.0) if number else 0.0)
-            with _stall_timeout(file), contextlib.redirect_stdout(io.StringIO()):
-                result = api.upload_complete(str(file), address, quiet=True, resume=number > 0)
-            if result == ResumableUploadResult.COMPLETE:
-                return
-            if result == ResumableUploadResult.FAILED:
-                raise KitError(
-                    "the server of the uploads refuses the file, and nothing was submitted",
-                    file.name,
-                    f"run the same command again, or {BY_HAND}",
-                )
-    raise Unreachable(
-        f"the upload broke off {TRIES} times, and nothing was submitted",
-        file.name,
-        f"check the network and its proxy and run the same command again, or {BY_HAND}",
-    )
+        def once() -> None:
+            nonlocal stored
+            if handle.tell():  # an earlier try has sent something
+                stored = _stored(session, address, size)
+                if stored == size:
+                    return
+                handle.seek(stored)
+            part = {"Content-Range": f"bytes {stored}-{size - 1}/{size}"} if stored else {}
+            answer = session.put(address, data=handle, headers=part, timeout=STALL_SECONDS)
+            answer.raise_for_status()
+            if answer.status_code == _INCOMPLETE:
+                raise ConnectionError("the server has not stored all of it")
 
-
-def _stall_timeout(file: Path) -> ContextManager[None]:
-    """Break off a try that stalls, where Linux tells how far it is.
-
-    The client itself would wait forever.
-    """
-    if not _HANDLES.is_dir():
-        return contextlib.nullcontext()
-    return stall_timeout(lambda: _position(file), STALL_SECONDS)
+        with progress_of(file.name, size, handle.tell):
+            retry_while_progressing(once, lambda: stored)
 
 
-def _position(file: Path) -> int:
-    """Return how far this process has read a file that it has open, as Linux tells; else 0."""
-    target = os.path.realpath(str(file))
-    with contextlib.suppress(OSError, LookupError, ValueError):  # closed meanwhile, or no Linux
-        for handle in _HANDLES.iterdir():
-            if os.path.realpath(str(handle)) == target:
-                text = (_HANDLES.parent / "fdinfo" / handle.name).read_text()
-                return int(text.split("pos:")[1].split()[0])
-    return 0
+def _stored(session: requests.Session, address: str, size: int) -> int:
+    """Return how many bytes of an upload the server has."""
+    question = {"Content-Range": f"bytes */{size}"}
+    answer = session.put(address, headers=question, timeout=STALL_SECONDS)
+    answer.raise_for_status()
+    if answer.status_code != _INCOMPLETE:
+        return size
+    last = answer.headers.get("Range", "").rpartition("-")[2]  # bytes=0-1000; none of nothing
+    return int(last) + 1 if last else 0

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import time
 from dataclasses import replace
 from typing import Any, Optional
 
+from kagglesdk.competitions.types.submission_status import SubmissionStatus
+
 from fetch.competition import PAGE
-from fetch.network import explain_network_errors, is_transient
+from fetch.network import Answers, explain_network_errors
 from fetch.outcome import log
+from fetch.retries import is_transient, pause_asked_for
 from leapkit.core import receipts, score_receipts
 from leapkit.core.errors import KitError
 from leapkit.core.layout import Results
@@ -38,18 +42,19 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
         if minutes >= next_line:
             log(_progress(receipt, minutes))
             next_line = next(said)
+        pause = next(pauses)
+        answered = None
         with explain_network_errors(
-            receipt.product, f"look at {PAGE}/submissions", answers.ANSWERS
+            receipt.product, f"look at {PAGE}/submissions", _refusals(receipt, results)
         ):
             try:
-                answer = submissions.get(receipt.ref)
+                answered = _answered(receipt, submissions.get(receipt.ref))
                 failures = 0
             except Exception as error:
                 failures += 1
                 if not is_transient(error) or failures >= FAILURES:
                     raise
-                answer = None
-        answered = _answered(receipt, answer)
+                pause = max(pause, pause_asked_for(error))
         if answered is not None:
             score_receipts.write(results, answered)
             return answered
@@ -59,7 +64,17 @@ def wait(submissions: Submissions, receipt: ScoreReceipt, results: Results) -> S
                 receipt.product,
                 "run the same command again to wait on; it is not sent twice",
             )
-        time.sleep(next(pauses))
+        time.sleep(pause)
+
+
+def _refusals(receipt: ScoreReceipt, results: Results) -> Answers:
+    """Return what Kaggle's refusals to show a submission mean."""
+    path = score_receipts.path_of(results, receipt.product, receipt.sha256)
+    another = (
+        f"Kaggle does not show submission {receipt.ref} to this account",
+        f"use the account that sent it, or remove {path} to send the file with this one",
+    )
+    return {**answers.ANSWERS, 403: another, 404: another}
 
 
 def _progress(receipt: ScoreReceipt, minutes: float) -> str:
@@ -68,14 +83,17 @@ def _progress(receipt: ScoreReceipt, minutes: float) -> str:
 
 
 def _answered(receipt: ScoreReceipt, answer: Any) -> Optional[ScoreReceipt]:
-    """Return the receipt with what Kaggle has decided, None while it has not."""
-    from kagglesdk.competitions.types.submission_status import SubmissionStatus
+    """Return the receipt with what Kaggle has decided, None while it has not.
 
-    if answer is None or answer.status == SubmissionStatus.PENDING:
+    A complete submission has a public score; without one it is not complete yet.
+    """
+    is_scored = answer.status == SubmissionStatus.COMPLETE and answer.public_score
+    if not is_scored and answer.status != SubmissionStatus.ERROR:
         return None
+    submitted = answer.date.replace(tzinfo=datetime.timezone.utc) if answer.date else None
     known = replace(
         receipt,
-        submitted=answer.date.isoformat(timespec="seconds") + "+00:00" if answer.date else "",
+        submitted=submitted.isoformat(timespec="seconds") if submitted else "",
         answered=receipts.now(),
     )
     if answer.status == SubmissionStatus.ERROR:
@@ -84,6 +102,6 @@ def _answered(receipt: ScoreReceipt, answer: Any) -> Optional[ScoreReceipt]:
     return replace(
         known,
         state=COMPLETE,
-        public=answer.public_score or "",
-        private=answer.private_score or "",
+        public=answer.public_score,
+        private=answer.private_score,
     )

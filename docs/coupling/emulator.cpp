@@ -17,6 +17,9 @@ template <typename Result, typename Work>
 static Result or_say(Result failed, Work work) {
   try {
     return work();
+  } catch (const c10::Error& error) {
+    std::cerr << "emulator: " << error.what_without_backtrace() << std::endl;
+    return failed;
   } catch (const std::exception& error) {
     std::cerr << "emulator: " << error.what() << std::endl;
     return failed;

@@ -9,15 +9,22 @@
 #include <torch/script.h>
 
 #include <fstream>
+#include <iostream>
 #include <vector>
 
-int main(int argc, char** argv) {
-  if (argc != 7) return 2;
+static int refused(const std::string& why) {
+  std::cerr << "predict: " << why << std::endl;
+  return 1;
+}
+
+int main(int argc, char** argv) try {
+  if (argc != 7) return refused("MODEL.pt COLUMNS INPUTS OUTPUTS LENGTH rows|columns");
   const int64_t columns = std::stoll(argv[2]), length = std::stoll(argv[5]);
   const bool by_rows = std::string(argv[6]) == "rows";
   std::vector<float> inputs(columns * length);
   const std::streamsize bytes = inputs.size() * sizeof(float);
-  if (!std::ifstream(argv[3], std::ios::binary).read((char*)inputs.data(), bytes)) return 3;
+  if (!std::ifstream(argv[3], std::ios::binary).read((char*)inputs.data(), bytes))
+    return refused("INPUTS holds fewer numbers than COLUMNS x LENGTH");
 
   c10::InferenceMode without_gradients;
   auto model = torch::jit::load(argv[1], torch::kCPU);
@@ -28,5 +35,9 @@ int main(int argc, char** argv) {
 
   std::ofstream outputs(argv[4], std::ios::binary);
   outputs.write((const char*)y.data_ptr<float>(), y.numel() * sizeof(float));
-  return outputs.flush() ? 0 : 4;
+  return outputs.flush() ? 0 : refused("OUTPUTS cannot be written");
+} catch (const c10::Error& error) {
+  return refused(error.what_without_backtrace());
+} catch (const std::exception& error) {
+  return refused(error.what());
 }

@@ -11,6 +11,7 @@ program predict
   type(c_ptr) :: model
   integer :: unit
 
+  if (command_argument_count() /= 5) error stop 'predict: MODEL.pt PCOLS INPUTS OUTPUTS LENGTH'
   allocate (inputs(number(2), number(5)), outputs(number(2), output_length))
   open (newunit=unit, file=argument(3), access='stream', form='unformatted', status='old')
   read (unit) inputs

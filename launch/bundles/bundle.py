@@ -16,6 +16,7 @@ from launch.bundles import (
     image_archive,
     manifests,
     readme_text,
+    sbom_files,
     scope,
     sif_files,
     wheelhouse,
@@ -27,7 +28,7 @@ from launch.registry import REPOSITORY
 from launch.runtimes import containers
 from launch.runtimes.container_user import User
 from launch.settings import Settings
-from leapkit.core import file_lock
+from leapkit.core import amounts, file_lock
 from leapkit.core.errors import KitError, explain_os_errors, printable
 from leapkit.core.files import TEMPORARY, atomic, sha256
 from leapkit.core.receipts import now
@@ -65,7 +66,7 @@ def run(requested: Mapping[str, str]) -> int:
         is_new = manifests.write(folder, manifest)
         _remove_others(folder, manifest)
     print("whole" if is_new else "nothing to do: the bundle is whole", flush=True)
-    print(f"{folder}: {len(manifest.files)} files, {manifest.total / 1e9:.2f} GB", flush=True)
+    print(f"{folder}: {len(manifest.files)} files, {amounts.size(manifest.total)}", flush=True)
     print(f"sha256 of {manifests.SUMS}: {sha256(folder / manifests.SUMS)}", flush=True)
     return 0
 
@@ -89,7 +90,7 @@ def _is_a_bundles(path: str) -> bool:
     """Return whether a file in a bundle's folder is one that `make bundle` writes."""
     parent, _, name = path.rpartition("/")
     if parent:
-        return parent in (wheelhouse.FOLDER, sif_files.FOLDER)
+        return parent in (wheelhouse.FOLDER, sif_files.FOLDER, sbom_files.FOLDER)
     written = (
         *(manifests.NAME, manifests.SUMS, readme_text.FILE),
         *(code_archive.FILE, image_archive.FILE),
@@ -155,11 +156,12 @@ def _images(folder: Path, settings: Settings) -> Contents:
     is_damaged = known and path.exists() and manifests.entry(path) != known
     if is_damaged or image_archive.saved(path) != image_archive.ids(names):
         image_archive.save(path, names)
-    return Contents([path])
+    return Contents([path, *sbom_files.gather(folder / sbom_files.FOLDER, settings)])
 
 
 def _sifs(folder: Path, settings: Settings) -> Contents:
-    return Contents(sif_files.gather(folder / sif_files.FOLDER, settings))
+    files = sif_files.gather(folder / sif_files.FOLDER, settings)
+    return Contents([*files, *sbom_files.gather(folder / sbom_files.FOLDER, settings)])
 
 
 _MAKERS = {"venv": _wheels, "docker": _images, "apptainer": _sifs}

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from typing import Dict, List, Sequence, Set
 
 from launch.costs import estimates
 from launch.costs.estimates import Estimate, Estimator, Step
-from launch.plan_lines import line
+from launch.plan_lines import line, wrapped
 from launch.planning import Plan
 from launch.settings import Settings
+from leapkit.core.amounts import rough_hours, rounded
 from leapkit.core.run_progress import Progress
 
 # Networks that take less share their lines.
 SHORT = 0.1  # hours
 # A run that goes on says how far it is twice a minute, apart from its evaluations.
 _SILENT = 600.0  # seconds
-_UNBROKEN = "\x1f"  # stands for a space at which no line ends
 
 
 def lines(plan: Plan, settings: Settings) -> List[str]:
@@ -37,9 +36,8 @@ def estimate_lines(estimator: Estimator, costs: Sequence[Estimate]) -> List[str]
     text += _unknown_lines(unknown)
     text += [each for cost in costs for each in _progress_lines(cost)]
     text += [_cost_line(cost) for cost in known if cost.hours >= SHORT]
-    text += _wrapped(
-        [f"{cost.name} {duration(cost.hours)}" for cost in known if cost.hours < SHORT], ", "
-    )
+    short = [cost for cost in known if cost.hours < SHORT]
+    text += wrapped([f"{cost.name} {rough_hours(cost.hours)}" for cost in short])
     return text + [line("", basis) for basis in _bases(known)]
 
 
@@ -48,9 +46,9 @@ def _in_all(estimator: Estimator, known: Sequence[Estimate]) -> str:
     hours = estimates.wall_hours(known, at_once)
     bound = "at most " if any(cost.is_bound and cost.train for cost in known) else ""
     gpu_hours = sum(cost.gpu_hours for cost in known)
-    cost = f", {number(gpu_hours)} GPU hours" if gpu_hours else ""
+    cost = f", {rounded(gpu_hours)} GPU hours" if gpu_hours else ""
     networks = f"{at_once} networks at a time" if at_once > 1 else "one network after the other"
-    return f"{bound}about {duration(hours)}{cost}, on {estimator.hardware.name}, {networks}"
+    return f"{bound}about {rough_hours(hours)}{cost}, on {estimator.hardware.name}, {networks}"
 
 
 def _cost_line(cost: Estimate) -> str:
@@ -58,10 +56,10 @@ def _cost_line(cost: Estimate) -> str:
     if cost.train:
         bound = "at most " if cost.is_bound and not cost.train.progress else ""
         parts = f" for {cost.parts} parts" if cost.parts > 1 else ""
-        steps.append(f"train {bound}{duration(cost.train.hours or 0)}{parts}")
+        steps.append(f"train {bound}{rough_hours(cost.train.hours or 0)}{parts}")
     if cost.infer:
-        steps.append(f"infer {duration(cost.infer.hours or 0)}")
-    gpu_hours = f"; {number(cost.gpu_hours)} GPU hours" if cost.gpus else ""
+        steps.append(f"infer {rough_hours(cost.infer.hours or 0)}")
+    gpu_hours = f"; {rounded(cost.gpu_hours)} GPU hours" if cost.gpus else ""
     return line(cost.name, ", ".join(steps) + gpu_hours)
 
 
@@ -84,8 +82,8 @@ def _progress_lines(cost: Estimate) -> List[str]:
 
 def _progress(step: Step, progress: Progress) -> str:
     silent = time.time() - progress.updated
-    since = f", as of {duration(silent / 3600)} ago" if silent > _SILENT else ""
-    left = duration(step.hours or 0)
+    since = f", as of {rough_hours(silent / 3600)} ago" if silent > _SILENT else ""
+    left = rough_hours(step.hours or 0)
     return f"{progress.fraction:.0%} done, about {left} left at its own rate{since}"
 
 
@@ -109,35 +107,3 @@ def _bases(known: Sequence[Estimate]) -> List[str]:
 
 def _networks(count: int) -> str:
     return f"{count} network{'s' * (count > 1)}"
-
-
-def _wrapped(phrases: Sequence[str], between: str) -> List[str]:
-    """Return short phrases in lines; none of them is broken."""
-    indent = line("", "")
-    lines = textwrap.wrap(
-        between.join(phrase.replace(" ", _UNBROKEN) for phrase in phrases),
-        100,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    return [each.replace(_UNBROKEN, " ") for each in lines]
-
-
-def duration(hours: float) -> str:
-    """Return a time as people say it: 40 s, 14 min, 3.2 h, 12 days, 3.0 years."""
-    seconds = hours * 3600
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    if hours < 48:
-        return f"{number(hours)} h"
-    if hours < 730 * 24:
-        return f"{number(hours / 24)} days"
-    return f"{number(hours / 24 / 365)} years"
-
-
-def number(value: float) -> str:
-    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"

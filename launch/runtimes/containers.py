@@ -21,6 +21,9 @@ from leapkit.core.files import sha256_json
 from leapkit.core.layout import Results
 
 WHEELS = "leap-wheels:local"
+# The project of all builds. Compose labels an image with it: with a run's own, the same content
+# would be another image, and another SIF, for each folder of results.
+BUILDS = "leap"
 MEMORY_SHARE = 0.9  # of the engine's memory for one container: the rest keeps the machine alive
 TABLES = "/tables"  # where a container sees the folder of the user's own weight tables
 
@@ -30,10 +33,10 @@ def project(settings: Settings) -> str:
     return "leap-" + sha256_json([str(REPOSITORY), str(settings.results.root)])[:8]
 
 
-def compose(settings: Settings) -> List[str]:
-    """Return `docker compose` with the files and the project of a run."""
+def compose(settings: Settings, name: str) -> List[str]:
+    """Return `docker compose` with the files of a run and the name of a project."""
     files = ["compose.yaml"] + (["compose.gpu.yaml"] if settings["ACCELERATOR"] == "cuda" else [])
-    command = ["docker", "compose", "--ansi", "never", "--project-name", project(settings)]
+    command = ["docker", "compose", "--ansi", "never", "--project-name", name]
     return command + [argument for name in files for argument in ("-f", str(REPOSITORY / name))]
 
 
@@ -144,7 +147,9 @@ def names_of(settings: Settings, services: Sequence[str], env: Mapping[str, str]
     """Return {service: its image}, as Compose reads compose.yaml. Raises KitError if it cannot."""
     # Without a profile, `config` leaves out the tools and who is trained on request.
     profile = ["--profile", "tools"]
-    answer = machine.ask([*compose(settings), *profile, "config", "--format", "json"], env=env)
+    answer = machine.ask(
+        [*compose(settings, BUILDS), *profile, "config", "--format", "json"], env=env
+    )
     if answer.code != 0:
         remedy = "check compose.yaml, or use RUNTIME=venv"
         raise KitError(f"Compose cannot read it ({answer.complaint})", "compose.yaml", remedy)
@@ -164,7 +169,7 @@ def build(settings: Settings, services: Sequence[str], env: Mapping[str, str]) -
         print(f"the images of {names} are those of the bundle", flush=True)
         return
     print(f"building the images of {names} (cached layers are not built again)", flush=True)
-    if process.run(compose(settings) + ["build", "--quiet"] + list(services), env):
+    if process.run([*compose(settings, BUILDS), "build", "--quiet", *services], env):
         remedy = "run `make bases` if a base image is missing, or use RUNTIME=venv"
         absent = set(images) - set(bundled.images())
         if absent:
@@ -179,8 +184,8 @@ def step(settings: Settings, service: str, arguments: Sequence[str]) -> List[str
     """
     name = f"{project(settings)}-{service}-{os.getpid()}"
     wrapper = [sys.executable, str(REPOSITORY / "launch" / "runtimes" / "container_run.py"), name]
-    command = [*compose(settings), "run", "--rm", "--no-deps", "-T", "--name", name, service]
-    return [*wrapper, *command, *arguments]
+    command = [*compose(settings, project(settings)), "run", "--rm", "--no-deps", "-T"]
+    return [*wrapper, *command, "--name", name, service, *arguments]
 
 
 def on_results(settings: Settings, steps: Mapping[str, Sequence[str]]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Mapping, Sequence
 
-from launch.runtimes import apptainer, containers
+from launch.runtimes import apptainer, container_user, containers
 from launch.settings import Settings
 
 
@@ -28,6 +28,23 @@ def on_world(
     made    the folder in which files or folders are made
     """
     return on_folder(settings, "world", arguments, mounts, made)
+
+
+def require(settings: Settings, services: Sequence[str]) -> None:
+    """Make the images of services, if these run in some. Raises KitError if one cannot be had."""
+    if settings["RUNTIME"] == "apptainer":
+        apptainer.prepare(settings, services)
+    elif settings["RUNTIME"] == "docker":
+        containers.build_images(settings, services, container_user.of(settings.results.root))
+
+
+def prepare(settings: Settings, folder: Path) -> None:
+    """Make a folder to which steps will write beside the launcher.
+
+    Containers of Docker are given it while it is empty. Raises KitError if they may not write.
+    """
+    if settings["RUNTIME"] == "docker":
+        container_user.prepare(folder, container_user.of(folder))
 
 
 def on_folder(

@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import List, Sequence
 
+from launch import registry
 from launch.folders import expanded
 from launch.registry import REPOSITORY
 from launch.runtimes import stacks
 from leapkit.core import files
 from leapkit.core.errors import KitError
 from leapkit.core.hash_index import HashIndex
+from leapkit.core.stacks import MODERN
 
 SIF = ".sif"
 ARCHIVE = ".tar"
@@ -128,13 +130,29 @@ def find(service: str, image: str) -> ImageFile:
     """
     candidates = of_image(image)
     if not candidates:
-        raise KitError(f"holds no SIF of {image}", folder(), REMEDY)
+        raise KitError(f"holds no SIF of {image}", folder(), _remedy(service, image))
     fitting = of_this_code(candidates, service)
     if not fitting:
         what = "was made from other code than that of this clone"
-        raise KitError(what, candidates[0].path, REMEDY)
+        raise KitError(what, candidates[0].path, _remedy(service, image))
     check(fitting[0])
     return fitting[0]
+
+
+def _remedy(service: str, image: str) -> str:
+    """Return the command that makes the SIF of a service's image, where it can be made."""
+    stack, _, accelerator = image.partition(":")[2].rpartition("-")
+    words = ""
+    if _is_member(service):
+        network = registry.members()[service][0].name
+        words = f" STACK={stack} DEVICE={accelerator} EXPERIMENTS={network}"
+    elif service in OF_THE_EMULATOR:
+        words = f" STACK=modern DEVICE={accelerator} NETWORK=v10"
+        for member, row in stacks.members_stacks().items():
+            if row["published"].name == stack != MODERN.name:
+                network = registry.members()[member][0].name
+                words = f" STACK=published DEVICE={accelerator} NETWORK={network}"
+    return REMEDY.replace("`make sifs`", f"`make sifs{words}`")
 
 
 def check(image_file: ImageFile) -> None:

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Sequence
 
-from launch import machine
+from launch import machine, registry
 from launch.registry import REPOSITORY
 from launch.runtimes import (
     apptainer,
@@ -119,7 +119,12 @@ def _of_environments(settings: Settings, services: Sequence[str]) -> Iterator[De
     """Describe the environments of this machine that services run in, each once."""
     stack, accelerator = settings["STACK"], settings["ACCELERATOR"]
     members = [service for service in services if service not in ("blend", "emulator")]
-    found = {"blend": (environments.blend_python(), stacks.lock("blend"))}
+    if "emulator" in services:
+        named = settings.choices.get("EMULATOR")
+        members.append(named.value if named else next(iter(registry.members())))
+    found = {}
+    if "blend" in services:
+        found["blend"] = (environments.blend_python(), stacks.lock("blend"))
     for member, python in environments.member_pythons(members, stack, accelerator).items():
         built = environments.reachable(stacks.stacks_of(member)[stack], accelerator)
         found[python.parts[-3]] = (python, stacks.lock_of(member, stack, built))

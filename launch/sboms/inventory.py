@@ -17,10 +17,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 DPKG = "${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\n"
 LICENCE = re.compile(r"^License:[ \t]*(\S.*?)[ \t]*$", re.M)
+# A shared library that a wheel brings; an extension module of Python is no lib*.so.
+LIBRARY = re.compile(r"(^|/)lib(?!\.)[^/]*\.so(\.[\w.]+)?$")
 LONGEST = 80  # characters of a licence's name: what is longer is its text
 
 
@@ -68,7 +70,9 @@ def distributions() -> Iterator[Dict[str, Any]]:
             "classifiers": [
                 text for text in about.get_all("Classifier") or () if text.startswith("License ::")
             ],
+            "requires": required(distribution.requires or ()),
             **installed_files(distribution),
+            "parts": list(parts(distribution)),
         }
 
 
@@ -76,7 +80,7 @@ def installed_files(distribution: importlib.metadata.Distribution) -> Dict[str, 
     """Return the sha256 of a distribution's RECORD, its number of files, and those that differ."""
     record = distribution.read_text("RECORD")
     if record is None:
-        return {"record": "", "files": 0, "changed": []}
+        return {"record": "", "files": 0, "changed": [], "libraries": {}}
     recorded = {
         str(file): file.hash.value
         for file in distribution.files or ()
@@ -92,7 +96,35 @@ def installed_files(distribution: importlib.metadata.Distribution) -> Dict[str, 
         "record": hashlib.sha256(record.encode()).hexdigest(),
         "files": len(recorded),
         "changed": sorted(changed),
+        "libraries": {
+            name: base64.urlsafe_b64decode(value + "=").hex()
+            for name, value in sorted(recorded.items())
+            if LIBRARY.search(name) and name not in changed
+        },
     }
+
+
+def required(lines: Iterable[str]) -> List[str]:
+    """Return the names of what a distribution requires, without its extras."""
+    names = [re.match(r"[\w.-]+", line) for line in lines if "extra ==" not in line]
+    return sorted({re.sub(r"[-_.]+", "-", name[0]).lower() for name in names if name})
+
+
+def parts(distribution: importlib.metadata.Distribution) -> Iterator[Dict[str, str]]:
+    """Yield what the SBOMs in a wheel (PEP 770) say that was built into it, if they are CycloneDX.
+
+    Source: https://peps.python.org/pep-0770/, "SBOM files in .dist-info/sboms".
+    """
+    for file in sorted(distribution.files or (), key=str):
+        if file.suffix == ".json" and file.parent.match("*.dist-info/sboms"):
+            try:
+                told = json.loads(Path(str(distribution.locate_file(file))).read_text("utf-8"))
+                for one in told["components"]:
+                    if one["name"] != told.get("metadata", {}).get("component", {}).get("name"):
+                        words = {name: str(one.get(name, "")) for name in ("version", "purl")}
+                        yield {"name": str(one["name"]), **words, "source": str(file)}
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue
 
 
 def record_digest(path: Path) -> Optional[str]:
@@ -114,10 +146,9 @@ def digest(path: Path) -> str:
 def code(folder: Path) -> Dict[str, str]:
     """Return {file of the kit: sha256} of the code that is imported, named as in a clone.
 
-    The rooms lie below `folder`; leapkit is a distribution, whose source there is not imported.
+    The rooms lie below `folder`; leapkit is a distribution.
     """
-    rooms = {str(path.relative_to(folder)): path for path in folder.rglob("*.py")}
-    found = {name: path for name, path in rooms.items() if not name.startswith("shared/")}
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*.py")}
     for one in importlib.metadata.distributions(name="leapkit"):
         for file in one.files or ():
             if file.suffix == ".py" and file.parts[0] == "leapkit":

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Mapping
 
-from launch import emulated, emulating, run
+from launch import emulating, run
 from launch.bundles import scope
 from launch.code_version import code_version
 from launch.folders import require_writable
@@ -20,7 +20,7 @@ from launch.registry import REPOSITORY
 from launch.sboms import cyclonedx, described
 from launch.sboms.cyclonedx import Subject
 from launch.sboms.described import Described
-from launch.settings import Settings, choose
+from launch.settings import choose
 from leapkit.core import files
 
 SUFFIX = ".cdx.json"
@@ -29,29 +29,17 @@ SHOWN = ("RUNTIME", "STACK", "ACCELERATOR", "EXPERIMENTS")
 
 def make(requested: Mapping[str, str]) -> int:
     """Write the documents of what a run would use, which is built first; return 0."""
-    settings = _choose(requested)
+    values = {name: value for name, value in requested.items() if name not in ("NETWORK", "TO")}
+    settings = choose("reproduce", values)
+    members = [*scope.members(settings), "blend"]
+    images = emulating.with_emulator(settings, members, requested.get("NETWORK", ""), "sbom")
     to = Path(requested.get("TO") or settings.results.root / "sbom").absolute()
     run.show(replace(settings, choices={k: settings.choices[k] for k in SHOWN}).lines())
     require_writable(to, "name a folder that you may write to with TO=")
-    for one in described.of_run(settings, _services(settings, requested)):
-        path = to / (one.stem + SUFFIX)
-        for line in write(path, one):
-            print(line, flush=True)
+    for chosen, services in images:
+        for one in described.of_run(chosen, services):
+            print("\n".join(write(to / (one.stem + SUFFIX), one)), flush=True)
     return 0
-
-
-def _choose(requested: Mapping[str, str]) -> Settings:
-    values = {name: value for name, value in requested.items() if name not in ("NETWORK", "TO")}
-    settings = choose("reproduce", values)
-    if "NETWORK" in requested:
-        target = emulated.named(requested["NETWORK"], "sbom")
-        settings = emulating.with_stack(settings, target)
-    return settings
-
-
-def _services(settings: Settings, requested: Mapping[str, str]) -> List[str]:
-    tools = ["emulator"] if "NETWORK" in requested else []
-    return [*scope.members(settings), "blend", *tools]
 
 
 def write(path: Path, one: Described) -> List[str]:
@@ -69,6 +57,9 @@ def write(path: Path, one: Described) -> List[str]:
     counts = [f"{len(inventory['distributions'])} Python packages"]
     if inventory.get("debian"):
         counts.append(f"{len(inventory['debian'])} Debian packages")
+    held = sum(len(one["libraries"]) + len(one["parts"]) for one in inventory["distributions"])
+    if held:
+        counts.append(f"{held} libraries in them")
     lines = [f"{path}: {', '.join(counts)}{'' if is_new else ' (as before)'}"]
     others = cyclonedx.differences(inventory, lock)
     lines += [f"  not as its lock says: {line}" for line in others]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Dict, List, Sequence
 
 from launch.costs import estimates
-from launch.costs.estimate_lines import duration, number
 from launch.costs.estimates import Estimate, Estimator
 from launch.planning import Plan
 from launch.settings import Settings
 from launch.slurm.job_graph import Job, Task
+from leapkit.core.amounts import rough_hours, rounded
 
 LEAST = 0.05  # GPU hours that are worth a word
 
@@ -34,17 +34,17 @@ class Costs:
         if not costs or not all(cost.is_known for cost in costs):
             return ""
         hours = [self._hours(task) for task in job.tasks]
-        longest = duration(max(hours))
+        longest = rough_hours(max(hours))
         text = f"{len(hours)} tasks of about {longest}" if job.is_array else f"about {longest}"
         gpu_hours = sum(map(self._gpu_hours, job.tasks))
-        return text + (f"; {number(gpu_hours)} GPU hours" if gpu_hours >= LEAST else "")
+        return text + (f"; {rounded(gpu_hours)} GPU hours" if gpu_hours >= LEAST else "")
 
     def lines(self, jobs: Sequence[Job]) -> List[str]:
         """Return the GPU hours of all jobs, and what the hours rest on."""
         gpu_hours = sum(self._gpu_hours(task) for job in jobs for task in job.tasks)
         steps = [step for cost in self._estimates.values() for step in cost.steps]
         bases = "; ".join(dict.fromkeys(step.basis for step in steps))
-        total = f"{number(gpu_hours)} GPU hours in all" if gpu_hours >= LEAST else "hours"
+        total = f"{rounded(gpu_hours)} GPU hours in all" if gpu_hours >= LEAST else "hours"
         return [f"{total}, on {self.estimator.hardware.name}: {bases}"] if bases else []
 
     def _hours(self, task: Task) -> float:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import operator
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +85,33 @@ def test_what_kaggle_could_not_score_is_refused_by_name(
         check(maker, results)
     out = capsys.readouterr().out
     assert out.startswith("refused: ") and words[damage] in out
+
+
+@pytest.mark.parametrize(
+    "form, where", [("parquet", "submission.verify"), ("csv", "pa.csv.write_csv")]
+)
+def test_a_parquet_that_is_changed_while_it_is_read_is_refused(
+    maker: Maker,
+    results: Results,
+    form: str,
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = results.parquet(ARTIFACT)
+    changed = path.read_bytes()[::-1]
+    module, _, name = where.rpartition(".")
+    original = operator.attrgetter(where)(submittable)
+
+    def read_and_changed(*given: Any) -> None:
+        original(*given)
+        path.write_bytes(changed)
+
+    monkeypatch.setattr(operator.attrgetter(module)(submittable), name, read_and_changed)
+    with pytest.raises(KitError) as refusal:
+        check(maker, results, form)
+    assert "was changed or replaced while" in capsys.readouterr().out + str(refusal.value)
+    assert not (results.subs / f"{ARTIFACT}.csv.zip").exists()
 
 
 def test_the_csv_holds_the_same_float64_and_is_made_once(maker: Maker, results: Results) -> None:

@@ -333,7 +333,7 @@ def test_a_copy_onto_a_full_disk_leaves_nothing(small_disk: Path, tmp_path: Path
 
 def test_too_little_free_disk_is_refused_before_the_work(tmp_path: Path) -> None:
     free = shutil.disk_usage(str(tmp_path)).free
-    with refused(tmp_path, "GB of the cache", "GB free", "free some space"):
+    with refused(tmp_path, "B of the cache", "B free", "free some space"):
         require_free(tmp_path / "not" / "there" / "yet", free * 2, "the cache")
     require_free(tmp_path / "not" / "there" / "yet", 1, "the cache")
     assert names(tmp_path) == []
@@ -367,5 +367,5 @@ def test_a_full_disk_is_no_disk_without_blocks(
 ) -> None:
     full = os.statvfs_result([4096, 4096, 1000, 0, 0, 0, 0, 0, 0, 255])
     monkeypatch.setattr(os, "statvfs", lambda path: full)
-    with refused(tmp_path, "0.00 GB free"):
+    with refused(tmp_path, "0 bytes free"):
         require_free(tmp_path / "x", 1, "x")

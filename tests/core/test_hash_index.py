@@ -370,7 +370,7 @@ def test_minutes_of_hashing_are_told_and_what_is_known_is_not(
     assert len(lines) == 2 and all(
         line.startswith(f"hashing {tmp_path}: ") for line in lines
     )  # of the other three
-    assert all("of 0.0 GB" in line and line.endswith("minutes left") for line in lines)
+    assert all("of 3.0 kB" in line and line.endswith("minutes left") for line in lines)
     assert lines[-1].endswith(" 0 minutes left")
     index.of_many(paths, tmp_path)
     assert capsys.readouterr().err == ""

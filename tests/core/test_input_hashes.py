@@ -42,6 +42,15 @@ def test_a_first_month_changes_what_trains_and_not_what_validates(raw: RawData) 
     assert changed == {"training steps"}
 
 
+def test_what_validates_is_told_without_reading_what_trains(raw: RawData) -> None:
+    every = hashes(raw).steps("0008-01")
+    for path in (raw.steps / "0008-01").iterdir():
+        path.unlink()
+    assert hashes(raw).validation().items() == every.items() - {
+        ("training steps", every["training steps"])
+    }
+
+
 def test_a_changed_step_file_changes_the_hash_of_its_role_alone(raw: RawData) -> None:
     before = hashes(raw).steps("0008-01")
     next((raw.steps / "0008-03").iterdir()).write_text("changed")

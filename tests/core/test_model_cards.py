@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 
 import pytest
 
-from leapkit.core import model_cards, network_sizes
+from leapkit.core import card_prose, model_cards, network_sizes
 from leapkit.core.experiments import PROFILES, Experiment
 from leapkit.core.model_cards import Score
 from leapkit.core.registry import discover
@@ -84,8 +84,8 @@ def test_no_card_claims_the_teams_scores_for_checkpoints_of_ones_own() -> None:
 
 
 def test_a_card_of_a_network_of_sample_size_says_so() -> None:
-    assert model_cards.REDUCED in card(PREDICTING[0], "sample", REACHED)
-    assert model_cards.REDUCED not in card(PREDICTING[0], "full", REACHED)
+    assert card_prose.REDUCED in card(PREDICTING[0], "sample", REACHED)
+    assert card_prose.REDUCED not in card(PREDICTING[0], "full", REACHED)
 
 
 def test_a_card_without_a_score_says_that_none_is_known() -> None:

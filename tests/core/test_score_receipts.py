@@ -52,6 +52,18 @@ def test_new_bytes_under_an_old_name_keep_the_old_score(tmp_path: Path) -> None:
     assert [receipt.sha256 for receipt in score_receipts.read_all(results)] == [SHA, "f" * 64]
 
 
+def test_a_score_is_a_finite_number() -> None:
+    scores = [dataclasses.replace(SENT, public=text).public_r2 for text in ("-3.5", "NaN", "inf")]
+    assert scores == [-3.5, None, None]
+
+
+def test_kaggle_has_what_it_scored_or_will_score(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for state in score_receipts.STATES:
+        score_receipts.write(results, dataclasses.replace(SENT, sha256=state, state=state))
+    assert score_receipts.on_kaggle(results) == {PENDING, COMPLETE}
+
+
 @pytest.mark.parametrize(
     "change",
     [{"state": "lost"}, {"ref": "7"}, {"ref": True}, {"public": 0.79}, {"more": 1}],

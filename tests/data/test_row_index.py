@@ -29,7 +29,6 @@ pytestmark = pytest.mark.oldest
 
 torch = pytest.importorskip("torch")
 QUICK = dict(deadline=None, suppress_health_check=list(HealthCheck))
-NUMPY = tuple(int(number) for number in np.__version__.split(".")[:2])
 ROWS = [7, 0, 857087, 3]
 TRUE, NONE = b"\x88", b"N"
 

@@ -16,7 +16,11 @@ SAME = [
     ("m/s", "m s^-1"),
     ("K/s", "K s^-1"),
     ("K/s", "s-1 K"),
-    ("K", "kelvin"),
+    ("K", "Kelvin"),
+    ("K", "degrees_K"),
+    ("Pa", "Pascal"),
+    ("W/m2", "W m⁻²"),
+    ("kg/kg", "dimensionless"),
     ("N/m2", "Pa"),
     ("kg/kg", "1"),
     ("kg/kg", "kg kg-1"),
@@ -39,6 +43,9 @@ DIFFERENT = [
     ("m/s", "m/s-"),
     ("K", ""),
     ("K", "-"),
+    ("K", "k"),
+    ("K", "degrees_C"),
+    ("m", "M"),
     ("K", "**^/ . -"),
 ]
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator
 
 import pytest
 
-from leapkit.core import model_cards
+from leapkit.core import card_prose, model_cards
 from reports import crate
 from tests.docs.markdown import ROOT
 
@@ -63,11 +63,11 @@ def test_it_cites_the_solution_the_data_set_and_its_paper(citation: Dict[str, An
 
 def test_cards_and_crates_cite_what_the_file_cites(citation: Dict[str, Any]) -> None:
     addresses = {one.get("url") or one["repository-code"] for one in cited(citation)}
-    assert set(re.findall(r"\((https://[^)]+)\)", model_cards.CITATION)) <= addresses
+    assert set(re.findall(r"\((https://[^)]+)\)", card_prose.CITATION)) <= addresses
     of_crate = {crate.SOLUTION, crate.PAPER, crate.DATA}
     assert of_crate == addresses and of_crate <= {each["@id"] for each in crate.CONTEXT}
     commit = citation["preferred-citation"]["commit"]
-    assert f"commit {commit}" in model_cards.CITATION
+    assert f"commit {commit}" in card_prose.CITATION
 
 
 def test_it_names_no_doi_as_none_is_known(citation: Dict[str, Any]) -> None:

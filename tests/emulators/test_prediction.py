@@ -250,7 +250,11 @@ def test_a_run_that_is_paused_and_killed_ends_in_the_same_bytes(
 
 
 def test_what_cannot_be_predicted_is_refused_in_one_sentence_and_nothing_is_left(
-    arguments: List[str], steps: Path, tmp_path: Path, once: Path
+    arguments: List[str],
+    steps: Path,
+    tmp_path: Path,
+    once: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [good, cut] = sorted((steps / "0008-07").glob("*.mli.*"))
     bad = tmp_path / cut.name
@@ -270,6 +274,11 @@ def test_what_cannot_be_predicted_is_refused_in_one_sentence_and_nothing_is_left
     (tmp_path / "text.nc").write_text("no data")
     with refused(tmp_path / "text.nc", "cannot be read as NetCDF or Zarr"):
         predict(tmp_path / "text.nc")
+    monkeypatch.setattr(pytest.importorskip("zarr"), "__version__", "2.16.1")
+    (tmp_path / "v3.zarr").mkdir()
+    (tmp_path / "v3.zarr" / "zarr.json").write_text("{}")
+    with refused(tmp_path / "v3.zarr", "Zarr's version 3", "STACK=modern"):
+        predict(tmp_path / "v3.zarr")
     mlo = shutil.copy(str(sorted((steps / "0008-07").glob("*.mlo.*"))[0]), str(tmp_path / "o.nc"))
     with refused(mlo, "lacks", "state_ps"):
         predict(mlo)

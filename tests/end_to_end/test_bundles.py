@@ -56,6 +56,7 @@ def test_images_of_a_bundle_are_loaded_and_used_without_a_build(kit: Path, tmp_p
     try:
         text = make(kit, "bundle", [], plain(), BUNDLE=str(folder), DEVICE="cpu", **chosen)
         assert text.startswith("0 ") and len(images_of(kit)) == 3
+        assert len(list((folder / "sbom").iterdir())) == 3  # what each image holds
         written = (folder / "images.tar").stat().st_mtime_ns
         text = make(kit, "bundle", [], plain(), BUNDLE=str(folder), DEVICE="cpu", **chosen)
         assert "nothing to do" in text and (folder / "images.tar").stat().st_mtime_ns == written

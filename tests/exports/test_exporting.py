@@ -21,7 +21,7 @@ import torch
 
 from leapkit.core.columns import TARGETS
 from leapkit.emulators import parts
-from leapkit.exports import exporting, namelist, onnx_files, programs, verification
+from leapkit.exports import exporting, namelist, onnx_files, programs, torchscript, verification
 from leapkit.exports.contracts import COUPLED
 from leapkit.exports.exporting import export
 from leapkit.exports.portable import portable
@@ -90,6 +90,18 @@ def test_a_file_says_what_it_was_made_of(exported: Path, found: parts.EmulatorPa
     of_file = (digest, record["statistics_sha256"], "night", "| 556 | `cam_in_SNOWHLAND` | m |")
     for text in (*of_file, *shared):
         assert text in card
+
+
+@pytest.mark.parametrize(("suffix", "length"), [(".pt", 557), (".kaggle.pt", 556)])
+def test_torchscript_refuses_columns_of_another_length(
+    exported: Path, suffix: str, length: int
+) -> None:
+    """A gather would take the coupled model's 557 numbers for Kaggle's 556."""
+    network = torchscript.read(exported / f"{STEM}{suffix}")
+    assert network(torch.zeros(0, length)).shape == (0, 368)
+    for wrong in (torch.zeros(2, 1113 - length), torch.zeros(2, 600), torch.zeros(1, 2, length)):
+        with pytest.raises(Exception, match=rf"takes \(columns, {length}\) numbers, not \["):
+            network(wrong)
 
 
 def test_no_file_holds_a_path_of_this_machine(exported: Path) -> None:
@@ -197,10 +209,19 @@ class OneLayer(torch.nn.Module):
         return y
 
 
-def test_onnx_holds_onnxs_own_lstm_for_any_rows(tmp_path: Path) -> None:
+def test_onnx_holds_onnxs_own_lstm_for_any_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment of the kit has onnx without onnxruntime: the file is read all the same."""
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "a.onnx"
-    onnx_files.write(path, OneLayer().eval(), 120, {"emulator": "a"})
+    network = OneLayer().eval()
+    onnx_files.write(path, network, 120, {"emulator": "a"})
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    x = torch.linspace(-99, 99, 11 * 120).reshape(11, 120)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.allclose(onnx_files.reader(path)(x), network(x), atol=1e-6)
     graph = onnx.load(str(path)).graph
     assert [node.op_type for node in graph.node].count("LSTM") == 1
     shape = [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]

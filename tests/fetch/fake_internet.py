@@ -19,6 +19,7 @@ import re
 import ssl
 import subprocess
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -52,6 +53,7 @@ class Request:
     path: str
     headers: Dict[str, str]
     sent: int = 0
+    at: float = dataclasses.field(default_factory=time.monotonic)
 
     @property
     def range(self) -> str:
@@ -68,7 +70,8 @@ class Internet:
     drive       file id -> (name, content)
     folders     folder id -> [(kind, id, name)]
     status      (host, a part of the path) -> HTTP status instead of an answer
-    busy        a part of the path -> how often the answer is 429, retry after a second
+    busy        a part of the path -> how often the answer is 429
+    retry_after the seconds after which it is to be asked again
     barred      ids that Google Drive answers with a page instead of the file
     cut         a part of the path -> bytes after which connections break, one by one
     hold        a part of the path -> bytes after which a transfer waits for `released`
@@ -84,6 +87,7 @@ class Internet:
     folders: Dict[str, List[Tuple[str, str, str]]] = dataclasses.field(default_factory=dict)
     status: Dict[Tuple[str, str], int] = dataclasses.field(default_factory=dict)
     busy: Dict[str, int] = dataclasses.field(default_factory=dict)
+    retry_after: str = "1"
     barred: List[str] = dataclasses.field(default_factory=list)
     cut: Dict[str, List[int]] = dataclasses.field(default_factory=dict)
     hold: Dict[str, int] = dataclasses.field(default_factory=dict)
@@ -150,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_PUT(self) -> None:
-        request = Request("PUT", self.host, self.path, {})
+        request = self._request()
         self.internet.requests.append(request)
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             fake_submissions.upload(self, self.internet.submissions)
@@ -160,10 +164,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def _request(self) -> Request:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(self.command, self.host, self.path, headers)
+
     def _answer(self) -> None:
-        request = Request(
-            self.command, self.host, self.path, {k.lower(): v for k, v in self.headers.items()}
-        )
+        request = self._request()
         self.internet.requests.append(request)
         for (host, path_words), status in self.internet.status.items():
             if host in ("", self.host) and path_words in self.path:
@@ -174,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
         for path_words, times in self.internet.busy.items():
             if path_words in self.path and times:
                 self.internet.busy[path_words] -= 1
-                return self._send(429, b"{}", Retry_After="1")
+                return self._send(429, b"{}", Retry_After=self.internet.retry_after)
         answer = {
             "api.kaggle.com": self._kaggle,
             "storage.googleapis.com": self._storage,

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import re
 import threading
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 SERVICE = "/v1/competitions.CompetitionApiService/"
 INBOX = "/kaggle-inbox/"
@@ -33,34 +33,43 @@ class FakeSubmissions:
     is_limit_told
                 whether GetSubmissionLimits tells it; else only CreateSubmission does
     words       of a refusal for the limit
-    cuts        bytes after which uploads are answered with 503, one by one
+    cuts        bytes after which uploads are answered with a status, one by one
+    broken      bytes after which the connections of uploads break, one by one
     silent      uploads that are neither read to their end nor answered
     mute        submissions that are taken and not answered until `released`
     lost        submissions that are taken, and whose answer is lost with the connection
-    down        how many answers of GetSubmission are 503
+    down        whether answers of GetSubmission are 503, one by one
+    is_listed   whether the list shows what is taken
     page        submissions of one page of the list
     hold_upload whether every upload waits for `released`
+    on_upload   called when a file is whole
+    upload_status
+                of all uploads, instead of taking them
     """
 
     taken: List[Dict[str, Any]] = dataclasses.field(default_factory=list)
     contents: Dict[str, bytes] = dataclasses.field(default_factory=dict)
     uploads: List[bytearray] = dataclasses.field(default_factory=list)
     names: List[str] = dataclasses.field(default_factory=list)
-    scores: Dict[str, Tuple[str, str]] = dataclasses.field(default_factory=dict)
+    scores: Dict[str, Tuple[Any, Any]] = dataclasses.field(default_factory=dict)
     errors: Dict[str, str] = dataclasses.field(default_factory=dict)
     queue: int = 1
     allowed: int = 5
     is_limit_told: bool = True
     words: str = ALLOWANCE
-    cuts: List[int] = dataclasses.field(default_factory=list)
+    cuts: List[Tuple[int, int]] = dataclasses.field(default_factory=list)
+    broken: List[int] = dataclasses.field(default_factory=list)
     silent: int = 0
     mute: int = 0
     lost: int = 0
-    down: int = 0
+    down: List[bool] = dataclasses.field(default_factory=list)
+    is_listed: bool = True
     page: int = 100
     uploading: threading.Event = dataclasses.field(default_factory=threading.Event)
     released: threading.Event = dataclasses.field(default_factory=threading.Event)
     hold_upload: bool = False
+    on_upload: Callable[[], object] = lambda: None
+    upload_status: int = 0
 
 
 def answer(handler: Any, fake: FakeSubmissions, method: str, body: Dict[str, Any]) -> None:
@@ -75,9 +84,8 @@ def answer(handler: Any, fake: FakeSubmissions, method: str, body: Dict[str, Any
     }
     if method == "CreateSubmission":
         return _create(handler, fake, body)
-    if method == "GetSubmission" and fake.down:
-        fake.down -= 1
-        return handler._send(503, b"{}")
+    if method == "GetSubmission" and fake.down and fake.down.pop(0):
+        return handler._send(503, b"{}", Retry_After=handler.internet.retry_after)
     content = reply[method](fake, body)
     if content is None:
         return handler._send(404, b'{"code": 404, "message": "Not found"}')
@@ -113,11 +121,19 @@ def upload(handler: Any, fake: FakeSubmissions) -> None:
         fake.released.wait(600)
         handler.close_connection = True
         return None
+    if fake.broken:
+        stored[start:] = handler.rfile.read(fake.broken.pop(0))
+        handler.close_connection = True
+        return handler.connection.shutdown(2)
     body = handler.rfile.read(int(handler.headers["Content-Length"]))
+    if fake.upload_status:
+        return handler._send(fake.upload_status, b"<Error>SignatureDoesNotMatch</Error>")
     if fake.cuts:
-        stored[start:] = body[: fake.cuts.pop(0)]
-        return handler._send(503, b"{}")
+        size, status = fake.cuts.pop(0)
+        stored[start:] = body[:size]
+        return handler._send(status, b"{}")
     stored[start:] = body
+    fake.on_upload()
     return handler._send(200)
 
 
@@ -129,16 +145,7 @@ def _create(handler: Any, fake: FakeSubmissions, body: Dict[str, Any]) -> None:
     fake.allowed -= 1
     name = fake.names[number]
     fake.contents[name] = bytes(fake.uploads[number])
-    fake.taken.append(
-        {
-            "ref": 4711 + len(fake.taken),
-            "totalBytes": len(fake.uploads[number]),
-            "date": "2026-11-28T12:00:00.1234567Z",
-            "description": body["submissionDescription"],
-            "fileName": name,
-            "status": "PENDING",
-        }
-    )
+    take(fake, name, body["submissionDescription"])
     if fake.mute:
         fake.mute -= 1
         fake.uploading.set()
@@ -151,9 +158,22 @@ def _create(handler: Any, fake: FakeSubmissions, body: Dict[str, Any]) -> None:
     return handler._send(200, json.dumps(content).encode())
 
 
+def take(fake: FakeSubmissions, name: str, description: str) -> None:
+    """Add a submission to those that Kaggle has of the user."""
+    fake.taken.append(
+        {
+            "ref": 4711 + len(fake.taken),
+            "date": "2026-11-28T12:00:00.1234567Z",
+            "description": description,
+            "fileName": name,
+            "status": "PENDING",
+        }
+    )
+
+
 def _list(fake: FakeSubmissions, body: Dict[str, Any]) -> Dict[str, Any]:
     start = int(body.get("pageToken") or 0)
-    newest = fake.taken[::-1][start : start + fake.page]
+    newest = fake.taken[::-1][start : start + fake.page] if fake.is_listed else []
     more = start + fake.page < len(fake.taken)
     return {"submissions": newest, "nextPageToken": str(start + fake.page) if more else ""}
 

@@ -33,7 +33,7 @@ def test_without_what_it_lists_everything_and_changes_nothing(
     assert lines["kaggle-data/test.csv"].split()[1:] == ["present"]
     assert (
         "missing, optional" in lines["kaggle-data/train.csv"]
-        and "182.0 GB" in lines["kaggle-data/train.csv"]
+        and "182 GB" in lines["kaggle-data/train.csv"]
     )
     assert "make fetch WHAT=statistics" in lines["statistics/fdzm/mean.json"]
     # The mli file of the first step is cut, the mlo files of the last three are not there.

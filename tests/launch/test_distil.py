@@ -168,6 +168,19 @@ def test_a_misuse_is_one_sentence_before_anything_starts(
     assert not started
 
 
+def test_a_student_without_an_image_is_refused_before_the_teacher_predicts(
+    world: Path, started: List[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(chosen: Settings, services: List[str]) -> None:
+        assert services == ["student"] and chosen["SUBMISSION"].endswith("/submission")
+        raise KitError("holds no SIF of leap-student", "sifs", "run `make sifs`")
+
+    monkeypatch.setattr(distil.image_runtimes, "require", lacking)
+    with refused("sifs", "holds no SIF of leap-student"):
+        distil.distil(given(world))
+    assert not started
+
+
 def test_a_world_without_step_files_is_refused(world: Path, started: List[Any]) -> None:
     shutil.rmtree(str(world / "ClimSim_low-res"))
     with pytest.raises(KitError, match="0008-01"):

@@ -95,7 +95,7 @@ def test_the_doctor_ends_in_its_verdict_and_changes_nothing(
 ) -> None:
     assert doctor.run({"RAW_DATA": str(tmp_path), "SUBMISSION": str(tmp_path / "results")}) == 0
     printed = capsys.readouterr().out
-    assert printed.index("GB free") < printed.index("You can run now:")
+    assert printed.index("B free") < printed.index("You can run now:")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -122,7 +122,7 @@ def test_the_doctor_says_what_is_allotted_and_what_limits_it(
     facts = dict(doctor.machine_facts(gpu, {"SUBMISSION": tmp_path / "results" / "of mine"}))
     if not facts["cores"].startswith("1 (the processors"):
         assert facts["cores"] == "1 (SLURM_CPUS_PER_TASK)"
-    assert facts["memory"] == "2 GB (SLURM_MEM_PER_NODE)"
+    assert facts["memory"] == "2.1 GB (SLURM_MEM_PER_NODE)"
     assert facts["GPU"] == "unclear: the driver is loaded, but nvidia-smi does not answer"
     assert "no file locks (function not implemented)" in facts["SUBMISSION"]
     assert sys.executable in facts["this Python"]

@@ -156,6 +156,8 @@ def test_each_network_is_asked_about_with_the_options_that_it_was_trained_with(
     run = reporting._experiments(settings, found, {"EXPERIMENTS": "adam/200,adam/197"})
     on = {each.id: each.recipe["sample"].options.on() for each in run["adam"]}
     assert on == {"200": {"ema": 0.9, "positivity": True}, "197": {}}
+    card = reporting._rows(found)["adam/200"]  # tells the recipe that it was trained with
+    assert card["recipe"]["options"] == on["200"]
 
 
 def test_the_room_learns_where_the_report_lies_and_what_cards_say(

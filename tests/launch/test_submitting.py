@@ -83,13 +83,19 @@ def test_what_kaggle_has_is_not_checked_again(
     tmp_path: Path, started: List[Tuple[str, ...]]
 ) -> None:
     made = chosen(tmp_path)
-    path = product(made.results, "blend/final_blend_v10.parquet")
+    path = product(made.results, f"subs/{ADAM}.parquet")
+    other = product(made.results, "subs/adam_197_78551.oof.parquet")
     digest = sha256(path)
     receipt = ScoreReceipt(
         path.name, digest, "leap", path.name, digest, "", "kaggle", "", PENDING, 7
     )
     score_receipts.write(made.results, receipt)
-    submitting.run(made, {})
+    submitting.run(made, {"ARTIFACTS": "195,197"})
+    check, send = started
+    assert f"--products=subs/{other.name}" in check
+    assert f"--products=subs/{path.name},subs/{other.name}" in send
+    started.clear()
+    submitting.run(made, {"ARTIFACTS": "195"})
     assert [command[0] for command in started] == ["-m"]
 
 

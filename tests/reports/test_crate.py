@@ -25,12 +25,15 @@ pytestmark = pytest.mark.process
 # What the kit cannot say: it has no address in the web, and nobody told it who employs its user.
 UNMET = {
     "The Application SHOULD have a url",
+    "The ContainerImage SHOULD have a registry",  # it was built here
     "The SoftwareApplication id SHOULD be an absolute URI",
     "The `publisher` property of a `Root Data Entity` SHOULD be an `Organization`",
     "The author SHOULD have an organizational affiliation.",
     "The author SHOULD have a Contextual Entity which specifies the organizational `affiliation`.",
 }
 USER = "Åse Müller"
+DOCKER = "leap-adam:published-cpu"
+SIF = f"{DOCKER} sif sha256:{'a' * 64}"  # as receipts name them
 ODD = "a name, with 100 % of it"  # a network's folder may have any
 
 
@@ -42,8 +45,18 @@ def run(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     parquet = root / "subs" / f"{ODD}.parquet"  # admitted by hand, under a name of its user's
     shutil.copy(root / "subs" / small_run.PARQUET, parquet)
     receipts.write(parquet, "admitted", {"test.csv": "0" * 64}, receipts.now(), {})
+    in_image(root / "outputs" / "adam" / "200" / "200.pt", DOCKER)
+    in_image(root / "subs" / small_run.PARQUET, SIF)
     report(root)
     return root
+
+
+def in_image(product: Path, image: str) -> None:
+    """Let a step have run in a container."""
+    path = receipts.receipt_path(product)
+    receipt = json.loads(path.read_text())
+    receipt["environment"]["image"] = image
+    path.write_text(json.dumps(receipt))
 
 
 def report(root: Path) -> None:
@@ -202,6 +215,21 @@ def test_every_term_has_a_meaning(graph: List[Dict[str, Any]]) -> None:
     for entity in graph:
         assert {name for name in entity if not name.startswith("@")} <= known, entity["@id"]
         assert entity["@type"] in known
+
+
+def test_the_archive_holds_nothing_that_a_link_points_to(run: Path, tmp_path: Path) -> None:
+    """A log of anybody's may be a link to a file of whoever makes the report."""
+    from reports import portable_crate
+
+    copy = tmp_path / "copy"
+    shutil.copytree(str(run), str(copy))
+    (tmp_path / "private.txt").write_text("a secret")
+    (copy / "outputs/adam/200/log.txt").unlink()
+    (copy / "outputs/adam/200/log.txt").symlink_to(tmp_path / "private.txt")
+    portable_crate.write(json.loads((copy / crate.FILE).read_text()), copy, tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as opened:
+        names = opened.namelist()
+    assert "outputs/adam/200/log.txt" not in names and "outputs/adam/200/history.json" in names
 
 
 def test_the_same_run_gives_the_same_archive(run: Path, tmp_path: Path) -> None:

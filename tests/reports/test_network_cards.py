@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict
@@ -10,7 +11,7 @@ from leapkit.core import model_cards
 from members.adam.experiments import EXPERIMENTS
 from members.max2020.experiments import EXPERIMENTS as OTHERS
 from reports import network_cards
-from reports.record import Kit, Network, PlanRecord, Record
+from reports.record import FileRecord, Kit, Network, PlanRecord, Record, Standing, Step
 
 PUBLISHED = {"cv": 0.78569, "public": 0.78334, "private": 0.77753}
 
@@ -44,3 +45,24 @@ def test_what_predicts_nothing_and_what_no_row_is_known_of_have_no_card(tmp_path
     start = Network("max2020/007", "", "valid")
     stranger = Network("mine", "mine", "valid")
     assert network_cards.write(record(start, stranger), rows(), tmp_path) == []
+
+
+def test_a_card_tells_the_rows_that_its_trainings_took(tmp_path: Path) -> None:
+    months = {"0007-07|<b>": "4 of 2232 steps", "0008-06": "all"}
+    steps = tuple(
+        Step(
+            f"train adam/195 {number}",
+            "training",
+            FileRecord("x.pt"),
+            Standing("valid", "", "plan"),
+            details={"training rows": 18432, "training months": months},
+        )
+        for number in range(2)
+    )
+    names = tuple(step.name for step in steps)
+    network = Network("adam/195", "adam_195_78569.oof", "valid", names)
+    made = dataclasses.replace(record(network), steps=steps)
+    [path] = network_cards.write(made, rows(), tmp_path)
+    text = path.read_text()
+    assert "| training rows | 18,432 of each group |" in text and "validation rows" not in text
+    assert "| training months | 0007-07&#124;&lt;b> to 0008-06 (2) |" in text

@@ -21,21 +21,23 @@ WEIGHTS = (0.625, 0.5, -0.125)
 
 
 def prove_training(
-    results: Results, maker: Maker, artifact: str, number: str, parent: str = ""
+    results: Results, maker: Maker, artifact: str, number: str, parent: str = "", weights: str = ""
 ) -> None:
     """Write a checkpoint and its receipt, and let the parquet's receipt name them.
 
-    parent  sha256 of the checkpoint that it was fine-tuned from
+    parent   sha256 of the checkpoint that it was fine-tuned from
+    weights  content of the checkpoint, if not its own
     """
     checkpoint = results.experiment("adam", number) / f"{number}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_text(f"weights of {number}")
-    split = InputHashes(maker.raw, HashIndex()).steps("0001-01")
+    checkpoint.write_text(weights or f"weights of {number}")
+    split = InputHashes(maker.raw, HashIndex()).validation()
     inputs = {**split, **({"parent": parent} if parent else {})}
-    receipts.write(checkpoint, "training", inputs, receipts.now())
+    trained = receipts.write(checkpoint, "training", inputs, receipts.now())
     path = receipts.receipt_path(results.parquet(artifact))
     receipt = json.loads(path.read_text())
     receipt["details"].update(experiment=f"adam/{number}", checkpoints=[checkpoint.name])
+    receipt["inputs"][f"checkpoint {number}"] = trained["sha256"]
     path.write_text(json.dumps(receipt))
 
 

@@ -11,10 +11,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from blend import validation
 from blend.tables import WeightTable
 from leapkit.core import receipts
 from leapkit.core.files import sha256
-from leapkit.core.layout import Results
+from leapkit.core.hash_index import HashIndex
+from leapkit.core.layout import RawData, Results
 from leapkit.data import submission
 from stacking import run as stacking_run
 from stacking.__main__ import main
@@ -86,9 +88,20 @@ def test_the_same_command_does_nothing_and_a_lost_parquet_comes_back_without_tra
     stack(maker, trained)
     output = capsys.readouterr().out
     assert output.count("is skipped: its receipt proves it") == 2 and sha256(parquet) == digest
+    predictions = trained.validation_predictions("stack_mine")
+    kept = sha256(predictions)
+    np.save(str(predictions), np.load(str(predictions)) + 1)
+    with refused(predictions.name, "is not what its receipt names; run `make stack` with its"):
+        validation.load_predictions(["stack_mine"], trained, maker.raw, HashIndex())
+    stack(maker, trained)
+    assert "its validation predictions are not those of its receipt" in capsys.readouterr().out
+    assert sha256(predictions) == kept
 
 
-def test_a_further_network_is_seen_and_not_weighed(maker: Maker, trained: Results) -> None:
+def test_a_further_network_is_seen_and_not_weighed(
+    maker: Maker, trained: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(RawData, "training_pairs")  # hundreds of GB, which a stack never hashes
     further = V10[4]
     maker.write(trained, further, maker.values(9), seed=9)
     prove_training(trained, maker, further, "9")
@@ -113,6 +126,18 @@ def _other_split(maker: Maker, results: Results) -> None:
     receipts.write(checkpoint, "training", {"split": "other"}, receipts.now())
 
 
+def _trained_again(maker: Maker, results: Results) -> None:
+    """Train the second network again; its predictions are those of the one before."""
+    checkpoint = results.experiment("adam", "1") / "1.pt"
+    inputs = receipts.read(checkpoint)["inputs"]
+    checkpoint.write_text("other weights")
+    receipts.write(checkpoint, "training", inputs, receipts.now())
+
+
+def _no_checkpoints(maker: Maker, results: Results) -> None:
+    _edit(results, THREE[1], lambda receipt: receipt["details"].update(checkpoints=[]))
+
+
 def _no_training(maker: Maker, results: Results) -> None:
     shutil.rmtree(str(results.experiment("adam", "1")))
 
@@ -121,17 +146,17 @@ def _nameless(maker: Maker, results: Results) -> None:
     _edit(results, THREE[1], lambda receipt: receipt["details"].pop("experiment"))
 
 
-def _parent_of_another_split(maker: Maker, results: Results) -> None:
-    """Fine-tune the second network from one of another split, whose weights it keeps."""
-    parent = results.experiment("adam", "0") / "0.pt"
-    receipts.write(parent, "training", {"split": "other"}, receipts.now())
-    prove_training(results, maker, THREE[1], "1", digest_of(results, "0"))
-    shutil.copy(str(parent), str(results.experiment("adam", "1") / "1.pt"))
-    _edit(
-        results,
-        THREE[0],
-        lambda receipt: receipt["details"].update(experiment="adam/2", checkpoints=["2.pt"]),
-    )
+def _grandparent_of_another_split(maker: Maker, results: Results) -> None:
+    """Fine-tune the second network twice from one of another split; it keeps its parent's weights.
+
+    The receipt that comes first among those of these weights is then its own.
+    """
+    oldest = results.experiment("adam", "0") / "0.pt"
+    receipts.write(oldest, "training", {"split": "other"}, receipts.now())
+    prove_training(results, maker, THREE[1], "7", digest_of(results, "0"))
+    prove_training(results, maker, THREE[1], "1", digest_of(results, "7"), "weights of 7")
+    # The first artifact is the third network's, and asks no more for the parent.
+    prove_training(results, maker, THREE[0], "2")
 
 
 def _lost_parent(maker: Maker, results: Results) -> None:
@@ -155,9 +180,11 @@ def _edit(results: Results, artifact: str, change: Callable[[Dict[str, Any]], ob
         (_without_predictions, THREE[1], "without validation predictions"),
         (_other_rows, f"{THREE[1]}.npy", "has 95 rows for 96 validation rows"),
         (_other_split, "1.pt", "was trained with another split"),
+        (_trained_again, "1.pt", f"is not the one that predicted {THREE[1]}"),
+        (_no_checkpoints, THREE[1], "does not say which network"),
         (_no_training, "1.pt", "no receipt of its training"),
         (_nameless, THREE[1], "does not say which network"),
-        (_parent_of_another_split, "0.pt", "was trained with another split"),
+        (_grandparent_of_another_split, "0.pt", "was trained with another split"),
         (_lost_parent, "outputs/adam", "fine-tuned from"),
         (_own_file, "stack_mine.parquet", "may be your own download"),
     ],

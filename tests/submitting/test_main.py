@@ -10,7 +10,7 @@ import pytest
 
 from leapkit.core import receipts
 from leapkit.core.files import sha256
-from leapkit.core.score_receipts import COMPLETE, REFUSED
+from leapkit.core.score_receipts import COMPLETE, PENDING, REFUSED
 from tests.fetch.fake_internet import KEY, TOKEN, USER
 from tests.submitting.conftest import BLEND, Submitter
 
@@ -43,6 +43,7 @@ def test_a_blend_is_sent_once_and_its_score_stands_beside_the_published_one(
     text = user.submit(KAGGLE_KEY="")  # no credentials are needed to look at a score
     assert "is not sent again" in text and "public 0.79231" in text
     assert not user.internet.requests and user.uploads() == 1
+    assert "public 0.79231" in user.submit("--form=csv"), "no CSV is asked for: nothing is sent"
 
 
 def test_a_queue_is_waited_for_with_a_line(user: Submitter) -> None:
@@ -90,6 +91,10 @@ def test_another_form_of_what_was_refused_is_sent(user: Submitter) -> None:
     receipts.write(file, "CSV", {path.name: "1" * 64}, receipts.now())
     assert "was made from another final_blend_v10.parquet" in user.submit("--form=csv", code=2)
     receipts.write(file, "CSV", {path.name: sha256(path)}, receipts.now())
+    user.internet.status["api.kaggle.com", "CreateSubmission"] = 400
+    user.submit("--form=csv", code=2)
+    assert "Kaggle could not score it (cannot read it)" in user.submit(code=2), "still refused"
+    user.internet.status.clear()
     user.submit("--form=csv")
     (receipt,) = user.receipts()
     assert user.kaggle.contents[file.name] == file.read_bytes()
@@ -133,6 +138,24 @@ def test_several_networks_go_as_far_as_the_day_allows(user: Submitter) -> None:
     assert "no tolerance: the file that the team released is not the one that it submitted" in text
 
 
+def test_a_file_that_is_too_large_is_not_taken_for_too_many_submissions(user: Submitter) -> None:
+    user.make()
+    user.kaggle.allowed = 0
+    user.kaggle.is_limit_told = False
+    user.kaggle.words = "The submission is larger than the maximum size, a limit of 1 GB"
+    text = user.submit(code=2)
+    assert "Kaggle does not take the submission: The submission is larger than the max" in text
+    assert "today" not in text and not user.receipts()
+
+
+def test_an_answer_of_other_types_is_one_sentence(user: Submitter) -> None:
+    user.make()
+    user.kaggle.scores["final_blend_v10.parquet"] = (0.79231, 0.78876)
+    text = user.submit(code=2)
+    assert "the answer is not what this client expects (ValueError)" in text
+    assert text.count("error: ") == 1 and user.receipts()[0].state == PENDING
+
+
 def test_one_that_kaggle_refuses_does_not_stop_the_others(user: Submitter) -> None:
     user.make("subs/a.parquet", b"a")
     user.make("subs/b.parquet", b"b")
@@ -159,8 +182,8 @@ def test_a_file_that_is_not_its_receipts_is_never_sent(user: Submitter) -> None:
 @pytest.mark.parametrize(
     "status, words",
     [
-        (401, "Kaggle does not accept these credentials (HTTP 401); make a token on"),
-        (403, "has not accepted the competition's rules (HTTP 403); accept them on"),
+        (401, "Kaggle does not accept these credentials (HTTP 401: no, and the key is ***); ma"),
+        (403, "has not accepted the competition's rules (HTTP 403: no, and the key is ***); acc"),
         (429, "the server received too many requests (HTTP 429)"),
     ],
 )
@@ -241,5 +264,7 @@ def test_the_blend_is_found_on_any_page_of_an_old_hand(user: Submitter) -> None:
     user.kaggle.page = 3
     text = user.submit()
     assert "Kaggle has it as submission 4711, and it is not sent again" in text
-    assert user.uploads() == 1 and user.receipts()[0].sha256 == sha256(path)
+    (receipt,) = user.receipts()
+    assert user.uploads() == 1 and receipt.sha256 == sha256(path)
+    assert receipt.file_sha256 == receipt.sha256 and receipt.client == receipt.began == ""
     assert BLEND.endswith(user.receipts()[0].product)

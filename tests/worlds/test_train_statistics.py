@@ -30,7 +30,7 @@ from leapkit.data.kaggle_csv import CsvWriter
 from leapkit.data.moments import Moments, moments_of
 from leapkit.data.scaling import ABLATED, FAMILIES, load_scaling
 from leapkit.data.step_reader import StepReader
-from leapkit.worlds import make_world, train_moments, train_statistics
+from leapkit.worlds import kaggle_files, statistics_pass, train_moments, train_statistics
 from leapkit.worlds.train_moments import TrainMoments
 from leapkit.worlds.train_statistics import SCRATCH, main
 from tests.helpers.refusals import refused
@@ -355,7 +355,7 @@ def test_any_threads_any_interruptions_and_any_order_give_the_same_bytes(
     clear(raw)
     with pytest.MonkeyPatch.context() as monkeypatch:
         delayed(monkeypatch, seed)
-        monkeypatch.setattr(train_statistics, "_SAVE_EVERY", save_every)
+        monkeypatch.setattr(statistics_pass, "_SAVE_EVERY", save_every)
         for k, stop in enumerate(stops):
             with pytest.MonkeyPatch.context() as patch:
                 stopping_after(stop, patch, Killed())
@@ -396,12 +396,12 @@ from leapkit.data import csv_stream
 from leapkit.data import kaggle_csv
 from leapkit.data import families
 from leapkit.data import scaling
-from leapkit.worlds import train_statistics
+from leapkit.worlds import statistics_pass, train_statistics
 from leapkit.core.errors import run_cli
 scaling.CHUNK_ROWS = 7
 families.CHUNK_ROWS = 7
 scaling.FAMILIES["fdzm"] = replace(scaling.FAMILIES["fdzm"], first_rows=35)
-train_statistics._SAVE_EVERY = 0.0
+statistics_pass._SAVE_EVERY = 0.0
 parse = csv_stream.Parser.__call__
 def slow(parser, part):
     time.sleep({seconds})
@@ -739,7 +739,7 @@ def test_a_disk_that_fills_up_half_way_is_one_sentence_and_the_pass_goes_on_else
 ) -> None:
     folder = raw.root / "statistics"
     folder.symlink_to(small_disk)
-    monkeypatch.setattr(train_statistics, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr(statistics_pass, "_SAVE_EVERY", 0.0)
     with refused(
         folder, "the disk is full", "free some space"
     ):  # zeros fit, the moments of the first part do not
@@ -780,9 +780,9 @@ def test_the_split_maker_s_worlds_are_made_on_the_same_grid(
 ) -> None:
     """The rows fill more than one chunk, so that another order of sums would show."""
     pairs = RawData(tiny_world).training_pairs()[::2]
-    world_moments = make_world.write_train_csv(tmp_path / "train.csv", pairs, StepReader())
+    world_moments = kaggle_files.write_train_csv(tmp_path / "train.csv", pairs, StepReader())
     assert world_moments.families["adam"].count == 288 > scaling.CHUNK_ROWS
-    values = [values for _, values in kaggle_csv.read_train_csv(tmp_path / "train.csv")]
+    values = [values for _, values in csv_stream.stream(tmp_path / "train.csv", INPUTS + TARGETS)]
     assert bits(on_the_grid(values).families["adam"]) == bits(world_moments.families["adam"])
     assert bits(moments_of(values, 924)) != bits(world_moments.families["adam"])
 

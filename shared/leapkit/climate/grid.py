@@ -40,12 +40,6 @@ class Grid:
         weights: np.ndarray = self.area / self.area.mean()
         return weights
 
-    @property
-    def level_pressure(self) -> np.ndarray:
-        """Return the nominal pressure of the levels in hPa, (60,): that of ps = p0, as E3SM."""
-        pressure: np.ndarray = (self.hyam + self.hybm) * (self.p0 / 100.0)
-        return pressure
-
 
 def layer_pressure(grid: Grid, ps: np.ndarray) -> np.ndarray:
     """Return mid-layer pressure hyam p0 + hybm ps in Pa, (n, 60), of ps (n,) in Pa."""

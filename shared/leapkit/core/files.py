@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Iterator, Optional, Sequence
 
-from leapkit.core import strict_json
+from leapkit.core import amounts, strict_json
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.lfs_pointer import refuse_pointer
 
@@ -155,7 +155,8 @@ def require_free(path: Path, size: int, purpose: str) -> None:
     free = free_bytes(path)
     if free is not None and free < size:
         raise KitError(
-            f"the disk has {free / 1e9:.2f} GB free, less than the {size / 1e9:.2f} GB of {purpose}",
+            f"the disk has {amounts.size(free)} free, less than the {amounts.size(size)}"
+            f" of {purpose}",
             existing_folder(path),
             "free some space and run the same command again",
         )

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
-from leapkit.core import allotment
+from leapkit.core import allotment, amounts
 from leapkit.core.errors import KitError, explain_os_errors
 from leapkit.core.files import read_json, sha256, sha256_json, write_json
 
@@ -121,7 +121,7 @@ class HashIndex:
         if self._budget is None:
             return
         if size > self._budget:
-            what = f"its hash is not known, and {size / 1e9:.1f} GB would have to be read"
+            what = f"its hash is not known, and {amounts.size(size)} would have to be read"
             raise KitError(what, path, "run `make plan`, which reads it and remembers it")
         self._budget -= size
 
@@ -206,7 +206,7 @@ class _Progress:
         seconds = self._reported - self._started
         minutes_left = seconds * (self._total / self._done - 1) / 60
         print(
-            f"hashing {self._root}: {self._done / 1e9:.1f} of {self._total / 1e9:.1f} GB, "
+            f"hashing {self._root}: {amounts.size(self._done)} of {amounts.size(self._total)}, "
             f"{minutes_left:.0f} minutes left",
             file=sys.stderr,
             flush=True,

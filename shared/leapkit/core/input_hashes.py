@@ -48,15 +48,21 @@ class InputHashes:
         Training starts at `first_month`; validation does not depend on it.
         """
         if first_month not in self._steps:
-            stride = self.raw.split().validation_stride
             training = self.raw.training_pairs(first_month)
-            validation = self.raw.validation_pairs()
             self._steps[first_month] = {
-                "split": sha256_json([stride, [pair.mli.name for pair in validation]]),
+                **self.validation(),
                 "training steps": self._of_pairs(training),
-                "validation steps": self._of_pairs(validation),
             }
         return self._steps[first_month]
+
+    def validation(self) -> Dict[str, str]:
+        """Return the hashes of the split and of the step files that no network may learn from."""
+        stride = self.raw.split().validation_stride
+        pairs = self.raw.validation_pairs()
+        return {
+            "split": sha256_json([stride, [pair.mli.name for pair in pairs]]),
+            "validation steps": self._of_pairs(pairs),
+        }
 
     def rows(self, selection: RowSelection) -> Dict[str, str]:
         """Return the hashes of `steps`, and of the file that names the rows if there is one."""

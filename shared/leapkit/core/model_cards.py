@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from leapkit.core import network_sizes
+from leapkit.core import card_prose, network_sizes
 from leapkit.core.columns import INPUTS, TARGETS
 from leapkit.core.experiments import Experiment
 
@@ -24,52 +24,6 @@ _ROWS = {
     "public": "Kaggle's public test rows",
     "private": "Kaggle's private test rows",
 }
-
-INTENDED = """\
-An emulator of the physics of an atmospheric column in E3SM-MMF (ClimSim, low resolution, 60 levels,
-a step of 1,200 s): a column's state goes in, its tendencies and surface fluxes come out, in raw
-units. It is a reproduction of the 2nd place of Kaggle's LEAP competition, or stands beside it.
-
-## Use
-
-Intended: research on emulators, offline skill on ClimSim's columns, a member of a blend, a starting
-point for fine-tuning. Not intended: forecasts, or a coupled model without a test of its stability.
-The kit loads it (`leapkit.load`, `make predict`) and makes files of it for other programs
-(`make export`).
-
-"""
-LIMITS = """\
-## Limits
-
-It was trained on columns of E3SM-MMF at low resolution, in today's climate. Offline skill does not
-say that a coupled run is stable: that was not tried. Columns of another model, of other levels, or
-of a climate that the training set does not hold are beyond what it knows.
-
-R2 is Kaggle's: of all rows in one, in raw units, over all 368 targets, of which 76 are no network's
-own: 60 are 0 and 16 are a formula of the inputs. It hides what a map shows: `make evaluate` judges
-by variable, level, latitude and region.
-
-"""
-REDUCED = """\
-This one has sample size and was trained on a small world: its scores say nothing of the team's.
-
-"""
-LICENCE = """\
-## Licence
-
-The kit is MIT. ClimSim is CC-BY-4.0, and Kaggle's files are under the competition's rules. The
-team's own checkpoints have no licence. Whoever trained a checkpoint says what others may do with
-it; this card does not.
-
-"""
-CITATION = """\
-## Citation
-
-The data: Yu and others, ClimSim: A large multi-scale dataset for hybrid physics-ML climate
-emulation, NeurIPS 2023, Datasets and Benchmarks ([arXiv 2306.08754](https://arxiv.org/abs/2306.08754)).
-The solution: [2nd-kaggle-LEAP](https://github.com/ChunhanLi/2nd-kaggle-LEAP), commit df6df33.
-The kit's CITATION.cff has both.
-"""
 
 
 @dataclass(frozen=True)
@@ -181,33 +135,42 @@ def scored(scores: Sequence[Score]) -> str:
     """Return the section on scores, which says so if there are none."""
     if not scores:
         return "## Scores\n\nNone is known.\n\n"
-    rows = [(score.name, score.rows, repr(score.value)) for score in scores]
+    rows = [(score.name, score.rows, repr(round(score.value, 5))) for score in scores]
     lines = ["| R2 over 368 targets | rows | value |", "|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "## Scores\n\n" + "\n".join(lines) + "\n\n"
 
 
-def card(one: Row, reached: Sequence[Score], of_team: Sequence[Score]) -> str:
+def card(
+    one: Row,
+    reached: Sequence[Score],
+    of_team: Sequence[Score],
+    data: Sequence[Tuple[str, str]] = (),
+) -> str:
     """Return the whole card of a network.
 
     reached  by these checkpoints: the front matter claims no other
     of_team  published of the team's own checkpoints, for comparison
+    data     (what, text) of the rows that they were trained on and judged by
     """
     return (
         front_matter(one.name, reached)
         + f"\n# {one.name}\n\n"
-        + INTENDED
+        + card_prose.INTENDED
         + described(one)
+        + (f"### Its data\n\n{_table(data)}\n\n" if data else "")
         + scored([*reached, *of_team])
-        + LIMITS
-        + (REDUCED if one.profile == "sample" else "")
-        + LICENCE
-        + CITATION
+        + card_prose.LIMITS
+        + (card_prose.REDUCED if one.profile == "sample" else "")
+        + card_prose.LICENCE
+        + card_prose.CITATION
     )
 
 
 def _table(rows: Sequence[Tuple[str, str]]) -> str:
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])
+    # A bar or a tag in a text of anybody's would end its cell.
+    cells = [[each.replace("|", "&#124;").replace("<", "&lt;") for each in row] for row in rows]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in cells)])
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]:

@@ -30,7 +30,6 @@ class _Object(NamedTuple):
 
 _KEY = _Object(is_key=True)
 _VALUE = _Object()
-_Step = Tuple[Any, Optional[int], int]
 
 # Bytes are those that CPython 3.8 to 3.13 takes at most on 64 bits.
 # {opcode: (what it puts on the stack, its bytes)}

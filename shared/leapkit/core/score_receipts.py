@@ -6,9 +6,10 @@ so a run that is killed at any moment finds its submission and waits for it. It 
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Set
 
 from leapkit.core.errors import KitError
 from leapkit.core.files import TEMPORARY, read_json, write_json
@@ -33,10 +34,11 @@ class ScoreReceipt:
     sha256       of the parquet
     competition  its name on Kaggle
     file         name that Kaggle knows: the parquet's, or that of a CSV made from it
-    file_sha256  of what was sent: that of the parquet unless it was sent as CSV
+    file_sha256  of what was sent: that of the parquet unless it was sent as CSV; "" is not known
     description  as it stands on Kaggle; it holds the sha256, by which the submission is found again
-    client       names and versions of the packages that sent it
-    began        when the upload began; this and all other times are UTC in ISO 8601, "" if not yet
+    client       names and versions of the packages that sent it, "" if that was elsewhere
+    began        when the upload began, "" if that was elsewhere; this and all other times are UTC
+                 in ISO 8601, "" if not yet
     state        one of STATES
     ref          Kaggle's number of the submission, 0 until it is known
     submitted    when Kaggle says that it received it
@@ -77,20 +79,21 @@ class ScoreReceipt:
 
     @property
     def public_r2(self) -> Optional[float]:
-        """The public score as a number; None if there is none."""
+        """The public score as a number; None if there is none, or none that is finite."""
         return _number(self.public)
 
     @property
     def private_r2(self) -> Optional[float]:
-        """The private score as a number; None if there is none."""
+        """The private score as a number; None if there is none, or none that is finite."""
         return _number(self.private)
 
 
 def _number(text: str) -> Optional[float]:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def file_of(product: Path, form: str) -> Path:
@@ -117,6 +120,14 @@ def read_all(results: Results) -> List[ScoreReceipt]:
     """Return the receipts of all submissions, by name. Raises KitError if one is damaged."""
     paths = sorted(results.scores.glob("*.json"))
     return [read(path) for path in paths if not path.name.startswith(TEMPORARY)]
+
+
+def on_kaggle(results: Results) -> Set[str]:
+    """Return the sha256 of the products that Kaggle has, scored or to be scored.
+
+    Raises KitError as read_all does.
+    """
+    return {one.sha256 for one in read_all(results) if one.state in (PENDING, COMPLETE)}
 
 
 def write(results: Results, receipt: ScoreReceipt) -> Path:

@@ -74,8 +74,3 @@ class CsvWriter:
 def read_test_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
     """Yield (ids, inputs (n, 556) float64, Kaggle order, physical units) of test.csv."""
     return stream(path, INPUTS)
-
-
-def read_train_csv(path: Path) -> Iterator[Tuple[List[str], np.ndarray]]:
-    """Yield (ids, inputs and targets (n, 924) float64) of train.csv, as read_test_csv."""
-    return stream(path, INPUTS + TARGETS)

@@ -31,7 +31,9 @@ def opened(path: Path, decode_times: bool) -> xarray.Dataset:
         import xarray
     except ImportError as error:
         raise KitError("is not installed", "xarray", "pip install xarray") from error
-    if not path.is_dir():
+    if path.is_dir():
+        _require_known_zarr(path)
+    else:
         _require_whole(path)
     with explained(path):
         return xarray.open_dataset(
@@ -52,6 +54,18 @@ def explained(path: Path) -> Iterator[None]:
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise KitError(f"cannot be read as NetCDF or Zarr ({reason})", path, REMEDY) from error
+
+
+def _require_known_zarr(path: Path) -> None:
+    """Raise KitError for Zarr's version 3 where the library reads 2: it would find no file."""
+    try:
+        import zarr
+    except ImportError as error:
+        raise KitError("is not installed", "zarr", "pip install zarr") from error
+    version = zarr.__version__
+    if (path / "zarr.json").exists() and int(version.split(".")[0]) < 3:
+        what = f"is of Zarr's version 3, and zarr {version} of this stack reads version 2"
+        raise KitError(what, path, "use STACK=modern, or write it with zarr_format=2")
 
 
 def _require_whole(path: Path) -> None:

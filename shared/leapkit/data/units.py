@@ -6,25 +6,29 @@ import re
 from collections import Counter
 from typing import Mapping, Set, Tuple
 
-# What files write, without spaces, that is no product of the unit's own powers.
+# What files write, without spaces and in lower case, that is no product of the unit's own powers.
 _SPELLINGS: Mapping[str, Set[str]] = {
-    "K": {"kelvin", "degK"},
-    "kg/kg": {"kgkg-1", "kg/kg-1", "1", ""},
+    "K": {"kelvin", "kelvins", "degk", "degreesk"},
+    "kg/kg": {"kgkg-1", "kg/kg-1", "1", "", "dimensionless"},
     "m/s": {"ms-1"},
     "Pa": {"pascal", "pascals"},
     "W/m2": {"Wm-2"},
     "N/m2": {"Nm-2", "Pa"},
-    "mol/mol": {"molmol-1", "1", ""},
+    "mol/mol": {"molmol-1", "1", "", "dimensionless"},
     "1": {"", "-", "fraction", "unitless", "none", "dimensionless", "0-1"},
     "m": {"meter", "metre", "meters", "metres"},
 }
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _FACTOR = re.compile(r"([^\W\d_]+)(-?\d+)?")
 
 
 def means(spelled: str, unit: str) -> bool:
     """Return whether a text means one of the units of `leapkit.core.columns`."""
-    text = re.sub(r"[\s^]|\*\*", "", spelled)
-    return text in _SPELLINGS.get(unit, ()) or _factors(spelled) == _factors(unit)
+    spelled = spelled.translate(_SUPERSCRIPTS)
+    text = re.sub(r"[\s^_]|\*\*", "", spelled)
+    word = text.lower() if text.isalpha() else text
+    known = _SPELLINGS.get(unit, ())
+    return text in known or word in known or _factors(spelled) == _factors(unit)
 
 
 def _factors(unit: str) -> Tuple[Tuple[str, int], ...]:

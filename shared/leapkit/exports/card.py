@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence, Tuple
 
-from leapkit.core import model_cards
+from leapkit.core import card_prose, model_cards
 from leapkit.core.columns import LEVELS, OUTPUT_SCALARS, TENDENCY_PROFILES
 from leapkit.emulators.parts import EmulatorParts, NetworkParts
 from leapkit.exports.contracts import CONTRACTS, Contract
@@ -30,8 +30,9 @@ _ARITHMETIC = """\
 
 Inputs and outputs are float32. Inside, inputs are standardised in float64, the networks compute in
 float32, and their outputs are brought to raw units, summed and constrained in float64. Cloud liquid
-below 1e-38 kg/kg/s becomes 0 in float32. Rows are independent; rows of zeros give finite numbers;
-any number of rows and any strides will do. Constraints that the files hold: {constraints}.
+below 1e-38 kg/kg/s becomes 0 in float32. Rows are independent: one of zeros gives finite numbers,
+one that holds a NaN gives NaN. Any number of rows and any strides will do. Constraints that the
+files hold: {constraints}.
 
 {differences}
 Attention is written out in the files, as fused kernels differ between versions: against the kit's
@@ -74,7 +75,7 @@ def text(
     head = _HEAD.format(
         name=parts.name,
         what=_what(parts),
-        intended=model_cards.INTENDED,
+        intended=card_prose.INTENDED,
         outputs=_table(rows),
     )
     arithmetic = _ARITHMETIC.format(
@@ -88,9 +89,9 @@ def text(
         + arithmetic
         + loading
         + "".join(map(_network, parts.networks))
-        + model_cards.LIMITS
-        + model_cards.LICENCE
-        + model_cards.CITATION
+        + card_prose.LIMITS
+        + card_prose.LICENCE
+        + card_prose.CITATION
         + _MADE_OF.format(provenance=_provenance(record))
     )
 

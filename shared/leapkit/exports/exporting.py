@@ -144,9 +144,7 @@ class _Export:
         if "onnx" in formats:
             files.append(self._path(".onnx"))
             onnx_files.write(files[-1], network, len(COUPLED.inputs), self._about(COUPLED))
-            run = onnx_files.reader(files[-1])
-            if run:
-                self._verify(files[-1], run, network, COUPLED)
+            self._verify(files[-1], onnx_files.reader(files[-1]), network, COUPLED)
         return files
 
     def _safetensors(self) -> Path:

@@ -29,11 +29,12 @@ RECORD = "leapkit.json"
 def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]) -> None:
     """Trace a network and write it atomically; `record` is JSON in the file `extra/leapkit.json`.
 
-    The bytes depend on what the process traced before, as torch numbers the classes that it makes:
-    the same command writes the same bytes.
+    The file refuses rows of another length. Its bytes depend on what the process traced before, as
+    torch numbers the classes that it makes: the same command writes the same bytes.
     """
     with _without_warnings(), torch.no_grad():
-        traced = _jit.trace(network, torch.zeros(_ROWS, inputs), check_trace=False)
+        guarded = _Guarded(network, inputs)
+        traced = _jit.trace(guarded, torch.zeros(_ROWS, inputs), check_trace=False)
         content = io.BytesIO()
         text = json.dumps(dict(record), indent=1, sort_keys=True)
         # Through memory: on a full disk torch's own writer aborts the process (torch 1.10).
@@ -41,6 +42,28 @@ def write(path: Path, network: nn.Module, inputs: int, record: Mapping[str, str]
     require_free(path, len(content.getbuffer()), path.name)
     with atomic(path) as temporary, open(temporary, "wb") as file:
         _repack(content, file)
+
+
+def of_length(x: torch.Tensor, length: int) -> torch.Tensor:
+    """Return columns (B, length). Raise ValueError for others: a gather takes longer rows as well.
+
+    Scripted, as a trace keeps no condition.
+    """
+    if x.dim() != 2 or x.size(1) != length:
+        raise ValueError(f"takes (columns, {length}) numbers, not {x.size()}")
+    return x
+
+
+class _Guarded(nn.Module):
+    def __init__(self, network: nn.Module, length: int) -> None:
+        super().__init__()
+        self.network = network
+        self._length = length
+        self._of_length = scripted(of_length)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.network(self._of_length(x, self._length))
+        return y
 
 
 def read(path: Path) -> torch.nn.Module:

@@ -187,22 +187,6 @@ def test_what_nobody_knows_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "text"),
-    [
-        (0, "1 s"),
-        (40 / 3600, "40 s"),
-        (0.25, "15 min"),
-        (3.21, "3.2 h"),
-        (13.7, "14 h"),
-        (72, "3.0 days"),
-        (24_000, "2.7 years"),
-    ],
-)
-def test_a_time_is_said_as_people_say_it(hours: float, text: str) -> None:
-    assert estimate_lines.duration(hours) == text
-
-
-@pytest.mark.parametrize(
     ("card", "earlier", "expected"),
     [
         ("", [], "A100"),

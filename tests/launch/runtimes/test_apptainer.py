@@ -149,7 +149,7 @@ def test_without_a_sif_and_an_engine_the_command_that_makes_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAP_SIFS", str(tmp_path))
-    with pytest.raises(KitError, match=r"holds no SIF of leap-adam:modern-cpu; run `make sifs`"):
+    with pytest.raises(KitError, match=r"holds no SIF of leap-adam:modern-cpu; run `make sifs "):
         apptainer.prepare(chosen(tmp_path), ["adam"])
 
 

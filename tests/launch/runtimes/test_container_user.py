@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from launch.runtimes import container_user, engine
+from launch.choices import Choice
+from launch.runtimes import container_user, engine, image_runtimes
 from launch.runtimes.container_user import OF_THE_IMAGES, User
+from launch.settings import Settings
 from leapkit.core.errors import KitError
 from tests.helpers.refusals import refused
 
@@ -72,6 +74,18 @@ def test_of_roots_other_folders_only_new_ones_are_given_away(tmp_path: Path) -> 
     with pytest.raises(KitError, match=r"closed to user 10001.*use RUNTIME=venv"):
         container_user.prepare(tmp_path, IMAGES)
     assert owner(tmp_path) == User(0, 0)
+
+
+@needs_root
+def test_a_folder_that_the_launcher_writes_to_as_well_is_given_away_while_it_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings("reproduce", {"RUNTIME": Choice("docker", "")})
+    image_runtimes.prepare(chosen, tmp_path / "distilled")
+    (tmp_path / "distilled" / "labels").mkdir()
+    container_user.prepare(tmp_path / "distilled", IMAGES)
+    with refused(tmp_path, "closed to user 10001"):
+        image_runtimes.prepare(chosen, tmp_path)
 
 
 @needs_root

@@ -77,12 +77,21 @@ def test_a_step_runs_in_one_container_that_is_removed_afterwards(tmp_path):
     assert containers.project(run) in command and name.startswith(containers.project(run))
 
 
+def test_an_image_is_built_the_same_whatever_folder_its_run_writes_to(monkeypatch, tmp_path):
+    builds = []
+    monkeypatch.setattr(containers.process, "run", lambda command, env: builds.append(command))
+    for name in ("one", "other"):
+        run = chosen(SUBMISSION=str(tmp_path / name), PROFILE="sample")
+        containers.build(run, ["blend"], {})
+    assert builds[0] == builds[1]
+
+
 def test_an_image_that_a_bundle_lacks_and_that_cannot_be_built_is_named(monkeypatch):
     student, blend = "leap-student:modern-cpu", "leap-blend:cpu"
     monkeypatch.setattr(containers.bundled, "images", lambda: {blend: "sha256:1"})
     monkeypatch.setattr(containers.bundled, "has_images", lambda names: names == [blend])
     monkeypatch.setattr(containers, "names_of", lambda *_: {"student": student, "blend": blend})
-    monkeypatch.setattr(containers, "compose", lambda _: ["docker", "compose"])
+    monkeypatch.setattr(containers, "compose", lambda *_: ["docker", "compose"])
     monkeypatch.setattr(containers.process, "run", lambda *_: 1)
     with refused("student, blend", "could not be built", f"a bundle that holds {student} (STACK"):
         containers.build(chosen(PROFILE="sample"), ["student", "blend"], {})

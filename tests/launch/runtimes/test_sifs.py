@@ -9,6 +9,7 @@ import pytest
 from launch.runtimes import sifs
 from leapkit.core import files
 from leapkit.core.errors import KitError
+from tests.helpers.refusals import refused
 
 ADAM = "leap-adam:published-cpu"
 
@@ -43,6 +44,22 @@ def test_the_newest_sif_that_holds_this_code_is_taken() -> None:
     make(ADAM, "sha256:3", made=3, code="another")
     assert sifs.find("adam", ADAM) == newest
     assert newest.provenance == f"{ADAM} sif sha256:{newest.sha256}"
+
+
+@pytest.mark.parametrize(
+    "service, image, words",
+    [
+        ("student", "leap-student:published-cuda", "STACK=published DEVICE=cuda EXPERIMENTS="),
+        ("stacking", "leap-emulator:py311-torch2.13-cpu", "STACK=modern DEVICE=cpu NETWORK=v10"),
+        ("emulator", "leap-emulator:py38-torch1.10-cpu", "DEVICE=cpu NETWORK=adam/195"),
+        ("report", "leap-blend:cpu", ""),
+    ],
+)
+def test_of_a_sif_that_is_missing_the_command_is_told_that_makes_it(
+    folder: Path, service: str, image: str, words: str
+) -> None:
+    with refused(folder, f"holds no SIF of {image}; run `make sifs", words):
+        sifs.find(service, image)
 
 
 def test_a_sif_of_other_code_is_refused() -> None:

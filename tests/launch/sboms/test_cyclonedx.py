@@ -29,7 +29,8 @@ IMAGE = Subject(
 
 def package(name: str, version: str, **more: Any) -> Dict[str, Any]:
     plain = {"expression": "", "licence": "", "classifiers": [], "files": 3, "changed": []}
-    return {"name": name, "version": version, "record": B, **plain, **more}
+    inside: Dict[str, Any] = {"libraries": {}, "parts": [], "requires": []}
+    return {"name": name, "version": version, "record": B, **plain, **inside, **more}
 
 
 def inventory(**more: Any) -> Dict[str, Any]:
@@ -96,6 +97,25 @@ def test_packages_have_their_address_licence_and_the_hashes_of_the_lock() -> Non
     assert libc["purl"] == "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64&distro=debian-12"
     assert "purl" not in named(document, "leapkit")  # on no index: another could take its name
     assert named(document, "CPython")["hashes"][0]["content"] == A
+
+
+def test_a_package_holds_the_libraries_of_its_wheel_and_depends_on_what_it_requires() -> None:
+    told = {"name": "bzip2-libs", "version": "1.0.6", "purl": "pkg:rpm/x/bzip2-libs@1.0.6"}
+    held = inventory()
+    held["distributions"][2].update(
+        libraries={"pyarrow/libarrow.so.1300": A},
+        parts=[{**told, "source": "s.json"}, {**told, "purl": "no address", "source": "s.json"}],
+        requires=["certifi", "not-installed"],
+    )
+    document = cyclonedx.document(IMAGE, held, LOCK)
+    assert errors(document) is None
+    file, bzip2, other = named(document, "pyarrow")["components"]
+    assert (file["type"], file["name"]) == ("file", "pyarrow/libarrow.so.1300")
+    assert file["hashes"] == [{"alg": "SHA-256", "content": A}]
+    assert bzip2["purl"] == told["purl"] and "purl" not in other
+    depends = {each["ref"]: each["dependsOn"] for each in document["dependencies"]}
+    assert depends["pkg:pypi/pyarrow@13.0.0"] == ["pkg:pypi/certifi@2026.1.1"]
+    assert set(depends["subject"]) == {each["bom-ref"] for each in document["components"]}
 
 
 def test_what_differs_from_the_lock_is_said() -> None:

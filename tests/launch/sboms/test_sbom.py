@@ -34,14 +34,32 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site / "small.py").write_text("ANSWER = 42\n")
     about = site / "small-1.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Name: small\nVersion: 1.0\nLicense-Expression: MIT\n")
+    metadata = "Name: small\nVersion: 1.0\nLicense-Expression: MIT\n"
+    requires = "Requires-Dist: Some_Thing[all]>=2; python_version > '3'\n"
+    (about / "METADATA").write_text(
+        metadata + requires + "Requires-Dist: pytest; extra == 'test'\n"
+    )
+    (site / "small.libs").mkdir()
+    (site / "small.libs" / "libz-1a2b.so.1").write_bytes(b"a library")
+    (site / "lib.cpython-311-x86_64-linux-gnu.so").write_bytes(b"an extension module")
+    (about / "sboms").mkdir()
+    (about / "sboms" / "auditwheel.cdx.json").write_text(json.dumps(OF_WHEEL))
+    (about / "sboms" / "broken.json").write_text("{")
     record = "".join(f"{name},sha256={digest(site / name)},\n" for name in RECORDED)
     (about / "RECORD").write_text(record + "small-1.0.dist-info/RECORD,,\n")
     (home / ".complete").write_text("whole\n")
     return home
 
 
-RECORDED = ("small.py", "small-1.0.dist-info/METADATA")
+OF_WHEEL = {
+    "metadata": {"component": {"name": "small"}},
+    "components": [{"name": "small"}, {"name": "zlib", "version": "1.3", "purl": "pkg:rpm/zlib"}],
+}
+RECORDED = (
+    *("small.py", "small-1.0.dist-info/METADATA", "small-1.0.dist-info/sboms/auditwheel.cdx.json"),
+    *("small-1.0.dist-info/sboms/broken.json", "small.libs/libz-1a2b.so.1"),
+    "lib.cpython-311-x86_64-linux-gnu.so",
+)
 
 
 def digest(path: Path) -> str:
@@ -63,11 +81,16 @@ def read(path: Path) -> Dict[str, Any]:
 def test_an_environment_tells_its_packages_and_its_interpreter(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.cdx.json"
     lines = sbom.write(path, of(home))
-    assert lines[0] == f"{path}: 1 Python packages"
+    assert lines[0] == f"{path}: 1 Python packages, 2 libraries in them"
     components = {each["name"]: each for each in read(path)["components"]}
     assert set(components) == {"small", "CPython"}
     assert components["small"]["licenses"][0]["expression"] == "MIT"
     assert components["small"]["hashes"][0]["content"] == "a" * 64
+    library, zlib = components["small"]["components"]
+    assert library["name"] == "small.libs/libz-1a2b.so.1"
+    assert library["hashes"][0]["content"] == hashlib.sha256(b"a library").hexdigest()
+    assert (zlib["name"], zlib["version"], zlib["purl"]) == ("zlib", "1.3", "pkg:rpm/zlib")
+    assert of(home).inventory()["distributions"][0]["requires"] == ["some-thing"]
     interpreter = Path(os.path.realpath(str(home / "bin" / "python")))
     content = hashlib.sha256(interpreter.read_bytes()).hexdigest()
     assert components["CPython"]["hashes"][0]["content"] == content
@@ -85,7 +108,7 @@ def test_a_file_that_was_changed_after_the_installation_is_said(home: Path, tmp_
     finally:
         module.write_text(was)
     [line] = [line for line in lines if "not as its lock says" in line]
-    assert line.endswith("small has 1 of 2 files that its RECORD says otherwise: small.py")
+    assert line.endswith("small has 1 of 6 files that its RECORD says otherwise: small.py")
 
 
 def test_a_python_that_cannot_answer_is_refused_in_one_sentence(home: Path, tmp_path: Path) -> None:
@@ -124,8 +147,6 @@ def test_the_inventory_runs_on_every_python_of_the_kit_and_sees_the_codes_files(
     room = tmp_path / "members" / "x"
     room.mkdir(parents=True)
     (room / "a.py").write_text("1\n")
-    (tmp_path / "shared" / "leapkit").mkdir(parents=True)
-    (tmp_path / "shared" / "leapkit" / "unused.py").write_text("1\n")
     (tmp_path / "requirements.txt").write_text(LOCK)
     command = [
         sys.executable,

@@ -96,7 +96,7 @@ def slurm(request: Request) -> int:
 def blend(request: Request) -> int:
     """Run the blend alone."""
     settings = _with_results(request, request.mode)
-    names.require_data(settings)
+    names.require_test_rows(settings)
     run.show(settings.lines())
     return run.run_blend(settings, settings.experiments())
 
@@ -105,7 +105,7 @@ def verify(request: Request) -> int:
     """Check parquets."""
     settings = _with_results(request, request.mode)
     names.require_parquets(settings)
-    names.require_data(settings)
+    names.require_test_rows(settings)
     run.show(settings.lines())
     chosen = registry.named_artifacts(request.values.get("ARTIFACTS", ""))
     return tools.verify(settings, ",".join(chosen))

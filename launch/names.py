@@ -44,6 +44,15 @@ def require_data(settings: Settings) -> None:
         )
 
 
+def require_test_rows(settings: Settings) -> None:
+    """Raises KitError if a file that says which rows are predicted does not exist."""
+    require_data(settings)
+    for path in settings.raw.test_files().values():
+        if not path.exists():
+            remedy = "run `make fetch WHAT=kaggle`, or name another folder with RAW_DATA="
+            raise KitError("the file is missing", path, remedy)
+
+
 def require_parquets(settings: Settings) -> None:
     """Raises KitError if there is no parquet to check."""
     if not any(settings.results.subs.glob("*.parquet")):

@@ -223,6 +223,10 @@ def test_without_data_a_command_names_the_one_that_gets_it(monkeypatch, tmp_path
         monkeypatch.setenv("SUBMISSION", str(tmp_path))
     with pytest.raises(KitError, match=WITHOUT_DATA[command]):
         main(command.split())
+    if command == "blend":
+        (tmp_path / "mine").mkdir()
+        with pytest.raises(KitError, match=r"test\.csv: the file is missing; run `make fetch"):
+            main(["blend"])
 
 
 def test_the_help_of_a_maker_needs_no_other_argument():

@@ -81,6 +81,15 @@ class Submitter(User):
                 assert secret not in receipt.read_text()
         return text
 
+    def goes_on(self, uploads: int) -> str:
+        """Run again: one submission exists, after so many uploads, and has its score."""
+        self.kaggle.queue = 0
+        self.kaggle.released.set()
+        text = self.submit()
+        assert len(self.kaggle.taken) == 1 and self.uploads() == uploads
+        assert [one.state for one in self.receipts()] == [score_receipts.COMPLETE]
+        return text
+
     @staticmethod
     def secrets() -> List[str]:
         from tests.fetch.fake_internet import KEY, SIGNATURE, TOKEN

@@ -36,9 +36,10 @@ def make(requested: Mapping[str, str]) -> int:
     to = Path(requested.get("TO") or settings.results.root / "sbom").absolute()
     run.show(replace(settings, choices={k: settings.choices[k] for k in SHOWN}).lines())
     require_writable(to, "name a folder that you may write to with TO=")
-    for chosen, services in images:
-        for one in described.of_run(chosen, services):
-            print("\n".join(write(to / (one.stem + SUFFIX), one)), flush=True)
+    # An environment may be that of a member and of the emulator.
+    every = {one.stem: one for parts in images for one in described.of_run(*parts)}
+    for stem, one in every.items():
+        print("\n".join(write(to / (stem + SUFFIX), one)), flush=True)
     return 0
 
 

@@ -133,6 +133,9 @@ def test_a_copied_sif_gives_a_user_without_an_engine_the_bytes_of_the_docker_run
     assert receipt["environment"]["image"] == image
     assert "nothing to do" in cluster.run("reproduce", "one")
     assert "Jo_ex907_cv7855" in cluster.run("verify", "one", {"PROFILE": "sample"})
+    page = cluster.home / "one" / "report" / "index.html"
+    assert f"report: {page}" in cluster.run("report", "one", {"PROFILE": "sample"})
+    assert image in page.read_text()
 
 
 PROBE = """

@@ -209,7 +209,7 @@ def test_rows_of_a_file_that_was_changed_since_it_was_hashed_are_not_kept(
 def test_a_full_disk_while_preparing_is_one_sentence_and_leaves_nothing(
     raw: RawData, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with refused(small_disk, "the test set needs", "free some space"):
+    with refused(small_disk, "of the test set", "free some space"):
         prepared(raw, small_disk / "cache", loaded(raw))
     monkeypatch.setattr(
         inference_set, "require_free", lambda *_: None

@@ -305,6 +305,6 @@ def test_a_network_that_is_unknown_or_has_no_checkpoint_is_refused(
 def test_a_full_disk_is_said_before_the_networks_run(
     arguments: List[str], steps: Path, small_disk: Path
 ) -> None:
-    with refused(small_disk, "the predictions needs"):
+    with refused(small_disk, "of the predictions"):
         command_line.main([*arguments, f"--inputs={steps}", f"--to={small_disk / 'a.nc'}"])
     assert not (small_disk / "a.nc").exists()

@@ -175,7 +175,7 @@ def test_a_missing_counterpart_is_named(
 def test_a_full_disk_keeps_the_months_that_are_made(
     steps: Path, tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with refused(small_disk, "the rows of 0008-01 needs", "free some space"):
+    with refused(small_disk, "of the rows of 0008-01", "free some space"):
         month_arrays.write_month(steps, small_disk, "0008-01")
     monkeypatch.setattr(
         month_arrays, "require_free", lambda *_: None

@@ -23,6 +23,7 @@ help: ## this list
 	@echo "one member alone: train and predict (MODE=infer-only: predict)"
 	@echo " $(MEMBERS:%= make %)"
 variables: ## the variables, as in make reproduce RUNTIME=venv
+	@echo "as in make reproduce RUNTIME=venv; behind a semicolon what is taken without it"
 	$(LAUNCH) variables
 	@echo "what one command takes: $(PYTHON) -m launch COMMAND --help; more in docs/running.md"
 

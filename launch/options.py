@@ -131,7 +131,7 @@ _ALL = (
     Option(
         "ARTIFACTS",
         "NAME,..",
-        "parquets in submission/subs to check or to evaluate, all of them; or to submit, the blend",
+        "networks, or parquets in submission/subs, to check, evaluate, submit or stack",
     ),
     _closed("FORM", FORMS, "what make submit sends: the parquet itself, or a zipped CSV"),
     Option("MESSAGE", "TEXT", "a note beside a submission on Kaggle"),

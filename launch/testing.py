@@ -17,7 +17,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from launch import machine, options, process, suite_reports
 from launch.runtimes import environments, venv
-from leapkit.core import allotment, job_runner
+from leapkit.core import allotment, amounts, job_runner
 from leapkit.core.errors import KitError
 from leapkit.core.files import free_bytes
 from leapkit.core.stacks import MODERN, TORCH_1_10, TORCH_1_12, Stack
@@ -156,7 +156,7 @@ def narrow_disks(*folders: Path) -> List[str]:
     """Return a line for each of the folders whose disk is almost full."""
     free = {folder.resolve(): free_bytes(folder) for folder in folders}
     return [
-        f"{folder}: its disk has {left / 1e9:.2f} GB free, and tests fail where it is full"
+        f"{folder}: its disk has {amounts.size(left)} free, and tests fail where it is full"
         for folder, left in free.items()
         if left is not None and left < NARROW
     ]

@@ -55,9 +55,9 @@ def test_a_loop_that_failed_names_the_disks_that_are_almost_full(
 ) -> None:
     fails = testing.Suite("fails", Path("/bin/false"), [])
     assert testing.run([fails]) != 0
-    assert "GB free" not in capfd.readouterr().out
+    assert " free, and tests fail" not in capfd.readouterr().out
     monkeypatch.setattr(testing, "NARROW", 1 << 60)
     monkeypatch.setattr(testing.tempfile, "gettempdir", lambda: str(tmp_path))
     assert testing.run([fails]) != 0
     last = capfd.readouterr().out.splitlines()[-1]
-    assert last.startswith(f"{tmp_path}: its disk has ") and "GB free" in last
+    assert last.startswith(f"{tmp_path}: its disk has ") and " free, and tests fail" in last

@@ -62,17 +62,18 @@ def test(arguments: List[str]) -> int:
         stack: str(next((p for s, p in pythons.items() if s != stack), "")) for stack in pythons
     }
 
-    def suite(name: str, stack: Stack, marks: str, folder: str = "tests") -> Suite:
-        chosen = ["-m", marks, *_within(folder, arguments)]
+    def suite(name: str, stack: Stack, marks: str, *folders: str) -> Suite:
+        chosen = ["-m", marks, *_within(folders or ("tests",), arguments)]
         return Suite(name, pythons[stack], chosen, another[stack])
 
     # The longest first, so that no core idles while another ends its list.
     marks = f"process and not fault and {MARKS[MODERN]}"
     suites = [
-        suite("processes", MODERN, f"{marks} and not training"),
+        suite("processes", MODERN, f"{marks} and not training and not client"),
         suite("trainings", MODERN, f"{marks} and training", "tests/run"),
     ]
     suites += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
+    suites += [suite("clients", MODERN, f"{marks} and client", "tests/fetch", "tests/submitting")]
     suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}", "tests/faults")]
     suites += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
     code = run(suites, linters(pythons[MODERN]))
@@ -92,9 +93,9 @@ def end_to_end(arguments: List[str]) -> int:
     return run([Suite(name, python, [*arguments, str(files[name])]) for name in names])
 
 
-def _within(folder: str, arguments: Sequence[str]) -> List[str]:
-    """Return pytest's arguments for a folder's tests: to collect all takes a core 12 seconds."""
-    return [*arguments] if _names_paths(arguments) else [*arguments, folder]
+def _within(folders: Sequence[str], arguments: Sequence[str]) -> List[str]:
+    """Return pytest's arguments for the tests of folders: a core collects all in 12 seconds."""
+    return [*arguments] if _names_paths(arguments) else [*arguments, *folders]
 
 
 def _names_paths(arguments: Sequence[str]) -> bool:

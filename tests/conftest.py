@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BESIDE = REPOSITORY.parent / "shared"
-TRAININGS = REPOSITORY / "tests" / "run"
+# {mark: the folders whose processes have it}
+SUITES = {"training": ("run",), "client": ("fetch", "submitting")}
 NOT_UNIT = ("process", "docker", "end_to_end")
 UNIT_CPU_SECONDS = 5.0  # of one test; what needs more is no unit test and says so by its mark
 
@@ -40,8 +41,9 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(name) for name in NOT_UNIT):
             item.add_marker(pytest.mark.unit)
-        elif TRAININGS in item.path.parents:
-            item.add_marker(pytest.mark.training)
+        for mark, folders in SUITES.items():
+            if item.get_closest_marker("process") and item.path.parent.name in folders:
+                item.add_marker(mark)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -45,6 +45,8 @@ def test_tests_that_are_named_are_run_once(suites: List[testing.Suite], named: s
 def test_a_suite_collects_the_folder_that_its_tests_are_in(suites: List[testing.Suite]) -> None:
     testing.test(["-k", "a word"])
     folders = {suite.name: suite.arguments[-1] for suite in suites}
+    [clients] = [suite for suite in suites if suite.name == "clients"]
+    assert clients.arguments[-2:] == ["tests/fetch", "tests/submitting"]
     assert folders["trainings"] == "tests/run" and folders["faults"] == "tests/faults"
     assert folders["processes"] == folders["units"] == "tests"
 

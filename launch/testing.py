@@ -66,14 +66,14 @@ def test(arguments: List[str]) -> int:
         chosen = ["-m", marks, *_within(folders or ("tests",), arguments)]
         return Suite(name, pythons[stack], chosen, another[stack])
 
-    # The longest first, so that no core idles while another ends its list.
+    # The longest first, so that no core idles while another ends its list; what waits beside them.
     marks = f"process and not fault and {MARKS[MODERN]}"
     suites = [
         suite("processes", MODERN, f"{marks} and not training and not client"),
         suite("trainings", MODERN, f"{marks} and training", "tests/run"),
+        suite("clients", MODERN, f"{marks} and client", "tests/fetch", "tests/submitting"),
     ]
     suites += [suite(stack.name, stack, MARKS[stack]) for stack in pythons if stack != MODERN]
-    suites += [suite("clients", MODERN, f"{marks} and client", "tests/fetch", "tests/submitting")]
     suites += [suite("faults", MODERN, f"fault and {MARKS[MODERN]}", "tests/faults")]
     suites += [suite("units", MODERN, f"not process and {MARKS[MODERN]}")]
     code = run(suites, linters(pythons[MODERN]))
